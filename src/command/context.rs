@@ -1,0 +1,270 @@
+//! What a handler works with: the entered shards, the session, the reply, the effects, the time.
+//!
+//! Handlers look keys up through the methods here, never through `Db` directly, so that logical expiry,
+//! statistics, watches, notifications and blocked clients are right everywhere. The rules:
+//!
+//! - `find*` for reads, `find_*_mut`/`*_or_create` for writes. Both treat an expired key as absent; on a
+//!   master they also delete it, with a DEL effect and an "expired" notification, as Redis does.
+//! - After a change: [`Context::changed`] (watchers, `dirty`, notification in one call).
+//! - A collection that may have become empty: [`Context::remove_if_empty`].
+//! - A key that became non-empty and may have clients blocked on it: [`Context::signal_ready`].
+
+use bytes::Bytes;
+
+use super::{Args, CommandError, CommandResult, Effects};
+use crate::config::Settings;
+use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
+use crate::keyspace::{Entered, Entry, Expiry};
+use crate::node_core::NodeCore;
+use crate::resp::Reply;
+use crate::session::{Origin, Session};
+
+/// Classes of keyspace events, as `notify-keyspace-events` letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventClass {
+    Generic,
+    String,
+    List,
+    Set,
+    Hash,
+    Zset,
+    Expired,
+    Evicted,
+    Stream,
+    KeyMiss,
+    Module,
+    New,
+}
+
+/// Why and until when a command wants to wait (BLPOP and its kin).
+#[derive(Clone, Debug)]
+pub struct BlockRequest {
+    /// In the order in which they are to be tried; the client waits for any of them.
+    pub keys: Vec<Bytes>,
+    /// Unix ms; None: for ever.
+    pub deadline_ms: Option<i64>,
+    /// Which kind of key ends the wait; others are not looked at.
+    pub kind: Kind,
+    /// The reply at timeout: a null array (BLPOP) or a null (BLMOVE, BRPOPLPUSH).
+    pub null_array: bool,
+}
+
+/// Everything a handler needs. Fields are public: a handler may use them as it likes within the rules above.
+pub struct Context<'a> {
+    pub node: &'a NodeCore,
+    pub settings: &'a Settings,
+    pub session: &'a mut Session,
+    pub keys: Entered<'a>,
+    pub reply: &'a mut Reply,
+    pub effects: &'a mut Effects,
+    /// Unix ms, fixed for the whole command (and the whole EXEC).
+    pub now_ms: i64,
+    /// How many changes the command has made; 0: nothing to log.
+    pub dirty: u64,
+    /// Inside EXEC, or otherwise not allowed to block.
+    pub deny_blocking: bool,
+    /// Set by a handler that wants to wait; it must not have replied or changed anything.
+    pub block: Option<BlockRequest>,
+    /// This run serves a client that was blocked.
+    pub unblocking: bool,
+}
+
+#[allow(unused_variables)]
+impl<'a> Context<'a> {
+    // ---- looking keys up ----
+
+    /// For reading; counts a keyspace hit or miss and stamps LRU.
+    pub fn find(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
+        todo!()
+    }
+    /// As `find`, with expiry and all.
+    pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        todo!()
+    }
+    /// For reading, without touching LRU or counting (OBJECT, DEBUG, TYPE with NOTOUCH).
+    pub fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        todo!()
+    }
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        todo!()
+    }
+    pub fn find_string(&mut self, key: &[u8]) -> CommandResult<Option<StrRef<'_>>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::String(s)) => Ok(Some(s)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_list(&mut self, key: &[u8]) -> CommandResult<Option<&List>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::List(l)) => Ok(Some(l)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_set(&mut self, key: &[u8]) -> CommandResult<Option<&Set>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::Set(s)) => Ok(Some(s)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_hash(&mut self, key: &[u8]) -> CommandResult<Option<&Hash>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::Hash(h)) => Ok(Some(h)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_zset(&mut self, key: &[u8]) -> CommandResult<Option<&Zset>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::Zset(z)) => Ok(Some(z)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    /// Several keys at once, for commands that read many collections (SINTER, ZUNION): the values, in
+    /// order, borrowed together. Expired ones are absent. Counts hits and misses.
+    pub fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
+        todo!()
+    }
+
+    // ---- changing ----
+
+    /// For changing in place (a collection) or looking before overwriting (a string).
+    pub fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
+        todo!()
+    }
+    pub fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
+        match self.find_mut(key) {
+            None => Ok(None),
+            Some(ValueMut::List(l)) => Ok(Some(l)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_set_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Set>> {
+        match self.find_mut(key) {
+            None => Ok(None),
+            Some(ValueMut::Set(s)) => Ok(Some(s)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_hash_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Hash>> {
+        match self.find_mut(key) {
+            None => Ok(None),
+            Some(ValueMut::Hash(h)) => Ok(Some(h)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub fn find_zset_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Zset>> {
+        match self.find_mut(key) {
+            None => Ok(None),
+            Some(ValueMut::Zset(z)) => Ok(Some(z)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    /// The list at `key`, made empty if absent (the caller must fill it or call `remove_if_empty`).
+    pub fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
+        todo!()
+    }
+    pub fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
+        todo!()
+    }
+    pub fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
+        todo!()
+    }
+    pub fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
+        todo!()
+    }
+    /// Adds or overwrites a string, whatever was there.
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+        todo!()
+    }
+    /// Adds or overwrites any value, whatever was there.
+    pub fn set_value(&mut self, key: &[u8], value: Value, expiry: Expiry) {
+        todo!()
+    }
+    /// Edits a string's bytes (see `Db::edit_string`); the key must hold a string or nothing.
+    pub fn edit_string(&mut self, key: &[u8], f: &mut dyn FnMut(&mut Vec<u8>)) {
+        todo!()
+    }
+    /// Removes a key; large values are freed in the background (`lazyfree`). True if it was there.
+    /// Does not notify: the caller says `changed(key, Generic, "del")` or what fits.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        todo!()
+    }
+    /// Takes a value out (RENAME, MOVE), with its expiry.
+    pub fn take(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
+        todo!()
+    }
+    /// Sets or clears the expiry (unix ms). False if the key is absent.
+    pub fn set_expire(&mut self, key: &[u8], at: Option<i64>) -> bool {
+        todo!()
+    }
+    /// Removes the key if it holds an empty collection, with the "del" notification. True if it did.
+    pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
+        todo!()
+    }
+
+    // ---- saying what happened ----
+
+    /// The key changed: marks watchers, adds 1 to `dirty`, sends the keyspace event.
+    pub fn changed(&mut self, key: &[u8], class: EventClass, event: &'static str) {
+        self.dirty += 1;
+        self.touch(key);
+        self.notify(class, event, key);
+    }
+    /// Marks the key's watchers only.
+    pub fn touch(&mut self, key: &[u8]) {
+        todo!()
+    }
+    /// Sends a keyspace event, if `notify-keyspace-events` wants its class.
+    pub fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
+        todo!()
+    }
+    /// The key got elements: clients blocked on it are served after this unit.
+    pub fn signal_ready(&mut self, key: &[u8]) {
+        todo!()
+    }
+
+    // ---- other things ----
+
+    pub fn encodings(&self) -> Encodings {
+        self.settings.encodings
+    }
+    /// Selects the database that `find*` and the others work in, for commands over two databases (MOVE, COPY).
+    pub fn with_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = std::mem::replace(&mut self.session.db, db);
+        let result = f(self);
+        self.session.db = before;
+        result
+    }
+    /// A random stream seeded from the node's clock.
+    pub fn rng(&mut self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.node.clock.random())
+    }
+    /// Whether this runs for our master (or a replay): then relative things stay as the master said.
+    pub fn from_master(&self) -> bool {
+        matches!(self.session.origin, Origin::Master | Origin::Replay)
+    }
+    /// Asks to wait. The handler returns Ok(()) right after, without a reply.
+    pub fn block_on(&mut self, request: BlockRequest) {
+        debug_assert!(!self.deny_blocking);
+        self.block = Some(request);
+    }
+}
+
+/// An argument as an integer, or Redis's error.
+pub fn int_arg(arg: &[u8]) -> CommandResult<i64> {
+    crate::data::string::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
+}
+
+/// Whether an argument is this keyword (given in lower case), in any case.
+pub fn is_word(arg: &[u8], word: &str) -> bool {
+    arg.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// The name of the running command, lower case, for arity errors of options.
+pub fn command_name(args: &Args<'_>) -> String {
+    String::from_utf8_lossy(args[0]).to_ascii_lowercase()
+}

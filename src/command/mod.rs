@@ -1,0 +1,20 @@
+//! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
+
+pub mod context;
+pub mod effects;
+pub mod error;
+pub mod spec;
+
+pub use context::Context;
+pub use effects::Effects;
+pub use error::{CommandError, CommandResult};
+
+/// A command's arguments, the name included at index 0.
+pub type Args<'a> = [&'a [u8]];
+
+/// What runs a command. On `Err` the dispatcher writes the error; the handler must not have written
+/// anything then.
+pub type Handler = fn(&mut Context<'_>, &Args<'_>) -> CommandResult;
+
+/// A family's handlers by full lowercase name; subcommands as "config|get".
+pub type Handlers = &'static [(&'static str, Handler)];

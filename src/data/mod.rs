@@ -1,0 +1,145 @@
+//! Value containers: what a key can hold. No RESP, no IO, no clock, no knowledge of commands.
+//!
+//! Every container starts in the compact encoding that Redis uses for small collections (listpack,
+//! intset) and moves to its large form when a threshold of [`Encodings`] is passed. Large forms are made
+//! of bounded, reference-counted nodes, so that `clone()` of a collection of any size is a clone of its
+//! directory (copy-on-write): that is what lets a snapshot keep a huge collection as it was at the cut
+//! while writes go on, without any request copying it.
+
+pub mod blob;
+pub mod hash;
+pub mod intset;
+pub mod list;
+pub mod listpack;
+pub mod segtable;
+pub mod set;
+pub mod string;
+pub mod zset;
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use string::StrRef;
+pub use zset::Zset;
+
+/// An owned value, on its way into or out of the keyspace (RDB load, RENAME, COPY, RESTORE).
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string. Strings that spell a 64-bit integer canonically are kept as integers by the keyspace.
+    String(Vec<u8>),
+    List(Box<List>),
+    Set(Box<Set>),
+    Hash(Box<Hash>),
+    Zset(Box<Zset>),
+}
+
+/// A borrowed look at a value in the keyspace.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    String(StrRef<'a>),
+    List(&'a List),
+    Set(&'a Set),
+    Hash(&'a Hash),
+    Zset(&'a Zset),
+}
+
+/// A mutable look at a collection in the keyspace. Strings change through the keyspace, which owns
+/// their bytes inside the key's own record.
+#[derive(Debug)]
+pub enum ValueMut<'a> {
+    String(StrRef<'a>),
+    List(&'a mut List),
+    Set(&'a mut Set),
+    Hash(&'a mut Hash),
+    Zset(&'a mut Zset),
+}
+
+/// The type names that TYPE and SCAN ... TYPE speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    String,
+    List,
+    Set,
+    Hash,
+    Zset,
+}
+
+impl Kind {
+    /// The name in replies, as TYPE gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+            Kind::Zset => "zset",
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            ValueRef::String(_) => Kind::String,
+            ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
+            ValueRef::Hash(_) => Kind::Hash,
+            ValueRef::Zset(_) => Kind::Zset,
+        }
+    }
+
+    /// An owned copy; for collections in their large form the nodes are shared, not copied.
+    pub fn to_value(&self) -> Value {
+        match self {
+            ValueRef::String(s) => Value::String(s.to_vec()),
+            ValueRef::List(l) => Value::List(Box::new((*l).clone())),
+            ValueRef::Set(s) => Value::Set(Box::new((*s).clone())),
+            ValueRef::Hash(h) => Value::Hash(Box::new((*h).clone())),
+            ValueRef::Zset(z) => Value::Zset(Box::new((*z).clone())),
+        }
+    }
+
+    /// The name OBJECT ENCODING gives ("int", "embstr", "raw", "listpack", "quicklist", "intset",
+    /// "hashtable", "skiplist"), by the rules of Redis 7.2.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            ValueRef::String(s) => s.encoding(),
+            ValueRef::List(l) => l.encoding(),
+            ValueRef::Set(s) => s.encoding(),
+            ValueRef::Hash(h) => h.encoding(),
+            ValueRef::Zset(z) => z.encoding(),
+        }
+    }
+}
+
+/// The thresholds at which collections leave their compact encoding; the directives of the same names.
+#[derive(Clone, Copy, Debug)]
+pub struct Encodings {
+    pub hash_max_listpack_entries: usize,
+    pub hash_max_listpack_value: usize,
+    /// Positive: entries per node; -1..-5: 4, 8, 16, 32, 64 KB per node.
+    pub list_max_listpack_size: i32,
+    /// Accepted and stored for OBJECT and CONFIG; lists are not LZF-compressed in memory.
+    pub list_compress_depth: u32,
+    pub set_max_intset_entries: usize,
+    pub set_max_listpack_entries: usize,
+    pub set_max_listpack_value: usize,
+    pub zset_max_listpack_entries: usize,
+    pub zset_max_listpack_value: usize,
+}
+
+impl Default for Encodings {
+    fn default() -> Self {
+        Encodings {
+            hash_max_listpack_entries: 128,
+            hash_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            list_compress_depth: 0,
+            set_max_intset_entries: 512,
+            set_max_listpack_entries: 128,
+            set_max_listpack_value: 64,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
+        }
+    }
+}

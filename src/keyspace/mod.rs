@@ -1,0 +1,12 @@
+//! The keyspace: databases cut into shards, each shard behind one lock that a thread enters to run
+//! requests in place.
+//!
+//! A key's shard follows from its hash. Commands over several shards enter them all in index order (the
+//! only place that takes shard locks is [`Keyspace`], so the order is kept here); nothing can enter a
+//! shard while it is inside one, since [`Entered`] borrows nothing that enters.
+
+pub mod db;
+pub mod shard;
+
+pub use db::{Db, Entry, Expiry};
+pub use shard::{Entered, Keyspace, Shard, ShardSet};

@@ -1,0 +1,35 @@
+//! understudy: a Redis-compatible in-memory node whose heart is master-slave replication.
+//!
+//! # Layout
+//!
+//! Pure rooms below, thin actors above; a room imports only rooms listed before it.
+//!
+//! - [`clock`]: the sole source of time and randomness.
+//! - [`resp`]: bytes to commands, replies to bytes.
+//! - [`config`]: directives, files, settings.
+//! - [`data`]: value containers.
+//! - [`rdb`]: values to dump bytes and back.
+//! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk.
+//! - [`snapshot`]: the point-in-time cut and walk.
+//! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
+//! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
+//! - [`node_core`]: what all of a node's threads share.
+//! - [`command`]: the command table, its families, dispatch.
+//! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
+//! - [`node`]: the library's door.
+
+pub mod actors;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod data;
+pub mod keyspace;
+pub mod node;
+pub mod node_core;
+pub mod pubsub;
+pub mod rdb;
+pub mod repl;
+pub mod resp;
+pub mod session;
+pub mod snapshot;
+pub mod testing;

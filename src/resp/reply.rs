@@ -1,0 +1,255 @@
+//! The reply writer: what a command says, as RESP2 or RESP3 bytes at the end of one growing buffer.
+//!
+//! All replies of a pipelined batch go into the same buffer and leave in one write. Aggregates write
+//! their header first; where the count is known only afterwards, [`Reply::begin`] and [`Reply::end`]
+//! insert it.
+
+use bytes::{BufMut, BytesMut};
+
+/// Protocol version of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resp {
+    #[default]
+    V2,
+    V3,
+}
+
+/// Where an aggregate of unknown length began.
+#[derive(Debug)]
+#[must_use]
+pub struct Mark(usize);
+
+/// The kinds of aggregate; RESP2 shows all of them as arrays (a map of n as an array of 2n).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    Array,
+    Map,
+    Set,
+    Push,
+}
+
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub buf: BytesMut,
+    pub resp: Resp,
+}
+
+impl Reply {
+    pub fn new(resp: Resp) -> Reply {
+        Reply {
+            buf: BytesMut::new(),
+            resp,
+        }
+    }
+
+    pub fn is_resp3(&self) -> bool {
+        self.resp == Resp::V3
+    }
+
+    fn header(&mut self, tag: u8, n: i64) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(n).as_bytes();
+        self.buf.reserve(digits.len() + 3);
+        self.buf.put_u8(tag);
+        self.buf.put_slice(digits);
+        self.buf.put_slice(b"\r\n");
+    }
+
+    /// Bytes already in RESP form.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+    }
+
+    pub fn ok(&mut self) {
+        self.raw(b"+OK\r\n");
+    }
+
+    /// A simple string; must hold no CR or LF.
+    pub fn simple(&mut self, text: &str) {
+        self.buf.reserve(text.len() + 3);
+        self.buf.put_u8(b'+');
+        self.buf.put_slice(text.as_bytes());
+        self.buf.put_slice(b"\r\n");
+    }
+
+    /// An error whose text begins with its code ("ERR ...", "WRONGTYPE ..."), without the '-'.
+    /// CR and LF in it become spaces, as Redis does.
+    pub fn error(&mut self, text: &str) {
+        self.buf.reserve(text.len() + 3);
+        self.buf.put_u8(b'-');
+        for &b in text.as_bytes() {
+            self.buf
+                .put_u8(if b == b'\r' || b == b'\n' { b' ' } else { b });
+        }
+        self.buf.put_slice(b"\r\n");
+    }
+
+    pub fn int(&mut self, n: i64) {
+        match n {
+            0 => self.raw(b":0\r\n"),
+            1 => self.raw(b":1\r\n"),
+            _ => self.header(b':', n),
+        }
+    }
+
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(bytes.len()).as_bytes();
+        self.buf.reserve(digits.len() + bytes.len() + 5);
+        self.buf.put_u8(b'$');
+        self.buf.put_slice(digits);
+        self.buf.put_slice(b"\r\n");
+        self.buf.put_slice(bytes);
+        self.buf.put_slice(b"\r\n");
+    }
+
+    /// An integer as a bulk string.
+    pub fn bulk_int(&mut self, n: i64) {
+        let mut digits = itoa::Buffer::new();
+        self.bulk(digits.format(n).as_bytes());
+    }
+
+    /// The null of "no such value": `$-1` or `_`.
+    pub fn null(&mut self) {
+        match self.resp {
+            Resp::V2 => self.raw(b"$-1\r\n"),
+            Resp::V3 => self.raw(b"_\r\n"),
+        }
+    }
+
+    /// The null of "no such array": `*-1` or `_`.
+    pub fn null_array(&mut self) {
+        match self.resp {
+            Resp::V2 => self.raw(b"*-1\r\n"),
+            Resp::V3 => self.raw(b"_\r\n"),
+        }
+    }
+
+    pub fn aggregate(&mut self, kind: Aggregate, n: usize) {
+        match (self.resp, kind) {
+            (_, Aggregate::Array) | (Resp::V2, Aggregate::Set | Aggregate::Push) => {
+                self.header(b'*', n as i64)
+            }
+            (Resp::V2, Aggregate::Map) => self.header(b'*', 2 * n as i64),
+            (Resp::V3, Aggregate::Map) => self.header(b'%', n as i64),
+            (Resp::V3, Aggregate::Set) => self.header(b'~', n as i64),
+            (Resp::V3, Aggregate::Push) => self.header(b'>', n as i64),
+        }
+    }
+
+    pub fn array(&mut self, n: usize) {
+        self.aggregate(Aggregate::Array, n);
+    }
+
+    /// A map of `n` pairs.
+    pub fn map(&mut self, n: usize) {
+        self.aggregate(Aggregate::Map, n);
+    }
+
+    pub fn set(&mut self, n: usize) {
+        self.aggregate(Aggregate::Set, n);
+    }
+
+    pub fn push(&mut self, n: usize) {
+        self.aggregate(Aggregate::Push, n);
+    }
+
+    /// A double: `,3.14` or a bulk string, with Redis's shortest round-trip form ("inf", "-inf", "nan").
+    pub fn double(&mut self, value: f64) {
+        let text = format_double(value);
+        match self.resp {
+            Resp::V2 => self.bulk(text.as_bytes()),
+            Resp::V3 => {
+                self.buf.put_u8(b',');
+                self.raw(text.as_bytes());
+                self.raw(b"\r\n");
+            }
+        }
+    }
+
+    /// `#t`/`#f`, or 1/0.
+    pub fn boolean(&mut self, value: bool) {
+        match (self.resp, value) {
+            (Resp::V2, _) => self.int(i64::from(value)),
+            (Resp::V3, true) => self.raw(b"#t\r\n"),
+            (Resp::V3, false) => self.raw(b"#f\r\n"),
+        }
+    }
+
+    /// Text with a three-letter format ("txt", "mkd"); a bulk string in RESP2.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        debug_assert_eq!(format.len(), 3);
+        match self.resp {
+            Resp::V2 => self.bulk(text),
+            Resp::V3 => {
+                self.header(b'=', text.len() as i64 + 4);
+                self.raw(format.as_bytes());
+                self.raw(b":");
+                self.raw(text);
+                self.raw(b"\r\n");
+            }
+        }
+    }
+
+    /// A number past 64 bits, given as its decimal digits.
+    pub fn big_number(&mut self, digits: &str) {
+        match self.resp {
+            Resp::V2 => self.bulk(digits.as_bytes()),
+            Resp::V3 => {
+                self.buf.put_u8(b'(');
+                self.raw(digits.as_bytes());
+                self.raw(b"\r\n");
+            }
+        }
+    }
+
+    /// Begins an aggregate whose length isn't known yet.
+    pub fn begin(&mut self) -> Mark {
+        Mark(self.buf.len())
+    }
+
+    /// Ends it: inserts the header in front of what was written since.
+    pub fn end(&mut self, mark: Mark, kind: Aggregate, n: usize) {
+        let tail = self.buf.split_off(mark.0);
+        self.aggregate(kind, n);
+        if self.buf.is_empty() {
+            self.buf = tail;
+        } else {
+            self.buf.extend_from_slice(&tail);
+        }
+    }
+}
+
+/// Formats a double as Redis 7.2 does in replies: shortest digits that round-trip, in %.17g's shape.
+pub fn format_double(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 {
+            "inf".into()
+        } else {
+            "-inf".into()
+        };
+    }
+    if value == 0.0 {
+        return if value.is_sign_negative() {
+            "-0".into()
+        } else {
+            "0".into()
+        };
+    }
+    if value.fract() == 0.0 && value.abs() < 1e17 {
+        return itoa::Buffer::new().format(value as i64).to_owned();
+    }
+    // fpconv (Grisu2) as Redis uses it: plain decimals for exponents within -7..21, else d.ddde+xx.
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-7..21).contains(&exponent) {
+        format!("{value}")
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{digits}e{sign}{}", exponent.abs())
+    }
+}

@@ -1,0 +1,293 @@
+//! A client's state: the part its own thread owns ([`Session`]) and the part others may see or reach
+//! ([`Client`]), with the registry of all clients.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::{Mutex, RwLock};
+
+use crate::resp::Resp;
+
+/// What kind of peer a session speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client over a socket, or in-process.
+    Client,
+    /// Our master, over the link: its commands bypass checks and keep logical expiry to the master.
+    Master,
+    /// A connection that has become a replica of ours.
+    Replica,
+    /// Replay of a file.
+    Replay,
+}
+
+/// CLIENT REPLY's mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// SKIP was given: the next command's reply is dropped.
+    SkipNext,
+    /// The command whose reply is dropped is running.
+    Skipping,
+}
+
+/// A command as owned arguments (MULTI's queue, blocked commands).
+pub type OwnedArgs = Vec<Bytes>;
+
+/// The MULTI in progress.
+#[derive(Debug, Default)]
+pub struct MultiState {
+    pub queue: Vec<OwnedArgs>,
+    /// A queued command was refused: EXEC answers EXECABORT.
+    pub broken: bool,
+    /// Bytes held by the queue.
+    pub bytes: usize,
+}
+
+/// A key under WATCH. The shard that owns the key sets `dirty` of every watcher when it changes.
+#[derive(Clone, Debug)]
+pub struct WatchedKey {
+    pub db: usize,
+    pub key: Bytes,
+    /// It was already logically expired when WATCH came, so its deletion is no change.
+    pub expired_at_watch: bool,
+}
+
+/// The state that the client's own thread owns.
+#[derive(Debug)]
+pub struct Session {
+    pub client: Arc<Client>,
+    pub origin: Origin,
+    pub db: usize,
+    pub resp: Resp,
+    pub authenticated: bool,
+    pub user: String,
+    pub multi: Option<MultiState>,
+    pub watched: Vec<WatchedKey>,
+    /// Set by shards when a watched key changes; shared with them.
+    pub watch_dirty: Arc<AtomicBool>,
+    pub channels: HashSet<Bytes>,
+    pub patterns: HashSet<Bytes>,
+    pub shard_channels: HashSet<Bytes>,
+    pub reply_mode: ReplyMode,
+    pub monitor: bool,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    /// Close after the replies written so far (QUIT, protocol error).
+    pub closing: bool,
+    /// Log offset after this session's last write: what WAIT waits for.
+    pub last_write_offset: u64,
+    /// What REPLCONF told so far, before PSYNC.
+    pub replconf: ReplConf,
+}
+
+/// What a connecting replica said about itself by REPLCONF.
+#[derive(Clone, Debug, Default)]
+pub struct ReplConf {
+    pub listening_port: u16,
+    pub ip_address: Option<String>,
+    pub capa_eof: bool,
+    pub capa_psync2: bool,
+    pub version: Option<String>,
+    pub rdb_only: bool,
+    pub rdb_filter_only: Option<String>,
+}
+
+impl Session {
+    pub fn new(client: Arc<Client>, origin: Origin) -> Session {
+        Session {
+            client,
+            origin,
+            db: 0,
+            resp: Resp::V2,
+            authenticated: false,
+            user: "default".into(),
+            multi: None,
+            watched: Vec::new(),
+            watch_dirty: Arc::default(),
+            channels: HashSet::new(),
+            patterns: HashSet::new(),
+            shard_channels: HashSet::new(),
+            reply_mode: ReplyMode::On,
+            monitor: false,
+            no_evict: false,
+            no_touch: false,
+            closing: false,
+            last_write_offset: 0,
+            replconf: ReplConf::default(),
+        }
+    }
+
+    pub fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
+    pub fn id(&self) -> u64 {
+        self.client.id
+    }
+}
+
+/// Output that others have for a client: pub/sub messages, monitor lines, replies to blocked commands.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub bytes: BytesMut,
+    waker: Option<Waker>,
+}
+
+/// The part of a client that other threads see (CLIENT LIST) and reach (push, kill, unblock).
+///
+/// Whoever has something for the client appends to the outbox and wakes the owner, once per wake;
+/// the bound is the client's output buffer limit, checked by `push`.
+#[derive(Debug)]
+pub struct Client {
+    pub id: u64,
+    pub addr: String,
+    pub laddr: String,
+    pub created_ms: i64,
+    pub outbox: Mutex<Outbox>,
+    /// Hard limit for the outbox, bytes; 0: none. Follows the client's class.
+    pub outbox_limit: AtomicUsize,
+    /// Someone wants it closed (CLIENT KILL, limit passed).
+    pub killed: AtomicBool,
+    /// Asked to leave a blocking command: 0 no, 1 timeout-like, 2 with an error.
+    pub unblock: AtomicU32,
+    pub view: Mutex<ClientView>,
+    /// Unix ms of the last command.
+    pub last_seen_ms: AtomicI64,
+    pub blocked: AtomicBool,
+    pub last_command: AtomicU32,
+    pub commands: AtomicU64,
+}
+
+/// What CLIENT LIST shows besides the atomics; the owner updates it when it changes.
+#[derive(Clone, Debug, Default)]
+pub struct ClientView {
+    pub name: String,
+    pub lib_name: String,
+    pub lib_ver: String,
+    pub user: String,
+    pub db: usize,
+    pub subscriptions: usize,
+    pub pattern_subscriptions: usize,
+    pub shard_subscriptions: usize,
+    /// -1: no MULTI.
+    pub multi: i64,
+    pub watch: usize,
+    pub query_buffer: usize,
+    pub query_buffer_free: usize,
+    pub output_buffer: usize,
+    pub resp3: bool,
+    pub monitor: bool,
+    pub replica: bool,
+    pub master: bool,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    pub closing: bool,
+    pub unix_socket: bool,
+    pub fd: i32,
+    pub authenticated: bool,
+}
+
+impl Client {
+    pub fn new(id: u64, addr: String, laddr: String, created_ms: i64) -> Arc<Client> {
+        Arc::new(Client {
+            id,
+            addr,
+            laddr,
+            created_ms,
+            outbox: Mutex::default(),
+            outbox_limit: AtomicUsize::new(0),
+            killed: AtomicBool::new(false),
+            unblock: AtomicU32::new(0),
+            view: Mutex::default(),
+            last_seen_ms: AtomicI64::new(created_ms),
+            blocked: AtomicBool::new(false),
+            last_command: AtomicU32::new(u32::MAX),
+            commands: AtomicU64::new(0),
+        })
+    }
+
+    /// Appends output and wakes the owner. Passing the limit kills the client instead.
+    pub fn push(&self, bytes: &[u8]) {
+        let mut outbox = self.outbox.lock();
+        let limit = self.outbox_limit.load(Ordering::Relaxed);
+        if limit > 0 && outbox.bytes.len() + bytes.len() > limit {
+            self.killed.store(true, Ordering::Release);
+        } else {
+            outbox.bytes.extend_from_slice(bytes);
+        }
+        let waker = outbox.waker.take();
+        drop(outbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Wakes the owner so that it looks at `killed`, `unblock` and the outbox.
+    pub fn wake(&self) {
+        let waker = self.outbox.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// The owner takes what is there and leaves a waker for the next push.
+    pub fn take_output(&self, waker: &Waker) -> BytesMut {
+        let mut outbox = self.outbox.lock();
+        match &mut outbox.waker {
+            Some(w) => w.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        std::mem::take(&mut outbox.bytes)
+    }
+}
+
+/// All clients of a node by id.
+#[derive(Debug, Default)]
+pub struct Clients {
+    map: RwLock<hashbrown::HashMap<u64, Arc<Client>>>,
+    next_id: AtomicU64,
+}
+
+impl Clients {
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn add(&self, client: Arc<Client>) {
+        self.map.write().insert(client.id, client);
+    }
+
+    pub fn remove(&self, id: u64) {
+        self.map.write().remove(&id);
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.map.read().get(&id).cloned()
+    }
+
+    pub fn len(&self) -> usize {
+        self.map.read().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every client, by rising id.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        let mut all: Vec<_> = self.map.read().values().cloned().collect();
+        all.sort_by_key(|c| c.id);
+        all
+    }
+}
