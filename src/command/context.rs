@@ -77,6 +77,10 @@ impl<'a> Context<'a> {
     pub fn find(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
         todo!()
     }
+    /// As `find`, and the reply beside it, so that a value can be written out without a copy.
+    pub fn find_for_reply(&mut self, key: &[u8]) -> (Option<ValueRef<'_>>, &mut Reply) {
+        todo!()
+    }
     /// As `find`, with expiry and all.
     pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         todo!()
