@@ -1,9 +1,11 @@
-//! Directives, files, settings. (being written)
+//! Directives, files, settings. Text in, values out: this room opens no file.
 
-use crate::data::Encodings;
+pub mod choices;
+pub mod events;
+pub mod settings;
 
-/// Every directive's value, typed; one field per directive, named after it with underscores.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    pub encodings: Encodings,
-}
+pub use choices::{
+    DisklessLoad, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags, Supervised,
+};
+pub use events::EventFlags;
+pub use settings::{MasterAddress, OutputLimit, OutputLimits, SavePoint, Settings};
