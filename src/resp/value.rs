@@ -1,9 +1,17 @@
-//! Replies as values: for our own clients (the in-process handle, the master link, tests). (being written)
+//! Replies as values: for our own clients (the in-process handle, the master link, tests).
+//!
+//! The reader takes whole values out of a buffer of bytes that is still growing: it says how many bytes
+//! one value took, or that more are needed. Depth and declared lengths are bounded, since the bytes come
+//! from a peer.
+
+/// Deepest nesting that is followed.
+const DEPTH_MAX: usize = 32;
 
 /// One RESP value, either protocol version.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RespValue {
     Simple(String),
+    /// The error's whole text, code first.
     Error(String),
     Int(i64),
     Bulk(Vec<u8>),
@@ -14,6 +22,197 @@ pub enum RespValue {
     Push(Vec<RespValue>),
     Double(f64),
     Boolean(bool),
+    /// Format and text.
     Verbatim(String, Vec<u8>),
     BigNumber(String),
+}
+
+/// Why bytes are no RESP value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadReply(pub String);
+
+impl std::fmt::Display for BadReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "bad reply: {}", self.0)
+    }
+}
+
+impl std::error::Error for BadReply {}
+
+impl RespValue {
+    /// Reads one value from the front of `bytes`: the value and how many bytes it took, or None if it has
+    /// not fully come.
+    pub fn read(bytes: &[u8]) -> Result<Option<(RespValue, usize)>, BadReply> {
+        let mut reader = Reader { bytes, at: 0 };
+        Ok(reader.value(0)?.map(|value| (value, reader.at)))
+    }
+
+    /// The text of a simple or bulk string.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            RespValue::Simple(text) => Some(text.as_bytes()),
+            RespValue::Bulk(bytes) | RespValue::Verbatim(_, bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            RespValue::Int(n) => Some(*n),
+            other => crate::data::string::parse_int(other.as_bytes()?),
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        matches!(self, RespValue::Error(_))
+    }
+}
+
+struct Reader<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Reader<'b> {
+    /// The text up to CR LF, which is skipped.
+    fn line(&mut self) -> Option<&'b [u8]> {
+        let rest = &self.bytes[self.at..];
+        let end = memchr::memmem::find(rest, b"\r\n")?;
+        self.at += end + 2;
+        Some(&rest[..end])
+    }
+
+    /// `len` bytes and the CR LF after them.
+    fn body(&mut self, len: usize) -> Option<&'b [u8]> {
+        let end = self.at.checked_add(len)?;
+        let body = self.bytes.get(self.at..end)?;
+        self.bytes.get(end..end + 2)?;
+        self.at = end + 2;
+        Some(body)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Option<RespValue>, BadReply> {
+        if depth > DEPTH_MAX {
+            return Err(BadReply("nested too deeply".into()));
+        }
+        let Some(line) = self.line() else {
+            return Ok(None);
+        };
+        let Some((&tag, line)) = line.split_first() else {
+            return Err(BadReply("empty line".into()));
+        };
+        let text = || String::from_utf8_lossy(line).into_owned();
+        let number = || {
+            crate::data::string::parse_int(line)
+                .ok_or_else(|| BadReply(format!("not a number: {:?}", text())))
+        };
+        Ok(Some(match tag {
+            b'+' => RespValue::Simple(text()),
+            b'-' => RespValue::Error(text()),
+            b':' => RespValue::Int(number()?),
+            b'_' => RespValue::Null,
+            b'#' => RespValue::Boolean(line == b"t"),
+            b',' => RespValue::Double(match line {
+                b"inf" => f64::INFINITY,
+                b"-inf" => f64::NEG_INFINITY,
+                b"nan" => f64::NAN,
+                _ => text()
+                    .parse()
+                    .map_err(|_| BadReply(format!("not a double: {:?}", text())))?,
+            }),
+            b'(' => RespValue::BigNumber(text()),
+            b'$' | b'=' | b'!' => {
+                let len = number()?;
+                if len < 0 {
+                    return Ok(Some(RespValue::Null));
+                }
+                let Some(body) = self.body(len as usize) else {
+                    return Ok(None);
+                };
+                match tag {
+                    b'$' => RespValue::Bulk(body.to_vec()),
+                    b'!' => RespValue::Error(String::from_utf8_lossy(body).into_owned()),
+                    _ if body.len() < 4 => {
+                        return Err(BadReply("verbatim string without a format".into()));
+                    }
+                    _ => RespValue::Verbatim(
+                        String::from_utf8_lossy(&body[..3]).into_owned(),
+                        body[4..].to_vec(),
+                    ),
+                }
+            }
+            b'*' | b'~' | b'>' | b'%' => {
+                let count = number()?;
+                if count < 0 {
+                    return Ok(Some(RespValue::Null));
+                }
+                let count = if tag == b'%' {
+                    count.saturating_mul(2)
+                } else {
+                    count
+                };
+                // Grown as values come: the count is the peer's word only.
+                let mut values = Vec::new();
+                for _ in 0..count {
+                    match self.value(depth + 1)? {
+                        Some(value) => values.push(value),
+                        None => return Ok(None),
+                    }
+                }
+                match tag {
+                    b'*' => RespValue::Array(values),
+                    b'~' => RespValue::Set(values),
+                    b'>' => RespValue::Push(values),
+                    _ => {
+                        let mut values = values.into_iter();
+                        let mut pairs = Vec::new();
+                        while let (Some(key), Some(value)) = (values.next(), values.next()) {
+                            pairs.push((key, value));
+                        }
+                        RespValue::Map(pairs)
+                    }
+                }
+            }
+            other => return Err(BadReply(format!("unknown type byte {:?}", other as char))),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_reads_back() {
+        let bytes = b"*8\r\n+OK\r\n-ERR x\r\n:-3\r\n$2\r\nab\r\n_\r\n#t\r\n,1.5\r\n%1\r\n+k\r\n=7\r\ntxt:abc\r\n";
+        let (value, used) = RespValue::read(bytes).unwrap().unwrap();
+        assert_eq!(used, bytes.len());
+        assert_eq!(
+            value,
+            RespValue::Array(vec![
+                RespValue::Simple("OK".into()),
+                RespValue::Error("ERR x".into()),
+                RespValue::Int(-3),
+                RespValue::Bulk(b"ab".to_vec()),
+                RespValue::Null,
+                RespValue::Boolean(true),
+                RespValue::Double(1.5),
+                RespValue::Map(vec![(
+                    RespValue::Simple("k".into()),
+                    RespValue::Verbatim("txt".into(), b"abc".to_vec())
+                )]),
+            ])
+        );
+        for cut in 0..bytes.len() {
+            assert_eq!(RespValue::read(&bytes[..cut]), Ok(None), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn hostile_replies_are_refused() {
+        assert!(RespValue::read(b"?1\r\n").is_err());
+        assert!(RespValue::read(b"$x\r\n").is_err());
+        assert!(RespValue::read(&b"*1\r\n".repeat(100)).is_err());
+        assert_eq!(RespValue::read(b"$9223372036854775807\r\n"), Ok(None));
+    }
 }
