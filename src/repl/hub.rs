@@ -1,43 +1,279 @@
-//! What the request path and INFO see of replication: role, log, replicas. (being written)
+//! What the request path and INFO see of replication: role, log, replicas, link.
+//!
+//! The request path asks three things of it, all lock-free: must writes be logged, are we a replica, are
+//! there enough good replicas. A write that must be logged takes one short lock to append. Everything else
+//! (decisions, the table of replicas, the view for INFO) is for the replication actors, which share the same
+//! state so that nothing has to be asked by message.
+//!
+//! Lock order: shards, then the stream, then the board. Nothing here calls out while it holds a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::replid::{History, ReplId};
+use super::stream::Stream;
+use crate::clock::Clock;
+
+/// Redis's default for repl-backlog-size, bytes.
+pub const DEFAULT_BACKLOG: u64 = 1024 * 1024;
 
 /// Shared by dispatch, connections and the replication actors of one node.
-#[derive(Debug, Default)]
-pub struct Hub {}
+#[derive(Debug)]
+pub struct Hub {
+    active: AtomicBool,
+    replica: AtomicBool,
+    link_up: AtomicBool,
+    good_replicas: AtomicUsize,
+    offset: AtomicU64,
+    stream: Mutex<Stream>,
+    burst: Burst,
+}
 
-#[allow(unused_variables)]
+/// Wakes one waiting task at most once until it has looked again.
+#[derive(Debug, Default)]
+struct Burst {
+    pending: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Default for Hub {
+    /// A master without a backlog whose replid is all zeros; a node takes [`Hub::new`].
+    fn default() -> Self {
+        Hub::with_id(ReplId::ZERO, DEFAULT_BACKLOG)
+    }
+}
+
 impl Hub {
-    /// Whether writes must be logged at all (a replica, a backlog or a change stream exists). Lock-free.
+    /// A master with a fresh replid and no backlog yet. `backlog`: repl-backlog-size, bytes.
+    pub fn new(clock: &dyn Clock, backlog: u64) -> Hub {
+        Hub::with_id(ReplId::random(clock), backlog)
+    }
+
+    fn with_id(id: ReplId, backlog: u64) -> Hub {
+        Hub {
+            active: AtomicBool::new(false),
+            replica: AtomicBool::new(false),
+            link_up: AtomicBool::new(false),
+            good_replicas: AtomicUsize::new(0),
+            offset: AtomicU64::new(0),
+            stream: Mutex::new(Stream::new(id, backlog)),
+            burst: Burst::default(),
+        }
+    }
+
+    // ---- the request path ----
+
+    /// Whether our own writes must be logged (a backlog exists and we are no replica). Lock-free.
+    #[inline]
     pub fn log_active(&self) -> bool {
-        todo!()
+        self.active.load(Ordering::Acquire)
     }
-    /// Appends one execution unit's effects: `commands` RESP commands in `bytes`, run in database `db`; adds
-    /// SELECT when the log's database differs and MULTI/EXEC when `transaction`. Called inside the shards.
-    /// The log's end offset after it.
+
+    /// Appends one execution unit's effects: RESP commands in `bytes`, run in database `db`; adds SELECT when
+    /// the log's database differs and MULTI/EXEC when `transaction`. Called inside the shards. The log's end
+    /// offset after it.
     pub fn append(&self, db: usize, bytes: &[u8], transaction: bool) -> u64 {
-        todo!()
+        self.append_unit(&[(db, bytes)], transaction)
     }
-    /// Appends our master's bytes as they came (chained replicas get the same offsets).
-    pub fn append_from_master(&self, bytes: &[u8]) -> u64 {
-        todo!()
+
+    /// As [`Hub::append`], for a unit whose effects are in several databases, in order.
+    pub fn append_unit(&self, parts: &[(usize, &[u8])], transaction: bool) -> u64 {
+        let mut stream = self.stream.lock();
+        // The backlog may have gone between the caller's look at `log_active` and now.
+        if !stream.active || self.is_replica() {
+            return stream.log.end();
+        }
+        let end = stream.append_unit(parts, transaction);
+        self.offset.store(end, Ordering::Release);
+        end
     }
+
+    /// Appends our master's bytes as they came (chained replicas get the same offsets). `database`: what the
+    /// stream has selected after them.
+    pub fn append_from_master(&self, bytes: &[u8], database: usize) -> u64 {
+        let mut stream = self.stream.lock();
+        stream.database = Some(database);
+        let end = stream.append_raw(bytes);
+        self.offset.store(end, Ordering::Release);
+        end
+    }
+
+    /// Appends bytes of ours that belong to no database (PING, REPLCONF GETACK). As a replica, nothing.
+    pub fn append_raw(&self, bytes: &[u8]) -> u64 {
+        let mut stream = self.stream.lock();
+        if !stream.active || self.is_replica() {
+            return stream.log.end();
+        }
+        let end = stream.append_raw(bytes);
+        self.offset.store(end, Ordering::Release);
+        end
+    }
+
     /// Whether this node is a replica of another. Lock-free.
+    #[inline]
     pub fn is_replica(&self) -> bool {
-        todo!()
+        self.replica.load(Ordering::Acquire)
     }
+
     /// As a replica: whether the link to the master is up. Lock-free.
+    #[inline]
     pub fn link_up(&self) -> bool {
-        todo!()
+        self.link_up.load(Ordering::Acquire)
     }
+
     /// Replicas that acked within `min-replicas-max-lag`. Lock-free.
+    #[inline]
     pub fn good_replicas(&self) -> usize {
-        todo!()
+        self.good_replicas.load(Ordering::Relaxed)
     }
+
     /// Wakes the MasterActor to forward what was appended; at most once until it has run.
+    #[inline]
     pub fn wake(&self) {
-        todo!()
+        if !self.burst.pending.swap(true, Ordering::AcqRel) {
+            let waker = self.burst.waker.lock().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
     }
-    /// The log's end offset (master_repl_offset).
+
+    /// The log's end offset (master_repl_offset). Lock-free.
+    #[inline]
     pub fn offset(&self) -> u64 {
-        todo!()
+        self.offset.load(Ordering::Acquire)
+    }
+
+    // ---- the replication actors ----
+
+    /// Ready once after each burst of [`Hub::wake`]; only one task may wait.
+    pub fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.burst.pending.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(());
+        }
+        *self.burst.waker.lock() = Some(cx.waker().clone());
+        // A wake between the look and the registration would otherwise be lost.
+        if self.burst.pending.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The stream, for decisions that need several of its parts at once. Never held across anything slow.
+    pub fn stream(&self) -> StreamGuard<'_> {
+        StreamGuard {
+            hub: self,
+            stream: self.stream.lock(),
+        }
+    }
+
+    pub fn set_backlog_size(&self, bytes: u64) {
+        self.stream.lock().log.set_limit(bytes);
+    }
+
+    /// Whether we are a replica; the stream's flags follow.
+    pub fn set_replica(&self, replica: bool) {
+        let stream = self.stream.lock();
+        self.replica.store(replica, Ordering::Release);
+        self.active
+            .store(stream.active && !replica, Ordering::Release);
+    }
+
+    pub fn set_link_up(&self, up: bool) {
+        self.link_up.store(up, Ordering::Release);
+    }
+
+    pub fn set_good_replicas(&self, n: usize) {
+        self.good_replicas.store(n, Ordering::Relaxed);
+    }
+
+    /// The replids and their bounds.
+    pub fn history(&self) -> History {
+        self.stream.lock().history
+    }
+
+    /// The next write says SELECT again: called at a snapshot's cut, inside all shards, since who loads that
+    /// snapshot knows of no earlier SELECT. As a replica the stream isn't ours to change.
+    pub fn forget_database(&self) {
+        if !self.is_replica() {
+            self.stream.lock().database = None;
+        }
+    }
+}
+
+/// The locked stream; when released, the lock-free copies of its offset and activity are brought up to date.
+#[derive(Debug)]
+pub struct StreamGuard<'a> {
+    hub: &'a Hub,
+    stream: MutexGuard<'a, Stream>,
+}
+
+impl std::ops::Deref for StreamGuard<'_> {
+    type Target = Stream;
+    fn deref(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+impl std::ops::DerefMut for StreamGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+}
+
+impl Drop for StreamGuard<'_> {
+    fn drop(&mut self) {
+        self.hub
+            .offset
+            .store(self.stream.log.end(), Ordering::Release);
+        let active = self.stream.active && !self.hub.is_replica();
+        self.hub.active.store(active, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn nothing_is_logged_without_a_backlog() {
+        let clock = ManualClock::new(0, 1);
+        let hub = Hub::new(&*clock, 1000);
+        assert!(!hub.log_active());
+        assert_eq!(hub.append(0, b"x", false), 0);
+        hub.stream().open_backlog(ReplId::random(&*clock));
+        assert!(hub.log_active());
+        assert_eq!(hub.append(0, b"x", false), 24);
+        assert_eq!(hub.offset(), 24);
+    }
+
+    #[test]
+    fn a_replica_repeats_its_master_only() {
+        let clock = ManualClock::new(0, 1);
+        let hub = Hub::new(&*clock, 1000);
+        hub.stream()
+            .adopt(History::new(ReplId::random(&*clock)), 500, Some(0));
+        hub.set_replica(true);
+        assert!(!hub.log_active());
+        assert_eq!(hub.append(0, b"x", false), 500);
+        assert_eq!(hub.append_from_master(b"abc", 3), 503);
+        hub.set_replica(false);
+        assert!(hub.log_active());
+        // The database that the master's stream had selected is still selected.
+        assert_eq!(hub.append(3, b"x", false), 504);
+    }
+
+    #[test]
+    fn a_burst_wakes_once() {
+        let hub = Hub::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(hub.poll_burst(&mut cx).is_pending());
+        hub.wake();
+        hub.wake();
+        assert!(hub.poll_burst(&mut cx).is_ready());
+        assert!(hub.poll_burst(&mut cx).is_pending());
     }
 }

@@ -1,3 +1,12 @@
-//! Replication without sockets: the log, replids and offsets, PSYNC decisions, the link. (being written)
+//! Replication without sockets: the log, replids and offsets, PSYNC decisions, replicas, the link.
+
 pub mod hub;
-pub use hub::Hub;
+pub mod log;
+pub mod replid;
+pub mod stream;
+pub mod wire;
+
+pub use hub::{Hub, StreamGuard};
+pub use log::{Cursor, Log, OutOfLog};
+pub use replid::{History, ReplId};
+pub use stream::Stream;

@@ -1,0 +1,35 @@
+//! The few commands that replication itself writes, in RESP form.
+
+/// Appends a command.
+pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
+    let mut digits = itoa::Buffer::new();
+    out.push(b'*');
+    out.extend_from_slice(digits.format(args.len()).as_bytes());
+    for arg in args {
+        let arg = arg.as_ref();
+        out.extend_from_slice(b"\r\n$");
+        out.extend_from_slice(digits.format(arg.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(arg);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What a master's cron sends to keep the link known alive.
+pub const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// Asks every replica to acknowledge at once.
+pub const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn commands_are_arrays_of_bulks() {
+        let mut out = Vec::new();
+        super::command(&mut out, &["REPLCONF", "GETACK", "*"]);
+        assert_eq!(out, super::GETACK);
+        out.clear();
+        super::command(&mut out, &["PING"]);
+        assert_eq!(out, super::PING);
+    }
+}
