@@ -11,6 +11,7 @@ pub mod hash;
 pub mod intset;
 pub mod list;
 pub mod listpack;
+pub mod long_double;
 pub mod segtable;
 pub mod set;
 pub mod string;
@@ -18,6 +19,7 @@ pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
+pub use long_double::LongDouble;
 pub use set::Set;
 pub use string::StrRef;
 pub use zset::Zset;
