@@ -7,6 +7,7 @@
 //! while writes go on, without any request copying it.
 
 pub mod blob;
+pub mod flat;
 pub mod hash;
 pub mod intset;
 pub mod list;
