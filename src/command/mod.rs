@@ -3,6 +3,7 @@
 pub mod context;
 pub mod effects;
 pub mod error;
+pub mod scan_options;
 pub mod spec;
 
 pub use context::Context;

@@ -8,6 +8,7 @@
 
 pub mod blob;
 pub mod flat;
+pub mod glob;
 pub mod hash;
 pub mod intset;
 pub mod list;
