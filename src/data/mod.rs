@@ -7,15 +7,20 @@
 //! while writes go on, without any request copying it.
 
 pub mod blob;
+pub mod double;
 pub mod flat;
 pub mod glob;
 pub mod hash;
 pub mod intset;
 pub mod list;
+pub mod list_node;
 pub mod listpack;
 pub mod long_double;
+pub mod member;
+pub mod ordered;
 pub mod segtable;
 pub mod set;
+pub mod shared_vec;
 pub mod string;
 pub mod zset;
 
