@@ -3,8 +3,10 @@
 pub mod context;
 pub mod effects;
 pub mod error;
+pub mod list;
 pub mod scan_options;
 pub mod spec;
+pub mod zset;
 
 pub use context::Context;
 pub use effects::Effects;
