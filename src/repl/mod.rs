@@ -1,12 +1,19 @@
 //! Replication without sockets: the log, replids and offsets, PSYNC decisions, replicas, the link.
 
 pub mod hub;
+pub mod link;
 pub mod log;
+pub mod psync;
+pub mod replicas;
 pub mod replid;
 pub mod stream;
+pub mod transfer;
 pub mod wire;
 
 pub use hub::{Hub, StreamGuard};
+pub use link::{Action, Env, Link, LinkConfig, LinkState};
 pub use log::{Cursor, Log, OutOfLog};
+pub use psync::{Decision, Request};
+pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 pub use replid::{History, ReplId};
 pub use stream::Stream;

@@ -1,0 +1,624 @@
+//! The replica's side of a link, without sockets: a state machine that is told what happened (connected,
+//! bytes, time, loaded) and says what to do (connect, send, load, apply).
+//!
+//! ```text
+//! Idle -> Connecting -> ExpectPong -> ExpectAuth? -> ExpectPort -> ExpectIp? -> ExpectCapa -> ExpectPsync
+//!   ^                                                                              |            |
+//!   |                                                        +FULLRESYNC / -ERR (SYNC)      +CONTINUE
+//!   |                                                                              v            |
+//!   +----------- any failure, timeout, loss ----  ExpectPayload -> Transfer -> Loading -> Streaming
+//! ```
+//!
+//! What is resumed is the node's own stream: its replid and offset, which only ever move when a whole
+//! command has been applied and logged. So a lost link, a broken transfer, or a change of master leaves
+//! nothing to repair: the next PSYNC names what the node has. `resumable` says whether that names anything
+//! a master could know (not on a fresh node, nor after the old SYNC, which tells no offsets).
+//!
+//! The dump of a full sync goes elsewhere to be loaded beside the old data; only when the owner says that
+//! it was swapped in does the link go on to the stream, whose first bytes may have come in the meantime and
+//! are kept (the owner stops reading while [`Link::wants_read`] is false, which bounds them).
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use super::replid::ReplId;
+use super::transfer::{Form, Transfer};
+use super::wire;
+
+/// Longest line accepted from a master in the handshake, bytes.
+const LINE_MAX: usize = 64 * 1024;
+/// Between two acks, and between two newlines while loading, ms.
+const ACK_PERIOD_MS: i64 = 1000;
+/// The first and the longest pause between attempts, ms; each pause is drawn from its upper half.
+const RETRY_FIRST_MS: i64 = 1000;
+const RETRY_MAX_MS: i64 = 5000;
+
+/// Whom to follow and how to present ourselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkConfig {
+    pub host: String,
+    pub port: u16,
+    /// masteruser and masterauth.
+    pub user: Option<String>,
+    pub password: Option<String>,
+    /// The port and address our master shows in INFO.
+    pub announce_port: u16,
+    pub announce_ip: Option<String>,
+    /// repl-timeout, ms.
+    pub timeout_ms: i64,
+    /// Ask our future master to take over (FAILOVER).
+    pub failover: bool,
+}
+
+/// What the node is at the moment of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Env {
+    /// Any clock that doesn't go back, ms.
+    pub now_ms: i64,
+    /// The history and the end of our stream: what PSYNC names, what ACK tells.
+    pub id: ReplId,
+    pub offset: u64,
+    /// Fresh randomness, for jitter.
+    pub random: u64,
+}
+
+/// What the owner must do, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection to the configured master; then call `connected` or `closed`.
+    Connect,
+    /// Drop the connection (or the attempt).
+    Close,
+    Send(Vec<u8>),
+    /// A dump begins: it is the history `id` after `offset` bytes. `size`: bytes, if known.
+    BeginLoad {
+        id: ReplId,
+        offset: u64,
+        size: Option<u64>,
+    },
+    /// The dump's next bytes.
+    Load(Bytes),
+    /// The dump is complete: when it is loaded and swapped in, with the stream set to the id and offset of
+    /// `BeginLoad`, call `loaded`.
+    FinishLoad,
+    /// The dump won't be completed: forget it, keep the old data.
+    AbortLoad,
+    /// The master goes on from our offset. A new id means: our present id becomes the second one, valid up
+    /// to our offset, the new one ours, and our own replicas are disconnected to learn it.
+    Continue {
+        new_id: Option<ReplId>,
+    },
+    /// Bytes of the stream to apply and log, in order, cut anywhere.
+    Apply(Bytes),
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not connected; tries again at the given time.
+    Idle {
+        retry_at_ms: i64,
+    },
+    Connecting,
+    ExpectPong,
+    ExpectAuth,
+    ExpectPort,
+    ExpectIp,
+    ExpectCapa,
+    ExpectPsync,
+    ExpectPayload,
+    Transfer(Transfer),
+    Loading {
+        kept: Vec<Bytes>,
+    },
+    Streaming,
+}
+
+/// The state as ROLE and INFO name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    #[default]
+    Connect,
+    Connecting,
+    Handshake,
+    Sync,
+    Connected,
+}
+
+impl LinkState {
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkState::Connect => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Handshake => "handshake",
+            LinkState::Sync => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+/// The link to one master.
+#[derive(Debug)]
+pub struct Link {
+    config: LinkConfig,
+    state: State,
+    resumable: bool,
+    /// History and offset of the dump that is coming; None after the old SYNC.
+    incoming: Option<(ReplId, u64)>,
+    line: Vec<u8>,
+    last_io_ms: i64,
+    next_ack_ms: i64,
+    /// Failed attempts since the link last streamed.
+    failures: u32,
+    /// The master came by SYNC: it wants no acks.
+    legacy: bool,
+}
+
+impl Link {
+    /// A link that connects at its first tick. `resumable`: whether the node's own replid and offset may be
+    /// offered to a master (it was a master, or took them up from a dump).
+    pub fn new(config: LinkConfig, resumable: bool) -> Link {
+        Link {
+            config,
+            state: State::Idle { retry_at_ms: 0 },
+            resumable,
+            incoming: None,
+            line: Vec::new(),
+            last_io_ms: 0,
+            next_ack_ms: 0,
+            failures: 0,
+            legacy: false,
+        }
+    }
+
+    pub fn config(&self) -> &LinkConfig {
+        &self.config
+    }
+
+    pub fn set_config(&mut self, config: LinkConfig) {
+        self.config = config;
+    }
+
+    pub fn resumable(&self) -> bool {
+        self.resumable
+    }
+
+    /// The stream broke in a way that leaves our data in doubt: the next sync must be a full one.
+    pub fn forget(&mut self) {
+        if std::mem::take(&mut self.resumable) {
+            info!("Discarding previously cached master state.");
+        }
+    }
+
+    pub fn state(&self) -> LinkState {
+        match self.state {
+            State::Idle { .. } => LinkState::Connect,
+            State::Connecting => LinkState::Connecting,
+            State::ExpectPong
+            | State::ExpectAuth
+            | State::ExpectPort
+            | State::ExpectIp
+            | State::ExpectCapa
+            | State::ExpectPsync => LinkState::Handshake,
+            State::ExpectPayload | State::Transfer(_) | State::Loading { .. } => LinkState::Sync,
+            State::Streaming => LinkState::Connected,
+        }
+    }
+
+    /// Bytes of the dump read so far, and its size if known.
+    pub fn progress(&self) -> Option<(u64, Option<u64>)> {
+        match &self.state {
+            State::Transfer(t) => Some((t.read(), t.total())),
+            _ => None,
+        }
+    }
+
+    /// When the master was last heard of.
+    pub fn last_io_ms(&self) -> i64 {
+        self.last_io_ms
+    }
+
+    /// Whether the owner should read from the socket.
+    pub fn wants_read(&self) -> bool {
+        !matches!(
+            self.state,
+            State::Loading { .. } | State::Idle { .. } | State::Connecting
+        )
+    }
+
+    /// The owner is still busy with what it was given, so silence isn't the master's fault.
+    pub fn touch(&mut self, env: &Env) {
+        self.last_io_ms = env.now_ms;
+    }
+
+    /// Time passed. To be called about ten times a second.
+    pub fn tick(&mut self, env: &Env, out: &mut Vec<Action>) {
+        match &self.state {
+            State::Idle { retry_at_ms } if env.now_ms >= *retry_at_ms => {
+                info!(
+                    "Connecting to MASTER {}:{}",
+                    self.config.host, self.config.port
+                );
+                info!("MASTER <-> REPLICA sync started");
+                self.state = State::Connecting;
+                self.last_io_ms = env.now_ms;
+                out.push(Action::Connect);
+                return;
+            }
+            State::Idle { .. } => return,
+            State::Loading { .. } if env.now_ms >= self.next_ack_ms => {
+                // Tells the master that we live, without meaning anything.
+                self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
+                out.push(Action::Send(b"\n".to_vec()));
+            }
+            State::Streaming if env.now_ms >= self.next_ack_ms => self.ack(env, out),
+            _ => {}
+        }
+        if matches!(self.state, State::Loading { .. })
+            || env.now_ms - self.last_io_ms <= self.config.timeout_ms
+        {
+            return;
+        }
+        match self.state {
+            State::ExpectPayload | State::Transfer(_) => warn!(
+                "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
+                 'repl-timeout' parameter in redis.conf to a larger value."
+            ),
+            State::Streaming => warn!("MASTER timeout: no data nor PING received..."),
+            _ => warn!("Timeout connecting to the MASTER..."),
+        }
+        self.drop_link(env, out);
+    }
+
+    /// The connection stands.
+    pub fn connected(&mut self, env: &Env, out: &mut Vec<Action>) {
+        if !matches!(self.state, State::Connecting) {
+            return;
+        }
+        info!("Non blocking connect for SYNC fired the event.");
+        self.last_io_ms = env.now_ms;
+        self.line.clear();
+        self.legacy = false;
+        self.incoming = None;
+        self.state = State::ExpectPong;
+        send(out, &["PING"]);
+    }
+
+    /// The connection was lost, or could not be made.
+    pub fn closed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+        match self.state {
+            State::Idle { .. } => return,
+            State::Connecting => warn!("Error condition on socket for SYNC: {error}"),
+            State::Streaming => {
+                warn!("Connection with master lost.");
+                info!("Caching the disconnected master state.");
+            }
+            State::ExpectPayload | State::Transfer(_) | State::Loading { .. } => {
+                warn!("I/O error trying to sync with MASTER: {error}");
+            }
+            _ => warn!("Master did not respond to command during SYNC handshake"),
+        }
+        self.drop_link(env, out);
+    }
+
+    /// Sends our offset now (GETACK, or the moment we came up).
+    pub fn ack(&mut self, env: &Env, out: &mut Vec<Action>) {
+        self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
+        if matches!(self.state, State::Streaming) && !self.legacy {
+            send(out, &["REPLCONF", "ACK", &env.offset.to_string()]);
+        }
+    }
+
+    /// The dump given by `BeginLoad` to `FinishLoad` is in place. The stream goes on from there.
+    pub fn loaded(&mut self, env: &Env, out: &mut Vec<Action>) {
+        if !matches!(self.state, State::Loading { .. }) {
+            return;
+        }
+        info!("MASTER <-> REPLICA sync: Finished with success");
+        let State::Loading { kept } = std::mem::replace(&mut self.state, State::Streaming) else {
+            return;
+        };
+        self.resumable = !self.legacy;
+        self.failures = 0;
+        self.last_io_ms = env.now_ms;
+        self.ack(env, out);
+        out.extend(kept.into_iter().map(Action::Apply));
+    }
+
+    /// The dump could not be loaded; the old data is still there.
+    pub fn load_failed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+        if matches!(self.state, State::Transfer(_) | State::Loading { .. }) {
+            warn!("Failed trying to load the MASTER synchronization DB: {error}");
+            self.drop_link(env, out);
+        }
+    }
+
+    /// The stream can't be understood. What was applied stands, but nothing more can be resumed.
+    pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+        warn!("Protocol error from master: {error}");
+        self.forget();
+        self.drop_link(env, out);
+    }
+
+    /// Ends whatever is going on, for good: the link is about to be dropped or pointed elsewhere.
+    pub fn stop(&mut self, out: &mut Vec<Action>) {
+        self.end_connection(out);
+        self.state = State::Idle { retry_at_ms: 0 };
+        self.failures = 0;
+    }
+
+    fn end_connection(&mut self, out: &mut Vec<Action>) {
+        match self.state {
+            State::Transfer(_) | State::Loading { .. } => {
+                out.push(Action::AbortLoad);
+                out.push(Action::Close);
+            }
+            State::Idle { .. } => {}
+            _ => out.push(Action::Close),
+        }
+    }
+
+    fn drop_link(&mut self, env: &Env, out: &mut Vec<Action>) {
+        self.end_connection(out);
+        let was_up = matches!(self.state, State::Streaming);
+        let pause_ms = if was_up {
+            // A link that worked is worth an immediate try: the backlog is moving on meanwhile.
+            info!(
+                "Reconnecting to MASTER {}:{}",
+                self.config.host, self.config.port
+            );
+            0
+        } else {
+            let full = (RETRY_FIRST_MS << self.failures.min(8)).min(RETRY_MAX_MS);
+            full / 2 + (env.random % (full as u64 / 2)) as i64
+        };
+        self.failures = if was_up { 0 } else { self.failures + 1 };
+        self.state = State::Idle {
+            retry_at_ms: env.now_ms + pause_ms,
+        };
+    }
+
+    /// Bytes came.
+    pub fn received(&mut self, env: &Env, mut input: Bytes, out: &mut Vec<Action>) {
+        self.last_io_ms = env.now_ms;
+        loop {
+            match &mut self.state {
+                State::Idle { .. } | State::Connecting => return,
+                State::Streaming => {
+                    if !input.is_empty() {
+                        out.push(Action::Apply(input));
+                    }
+                    return;
+                }
+                State::Loading { kept } => {
+                    if !input.is_empty() {
+                        kept.push(input);
+                    }
+                    return;
+                }
+                State::Transfer(transfer) => {
+                    let (payload, rest) = transfer.feed(input);
+                    if !payload.is_empty() {
+                        out.push(Action::Load(payload));
+                    }
+                    let Some(rest) = rest else { return };
+                    info!("MASTER <-> REPLICA sync: Loading DB in memory");
+                    out.push(Action::FinishLoad);
+                    self.next_ack_ms = env.now_ms;
+                    self.state = State::Loading { kept: Vec::new() };
+                    input = rest;
+                }
+                _ => {
+                    let Some(at) = memchr::memchr(b'\n', &input) else {
+                        self.line.extend_from_slice(&input);
+                        if self.line.len() > LINE_MAX {
+                            warn!("Master sent an endless line in the handshake");
+                            self.drop_link(env, out);
+                        }
+                        return;
+                    };
+                    let part = input.split_to(at + 1);
+                    self.line.extend_from_slice(&part[..at]);
+                    if self.line.len() > LINE_MAX {
+                        warn!("Master sent an endless line in the handshake");
+                        self.drop_link(env, out);
+                        return;
+                    }
+                    let mut line = std::mem::take(&mut self.line);
+                    if line.last() == Some(&b'\r') {
+                        line.pop();
+                    }
+                    // An empty line only says that the master lives.
+                    if !line.is_empty() {
+                        self.line_received(env, &line, out);
+                    }
+                }
+            }
+        }
+    }
+
+    fn line_received(&mut self, env: &Env, line: &[u8], out: &mut Vec<Action>) {
+        let text = String::from_utf8_lossy(line);
+        let refused = line[0] == b'-';
+        match self.state {
+            State::ExpectPong => {
+                let accepted = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
+                if !accepted.iter().any(|a| text.starts_with(a)) {
+                    warn!("Error reply to PING from master: '{text}'");
+                    return self.drop_link(env, out);
+                }
+                info!("Master replied to PING, replication can continue...");
+                self.introduce(out);
+            }
+            State::ExpectAuth => {
+                if refused {
+                    warn!("Unable to AUTH to MASTER: {text}");
+                    return self.drop_link(env, out);
+                }
+                self.state = State::ExpectPort;
+            }
+            State::ExpectPort => {
+                if refused {
+                    info!(
+                        "(Non critical) Master does not understand REPLCONF listening-port: {text}"
+                    );
+                }
+                self.state = if self.config.announce_ip.is_some() {
+                    State::ExpectIp
+                } else {
+                    State::ExpectCapa
+                };
+            }
+            State::ExpectIp => {
+                if refused {
+                    info!("(Non critical) Master does not understand REPLCONF ip-address: {text}");
+                }
+                self.state = State::ExpectCapa;
+            }
+            State::ExpectCapa => {
+                if refused {
+                    info!("(Non critical) Master does not understand REPLCONF capa: {text}");
+                }
+                self.ask(env, out);
+            }
+            State::ExpectPsync => self.psync_answered(env, &text, out),
+            State::ExpectPayload => self.payload_begins(env, &text, out),
+            _ => {}
+        }
+    }
+
+    /// Everything up to capa goes out at once; the replies come back in order.
+    fn introduce(&mut self, out: &mut Vec<Action>) {
+        let config = &self.config;
+        let mut bytes = Vec::new();
+        self.state = State::ExpectPort;
+        if let Some(password) = &config.password {
+            match &config.user {
+                Some(user) => wire::command(&mut bytes, &["AUTH", user, password]),
+                None => wire::command(&mut bytes, &["AUTH", password]),
+            }
+            self.state = State::ExpectAuth;
+        }
+        let port = config.announce_port.to_string();
+        wire::command(&mut bytes, &["REPLCONF", "listening-port", &port]);
+        if let Some(ip) = &config.announce_ip {
+            wire::command(&mut bytes, &["REPLCONF", "ip-address", ip]);
+        }
+        wire::command(&mut bytes, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
+        out.push(Action::Send(bytes));
+    }
+
+    fn ask(&mut self, env: &Env, out: &mut Vec<Action>) {
+        let (id, offset) = if self.resumable {
+            let next = env.offset + 1;
+            info!(
+                "Trying a partial resynchronization (request {}:{next}).",
+                env.id
+            );
+            (env.id.to_string(), next.to_string())
+        } else {
+            info!("Partial resynchronization not possible (no cached master)");
+            ("?".to_owned(), "-1".to_owned())
+        };
+        if self.config.failover {
+            send(out, &["PSYNC", &id, &offset, "FAILOVER"]);
+        } else {
+            send(out, &["PSYNC", &id, &offset]);
+        }
+        self.state = State::ExpectPsync;
+    }
+
+    fn psync_answered(&mut self, env: &Env, text: &str, out: &mut Vec<Action>) {
+        let mut words = text.split(' ');
+        match words.next() {
+            Some("+FULLRESYNC") => {
+                let id = words.next().and_then(|w| ReplId::parse(w.as_bytes()));
+                let offset = words.next().and_then(|w| w.parse().ok());
+                let (Some(id), Some(offset)) = (id, offset) else {
+                    warn!("Master replied with wrong +FULLRESYNC syntax.");
+                    return self.drop_link(env, out);
+                };
+                info!("Full resync from master: {id}:{offset}");
+                self.config.failover = false;
+                self.incoming = Some((id, offset));
+                self.state = State::ExpectPayload;
+            }
+            Some("+CONTINUE") => {
+                if !self.resumable {
+                    warn!("Master wants to continue a stream that we did not ask for");
+                    return self.drop_link(env, out);
+                }
+                info!("Successful partial resynchronization with master.");
+                let new_id = words
+                    .next()
+                    .and_then(|w| ReplId::parse(w.as_bytes()))
+                    .filter(|id| *id != env.id);
+                if let Some(id) = new_id {
+                    info!("Master replication ID changed to {id}");
+                }
+                info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+                self.config.failover = false;
+                self.failures = 0;
+                self.state = State::Streaming;
+                out.push(Action::Continue { new_id });
+                self.ack(env, out);
+            }
+            Some("-NOMASTERLINK" | "-LOADING") => {
+                info!("Master is currently unable to PSYNC but should be in the future: {text}");
+                self.drop_link(env, out);
+            }
+            _ => {
+                if text.starts_with("-ERR") {
+                    info!("Master does not support PSYNC or is in error state (reply: {text})");
+                } else {
+                    warn!("Unexpected reply to PSYNC from master: {text}");
+                }
+                info!("Retrying with SYNC...");
+                self.legacy = true;
+                self.incoming = None;
+                self.state = State::ExpectPayload;
+                out.push(Action::Send(b"SYNC\r\n".to_vec()));
+            }
+        }
+    }
+
+    fn payload_begins(&mut self, env: &Env, text: &str, out: &mut Vec<Action>) {
+        if let Some(error) = text.strip_prefix('-') {
+            warn!("MASTER aborted replication with an error: {error}");
+            return self.drop_link(env, out);
+        }
+        let Some(form) = Form::parse(text.as_bytes()) else {
+            warn!(
+                "Bad protocol from MASTER, the first byte is not '$' (we received '{text}'), are you sure the \
+                 host and port are right?"
+            );
+            return self.drop_link(env, out);
+        };
+        match &form {
+            Form::Length(n) => {
+                info!("MASTER <-> REPLICA sync: receiving {n} bytes from master to parser");
+            }
+            Form::Mark(_) => info!(
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser"
+            ),
+        }
+        // Who came by SYNC knows neither; the owner makes an id up that no master will ever recognise.
+        let (id, offset) = self.incoming.unwrap_or((ReplId::ZERO, 0));
+        let transfer = Transfer::new(form);
+        out.push(Action::BeginLoad {
+            id,
+            offset,
+            size: transfer.total(),
+        });
+        self.state = State::Transfer(transfer);
+    }
+}
+
+fn send(out: &mut Vec<Action>, args: &[&str]) {
+    let mut bytes = Vec::new();
+    wire::command(&mut bytes, args);
+    out.push(Action::Send(bytes));
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

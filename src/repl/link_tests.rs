@@ -1,0 +1,309 @@
+//! The link's conversations with masters of all sorts.
+
+use super::*;
+
+const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+struct Bench {
+    link: Link,
+    env: Env,
+}
+
+fn config() -> LinkConfig {
+    LinkConfig {
+        host: "master".into(),
+        port: 6379,
+        announce_port: 7000,
+        timeout_ms: 60_000,
+        ..LinkConfig::default()
+    }
+}
+
+impl Bench {
+    fn new(config: LinkConfig, resumable: bool) -> Bench {
+        Bench {
+            link: Link::new(config, resumable),
+            env: Env {
+                now_ms: 1000,
+                id: ReplId::parse(A.as_bytes()).unwrap(),
+                offset: 100,
+                random: 7,
+            },
+        }
+    }
+
+    /// Runs one event; what came out, as text.
+    fn run(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) -> Vec<String> {
+        let mut out = Vec::new();
+        f(&mut self.link, &self.env, &mut out);
+        out.into_iter()
+            .map(|a| match a {
+                Action::Send(b) => {
+                    let text = String::from_utf8(b).unwrap();
+                    let words: Vec<&str> = text
+                        .split("\r\n")
+                        .filter(|w| !w.is_empty() && !w.starts_with(['*', '$']))
+                        .collect();
+                    format!("send {}", words.join(" "))
+                }
+                Action::Load(b) => format!("load {}", String::from_utf8_lossy(&b)),
+                Action::Apply(b) => format!("apply {}", String::from_utf8_lossy(&b)),
+                Action::BeginLoad { id, offset, size } => {
+                    format!("begin {} {offset} {size:?}", &id.as_str()[..1])
+                }
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn say(&mut self, text: &str) -> Vec<String> {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        self.run(|l, e, o| l.received(e, bytes, o))
+    }
+
+    fn tick(&mut self, ms: i64) -> Vec<String> {
+        self.env.now_ms += ms;
+        self.run(|l, e, o| l.tick(e, o))
+    }
+
+    fn up_to_psync(&mut self) -> Vec<String> {
+        assert_eq!(self.tick(0), ["Connect"]);
+        assert_eq!(self.run(|l, e, o| l.connected(e, o)), ["send PING"]);
+        self.say("+PONG\r\n");
+        self.say("+OK\r\n");
+        self.say("+OK\r\n")
+    }
+}
+
+#[test]
+fn a_fresh_node_asks_for_everything() {
+    let mut b = Bench::new(config(), false);
+    assert_eq!(b.tick(0), ["Connect"]);
+    assert_eq!(b.link.state(), LinkState::Connecting);
+    assert_eq!(b.run(|l, e, o| l.connected(e, o)), ["send PING"]);
+    assert_eq!(b.link.state(), LinkState::Handshake);
+    assert_eq!(
+        b.say("+PONG\r\n"),
+        ["send REPLCONF listening-port 7000 REPLCONF capa eof capa psync2"]
+    );
+    assert_eq!(b.say("+O"), [""; 0]);
+    assert_eq!(b.say("K\r\n+OK\r\n"), ["send PSYNC ? -1"]);
+    assert_eq!(b.say(&format!("\n\n+FULLRESYNC {B} 7\r\n\n")), [""; 0]);
+    assert_eq!(b.link.state(), LinkState::Sync);
+    assert_eq!(
+        b.say("\n$5\r\nhel"),
+        ["begin b 7 Some(5)".to_owned(), "load hel".into()]
+    );
+    assert_eq!(b.link.progress(), Some((3, Some(5))));
+    assert_eq!(b.say("lo*1\r\n"), ["load lo", "FinishLoad"]);
+    assert!(!b.link.wants_read());
+    assert_eq!(b.tick(100), ["send \n"]);
+    assert_eq!(b.tick(100), [""; 0]);
+    b.env.offset = 7;
+    assert_eq!(
+        b.run(|l, e, o| l.loaded(e, o)),
+        ["send REPLCONF ACK 7", "apply *1\r\n"]
+    );
+    assert_eq!(b.say("rest"), ["apply rest"]);
+    assert!(b.link.resumable());
+    assert_eq!(b.tick(999), [""; 0]);
+    b.env.offset = 9;
+    assert_eq!(b.tick(1), ["send REPLCONF ACK 9"]);
+}
+
+#[test]
+fn auth_and_address_are_sent_when_set() {
+    let mut b = Bench::new(
+        LinkConfig {
+            user: Some("u".into()),
+            password: Some("p".into()),
+            announce_ip: Some("1.2.3.4".into()),
+            ..config()
+        },
+        false,
+    );
+    b.tick(0);
+    b.run(|l, e, o| l.connected(e, o));
+    assert_eq!(
+        b.say("-NOAUTH Authentication required.\r\n"),
+        [
+            "send AUTH u p REPLCONF listening-port 7000 REPLCONF ip-address 1.2.3.4 \
+              REPLCONF capa eof capa psync2"
+        ]
+    );
+    // Old masters may not know REPLCONF's options.
+    assert_eq!(
+        b.say("+OK\r\n-ERR what\r\n-ERR what\r\n-ERR what\r\n"),
+        ["send PSYNC ? -1"]
+    );
+}
+
+#[test]
+fn wrong_password_is_a_failure() {
+    let mut b = Bench::new(
+        LinkConfig {
+            password: Some("p".into()),
+            ..config()
+        },
+        false,
+    );
+    b.tick(0);
+    b.run(|l, e, o| l.connected(e, o));
+    b.say("-NOAUTH x\r\n");
+    assert_eq!(b.say("-WRONGPASS no\r\n"), ["Close"]);
+    assert_eq!(b.link.state(), LinkState::Connect);
+}
+
+#[test]
+fn a_node_with_history_resumes() {
+    let mut b = Bench::new(config(), true);
+    assert_eq!(b.up_to_psync(), [format!("send PSYNC {A} 101")]);
+    assert_eq!(
+        b.say("+CONTINUE\r\nxyz"),
+        [
+            "Continue { new_id: None }",
+            "send REPLCONF ACK 100",
+            "apply xyz"
+        ]
+    );
+    assert_eq!(b.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn a_changed_id_is_taken_over() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(
+        b.say(&format!("+CONTINUE {B}\r\n"))[0],
+        format!(
+            "Continue {{ new_id: Some({:?}) }}",
+            ReplId::parse(B.as_bytes()).unwrap()
+        )
+    );
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(
+        b.say(&format!("+CONTINUE {A}\r\n"))[0],
+        "Continue { new_id: None }"
+    );
+}
+
+#[test]
+fn an_uninvited_continue_is_refused() {
+    let mut b = Bench::new(config(), false);
+    b.up_to_psync();
+    assert_eq!(b.say("+CONTINUE\r\n"), ["Close"]);
+}
+
+#[test]
+fn a_lost_link_is_tried_at_once_and_then_with_growing_pauses() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    assert_eq!(b.run(|l, e, o| l.closed(e, "eof", o)), ["Close"]);
+    assert!(b.link.resumable());
+    let mut pauses = Vec::new();
+    for random in [0u64, 499, 0, 5, 9, 11, 13] {
+        b.env.random = random;
+        let mut waited = 0;
+        while b.tick(0).is_empty() {
+            b.env.now_ms += 50;
+            waited += 50;
+        }
+        pauses.push(waited);
+        b.run(|l, e, o| l.closed(e, "refused", o));
+    }
+    assert_eq!(pauses[0], 0);
+    assert!((500..=1000).contains(&pauses[1]), "{pauses:?}");
+    assert!(pauses.iter().all(|p| *p <= 5050), "{pauses:?}");
+    assert!(pauses[6] >= 2500, "{pauses:?}");
+}
+
+#[test]
+fn transient_refusals_are_retried_and_unknown_psync_falls_back() {
+    for refusal in ["-NOMASTERLINK x\r\n", "-LOADING x\r\n"] {
+        let mut b = Bench::new(config(), true);
+        b.up_to_psync();
+        assert_eq!(b.say(refusal), ["Close"]);
+        assert!(b.link.resumable());
+    }
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(b.say("-ERR unknown command\r\n"), ["send SYNC"]);
+    assert_eq!(
+        b.say("$2\r\nab"),
+        ["begin 0 0 Some(2)", "load ab", "FinishLoad"]
+    );
+    // No acks for a master of the old protocol, and nothing to resume.
+    assert_eq!(b.run(|l, e, o| l.loaded(e, o)), [""; 0]);
+    assert_eq!(b.tick(5000), [""; 0]);
+    assert!(!b.link.resumable());
+}
+
+#[test]
+fn broken_transfers_leave_what_was_there() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say(&format!("+FULLRESYNC {B} 7\r\n$5\r\nhe"));
+    assert_eq!(
+        b.run(|l, e, o| l.closed(e, "eof", o)),
+        ["AbortLoad", "Close"]
+    );
+    // The old history is still what we have, so it is what we ask for.
+    assert!(b.link.resumable());
+    assert_eq!(b.tick(5000), ["Connect"]);
+}
+
+#[test]
+fn lies_end_the_attempt() {
+    for lie in [
+        "$-5\r\n",
+        "*3\r\n",
+        "-ERR no\r\n",
+        "$EOF:short\r\n",
+        "$1e9\r\n",
+    ] {
+        let mut b = Bench::new(config(), true);
+        b.up_to_psync();
+        b.say(&format!("+FULLRESYNC {B} 7\r\n"));
+        assert_eq!(b.say(lie), ["Close"], "{lie}");
+    }
+    for lie in ["+FULLRESYNC\r\n", "+FULLRESYNC abc 7\r\n"] {
+        let mut b = Bench::new(config(), true);
+        b.up_to_psync();
+        assert_eq!(b.say(lie), ["Close"], "{lie}");
+    }
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(b.say(&"x".repeat(LINE_MAX + 1)), ["Close"]);
+}
+
+#[test]
+fn silence_times_out_in_every_state_but_loading() {
+    let mut b = Bench::new(config(), true);
+    b.tick(0);
+    assert_eq!(b.tick(60_001), ["Close"]);
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(b.tick(60_001), ["Close"]);
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    assert_eq!(b.tick(60_001), ["send REPLCONF ACK 100", "Close"]);
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say(&format!("+FULLRESYNC {B} 7\r\n$0\r\n"));
+    assert_eq!(b.say("x"), ["load x"; 0]);
+    assert_eq!(b.tick(60_001), ["send \n"]);
+}
+
+#[test]
+fn empty_dumps_complete() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    assert_eq!(
+        b.say(&format!("+FULLRESYNC {B} 7\r\n$0\r\n")),
+        ["begin b 7 Some(0)", "FinishLoad"]
+    );
+}

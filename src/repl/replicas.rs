@@ -1,0 +1,252 @@
+//! The table of attached replicas: who they are, how far they are, and what follows from that for WAIT and
+//! for min-replicas-to-write.
+
+use super::log::Cursor;
+
+/// How far a replica's attachment has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// Waits for a snapshot to begin.
+    WaitSnapshot,
+    /// Its snapshot is being made (and, if diskless, sent).
+    SnapshotRunning,
+    /// A finished dump is being sent.
+    SendingBulk,
+    /// Has everything up to its cursor and follows.
+    Online,
+}
+
+impl ReplicaState {
+    /// The name in INFO replication.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplicaState::WaitSnapshot | ReplicaState::SnapshotRunning => "wait_bgsave",
+            ReplicaState::SendingBulk => "send_bulk",
+            ReplicaState::Online => "online",
+        }
+    }
+}
+
+/// One attached replica.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// Its client's id.
+    pub id: u64,
+    /// Where the connection comes from.
+    pub peer_ip: String,
+    pub peer_port: u16,
+    /// What it announced by REPLCONF ip-address and listening-port.
+    pub announced_ip: Option<String>,
+    pub listening_port: u16,
+    pub capa_eof: bool,
+    pub capa_psync2: bool,
+    pub state: ReplicaState,
+    /// It came by SYNC: no acks are to be expected of it.
+    pub legacy: bool,
+    /// Its place in the log, once it has one.
+    pub cursor: Option<Cursor>,
+    /// Bytes of stream it says it has processed, and fsynced to its append-only file.
+    pub ack_offset: u64,
+    pub ack_aof_offset: u64,
+    /// When it last acked, Unix ms.
+    pub ack_ms: i64,
+    /// Diskless: the stream is held back until its first ack shows that it is done with the dump.
+    pub waits_for_ack: bool,
+}
+
+impl Replica {
+    /// The address INFO and ROLE show.
+    pub fn ip(&self) -> &str {
+        self.announced_ip.as_deref().unwrap_or(&self.peer_ip)
+    }
+
+    /// How the log names it: address and listening port.
+    pub fn name(&self) -> String {
+        if self.listening_port > 0 {
+            format!("{}:{}", self.ip(), self.listening_port)
+        } else {
+            format!("{}:<unknown-replica-port>", self.ip())
+        }
+    }
+
+    /// Seconds since its last ack.
+    pub fn lag_s(&self, now_ms: i64) -> i64 {
+        ((now_ms / 1000) - (self.ack_ms / 1000)).max(0)
+    }
+}
+
+/// All replicas of a node, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Replicas {
+    list: Vec<Replica>,
+}
+
+impl Replicas {
+    pub fn add(&mut self, replica: Replica) {
+        self.list.push(replica);
+    }
+
+    pub fn remove(&mut self, id: u64) -> Option<Replica> {
+        let at = self.list.iter().position(|r| r.id == id)?;
+        Some(self.list.remove(at))
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Replica> {
+        self.list.iter().find(|r| r.id == id)
+    }
+
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Replica> {
+        self.list.iter_mut().find(|r| r.id == id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Replica> {
+        self.list.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Takes an ack in; offsets never go back. True if the replica is known.
+    pub fn ack(&mut self, id: u64, offset: u64, aof_offset: Option<u64>, now_ms: i64) -> bool {
+        let Some(replica) = self.get_mut(id) else {
+            return false;
+        };
+        replica.ack_offset = replica.ack_offset.max(offset);
+        if let Some(aof) = aof_offset {
+            replica.ack_aof_offset = replica.ack_aof_offset.max(aof);
+        }
+        replica.ack_ms = now_ms;
+        true
+    }
+
+    /// How many online replicas have processed `offset` bytes (WAIT).
+    pub fn acked(&self, offset: u64) -> usize {
+        self.online().filter(|r| r.ack_offset >= offset).count()
+    }
+
+    /// How many online replicas have `offset` bytes in their append-only file (WAITAOF).
+    pub fn acked_aof(&self, offset: u64) -> usize {
+        self.online().filter(|r| r.ack_aof_offset >= offset).count()
+    }
+
+    pub fn online(&self) -> impl Iterator<Item = &Replica> {
+        self.list.iter().filter(|r| r.state == ReplicaState::Online)
+    }
+
+    /// Online replicas whose last ack is at most `max_lag_s` seconds old.
+    pub fn good(&self, max_lag_s: i64, now_ms: i64) -> usize {
+        self.online()
+            .filter(|r| r.lag_s(now_ms) <= max_lag_s)
+            .count()
+    }
+}
+
+/// A client class's output buffer limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// Bytes; 0: none.
+    pub hard: u64,
+    pub soft: u64,
+    /// How long `soft` may be exceeded, seconds.
+    pub soft_s: u64,
+}
+
+/// Watches one replica's backlog of unsent bytes against the limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LimitWatch {
+    soft_since_ms: Option<i64>,
+}
+
+impl LimitWatch {
+    /// True if the replica must be closed. As in Redis, a limit below the backlog's size counts as the
+    /// backlog's size: those bytes are held anyway.
+    pub fn exceeded(&mut self, unsent: u64, limit: OutputLimit, backlog: u64, now_ms: i64) -> bool {
+        let raise = |bytes: u64| if bytes > 0 { bytes.max(backlog) } else { 0 };
+        let (hard, soft) = (raise(limit.hard), raise(limit.soft));
+        if hard > 0 && unsent >= hard {
+            return true;
+        }
+        if soft == 0 || unsent < soft {
+            self.soft_since_ms = None;
+            return false;
+        }
+        let since = *self.soft_since_ms.get_or_insert(now_ms);
+        (now_ms - since) / 1000 > limit.soft_s as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub fn replica(id: u64, state: ReplicaState) -> Replica {
+        Replica {
+            id,
+            peer_ip: "10.0.0.1".into(),
+            peer_port: 4000,
+            announced_ip: None,
+            listening_port: 6380,
+            capa_eof: true,
+            capa_psync2: true,
+            state,
+            legacy: false,
+            cursor: None,
+            ack_offset: 0,
+            ack_aof_offset: 0,
+            ack_ms: 0,
+            waits_for_ack: false,
+        }
+    }
+
+    #[test]
+    fn acks_count_online_replicas_and_never_go_back() {
+        let mut table = Replicas::default();
+        table.add(replica(1, ReplicaState::Online));
+        table.add(replica(2, ReplicaState::Online));
+        table.add(replica(3, ReplicaState::WaitSnapshot));
+        assert!(table.ack(1, 100, None, 5000));
+        assert!(table.ack(1, 90, Some(80), 6000));
+        assert!(table.ack(3, 100, None, 6000));
+        assert!(!table.ack(9, 100, None, 6000));
+        assert_eq!(
+            (table.acked(100), table.acked(101), table.acked(0)),
+            (1, 0, 2)
+        );
+        assert_eq!((table.acked_aof(80), table.acked_aof(81)), (1, 0));
+        assert_eq!(table.good(10, 16_999), 1);
+        assert_eq!(table.good(10, 17_000), 0);
+    }
+
+    #[test]
+    fn limits_below_the_backlog_are_raised_to_it() {
+        let limit = OutputLimit {
+            hard: 100,
+            soft: 50,
+            soft_s: 10,
+        };
+        let mut watch = LimitWatch::default();
+        assert!(!watch.exceeded(999, limit, 1000, 0));
+        assert!(watch.exceeded(1000, limit, 1000, 0));
+        assert!(!LimitWatch::default().exceeded(u64::MAX, OutputLimit::default(), 0, 0));
+    }
+
+    #[test]
+    fn the_soft_limit_must_hold_for_its_time() {
+        let limit = OutputLimit {
+            hard: 0,
+            soft: 50,
+            soft_s: 10,
+        };
+        let mut watch = LimitWatch::default();
+        assert!(!watch.exceeded(60, limit, 0, 1000));
+        assert!(!watch.exceeded(60, limit, 0, 11_000));
+        assert!(!watch.exceeded(10, limit, 0, 11_500));
+        assert!(!watch.exceeded(60, limit, 0, 12_000));
+        assert!(watch.exceeded(60, limit, 0, 23_000));
+    }
+}
