@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
 use crate::repl::Hub;
-use crate::session::Clients;
+use crate::session::{Clients, Ticket};
 
 /// The shared heart of a node.
 pub struct NodeCore {
@@ -28,8 +28,38 @@ pub struct NodeCore {
     pub services: OnceLock<Box<dyn Services>>,
 }
 
-/// Work that commands ask of the actors. Every call only posts a message and returns at once.
+/// Work that commands ask of the actors. Every call only posts a message and returns at once; where a reply
+/// comes later it goes to the [`Ticket`], for which the session waits.
 pub trait Services: Send + Sync {
-    /// REPLICAOF host port, or NO ONE.
+    /// REPLICAOF host port; None: NO ONE. The role as commands see it (`Hub::is_replica`) has changed when
+    /// this returns; the link comes up later.
     fn replicaof(&self, target: Option<(String, u16)>);
+    /// WAIT: completes with the number of replicas that have acked `offset`, when they are `replicas` or at
+    /// the deadline (unix ms; None: never).
+    fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>);
+    /// CLIENT UNBLOCK for a session that waits for a ticket: `how` 1 as if timed out, 2 with an error.
+    fn unblock(&self, ticket: Arc<Ticket>, how: u32);
+    /// SAVE: completes with OK or an error when the dump is on disk.
+    fn save(&self, ticket: Arc<Ticket>);
+    /// BGSAVE: completes at once with what redis-server says ("Background saving started", or its errors).
+    fn bgsave(&self, ticket: Arc<Ticket>, schedule: bool);
+    /// DEBUG RELOAD: saves if `save`, empties the dataset if `flush`, loads the dump, then completes.
+    fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool);
+    /// SHUTDOWN. Completes the ticket only if it can't.
+    fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
+    /// SHUTDOWN ABORT. False: no shutdown was in progress.
+    fn abort_shutdown(&self) -> bool;
+    /// Directives that were changed at run time, by name, after `NodeCore::settings` has the new values.
+    fn settings_changed(&self, names: &[&'static str]);
+    /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
+    fn serve_blocked(&self);
+}
+
+/// SHUTDOWN's options. Neither `save` nor `nosave`: save if there are save points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownOptions {
+    pub save: bool,
+    pub nosave: bool,
+    pub now: bool,
+    pub force: bool,
 }

@@ -43,6 +43,10 @@ pub type OwnedArgs = Vec<Bytes>;
 #[derive(Debug, Default)]
 pub struct MultiState {
     pub queue: Vec<OwnedArgs>,
+    /// The flags of all queued commands, joined.
+    pub flags: u32,
+    /// The shards that the queued commands need.
+    pub shards: crate::keyspace::ShardSet,
     /// A queued command was refused: EXEC answers EXECABORT.
     pub broken: bool,
     /// Bytes held by the queue.
@@ -56,6 +60,36 @@ pub struct WatchedKey {
     pub key: Bytes,
     /// It was already logically expired when WATCH came, so its deletion is no change.
     pub expired_at_watch: bool,
+}
+
+/// The promise of a reply that comes later, from an actor (SAVE, WAIT, FAILOVER ...).
+///
+/// Exactly one of those who hold it completes it; the session waits until then.
+#[derive(Debug)]
+pub struct Ticket {
+    pub client: Arc<Client>,
+    pub resp: Resp,
+    done: AtomicBool,
+}
+
+impl Ticket {
+    pub fn new(client: Arc<Client>, resp: Resp) -> Arc<Ticket> {
+        Arc::new(Ticket { client, resp, done: AtomicBool::new(false) })
+    }
+
+    /// Sends the reply (RESP bytes), unless somebody did before. False if so.
+    pub fn complete(&self, reply: &[u8]) -> bool {
+        if self.done.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.client.push(reply);
+        self.client.wake();
+        true
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
 }
 
 /// The state that the client's own thread owns.
@@ -75,6 +109,10 @@ pub struct Session {
     pub patterns: HashSet<Bytes>,
     pub shard_channels: HashSet<Bytes>,
     pub reply_mode: ReplyMode,
+    /// As our master: bytes of its stream that have run or been queued and are not in the log yet.
+    pub unlogged: Vec<u8>,
+    /// PSYNC or SYNC was accepted as a request: the socket is to be handed to the MasterActor.
+    pub handover: Option<OwnedArgs>,
     pub monitor: bool,
     pub no_evict: bool,
     pub no_touch: bool,
@@ -114,6 +152,8 @@ impl Session {
             patterns: HashSet::new(),
             shard_channels: HashSet::new(),
             reply_mode: ReplyMode::On,
+            unlogged: Vec::new(),
+            handover: None,
             monitor: false,
             no_evict: false,
             no_touch: false,

@@ -1,1 +1,4 @@
-//! (being written)
+//! The actors: thin shells around the pure rooms, with the sockets, files and timers.
+
+pub mod messages;
+pub mod socket;

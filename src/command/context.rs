@@ -239,8 +239,10 @@ impl<'a> Context<'a> {
     /// Selects the database that `find*` and the others work in, for commands over two databases (MOVE, COPY).
     pub fn with_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.session.db, db);
+        self.effects.db = db;
         let result = f(self);
         self.session.db = before;
+        self.effects.db = before;
         result
     }
     /// A random stream seeded from the node's clock.

@@ -4,17 +4,27 @@
 //! By default a command that changed something (`Context::dirty`) is its own effect, verbatim. A handler
 //! overrides that with [`Effects::replace`] (SPOP says SREM), adds to it with [`Effects::also`], or says
 //! that nothing is to be sent with [`Effects::suppress`]. Deletions of expired keys come before.
+//!
+//! Effects of one unit may lie in several databases (SELECT inside MULTI, MOVE, COPY): the bytes are kept
+//! in parts, one per run of effects in the same database, and the log puts SELECTs between them.
+
+use smallvec::SmallVec;
 
 /// What one execution unit (a command, or a whole EXEC) has to say to the log.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// No log is active: everything here is a no-op.
     pub enabled: bool,
-    /// RESP commands, one after another.
-    pub bytes: Vec<u8>,
-    pub commands: usize,
     /// The running command's verbatim form is not wanted.
     pub overridden: bool,
+    /// The database that the next effect belongs to.
+    pub db: usize,
+    /// How many commands.
+    pub commands: usize,
+    /// RESP commands, one after another.
+    bytes: Vec<u8>,
+    /// Database and first byte of each part.
+    parts: SmallVec<[(usize, usize); 2]>,
 }
 
 impl Effects {
@@ -22,6 +32,9 @@ impl Effects {
     pub fn also<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         if !self.enabled {
             return;
+        }
+        if self.parts.last().is_none_or(|&(db, _)| db != self.db) {
+            self.parts.push((self.db, self.bytes.len()));
         }
         encode(&mut self.bytes, args);
         self.commands += 1;
@@ -42,8 +55,16 @@ impl Effects {
         self.commands == 0
     }
 
+    /// The effects so far: database and bytes of each part, in order.
+    pub fn parts(&self) -> SmallVec<[(usize, &[u8]); 2]> {
+        let ends = self.parts.iter().skip(1).map(|&(_, start)| start).chain([self.bytes.len()]);
+        self.parts.iter().zip(ends).map(|(&(db, start), end)| (db, &self.bytes[start..end])).collect()
+    }
+
+    /// Forgets everything but `enabled` and `db`.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.parts.clear();
         self.commands = 0;
         self.overridden = false;
     }
@@ -62,5 +83,33 @@ pub fn encode<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(arg);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_the_database() {
+        let mut effects = Effects { enabled: true, ..Effects::default() };
+        effects.also(&["DEL", "a"]);
+        effects.db = 3;
+        effects.also(&["DEL", "b"]);
+        effects.also(&["DEL", "c"]);
+        let parts = effects.parts();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0], (0, &b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"[..]));
+        assert_eq!(parts[1].0, 3);
+        assert_eq!(effects.commands, 3);
+        effects.clear();
+        assert!(effects.parts().is_empty());
+    }
+
+    #[test]
+    fn disabled_effects_cost_nothing() {
+        let mut effects = Effects::default();
+        effects.replace(&["DEL", "a"]);
+        assert!(effects.is_empty() && effects.overridden);
     }
 }

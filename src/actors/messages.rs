@@ -1,0 +1,27 @@
+//! Messages that pass between rooms of actors.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::BytesMut;
+
+use super::socket::Socket;
+use crate::session::{Client, OwnedArgs, ReplConf};
+
+/// A client asked for PSYNC or SYNC: its connection is over as such, and its socket becomes a replica's.
+/// Sent by the ConnectionActor to the MasterActor, which decides and answers on the socket. The client stays
+/// in the registry (`NodeCore::clients`) and is the MasterActor's to remove.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AttachReplica {
+    /// Created on another arbiter's reactor: `Socket::rebind` it before polling.
+    pub socket: Socket,
+    pub client: Arc<Client>,
+    pub replconf: ReplConf,
+    /// PSYNC replid offset, or SYNC.
+    pub request: OwnedArgs,
+    /// Bytes that came behind the request.
+    pub input: BytesMut,
+    /// Replies that have not been written yet, to be sent first.
+    pub output: BytesMut,
+}
