@@ -74,7 +74,11 @@ pub struct Ticket {
 
 impl Ticket {
     pub fn new(client: Arc<Client>, resp: Resp) -> Arc<Ticket> {
-        Arc::new(Ticket { client, resp, done: AtomicBool::new(false) })
+        Arc::new(Ticket {
+            client,
+            resp,
+            done: AtomicBool::new(false),
+        })
     }
 
     /// Sends the reply (RESP bytes), unless somebody did before. False if so.

@@ -57,8 +57,17 @@ impl Effects {
 
     /// The effects so far: database and bytes of each part, in order.
     pub fn parts(&self) -> SmallVec<[(usize, &[u8]); 2]> {
-        let ends = self.parts.iter().skip(1).map(|&(_, start)| start).chain([self.bytes.len()]);
-        self.parts.iter().zip(ends).map(|(&(db, start), end)| (db, &self.bytes[start..end])).collect()
+        let ends = self
+            .parts
+            .iter()
+            .skip(1)
+            .map(|&(_, start)| start)
+            .chain([self.bytes.len()]);
+        self.parts
+            .iter()
+            .zip(ends)
+            .map(|(&(db, start), end)| (db, &self.bytes[start..end]))
+            .collect()
     }
 
     /// Forgets everything but `enabled` and `db`.
@@ -92,7 +101,10 @@ mod tests {
 
     #[test]
     fn parts_follow_the_database() {
-        let mut effects = Effects { enabled: true, ..Effects::default() };
+        let mut effects = Effects {
+            enabled: true,
+            ..Effects::default()
+        };
         effects.also(&["DEL", "a"]);
         effects.db = 3;
         effects.also(&["DEL", "b"]);
