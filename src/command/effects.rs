@@ -113,6 +113,7 @@ mod tests {
         assert_eq!(parts.len(), 2);
         assert_eq!(parts[0], (0, &b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"[..]));
         assert_eq!(parts[1].0, 3);
+        drop(parts);
         assert_eq!(effects.commands, 3);
         effects.clear();
         assert!(effects.parts().is_empty());
