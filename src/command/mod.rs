@@ -1,11 +1,20 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
 pub mod context;
+pub mod counter;
 pub mod effects;
 pub mod error;
+pub mod expire;
+pub mod generic;
+pub mod lcs;
 pub mod list;
+pub mod object;
+pub mod scan;
 pub mod scan_options;
+pub mod sort;
 pub mod spec;
+pub mod string;
+pub mod string_range;
 pub mod zset;
 
 pub use context::Context;

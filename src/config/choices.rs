@@ -58,6 +58,14 @@ impl MaxmemoryPolicy {
             MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu
         )
     }
+
+    /// Whether eviction goes by access times.
+    pub fn is_lru(self) -> bool {
+        matches!(
+            self,
+            MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru
+        )
+    }
 }
 
 choice! {

@@ -9,6 +9,7 @@
 pub mod blob;
 pub mod double;
 pub mod flat;
+pub mod float_text;
 pub mod glob;
 pub mod hash;
 pub mod intset;
@@ -24,6 +25,7 @@ pub mod shared_vec;
 pub mod string;
 pub mod zset;
 
+pub use float_text::parse_double;
 pub use hash::Hash;
 pub use list::List;
 pub use long_double::LongDouble;
