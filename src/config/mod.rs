@@ -1,11 +1,21 @@
 //! Directives, files, settings. Text in, values out: this room opens no file.
 
 pub mod choices;
+pub mod directive;
 pub mod events;
+pub mod layers;
+pub mod lines;
+pub mod redis_conf;
 pub mod settings;
+pub mod table;
+pub mod toml_form;
+pub mod words;
 
 pub use choices::{
     DisklessLoad, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags, Supervised,
 };
+pub use directive::Directive;
 pub use events::EventFlags;
+pub use layers::{Form, Layers, Loaded, flags_to_lines, load};
+pub use lines::Mistake;
 pub use settings::{MasterAddress, OutputLimit, OutputLimits, SavePoint, Settings};

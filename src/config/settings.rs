@@ -308,3 +308,28 @@ impl Default for Settings {
         }
     }
 }
+
+/// `hz` outside this is moved to its nearer end.
+const HZ_RANGE: std::ops::RangeInclusive<u32> = 1..=500;
+
+impl Settings {
+    /// Moves values that are hints into their range.
+    pub fn clamp(&mut self) {
+        self.hz = self.hz.clamp(*HZ_RANGE.start(), *HZ_RANGE.end());
+    }
+
+    /// Checks what no directive can check alone. The error names the directive to blame.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.maxmemory > 0 && self.maxmemory_policy != MaxmemoryPolicy::NoEviction {
+            return Err((
+                "maxmemory-policy",
+                format!(
+                    "with maxmemory set, maxmemory-policy must be noeviction, not {}: eviction comes \
+                     with a later version",
+                    self.maxmemory_policy.word()
+                ),
+            ));
+        }
+        Ok(())
+    }
+}

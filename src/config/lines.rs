@@ -1,0 +1,174 @@
+//! Lines: what every form of configuration comes down to, and the mistakes that they may hold.
+
+use std::fmt;
+
+use super::directive::Directive;
+use super::{Settings, table, words};
+
+/// Where a line stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// A file's name, "command line", or "environment".
+    pub source: String,
+    /// From 1; 0 where lines are not counted.
+    pub line: usize,
+    /// The line itself, without the values of sensitive directives.
+    pub text: String,
+}
+
+/// A directive with its words, known to be well-formed.
+#[derive(Clone)]
+pub struct Line {
+    pub directive: &'static Directive,
+    pub words: Vec<String>,
+    pub origin: Origin,
+}
+
+/// Something wrong in a configuration: where, what, and how to put it right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    pub origin: Origin,
+    pub what: String,
+    /// The fix; empty if `what` says it all.
+    pub fix: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { source, line, text } = &self.origin;
+        match line {
+            0 => write!(f, "{source}: ")?,
+            line => write!(f, "{source}, line {line}: ")?,
+        }
+        if !text.is_empty() {
+            write!(f, "'{text}': ")?;
+        }
+        write!(f, "{}", self.what)?;
+        if !self.fix.is_empty() {
+            write!(f, " ({})", self.fix)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Mistake {
+    pub fn new(origin: &Origin, what: impl Into<String>, fix: impl Into<String>) -> Mistake {
+        Mistake {
+            origin: origin.clone(),
+            what: what.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
+/// Directives of redis.conf that no line may hold yet: why.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "user",
+        "ACL rules come with a later version; remove the line",
+    ),
+    (
+        "rename-command",
+        "renaming commands comes with a later version; remove the line",
+    ),
+    ("loadmodule", "modules cannot be loaded; remove the line"),
+    (
+        "sentinel",
+        "this is not a Sentinel: run redis-sentinel with this file",
+    ),
+];
+
+/// Directives that Redis itself still takes and forgets.
+const FORGOTTEN: &[&str] = &[
+    "list-max-ziplist-entries",
+    "list-max-ziplist-value",
+    "lua-replicate-commands",
+];
+
+/// Checks a name with its words against the table. `None`: a line to forget.
+pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option<Line>, Mistake> {
+    let Some(directive) = table::find(name) else {
+        if FORGOTTEN.contains(&name.to_ascii_lowercase().as_str()) {
+            return Ok(None);
+        }
+        let refused = REFUSED
+            .iter()
+            .find(|(refused, _)| table::same(refused, name));
+        let fix = match (refused, table::nearest(name)) {
+            (Some((_, why)), _) => (*why).to_owned(),
+            (None, Some(near)) => format!("no directive '{name}'; did you mean '{near}'?"),
+            (None, None) => format!("no directive '{name}'; config.toml lists those that exist"),
+        };
+        return Err(Mistake::new(
+            &origin,
+            "Bad directive or wrong number of arguments",
+            fix,
+        ));
+    };
+    // One word for a directive that takes several is several words in quotes.
+    if let (true, [only]) = (directive.many_words, given.as_slice())
+        && !only.is_empty()
+    {
+        given = words::split(only).unwrap_or_default();
+    }
+    let borrowed: Vec<&str> = given.iter().map(String::as_str).collect();
+    directive
+        .set(&mut Settings::default(), &borrowed)
+        .map_err(|what| Mistake::new(&origin, what, fix(directive)))?;
+    Ok(Some(Line {
+        directive,
+        words: given,
+        origin,
+    }))
+}
+
+/// What a directive wants, for its mistakes.
+fn fix(directive: &Directive) -> String {
+    let default = directive.lines(&Settings::default());
+    match default.first() {
+        Some(default) if default != "\"\"" => {
+            format!("'{}' is e.g. {default}", directive.name)
+        }
+        _ => directive.doc.trim_end_matches('.').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(name: &str, words: &[&str]) -> String {
+        let origin = Origin {
+            source: "redis.conf".into(),
+            line: 7,
+            text: String::new(),
+        };
+        let words = words.iter().map(|w| (*w).to_owned()).collect();
+        match line(name, words, origin) {
+            Err(mistake) => mistake.to_string(),
+            Ok(_) => "fine".into(),
+        }
+    }
+
+    #[test]
+    fn mistakes_name_place_and_fix() {
+        assert_eq!(
+            mistake("tcp-keepalives", &["1"]),
+            "redis.conf, line 7: Bad directive or wrong number of arguments \
+             (no directive 'tcp-keepalives'; did you mean 'tcp-keepalive'?)"
+        );
+        assert_eq!(
+            mistake("port", &["x"]),
+            "redis.conf, line 7: argument couldn't be parsed into an integer ('port' is e.g. 6379)"
+        );
+        assert!(mistake("appendonly", &["yes"]).contains("later version"));
+        assert!(mistake("appendonly", &["maybe"]).contains("argument must be 'yes' or 'no'"));
+        assert!(mistake("user", &["x", "on"]).contains("later version"));
+        assert_eq!(mistake("lua-replicate-commands", &["yes"]), "fine");
+        assert_eq!(mistake("replicaof", &["10.0.0.1 6379"]), "fine");
+        assert_eq!(mistake("slaveof", &["10.0.0.1", "6379"]), "fine");
+        assert!(mistake("replicaof", &["10.0.0.1", "abc"]).contains("Invalid master port"));
+    }
+}

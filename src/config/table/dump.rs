@@ -1,0 +1,33 @@
+//! The dump file.
+
+use super::super::directive::{Directive, at, choice_at, number_at};
+use super::special;
+
+const I32: i128 = i32::MAX as i128;
+type D = Directive;
+
+#[rustfmt::skip]
+pub const DIRECTIVES: &[Directive] = &[
+    D::special("save", special::SAVE,
+        "Save after so many seconds if there were at least so many changes; empty: never by itself.").many_words(),
+    D::text("dbfilename", at!(dbfilename),
+        "Name of the dump file, without a directory.").protected().check(special::check_dbfilename),
+    D::yes_no("rdbcompression", at!(rdbcompression),
+        "Compress strings in dumps (LZF)."),
+    D::yes_no("rdbchecksum", at!(rdbchecksum),
+        "End dumps with a CRC64, and check it when loading.").immutable(),
+    D::yes_no("rdb-del-sync-files", at!(rdb_del_sync_files),
+        "Delete dump files that served replication only, when nothing else wants them."),
+    D::yes_no("rdb-save-incremental-fsync", at!(rdb_save_incremental_fsync),
+        "Push a dump to the disk every few megabytes while it is written."),
+    D::yes_no("stop-writes-on-bgsave-error", at!(stop_writes_on_bgsave_error),
+        "Refuse writes while the last background save failed."),
+    choice_at!("sanitize-dump-payload", SanitizeDump, sanitize_dump_payload,
+        "Deep checks of dumps and of RESTORE; here they are always made, whatever this says."),
+    D::number("rdb-key-save-delay", number_at!(rdb_key_save_delay), i32::MIN as i128, I32,
+        "For tests: microseconds to wait after each saved key.").hidden(),
+    D::number("key-load-delay", number_at!(key_load_delay), i32::MIN as i128, I32,
+        "For tests: microseconds to wait after each loaded key.").hidden(),
+    D::memory("loading-process-events-interval-bytes", number_at!(loading_process_events_interval_bytes), 1024, I32,
+        "For tests: bytes loaded between two looks at the clients.").hidden(),
+];
