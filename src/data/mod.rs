@@ -19,6 +19,7 @@ pub mod listpack;
 pub mod long_double;
 pub mod member;
 pub mod ordered;
+mod segment;
 pub mod segtable;
 pub mod set;
 pub mod shared_vec;
