@@ -1,6 +1,15 @@
-//! Lists: a deque of listpack nodes. (being written)
+//! Lists: one small node, or a quicklist of nodes once they outgrow it.
+//!
+//! A list is in "listpack" encoding while all of it fits the limits of one node
+//! (`list-max-listpack-size`), and "quicklist" after that; it goes back when it has shrunk to one node
+//! of at most half the limits, so that a list at the edge does not go to and fro. Both by Redis 7.2's
+//! arithmetic, as OBJECT ENCODING shows it.
 
 use super::Encodings;
+use super::list_node::ListNode;
+use super::listpack;
+use super::quicklist::{Position, Quicklist};
+use super::string::parse_int;
 
 /// Which end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,70 +39,766 @@ impl<'a> Item<'a> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct List {}
+/// A value to look for: compared with integers and with strings without formatting either.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'a> {
+    text: &'a [u8],
+    as_int: Option<i64>,
+}
+
+impl<'a> Needle<'a> {
+    pub fn new(text: &'a [u8]) -> Needle<'a> {
+        Needle {
+            text,
+            as_int: parse_int(text),
+        }
+    }
+
+    pub fn is(&self, item: Item<'_>) -> bool {
+        match item {
+            Item::Int(n) => self.as_int == Some(n),
+            Item::Bytes(b) => b == self.text,
+        }
+    }
+}
+
+/// How much one node may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLimits {
+    pub bytes: usize,
+    pub count: usize,
+    /// The size limit is the one that was configured, not a safety net under a count.
+    by_size: bool,
+}
+
+impl NodeLimits {
+    /// Nodes limited by count are never larger than this unless one element is.
+    const SAFE_BYTES: usize = 8192;
+
+    pub fn of(enc: &Encodings) -> NodeLimits {
+        match enc.list_max_listpack_size {
+            fill @ 0.. => NodeLimits {
+                bytes: Self::SAFE_BYTES,
+                count: (fill as usize).max(1),
+                by_size: false,
+            },
+            fill => NodeLimits {
+                bytes: 4096 << fill.saturating_neg().clamp(1, 5).saturating_sub(1),
+                count: usize::MAX,
+                by_size: true,
+            },
+        }
+    }
+
+    /// Whether a node of so many bytes and elements is too much.
+    pub fn exceeded(&self, bytes: usize, count: usize) -> bool {
+        bytes > self.bytes || count > self.count
+    }
+
+    /// Whether an element of `len` bytes may join a node. Its encoding is taken to cost 8 bytes.
+    pub fn admits(&self, node: &ListNode, len: usize) -> bool {
+        !self.exceeded(node.byte_len() + len + 8, node.count() + 1)
+    }
+
+    /// Whether a quicklist of this one node should become a listpack.
+    fn fits_half(&self, node: &ListNode) -> bool {
+        let bytes = if self.by_size {
+            self.bytes / 2
+        } else {
+            usize::MAX
+        };
+        node.byte_len() <= bytes && node.count() <= self.count / 2
+    }
+}
+
+#[derive(Clone)]
+pub struct List {
+    repr: Repr,
+}
+
+#[derive(Clone)]
+enum Repr {
+    Small(ListNode),
+    Large(Box<Quicklist>),
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List::new()
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
 
 impl List {
     pub fn new() -> List {
-        todo!()
+        List {
+            repr: Repr::Small(ListNode::new()),
+        }
     }
+
+    #[inline]
     pub fn len(&self) -> usize {
-        todo!()
+        match &self.repr {
+            Repr::Small(node) => node.count(),
+            Repr::Large(quick) => quick.len(),
+        }
     }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    pub fn push(&mut self, _end: End, _value: &[u8], _enc: &Encodings) {
-        todo!()
+
+    /// Adds an element at an end.
+    pub fn push(&mut self, end: End, value: &[u8], enc: &Encodings) {
+        self.push_all(end, &[value], enc);
     }
-    pub fn pop(&mut self, _end: End) -> Option<Vec<u8>> {
-        todo!()
+
+    /// Adds elements at an end one after another, so that the last one ends up outermost.
+    pub fn push_all(&mut self, end: End, values: &[&[u8]], enc: &Encodings) {
+        let limits = NodeLimits::of(enc);
+        let bytes = values.iter().map(|v| v.len()).sum();
+        self.make_room(bytes, values.len(), &limits);
+        match &mut self.repr {
+            Repr::Small(node) => {
+                for value in values {
+                    node.push(end, value, limits.bytes);
+                }
+            }
+            Repr::Large(quick) => {
+                for value in values {
+                    quick.push(end, value, &limits);
+                }
+            }
+        }
     }
+
+    /// Becomes a quicklist if `count` more elements of `bytes` together would be too much for one node.
+    /// Redis decides this before the change, by the plain length of the values.
+    fn make_room(&mut self, bytes: usize, count: usize, limits: &NodeLimits) {
+        if let Repr::Small(node) = &mut self.repr
+            && limits.exceeded(node.byte_len() + bytes, node.count() + count)
+        {
+            let node = std::mem::take(node);
+            self.repr = Repr::Large(Box::new(Quicklist::of_node(node)));
+        }
+    }
+
+    /// Becomes a listpack again if it has become small enough.
+    fn settle(&mut self, limits: &NodeLimits) {
+        if let Repr::Large(quick) = &mut self.repr
+            && quick.single_node().is_some_and(|n| limits.fits_half(n))
+            && let Some(node) = quick.take_single_node()
+        {
+            self.repr = Repr::Small(node);
+        }
+    }
+
+    /// Takes the element at an end.
+    pub fn pop(&mut self, end: End, enc: &Encodings) -> Option<Vec<u8>> {
+        self.pop_with(end, enc, |item| item.to_vec())
+    }
+
+    /// Takes the element at an end after showing it to `f`.
+    pub fn pop_with<R>(
+        &mut self,
+        end: End,
+        enc: &Encodings,
+        f: impl FnOnce(Item<'_>) -> R,
+    ) -> Option<R> {
+        match &mut self.repr {
+            Repr::Small(node) => {
+                let view = node.view();
+                let at = match end {
+                    End::Head => view.first(),
+                    End::Tail => view.last(),
+                }?;
+                let result = f(view.get(at));
+                node.drop_end(end);
+                Some(result)
+            }
+            Repr::Large(quick) => {
+                let result = quick.pop_with(end, f)?;
+                self.settle(&NodeLimits::of(enc));
+                Some(result)
+            }
+        }
+    }
+
+    /// The place in 0..len of an index that may count from the tail.
+    fn place(&self, index: i64) -> Option<usize> {
+        let len = self.len();
+        let index = if index < 0 {
+            len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
+        } else {
+            usize::try_from(index).ok()?
+        };
+        (index < len).then_some(index)
+    }
+
     /// Negative indexes count from the tail.
-    pub fn get(&self, _index: i64) -> Option<Item<'_>> {
-        todo!()
+    pub fn get(&self, index: i64) -> Option<Item<'_>> {
+        let index = self.place(index)?;
+        match &self.repr {
+            Repr::Small(node) => node.view().at(index as i64),
+            Repr::Large(quick) => quick.get(index),
+        }
     }
+
     /// False if the index is out of range.
-    pub fn set(&mut self, _index: i64, _value: &[u8], _enc: &Encodings) -> bool {
-        todo!()
+    pub fn set(&mut self, index: i64, value: &[u8], enc: &Encodings) -> bool {
+        let limits = NodeLimits::of(enc);
+        self.make_room(value.len(), 1, &limits);
+        let Some(index) = self.place(index) else {
+            return false;
+        };
+        match &mut self.repr {
+            Repr::Small(node) => {
+                if let Some(at) = node.view().seek(index as i64) {
+                    node.replace(at, value, limits.bytes);
+                }
+            }
+            Repr::Large(quick) => quick.set(index, value, &limits),
+        }
+        self.settle(&limits);
+        true
     }
+
     /// Inserts before or after the first element equal to `pivot`; false if there is none.
-    pub fn insert(&mut self, _pivot: &[u8], _after: bool, _value: &[u8], _enc: &Encodings) -> bool {
-        todo!()
+    pub fn insert(&mut self, pivot: &[u8], after: bool, value: &[u8], enc: &Encodings) -> bool {
+        let limits = NodeLimits::of(enc);
+        self.make_room(value.len(), 1, &limits);
+        match &mut self.repr {
+            Repr::Small(node) => {
+                let view = node.view();
+                let Some(at) = view.find(listpack::HEADER, pivot, 1) else {
+                    return false;
+                };
+                let at = if after { view.after(at) } else { at };
+                node.insert(at, value, limits.bytes);
+                true
+            }
+            Repr::Large(quick) => quick.insert_beside(pivot, after, value, &limits),
+        }
     }
+
     /// Elements `start..=stop` (already clamped to 0..len), front to back.
-    pub fn range(&self, _start: usize, _stop: usize) -> impl Iterator<Item = Item<'_>> {
-        std::iter::empty()
+    pub fn range(&self, start: usize, stop: usize) -> Iter<'_> {
+        let mut iter = self.iter_from(End::Head, start);
+        iter.left = iter.left.min((stop + 1).saturating_sub(start));
+        iter
     }
+
     /// All elements from `end` inwards, from the `skip`th on.
-    pub fn iter_from(&self, _end: End, _skip: usize) -> Box<dyn Iterator<Item = Item<'_>> + '_> {
-        todo!()
+    pub fn iter_from(&self, end: End, skip: usize) -> Iter<'_> {
+        let left = self.len().saturating_sub(skip);
+        let rev = end == End::Tail;
+        if left == 0 {
+            return Iter {
+                nodes: None,
+                items: ListpackIter::empty(),
+                left,
+                rev,
+            };
+        }
+        let (nodes, node, index) = match &self.repr {
+            Repr::Small(node) => {
+                let index = if rev { left - 1 } else { skip };
+                (None, node, index)
+            }
+            Repr::Large(quick) => {
+                let index = if rev { left - 1 } else { skip };
+                // `left > 0`, so the index is within the list.
+                match quick.locate(index) {
+                    Some((position, index)) => {
+                        (Some((&**quick, position)), quick.node(position), index)
+                    }
+                    None => unreachable!("index {index} of {}", quick.len()),
+                }
+            }
+        };
+        Iter {
+            nodes,
+            items: ListpackIter::within(node, index, rev),
+            left,
+            rev,
+        }
     }
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Item<'_>> + '_> {
+
+    pub fn iter(&self) -> Iter<'_> {
         self.iter_from(End::Head, 0)
     }
+
     /// Removes elements equal to `value`: `count` > 0 from the head, < 0 from the tail, 0 all.
-    pub fn remove(&mut self, _value: &[u8], _count: i64) -> usize {
-        todo!()
+    pub fn remove(&mut self, value: &[u8], count: i64, enc: &Encodings) -> usize {
+        let from = if count < 0 { End::Tail } else { End::Head };
+        let limit = match usize::try_from(count.unsigned_abs()) {
+            Ok(0) | Err(_) => usize::MAX,
+            Ok(n) => n,
+        };
+        let gone = match &mut self.repr {
+            Repr::Small(node) => remove_from_node(node, value, from, limit),
+            Repr::Large(quick) => quick.remove(value, from, limit),
+        };
+        if gone > 0 {
+            self.settle(&NodeLimits::of(enc));
+        }
+        gone
     }
+
+    /// Removes `count` elements from an index on (both within the list).
+    pub fn remove_span(&mut self, start: usize, count: usize, enc: &Encodings) {
+        let count = count.min(self.len().saturating_sub(start));
+        if count == 0 {
+            return;
+        }
+        match &mut self.repr {
+            Repr::Small(node) => node.delete_span(start, count),
+            Repr::Large(quick) => quick.remove_span(start, count),
+        }
+        self.settle(&NodeLimits::of(enc));
+    }
+
     /// Keeps only `start..=stop` (clamped); an empty range empties the list.
-    pub fn trim(&mut self, _start: usize, _stop: usize) {
-        todo!()
+    pub fn trim(&mut self, start: usize, stop: usize, enc: &Encodings) {
+        let len = self.len();
+        if start > stop || start >= len {
+            *self = List::new();
+            return;
+        }
+        if stop + 1 < len {
+            match &mut self.repr {
+                Repr::Small(node) => node.delete_span(stop + 1, len - stop - 1),
+                Repr::Large(quick) => quick.remove_span(stop + 1, len - stop - 1),
+            }
+        }
+        self.remove_span(0, start, enc);
+        self.settle(&NodeLimits::of(enc));
     }
+
     /// "listpack" while it is one small node, else "quicklist" (Redis 7.2).
     pub fn encoding(&self) -> &'static str {
-        todo!()
+        match &self.repr {
+            Repr::Small(_) => "listpack",
+            Repr::Large(_) => "quicklist",
+        }
     }
-    /// The node sizes and listpack bytes in order, for RDB's quicklist2.
-    pub fn nodes(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
-        todo!()
+
+    /// The listpack bytes of every node in order, for RDB's quicklist2.
+    pub fn nodes(&self) -> impl Iterator<Item = &[u8]> + '_ {
+        let (small, large) = match &self.repr {
+            Repr::Small(node) => (Some(node), None),
+            Repr::Large(quick) => (None, Some(quick.nodes())),
+        };
+        small
+            .into_iter()
+            .chain(large.into_iter().flatten())
+            .map(ListNode::bytes)
     }
+
+    /// How many nodes there are; the length of `nodes()`.
+    pub fn node_count(&self) -> usize {
+        match &self.repr {
+            Repr::Small(_) => 1,
+            Repr::Large(quick) => quick.node_count(),
+        }
+    }
+
     /// Appends a validated listpack as a node (RDB load). The bytes must have passed `listpack::validate`.
-    pub fn push_node(&mut self, _listpack: Vec<u8>, _enc: &Encodings) {
-        todo!()
+    pub fn push_node(&mut self, listpack: Vec<u8>, enc: &Encodings) {
+        let node = ListNode::from_listpack(listpack);
+        if node.count() == 0 {
+            return;
+        }
+        let limits = NodeLimits::of(enc);
+        if let Repr::Small(own) = &mut self.repr {
+            let own = std::mem::take(own);
+            if own.count() == 0 && !limits.exceeded(node.byte_len(), node.count()) {
+                self.repr = Repr::Small(node);
+                return;
+            }
+            self.repr = Repr::Large(Box::new(Quicklist::of_node(own)));
+        }
+        if let Repr::Large(quick) = &mut self.repr {
+            quick.push_node(node);
+        }
     }
+
     /// Bytes of memory held, estimated (MEMORY USAGE).
     pub fn memory(&self) -> usize {
-        todo!()
+        size_of::<List>()
+            + match &self.repr {
+                Repr::Small(node) => node.heap_bytes(),
+                Repr::Large(quick) => quick.heap_bytes(),
+            }
+    }
+}
+
+/// Removes up to `limit` elements equal to `value` from a node, beginning at an end; how many went.
+pub(crate) fn remove_from_node(
+    node: &mut ListNode,
+    value: &[u8],
+    from: End,
+    limit: usize,
+) -> usize {
+    let view = node.view();
+    let mut found = Vec::new();
+    let mut at = listpack::HEADER;
+    while let Some(hit) = view.find(at, value, 1) {
+        found.push(hit);
+        if from == End::Head && found.len() == limit {
+            break;
+        }
+        at = view.after(hit);
+    }
+    let skip = found.len().saturating_sub(limit);
+    let going = &found[if from == End::Tail { skip } else { 0 }..];
+    // From the last one back, so that the positions still to come stay right.
+    for at in going.iter().rev() {
+        node.delete(*at, 1);
+    }
+    going.len()
+}
+
+/// A listpack's iterator that may begin anywhere.
+#[derive(Clone, Debug)]
+struct ListpackIter<'a>(listpack::Iter<'a>);
+
+impl<'a> ListpackIter<'a> {
+    fn empty() -> ListpackIter<'static> {
+        const EMPTY: &[u8] = &[7, 0, 0, 0, 0, 0, 0xFF];
+        ListpackIter(listpack::View::from_validated_bytes(EMPTY).iter())
+    }
+
+    /// From element `index` on, towards the end or (`rev`) towards the beginning.
+    fn within(node: &'a ListNode, index: usize, rev: bool) -> ListpackIter<'a> {
+        let view = node.view();
+        ListpackIter(if rev {
+            if index + 1 >= node.count() {
+                view.iter()
+            } else {
+                match view.seek(index as i64 + 1) {
+                    Some(at) => view.iter_until(at),
+                    None => view.iter(),
+                }
+            }
+        } else {
+            match view.seek(index as i64) {
+                Some(at) => view.iter_at(at),
+                None => view.iter_at(view.as_bytes().len() - 1),
+            }
+        })
+    }
+
+    fn whole(node: &'a ListNode) -> ListpackIter<'a> {
+        ListpackIter(node.view().iter())
+    }
+}
+
+/// Elements of a list in either direction.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    /// The current node of a quicklist; None for a small list.
+    nodes: Option<(&'a Quicklist, Position)>,
+    items: ListpackIter<'a>,
+    left: usize,
+    rev: bool,
+}
+
+impl<'a> Iter<'a> {
+    #[cold]
+    fn next_node(&mut self) -> Option<()> {
+        let (quick, position) = self.nodes?;
+        let position = if self.rev {
+            quick.before(position)?
+        } else {
+            quick.after(position)?
+        };
+        self.nodes = Some((quick, position));
+        self.items = ListpackIter::whole(quick.node(position));
+        Some(())
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        loop {
+            let item = if self.rev {
+                self.items.0.next_back()
+            } else {
+                self.items.0.next()
+            };
+            if item.is_some() {
+                self.left -= 1;
+                return item;
+            }
+            self.next_node()?;
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn limit(list_max_listpack_size: i32) -> Encodings {
+        Encodings {
+            list_max_listpack_size,
+            ..Encodings::default()
+        }
+    }
+
+    #[test]
+    fn encoding_follows_redis() {
+        let enc = limit(3);
+        let mut list = List::new();
+        for value in ["a", "b", "c"] {
+            list.push(End::Tail, value.as_bytes(), &enc);
+            assert_eq!(list.encoding(), "listpack");
+        }
+        list.push(End::Tail, b"d", &enc);
+        assert_eq!(list.encoding(), "quicklist");
+        list.pop(End::Tail, &enc);
+        list.pop(End::Tail, &enc);
+        assert_eq!(list.encoding(), "quicklist");
+        list.pop(End::Tail, &enc);
+        assert_eq!((list.encoding(), list.len()), ("listpack", 1));
+
+        // By size the sum of the values counts, before anything is pushed.
+        let enc = Encodings::default();
+        let mut list = List::new();
+        let big = vec![b'x'; 8192 - 7];
+        list.push(End::Head, &big, &enc);
+        assert_eq!(list.encoding(), "listpack");
+        list.push(End::Head, b"y", &enc);
+        assert_eq!(list.encoding(), "quicklist");
+        list.pop(End::Tail, &enc);
+        assert_eq!(list.encoding(), "listpack");
+    }
+
+    #[test]
+    fn memory_of_a_million_small_values() {
+        let enc = Encodings::default();
+        let mut list = List::new();
+        for i in 0..1_000_000 {
+            list.push(End::Tail, format!("value:{i}").as_bytes(), &enc);
+        }
+        let per_item = list.memory() as f64 / list.len() as f64;
+        assert!(per_item < 14.2, "{per_item}");
+        assert_eq!(
+            list.get(765_432).map(|i| i.to_vec()),
+            Some(b"value:765432".to_vec())
+        );
+        assert_eq!(
+            list.get(-1).map(|i| i.to_vec()),
+            Some(b"value:999999".to_vec())
+        );
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push(bool, Vec<usize>),
+        Pop(bool),
+        Set(i64, usize),
+        Insert(usize, bool, usize),
+        InsertMany(usize, bool, usize),
+        Remove(usize, i64),
+        RemoveSpan(usize, usize),
+        Trim(usize, usize),
+        Limit(i32),
+        Snapshot,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let value = || 0usize..2000;
+        prop_oneof![
+            8 => (any::<bool>(), prop::collection::vec(value(), 1..80)).prop_map(|(h, v)| Op::Push(h, v)),
+            4 => any::<bool>().prop_map(Op::Pop),
+            2 => (any::<i64>(), value()).prop_map(|(i, n)| Op::Set(i, n)),
+            2 => (any::<usize>(), any::<bool>(), value()).prop_map(|(i, a, n)| Op::Insert(i, a, n)),
+            2 => (any::<usize>(), any::<bool>(), value()).prop_map(|(i, a, n)| Op::InsertMany(i, a, n)),
+            2 => (any::<usize>(), -4i64..4).prop_map(|(i, n)| Op::Remove(i, n)),
+            1 => (any::<usize>(), 0usize..300).prop_map(|(i, n)| Op::RemoveSpan(i, n)),
+            1 => (0usize..50, 0usize..50).prop_map(|(a, b)| Op::Trim(a, b)),
+            1 => prop_oneof![Just(-2), Just(-1), Just(1), Just(2), Just(5), Just(128)].prop_map(Op::Limit),
+            1 => Just(Op::Snapshot),
+        ]
+    }
+
+    /// Integers, short strings and now and then a long one; many alike.
+    fn value(n: usize) -> Vec<u8> {
+        match n % 8 {
+            0 | 1 => (n as i64 * 12_345 - 7).to_string().into_bytes(),
+            2 if n > 1900 => vec![b'L'; n * 5],
+            3 => vec![b'm'; n / 4],
+            _ => format!("value:{}", n % 40).into_bytes(),
+        }
+    }
+
+    fn end(head: bool) -> End {
+        if head { End::Head } else { End::Tail }
+    }
+
+    fn check(list: &List, model: &VecDeque<Vec<u8>>) {
+        assert_eq!(list.len(), model.len());
+        assert!(list.iter().map(|i| i.to_vec()).eq(model.iter().cloned()));
+        assert!(
+            list.iter_from(End::Tail, 0)
+                .map(|i| i.to_vec())
+                .eq(model.iter().rev().cloned())
+        );
+        let mut total = 0;
+        for bytes in list.nodes() {
+            total += listpack::validate(bytes).unwrap();
+        }
+        assert_eq!(total, model.len());
+        let len = model.len();
+        if len > 0 {
+            for i in [0, len / 3, len / 2, len - 1] {
+                assert_eq!(
+                    list.get(i as i64).map(|x| x.to_vec()).as_ref(),
+                    model.get(i)
+                );
+                assert_eq!(
+                    list.get(i as i64 - len as i64).map(|x| x.to_vec()).as_ref(),
+                    model.get(i)
+                );
+                assert!(
+                    list.iter_from(End::Tail, i).map(|x| x.to_vec()).eq(model
+                        .iter()
+                        .rev()
+                        .skip(i)
+                        .cloned())
+                );
+                assert!(
+                    list.range(i, len - 1)
+                        .map(|x| x.to_vec())
+                        .eq(model.iter().skip(i).cloned())
+                );
+            }
+            assert!(
+                list.range(len / 3, len / 2).map(|x| x.to_vec()).eq(model
+                    .iter()
+                    .skip(len / 3)
+                    .take(len / 2 - len / 3 + 1)
+                    .cloned())
+            );
+        }
+        assert!(list.get(len as i64).is_none() && list.get(-(len as i64) - 1).is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn behaves_as_deque(ops in prop::collection::vec(op(), 0..100)) {
+            let mut enc = limit(-2);
+            let mut list = List::new();
+            let mut model: VecDeque<Vec<u8>> = VecDeque::new();
+            let mut kept = Vec::new();
+            for op in ops {
+                let len = model.len();
+                match op {
+                    Op::Push(head, values) => {
+                        let values: Vec<_> = values.into_iter().map(value).collect();
+                        let slices: Vec<&[u8]> = values.iter().map(|v| &v[..]).collect();
+                        list.push_all(end(head), &slices, &enc);
+                        for v in values {
+                            if head { model.push_front(v) } else { model.push_back(v) }
+                        }
+                    }
+                    Op::Pop(head) => {
+                        let want = if head { model.pop_front() } else { model.pop_back() };
+                        prop_assert_eq!(list.pop(end(head), &enc), want);
+                    }
+                    Op::Set(i, n) if len > 0 => {
+                        let i = i % (len as i64);
+                        prop_assert!(list.set(i, &value(n), &enc));
+                        let at = if i < 0 { (i + len as i64) as usize } else { i as usize };
+                        model[at] = value(n);
+                    }
+                    Op::Insert(i, after, n) | Op::InsertMany(i, after, n) if len > 0 => {
+                        let times = if matches!(op, Op::InsertMany(..)) { 60 } else { 1 };
+                        let pivot = model[i % len].clone();
+                        for k in 0..times {
+                            let at = model.iter().position(|v| *v == pivot).unwrap();
+                            prop_assert!(list.insert(&pivot, after, &value(n + k), &enc));
+                            model.insert(at + usize::from(after), value(n + k));
+                        }
+                    }
+                    Op::Remove(i, count) if len > 0 => {
+                        let target = model[i % len].clone();
+                        let limit = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
+                        let mut hits: Vec<_> = (0..len).filter(|&i| model[i] == target).collect();
+                        if count < 0 { hits.reverse(); }
+                        hits.truncate(limit);
+                        hits.sort_by(|a, b| b.cmp(a));
+                        for &i in &hits { model.remove(i); }
+                        prop_assert_eq!(list.remove(&target, count, &enc), hits.len());
+                    }
+                    Op::RemoveSpan(i, n) => {
+                        let i = i % (len + 1);
+                        let n = n.min(len - i);
+                        list.remove_span(i, n, &enc);
+                        model.drain(i..i + n);
+                    }
+                    Op::Trim(front, back) => {
+                        if front + back < len {
+                            list.trim(front, len - 1 - back, &enc);
+                            model.drain(len - back..);
+                            model.drain(..front);
+                        }
+                    }
+                    Op::Limit(fill) => enc = limit(fill),
+                    Op::Snapshot => kept.push((list.clone(), model.clone())),
+                    _ => {}
+                }
+                prop_assert_eq!(list.len(), model.len());
+            }
+            kept.push((list, model));
+            for (list, model) in &kept {
+                check(list, model);
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_rebuild_the_list() {
+        let enc = Encodings::default();
+        let mut list = List::new();
+        for i in 0..5000 {
+            list.push(End::Head, format!("value:{i}").as_bytes(), &enc);
+        }
+        let mut copy = List::new();
+        for node in list.nodes() {
+            copy.push_node(node.to_vec(), &enc);
+        }
+        assert!(copy.iter().eq(list.iter()));
+        assert_eq!(
+            (copy.encoding(), copy.node_count()),
+            ("quicklist", list.node_count())
+        );
+        let mut small = List::new();
+        small.push_node(list.nodes().next().unwrap().to_vec(), &enc);
+        assert_eq!(small.encoding(), "listpack");
     }
 }

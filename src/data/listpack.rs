@@ -121,7 +121,7 @@ fn checked_size(bytes: &[u8]) -> Option<usize> {
 
 /// How many bytes the back length of an element of `size` bytes takes.
 #[inline]
-fn back_size(size: usize) -> usize {
+pub(crate) fn back_size(size: usize) -> usize {
     match size {
         0..=127 => 1,
         128..=16382 => 2,
@@ -186,14 +186,14 @@ fn decode(bytes: &[u8], at: usize) -> (Item<'_>, usize) {
 }
 
 /// How an element is to be written.
-enum Encoded<'a> {
+pub(crate) enum Encoded<'a> {
     Int(i64),
     Bytes(&'a [u8]),
 }
 
 impl<'a> Encoded<'a> {
     #[inline]
-    fn of(value: &'a [u8]) -> Encoded<'a> {
+    pub(crate) fn of(value: &'a [u8]) -> Encoded<'a> {
         match parse_int(value) {
             Some(n) => Encoded::Int(n),
             None => Encoded::Bytes(value),
@@ -202,7 +202,7 @@ impl<'a> Encoded<'a> {
 
     /// Encoding and data, bytes.
     #[inline]
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         match self {
             Encoded::Int(n) => match *n {
                 0..=127 => 1,
@@ -221,7 +221,7 @@ impl<'a> Encoded<'a> {
     }
 
     /// Writes encoding, data and back length; `out` has exactly that size.
-    fn write(&self, out: &mut [u8]) {
+    pub(crate) fn write(&self, out: &mut [u8]) {
         let size = self.size();
         let (body, back) = out.split_at_mut(size);
         match self {

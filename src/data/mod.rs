@@ -20,6 +20,7 @@ pub mod long_double;
 pub mod member;
 pub mod ordered;
 mod segment;
+pub mod quicklist;
 pub mod segtable;
 pub mod set;
 pub mod shared_vec;
