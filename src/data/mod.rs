@@ -7,7 +7,6 @@
 //! while writes go on, without any request copying it.
 
 pub mod blob;
-pub mod double;
 pub mod flat;
 pub mod float_text;
 pub mod glob;
