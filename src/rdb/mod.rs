@@ -1,1 +1,18 @@
-//! (being written)
+//! Values to dump bytes and back: Redis's RDB format.
+//!
+//! - [`writer`] makes version 10, entry by entry, so that a snapshot's walk decides the pace; [`pieces`]
+//!   cuts a huge collection into bounded steps.
+//! - [`reader`] takes versions 1 to 12 from any `std::io::Read` and hands entries to a [`reader::Loader`].
+//! - [`payload`] is the form of DUMP and RESTORE: one value with a version and a checksum.
+//! - [`decode`] turns one encoded value into a container; [`legacy`] knows ziplists and zipmaps;
+//!   [`source`] is the buffered, counted, checksummed byte source beneath; [`lzf`] and [`crc64`] are what
+//!   their names say.
+//!
+//! Nothing here trusts a length, a count or an offset that it read: allocation follows the bytes that
+//! have really arrived, and every error says where in the input it was found.
+
+pub mod crc64;
+pub mod error;
+pub mod legacy;
+pub mod lzf;
+pub mod source;
