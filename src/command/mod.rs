@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod counter;
+pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod expire;
