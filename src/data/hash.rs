@@ -45,4 +45,14 @@ impl Hash {
     pub fn memory(&self) -> usize {
         todo!()
     }
+    /// The listpack's bytes while in that encoding, for RDB.
+    pub fn as_listpack(&self) -> Option<&[u8]> {
+        todo!()
+    }
+    /// Takes over a listpack that has passed `listpack::validate`, has pairs and no field twice,
+    /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
+    /// of values are not looked at, as in Redis.
+    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Hash {
+        todo!()
+    }
 }

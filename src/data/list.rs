@@ -400,6 +400,18 @@ impl List {
             .map(ListNode::bytes)
     }
 
+    /// As `nodes`, from a node's number on; whole chunks before it are passed over.
+    pub fn nodes_from(&self, first: usize) -> impl Iterator<Item = &[u8]> + '_ {
+        let (small, large) = match &self.repr {
+            Repr::Small(node) => ((first == 0).then_some(node), None),
+            Repr::Large(quick) => (None, Some(quick.nodes_from(first))),
+        };
+        small
+            .into_iter()
+            .chain(large.into_iter().flatten())
+            .map(ListNode::bytes)
+    }
+
     /// How many nodes there are; the length of `nodes()`.
     pub fn node_count(&self) -> usize {
         match &self.repr {

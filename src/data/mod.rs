@@ -89,6 +89,19 @@ impl Kind {
     }
 }
 
+impl Value {
+    /// A look at it.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Value::String(s) => ValueRef::String(StrRef::Bytes(s)),
+            Value::List(l) => ValueRef::List(l),
+            Value::Set(s) => ValueRef::Set(s),
+            Value::Hash(h) => ValueRef::Hash(h),
+            Value::Zset(z) => ValueRef::Zset(z),
+        }
+    }
+}
+
 impl ValueRef<'_> {
     pub fn kind(&self) -> Kind {
         match self {

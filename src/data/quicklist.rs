@@ -88,6 +88,22 @@ impl Quicklist {
             .flat_map(|c| c.slots.iter().map(|s| &*s.node))
     }
 
+    /// Nodes from a node's number on.
+    pub fn nodes_from(&self, first: usize) -> impl Iterator<Item = &ListNode> + '_ {
+        let mut skip = first;
+        let mut chunk = 0;
+        while let Some(c) = self.chunks.get(chunk)
+            && skip >= c.slots.len()
+        {
+            skip -= c.slots.len();
+            chunk += 1;
+        }
+        self.chunks
+            .range(chunk..)
+            .flat_map(|c| c.slots.iter().map(|s| &*s.node))
+            .skip(skip)
+    }
+
     /// Bytes of memory held.
     pub fn heap_bytes(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(|c| c.slots.heap_bytes()).sum();

@@ -45,4 +45,22 @@ impl Set {
     pub fn memory(&self) -> usize {
         todo!()
     }
+    /// The listpack's bytes while in that encoding, for RDB.
+    pub fn as_listpack(&self) -> Option<&[u8]> {
+        todo!()
+    }
+    /// Takes over a listpack that has passed `listpack::validate`, has no member twice,
+    /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
+    /// of values are not looked at, as in Redis.
+    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Set {
+        todo!()
+    }
+    /// The intset's bytes while in that encoding, for RDB.
+    pub fn as_intset(&self) -> Option<&[u8]> {
+        todo!()
+    }
+    /// As `from_listpack`, for bytes that have passed `intset::validate`.
+    pub fn from_intset(_bytes: &[u8], _enc: &Encodings) -> Set {
+        todo!()
+    }
 }

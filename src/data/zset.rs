@@ -99,4 +99,14 @@ impl Zset {
     pub fn memory(&self) -> usize {
         todo!()
     }
+    /// The listpack's bytes while in that encoding, for RDB.
+    pub fn as_listpack(&self) -> Option<&[u8]> {
+        todo!()
+    }
+    /// Takes over a listpack that has passed `listpack::validate`, has pairs in order and no member twice,
+    /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
+    /// of values are not looked at, as in Redis.
+    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Zset {
+        todo!()
+    }
 }

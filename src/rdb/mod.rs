@@ -12,7 +12,12 @@
 //! have really arrived, and every error says where in the input it was found.
 
 pub mod crc64;
+pub mod decode;
 pub mod error;
+pub mod format;
 pub mod legacy;
 pub mod lzf;
+pub mod pieces;
+pub mod reader;
 pub mod source;
+pub mod writer;

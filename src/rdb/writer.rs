@@ -1,0 +1,441 @@
+//! Writes dumps of version 10, entry by entry.
+//!
+//! [`Encoder`] appends encoded parts to any byte vector: the walk over the keyspace decides when and how
+//! much. [`ChunkWriter`] puts a whole dump together above it: header, databases, entries, end mark and
+//! checksum, handed on in chunks of about equal size, each of which passes the checksum once and as a whole.
+//!
+//! Encodings are those that Redis 7.0 loads. What lies in memory as a listpack or intset is written as it
+//! is; only sets in listpack form are spelled out, since version 10 has no word for them.
+
+use bytes::Bytes;
+
+use super::crc64::Crc64;
+use super::format::{WRITTEN_VERSION, kind, node, opcode};
+use super::lzf::Compressor;
+use crate::data::list::Item;
+use crate::data::string::parse_int;
+use crate::data::{Hash, List, Set, StrRef, ValueRef, Zset};
+
+/// What a dump says about a key's use, for eviction (`maxmemory-policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Usage {
+    #[default]
+    Unsaid,
+    /// Seconds since last use (the LRU policies).
+    Idle(u64),
+    /// Logarithmic counter (the LFU policies).
+    Frequency(u8),
+}
+
+/// What stands before a value: key, expiry, use.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyHeader<'a> {
+    pub key: &'a [u8],
+    /// Unix time, milliseconds.
+    pub expire_at: Option<i64>,
+    pub usage: Usage,
+}
+
+/// Strings up to this length cannot be made shorter, bytes.
+const COMPRESS_OVER: usize = 20;
+/// What compression must save to be worth it, bytes.
+const COMPRESS_GAIN: usize = 4;
+
+/// Appends encoded parts of a dump to byte vectors. Reusable; keeps a compressor's table.
+#[derive(Debug)]
+pub struct Encoder {
+    /// None: `rdbcompression no`.
+    compressor: Option<Compressor>,
+}
+
+impl Encoder {
+    /// `compression`: the directive `rdbcompression`.
+    pub fn new(compression: bool) -> Encoder {
+        Encoder {
+            compressor: compression.then(Compressor::new),
+        }
+    }
+
+    /// Signature and version.
+    pub fn header(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("REDIS{WRITTEN_VERSION:04}").as_bytes());
+    }
+
+    pub fn aux(&mut self, out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+        out.push(opcode::AUX);
+        self.string(out, name);
+        self.string(out, value);
+    }
+
+    pub fn select(&self, out: &mut Vec<u8>, db: usize) {
+        out.push(opcode::SELECT_DB);
+        length(out, db as u64);
+    }
+
+    /// How many keys, and keys with an expiry, the selected database has: a hint for the reader.
+    pub fn resize(&self, out: &mut Vec<u8>, keys: usize, expires: usize) {
+        out.push(opcode::RESIZE_DB);
+        length(out, keys as u64);
+        length(out, expires as u64);
+    }
+
+    /// A whole entry.
+    pub fn entry(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, value: ValueRef<'_>) {
+        self.key_header(out, header, kind_of(value));
+        self.value(out, value);
+    }
+
+    /// What stands before a value of a kind.
+    pub fn key_header(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, kind: u8) {
+        if let Some(at) = header.expire_at {
+            out.push(opcode::EXPIRE_MS);
+            out.extend_from_slice(&at.to_le_bytes());
+        }
+        match header.usage {
+            Usage::Unsaid => {}
+            Usage::Idle(seconds) => {
+                out.push(opcode::IDLE);
+                length(out, seconds);
+            }
+            Usage::Frequency(counter) => out.extend_from_slice(&[opcode::FREQUENCY, counter]),
+        }
+        out.push(kind);
+        self.string(out, header.key);
+    }
+
+    /// A value, without its kind.
+    pub fn value(&mut self, out: &mut Vec<u8>, value: ValueRef<'_>) {
+        match value {
+            ValueRef::String(StrRef::Int(n)) => integer(out, n),
+            ValueRef::String(StrRef::Bytes(bytes)) => self.string(out, bytes),
+            ValueRef::List(list) => self.list(out, list),
+            ValueRef::Set(set) => self.set(out, set),
+            ValueRef::Hash(hash) => self.hash(out, hash),
+            ValueRef::Zset(zset) => self.zset(out, zset),
+        }
+    }
+
+    fn list(&mut self, out: &mut Vec<u8>, list: &List) {
+        length(out, list.node_count() as u64);
+        for listpack in list.nodes() {
+            self.list_node(out, listpack);
+        }
+    }
+
+    pub(super) fn list_node(&mut self, out: &mut Vec<u8>, listpack: &[u8]) {
+        length(out, node::PACKED);
+        self.blob(out, listpack);
+    }
+
+    fn set(&mut self, out: &mut Vec<u8>, set: &Set) {
+        if let Some(intset) = set.as_intset() {
+            return self.blob(out, intset);
+        }
+        length(out, set.len() as u64);
+        for member in set.iter() {
+            self.item(out, member);
+        }
+    }
+
+    fn hash(&mut self, out: &mut Vec<u8>, hash: &Hash) {
+        if let Some(listpack) = hash.as_listpack() {
+            return self.blob(out, listpack);
+        }
+        length(out, hash.len() as u64);
+        for (field, value) in hash.iter() {
+            self.item(out, field);
+            self.item(out, value);
+        }
+    }
+
+    fn zset(&mut self, out: &mut Vec<u8>, zset: &Zset) {
+        if let Some(listpack) = zset.as_listpack() {
+            return self.blob(out, listpack);
+        }
+        length(out, zset.len() as u64);
+        // From the highest down: readers that keep a linked order then add each at its head.
+        for (member, score) in zset.range(0..zset.len(), true) {
+            self.scored(out, member, score);
+        }
+    }
+
+    pub(super) fn scored(&mut self, out: &mut Vec<u8>, member: Item<'_>, score: f64) {
+        self.item(out, member);
+        out.extend_from_slice(&score.to_le_bytes());
+    }
+
+    #[inline]
+    pub(super) fn item(&mut self, out: &mut Vec<u8>, item: Item<'_>) {
+        match item {
+            Item::Int(n) => integer(out, n),
+            Item::Bytes(bytes) => self.string(out, bytes),
+        }
+    }
+
+    /// A string in the shortest of its encodings.
+    #[inline]
+    pub fn string(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        // The longest integer that has an encoding has eleven characters.
+        if bytes.len() <= 11
+            && let Some(n) = parse_int(bytes)
+            && small_integer(out, n)
+        {
+            return;
+        }
+        self.blob(out, bytes);
+    }
+
+    /// A string that is known not to spell an integer.
+    fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        if bytes.len() > COMPRESS_OVER
+            && let Some(compressor) = &mut self.compressor
+            && compress(compressor, out, bytes)
+        {
+            return;
+        }
+        length(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// Writes a compressed string, unless compression does not pay.
+fn compress(compressor: &mut Compressor, out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let start = out.len();
+    // The compressed length stands before the compressed bytes and is known only after: its prefix gets
+    // the width of the longest that it can be, which every reader takes.
+    let limit = bytes.len() - COMPRESS_GAIN;
+    out.push(0xc3);
+    let width = match limit {
+        0..=63 => 1,
+        64..=16383 => 2,
+        _ => 5,
+    };
+    out.extend_from_slice(&[0; 5][..width]);
+    length(out, bytes.len() as u64);
+    let body = out.len();
+    if !compressor.compress(bytes, out, limit) {
+        out.truncate(start);
+        return false;
+    }
+    let packed = out.len() - body;
+    let prefix = &mut out[start + 1..start + 1 + width];
+    match prefix {
+        [one] => *one = packed as u8,
+        [high, low] => {
+            *high = 0x40 | (packed >> 8) as u8;
+            *low = packed as u8;
+        }
+        _ => {
+            prefix[0] = 0x80;
+            prefix[1..].copy_from_slice(&(packed as u32).to_be_bytes());
+        }
+    }
+    true
+}
+
+/// A length prefix.
+#[inline]
+pub(super) fn length(out: &mut Vec<u8>, length: u64) {
+    if length < 1 << 6 {
+        out.push(length as u8);
+    } else if length < 1 << 14 {
+        out.extend_from_slice(&[0x40 | (length >> 8) as u8, length as u8]);
+    } else if let Ok(length) = u32::try_from(length) {
+        out.push(0x80);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(0x81);
+        out.extend_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// An integer as a string: encoded if it fits in 32 bits, else as text.
+fn integer(out: &mut Vec<u8>, n: i64) {
+    if !small_integer(out, n) {
+        let mut digits = itoa::Buffer::new();
+        let text = digits.format(n).as_bytes();
+        out.push(text.len() as u8);
+        out.extend_from_slice(text);
+    }
+}
+
+fn small_integer(out: &mut Vec<u8>, n: i64) -> bool {
+    if let Ok(n) = i8::try_from(n) {
+        out.extend_from_slice(&[0xc0, n as u8]);
+    } else if let Ok(n) = i16::try_from(n) {
+        let [a, b] = n.to_le_bytes();
+        out.extend_from_slice(&[0xc1, a, b]);
+    } else if let Ok(n) = i32::try_from(n) {
+        let [a, b, c, d] = n.to_le_bytes();
+        out.extend_from_slice(&[0xc2, a, b, c, d]);
+    } else {
+        return false;
+    }
+    true
+}
+
+/// The kind that a value is written as.
+pub fn kind_of(value: ValueRef<'_>) -> u8 {
+    match value {
+        ValueRef::String(_) => kind::STRING,
+        ValueRef::List(_) => kind::LIST_QUICKLIST_2,
+        ValueRef::Set(set) if set.as_intset().is_some() => kind::SET_INTSET,
+        ValueRef::Set(_) => kind::SET,
+        ValueRef::Hash(hash) if hash.as_listpack().is_some() => kind::HASH_LISTPACK,
+        ValueRef::Hash(_) => kind::HASH,
+        ValueRef::Zset(zset) if zset.as_listpack().is_some() => kind::ZSET_LISTPACK,
+        ValueRef::Zset(_) => kind::ZSET_2,
+    }
+}
+
+/// Takes a dump's chunks, in order.
+pub trait ChunkSink {
+    fn chunk(&mut self, chunk: Bytes);
+}
+
+impl ChunkSink for Vec<Bytes> {
+    fn chunk(&mut self, chunk: Bytes) {
+        self.push(chunk);
+    }
+}
+
+/// What the aux fields say. Absent replication fields are not written.
+#[derive(Clone, Debug, Default)]
+pub struct Preamble {
+    /// As in "7.2.4".
+    pub server_version: String,
+    /// Unix time, seconds.
+    pub created_at: i64,
+    pub used_memory_bytes: u64,
+    /// Where the stream stood at the cut; for dumps from which a node may resume.
+    pub replication: Option<ReplicationMark>,
+    /// The dump is the base of an append-only file.
+    pub aof_base: bool,
+}
+
+/// The point of the replication stream that a dump's data corresponds to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationMark {
+    pub replid: String,
+    pub offset: i64,
+    /// The database that the stream has selected; -1: none.
+    pub stream_db: i64,
+}
+
+/// Puts a dump together and hands it on in chunks.
+///
+/// Entries of one database should come together: a change of database costs a few bytes each time.
+#[derive(Debug)]
+pub struct ChunkWriter {
+    pub encoder: Encoder,
+    buffer: Vec<u8>,
+    chunk_bytes: usize,
+    crc: Option<Crc64>,
+    db: Option<usize>,
+    /// Bytes handed on so far.
+    written: u64,
+}
+
+impl ChunkWriter {
+    /// `chunk_bytes`: the size from which a chunk is handed on (chunks overshoot it by at most an entry);
+    /// `checksum`: the directive `rdbchecksum`.
+    pub fn new(compression: bool, checksum: bool, chunk_bytes: usize) -> ChunkWriter {
+        ChunkWriter {
+            encoder: Encoder::new(compression),
+            buffer: Vec::with_capacity(chunk_bytes + chunk_bytes / 8),
+            chunk_bytes,
+            crc: checksum.then(Crc64::new),
+            db: None,
+            written: 0,
+        }
+    }
+
+    /// Signature and aux fields.
+    pub fn begin(&mut self, preamble: &Preamble) {
+        let (encoder, out) = (&mut self.encoder, &mut self.buffer);
+        encoder.header(out);
+        encoder.aux(out, b"redis-ver", preamble.server_version.as_bytes());
+        let mut field = |name: &[u8], value: i64| {
+            encoder.aux(out, name, itoa::Buffer::new().format(value).as_bytes());
+        };
+        field(b"redis-bits", i64::from(usize::BITS));
+        field(b"ctime", preamble.created_at);
+        field(b"used-mem", preamble.used_memory_bytes as i64);
+        if let Some(mark) = &preamble.replication {
+            field(b"repl-stream-db", mark.stream_db);
+            encoder.aux(out, b"repl-id", mark.replid.as_bytes());
+            encoder.aux(
+                out,
+                b"repl-offset",
+                itoa::Buffer::new().format(mark.offset).as_bytes(),
+            );
+        }
+        let aof_base: &[u8] = if preamble.aof_base { b"1" } else { b"0" };
+        encoder.aux(out, b"aof-base", aof_base);
+    }
+
+    /// Selects a database and says how large it is. Once for each database, before its first entry.
+    pub fn begin_db(&mut self, db: usize, keys: usize, expires: usize) {
+        self.select(db);
+        self.encoder.resize(&mut self.buffer, keys, expires);
+    }
+
+    fn select(&mut self, db: usize) {
+        if self.db != Some(db) {
+            self.encoder.select(&mut self.buffer, db);
+            self.db = Some(db);
+        }
+    }
+
+    /// Adds an entry. Call [`ChunkWriter::drain`] between entries.
+    pub fn entry(&mut self, db: usize, header: KeyHeader<'_>, value: ValueRef<'_>) {
+        self.select(db);
+        self.encoder.entry(&mut self.buffer, header, value);
+    }
+
+    /// For entries that come already encoded (pre-images), or in pieces: `f` appends to the chunk.
+    pub fn raw<T>(&mut self, db: usize, f: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> T) -> T {
+        self.select(db);
+        f(&mut self.encoder, &mut self.buffer)
+    }
+
+    /// Hands a chunk on if enough has come together.
+    #[inline]
+    pub fn drain(&mut self, sink: &mut impl ChunkSink) {
+        if self.buffer.len() >= self.chunk_bytes {
+            self.flush(sink);
+        }
+    }
+
+    /// Hands on what there is.
+    pub fn flush(&mut self, sink: &mut impl ChunkSink) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        if let Some(crc) = &mut self.crc {
+            crc.update(&self.buffer);
+        }
+        self.written += self.buffer.len() as u64;
+        let next = Vec::with_capacity(self.chunk_bytes + self.chunk_bytes / 8);
+        sink.chunk(Bytes::from(std::mem::replace(&mut self.buffer, next)));
+    }
+
+    /// End mark and checksum; hands on everything.
+    pub fn finish(&mut self, sink: &mut impl ChunkSink) {
+        self.buffer.push(opcode::END);
+        self.flush(sink);
+        let crc = self.crc.map_or(0, |crc| crc.value());
+        self.written += 8;
+        sink.chunk(Bytes::copy_from_slice(&crc.to_le_bytes()));
+    }
+
+    /// Bytes handed on so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Bytes not yet handed on.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+}
