@@ -1,49 +1,281 @@
-//! Hashes: listpack of field, value, ... or a segmented table of pairs. (being written)
+//! Hashes: a listpack of field, value, ..., or a segmented table of pairs, by Redis 7.2's rules.
+//!
+//! A hash leaves the listpack when it passes a threshold of [`Encodings`] and never goes back. Cloning a
+//! table shares its segments.
+//!
+//! Invariant: fields are distinct.
 
-use super::{Encodings, list::Item};
+use super::Encodings;
+use super::blob::Pair;
+use super::hashing::hash;
+use super::list::Item;
+use super::listpack::{self, Invalid, Listpack};
+use super::segtable::{self, SegTable};
 
-#[derive(Clone, Debug, Default)]
-pub struct Hash {}
+/// The large form.
+#[derive(Clone, Debug)]
+struct Table {
+    seed: u64,
+    pairs: SegTable<Pair>,
+}
+
+impl Table {
+    fn with_capacity(pairs: usize, enc: &Encodings) -> Table {
+        Table {
+            seed: enc.hash_seed,
+            pairs: SegTable::with_capacity(pairs),
+        }
+    }
+
+    fn get(&self, field: &[u8]) -> Option<&Pair> {
+        self.pairs
+            .find(hash(self.seed, field), |p| p.field() == field)
+    }
+
+    fn insert(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let seed = self.seed;
+        let (pair, new) = self.pairs.find_or_insert(
+            hash(seed, field),
+            |p| p.field() == field,
+            || Pair::new(field, value),
+            |p| hash(seed, p.field()),
+        );
+        if !new {
+            pair.set_value(value);
+        }
+        new
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Repr {
+    Listpack(Listpack),
+    Table(Box<Table>),
+}
+
+/// A hash; two words.
+#[derive(Clone, Debug)]
+pub struct Hash {
+    repr: Repr,
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Hash::new()
+    }
+}
 
 impl Hash {
     pub fn new() -> Hash {
-        todo!()
+        Hash {
+            repr: Repr::Listpack(Listpack::new()),
+        }
     }
+
+    /// An empty hash that `count` pairs of an RDB are to be inserted into. A false count costs bounded memory.
+    pub fn for_load(count: usize, enc: &Encodings) -> Hash {
+        let mut hash = Hash::new();
+        if count > enc.hash_max_listpack_entries {
+            hash.to_table(count, enc);
+        }
+        hash
+    }
+
+    /// Takes over a listpack of field, value, ... (RDB load), as a table if it is past the threshold.
+    pub fn from_listpack(pairs: Listpack, enc: &Encodings) -> Result<Hash, Invalid> {
+        let count = pairs.len();
+        if count % 2 != 0 {
+            return Err(Invalid {
+                what: "hash with a field that lacks its value",
+                at: 0,
+            });
+        }
+        if pairs.view().has_duplicates(2) {
+            return Err(Invalid {
+                what: "duplicate hash field",
+                at: 0,
+            });
+        }
+        let mut hash = Hash {
+            repr: Repr::Listpack(pairs),
+        };
+        if count / 2 > enc.hash_max_listpack_entries {
+            hash.to_table(0, enc);
+        }
+        Ok(hash)
+    }
+
     pub fn len(&self) -> usize {
-        todo!()
+        match &self.repr {
+            Repr::Listpack(l) => l.len() / 2,
+            Repr::Table(t) => t.pairs.len(),
+        }
     }
+
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match &self.repr {
+            Repr::Listpack(l) => l.is_empty(),
+            Repr::Table(t) => t.pairs.is_empty(),
+        }
     }
-    pub fn get(&self, _field: &[u8]) -> Option<Item<'_>> {
-        todo!()
+
+    pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
+        match &self.repr {
+            Repr::Listpack(l) => {
+                let at = l.find(listpack::HEADER, field, 2)?;
+                l.next(at).map(|value| l.get(value))
+            }
+            Repr::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
+        }
     }
-    /// True if the field is new.
-    pub fn insert(&mut self, _field: &[u8], _value: &[u8], _enc: &Encodings) -> bool {
-        todo!()
-    }
-    pub fn remove(&mut self, _field: &[u8]) -> bool {
-        todo!()
-    }
+
     pub fn contains(&self, field: &[u8]) -> bool {
-        self.get(field).is_some()
+        match &self.repr {
+            Repr::Listpack(l) => l.find(listpack::HEADER, field, 2).is_some(),
+            Repr::Table(t) => t.get(field).is_some(),
+        }
     }
-    pub fn iter(&self) -> Box<dyn Iterator<Item = (Item<'_>, Item<'_>)> + '_> {
-        todo!()
+
+    /// Sets a field's value. True if the field is new.
+    pub fn insert(&mut self, field: &[u8], value: &[u8], enc: &Encodings) -> bool {
+        let pairs = match &mut self.repr {
+            Repr::Table(t) => return t.insert(field, value),
+            Repr::Listpack(l) => l,
+        };
+        if field.len().max(value.len()) > enc.hash_max_listpack_value
+            || !pairs.fits(Listpack::cost(field) + Listpack::cost(value))
+        {
+            return self.to_table(1, enc).insert(field, value);
+        }
+        if let Some(at) = pairs.find(listpack::HEADER, field, 2)
+            && let Some(at) = pairs.next(at)
+        {
+            pairs.replace(at, value);
+            return false;
+        }
+        pairs.append(field);
+        pairs.append(value);
+        if pairs.len() / 2 > enc.hash_max_listpack_entries {
+            self.to_table(0, enc);
+        }
+        true
     }
-    pub fn random(&self, _rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
-        todo!()
+
+    /// About to get these fields and values (alternating): leaves the listpack if there are too many or
+    /// one is too long, as HSET does before it looks at them one by one.
+    pub fn expect(&mut self, pairs: &[&[u8]], enc: &Encodings) {
+        let Repr::Listpack(listpack) = &self.repr else {
+            return;
+        };
+        if pairs.len() / 2 > enc.hash_max_listpack_entries {
+            self.to_table(pairs.len() / 2, enc);
+            return;
+        }
+        let mut cost = 0;
+        let mut long = false;
+        for text in pairs {
+            cost += Listpack::cost(text);
+            long |= text.len() > enc.hash_max_listpack_value;
+        }
+        if long || !listpack.fits(cost) {
+            self.to_table(0, enc);
+        }
     }
+
+    /// Makes it a table, with room for `more` pairs.
+    fn to_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
+        if let Repr::Listpack(pairs) = &self.repr {
+            let mut table = Table::with_capacity(self.len() + more, enc);
+            for (field, value) in pairs.pairs() {
+                field.with(|field| value.with(|value| table.insert(field, value)));
+            }
+            self.repr = Repr::Table(Box::new(table));
+        }
+        match &mut self.repr {
+            Repr::Table(table) => table,
+            // It was made one just now.
+            Repr::Listpack(_) => unreachable!("the hash is a table"),
+        }
+    }
+
+    /// True if it was there.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        match &mut self.repr {
+            Repr::Listpack(l) => match l.find(listpack::HEADER, field, 2) {
+                Some(at) => {
+                    l.delete_many(at, 2);
+                    true
+                }
+                None => false,
+            },
+            Repr::Table(t) => {
+                let hash = hash(t.seed, field);
+                t.pairs.remove(hash, |p| p.field() == field).is_some()
+            }
+        }
+    }
+
+    pub fn iter(&self) -> Iter<'_> {
+        match &self.repr {
+            Repr::Listpack(l) => Iter::Listpack(l.pairs()),
+            Repr::Table(t) => Iter::Table(t.pairs.iter()),
+        }
+    }
+
+    /// A uniformly random pair; None if empty.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
+        match &self.repr {
+            Repr::Listpack(l) => {
+                if l.is_empty() {
+                    return None;
+                }
+                let at = l.seek(2 * rng.usize(..self.len()) as i64)?;
+                Some((l.get(at), l.get(l.next(at)?)))
+            }
+            Repr::Table(t) => t.pairs.random(rng).map(as_items),
+        }
+    }
+
     /// As `Set::scan`.
-    pub fn scan(&self, _cursor: u64, _count: usize, _f: &mut dyn FnMut(Item<'_>, Item<'_>)) -> u64 {
-        todo!()
+    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, Item<'_>)) -> u64 {
+        match &self.repr {
+            Repr::Listpack(l) => {
+                l.pairs().for_each(|(field, value)| f(field, value));
+                0
+            }
+            Repr::Table(t) => t.pairs.scan(cursor, count, |p| {
+                f(Item::Bytes(p.field()), Item::Bytes(p.value()))
+            }),
+        }
     }
+
     /// "listpack" or "hashtable".
     pub fn encoding(&self) -> &'static str {
-        todo!()
+        match &self.repr {
+            Repr::Listpack(_) => "listpack",
+            Repr::Table(_) => "hashtable",
+        }
     }
+
+    /// The compact bytes, if it is a listpack (RDB save).
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.repr {
+            Repr::Listpack(l) => Some(l),
+            Repr::Table(_) => None,
+        }
+    }
+
+    /// Bytes of memory held; estimated from some pairs of large hashes.
     pub fn memory(&self) -> usize {
-        todo!()
+        size_of::<Hash>()
+            + match &self.repr {
+                Repr::Listpack(l) => l.memory(),
+                Repr::Table(t) => {
+                    let sample = t.pairs.iter().take(64);
+                    let (count, bytes) = sample.fold((0, 0), |(n, b), p| (n + 1, b + p.memory()));
+                    size_of::<Table>() + t.pairs.memory() + t.pairs.len() * bytes / count.max(1)
+                }
+            }
     }
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
@@ -56,3 +288,29 @@ impl Hash {
         todo!()
     }
 }
+
+fn as_items(pair: &Pair) -> (Item<'_>, Item<'_>) {
+    (Item::Bytes(pair.field()), Item::Bytes(pair.value()))
+}
+
+/// The pairs of a hash.
+pub enum Iter<'a> {
+    Listpack(listpack::Pairs<'a>),
+    Table(segtable::Iter<'a, Pair>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (Item<'a>, Item<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Iter::Listpack(i) => i.next(),
+            Iter::Table(i) => i.next().map(as_items),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "hash_tests.rs"]
+mod tests;

@@ -207,10 +207,14 @@ impl Intset {
         true
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator + '_ {
+    /// In rising order.
+    pub fn iter(&self) -> Iter<'_> {
         let bytes = self.as_bytes();
-        let width = self.width();
-        (0..self.len()).map(move |i| read(bytes, width, i))
+        Iter {
+            bytes,
+            width: self.width(),
+            range: 0..self.len(),
+        }
     }
 
     /// The lowest and the highest.
@@ -219,6 +223,37 @@ impl Intset {
         Some((self.get(0)?, self.get(last)?))
     }
 }
+
+/// The integers of a set.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    bytes: &'a [u8],
+    width: usize,
+    range: std::ops::Range<usize>,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = i64;
+
+    #[inline]
+    fn next(&mut self) -> Option<i64> {
+        let index = self.range.next()?;
+        Some(read(self.bytes, self.width, index))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.range.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<i64> {
+        let index = self.range.next_back()?;
+        Some(read(self.bytes, self.width, index))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ pub mod flat;
 pub mod float_text;
 pub mod glob;
 pub mod hash;
+pub mod hashing;
 pub mod intset;
 pub mod list;
 pub mod list_node;
@@ -151,6 +152,9 @@ pub struct Encodings {
     pub set_max_listpack_value: usize,
     pub zset_max_listpack_entries: usize,
     pub zset_max_listpack_value: usize,
+    /// Seeds the hash of members and fields in large collections; a node draws it at start, so that
+    /// nobody outside can choose members that collide. No directive.
+    pub hash_seed: u64,
 }
 
 impl Default for Encodings {
@@ -165,6 +169,7 @@ impl Default for Encodings {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            hash_seed: 0x5EED,
         }
     }
 }

@@ -263,6 +263,30 @@ pub struct SegTable<T> {
     chunks: Vec<Arc<Chunk<T>>>,
 }
 
+/// The entries of a table.
+pub struct Iter<'a, T> {
+    chunks: std::slice::Iter<'a, Arc<Chunk<T>>>,
+    segments: std::slice::Iter<'a, Segment<T>>,
+    entries: std::slice::Iter<'a, T>,
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a T> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                return Some(entry);
+            }
+            match self.segments.next() {
+                Some(segment) => self.entries = segment.entries().iter(),
+                None => self.segments = self.chunks.next()?.segments.iter(),
+            }
+        }
+    }
+}
+
 impl<T> Clone for SegTable<T> {
     fn clone(&self) -> Self {
         SegTable {
@@ -337,11 +361,12 @@ impl<T> SegTable<T> {
     }
 
     /// Every entry once, in no order that means anything.
-    pub fn iter(&self) -> impl Iterator<Item = &T> + '_ {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| chunk.segments.iter())
-            .flat_map(|segment| segment.entries())
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter {
+            chunks: self.chunks.iter(),
+            segments: [].iter(),
+            entries: [].iter(),
+        }
     }
 
     /// One step of a scan: calls `f` for entries from `cursor` (0: the beginning) on, a segment at a time,
@@ -443,6 +468,22 @@ impl<T: Clone> SegTable<T> {
             }
             None => (self.insert_new(hash, make(), hash_of), true),
         }
+    }
+
+    /// Adds what `make` makes, unless there is an entry that `eq` accepts; then nothing is copied even if
+    /// the table is shared. True if it was added.
+    pub fn insert_if_absent(
+        &mut self,
+        hash: u64,
+        eq: impl FnMut(&T) -> bool,
+        make: impl FnOnce() -> T,
+        hash_of: impl Fn(&T) -> u64,
+    ) -> bool {
+        let absent = self.find(hash, eq).is_none();
+        if absent {
+            self.insert_new(hash, make(), hash_of);
+        }
+        absent
     }
 
     /// Adds an entry that is known not to be there.

@@ -1,49 +1,59 @@
-//! Sets: intset, listpack, or a segmented table of members. (being written)
+//! Sets: an intset, a listpack, or a segmented table of members, by Redis 7.2's rules.
+//!
+//! A set begins as an intset while its members are integers, becomes a listpack with the first other one,
+//! and a table when it passes a threshold of [`Encodings`]; it never goes back. Cloning a table shares its
+//! segments.
+//!
+//! Invariants: members are distinct; an intset or listpack is within the thresholds that held when its
+//! last member came.
 
-use super::{Encodings, list::Item};
+use super::Encodings;
+use super::blob::Blob;
+use super::hashing::hash;
+use super::intset::{self, Intset};
+use super::list::Item;
+use super::listpack::{self, Invalid, Listpack};
+use super::segtable::{self, SegTable};
+use super::string::parse_int;
 
-#[derive(Clone, Debug, Default)]
-pub struct Set {}
+/// Redis bounds intsets whatever the directive says.
+const INTSET_MAX: usize = 1 << 30;
 
-impl Set {
-    pub fn new() -> Set {
-        todo!()
+/// The large form.
+#[derive(Clone, Debug)]
+struct Table {
+    seed: u64,
+    members: SegTable<Blob>,
+}
+
+impl Table {
+    fn with_capacity(members: usize, enc: &Encodings) -> Table {
+        Table {
+            seed: enc.hash_seed,
+            members: SegTable::with_capacity(members),
+        }
     }
-    pub fn len(&self) -> usize {
-        todo!()
+
+    fn contains(&self, member: &[u8]) -> bool {
+        self.members
+            .find(hash(self.seed, member), |m| m.as_bytes() == member)
+            .is_some()
     }
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+
+    fn insert(&mut self, member: &[u8]) -> bool {
+        let seed = self.seed;
+        self.members.insert_if_absent(
+            hash(seed, member),
+            |m| m.as_bytes() == member,
+            || Blob::new(member),
+            |m| hash(seed, m.as_bytes()),
+        )
     }
-    pub fn contains(&self, _member: &[u8]) -> bool {
-        todo!()
-    }
-    /// True if it was not there.
-    pub fn insert(&mut self, _member: &[u8], _enc: &Encodings) -> bool {
-        todo!()
-    }
-    /// True if it was there. May go back to no smaller encoding (as Redis).
-    pub fn remove(&mut self, _member: &[u8]) -> bool {
-        todo!()
-    }
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Item<'_>> + '_> {
-        todo!()
-    }
-    /// A uniformly random member; None if empty.
-    pub fn random(&self, _rng: &mut fastrand::Rng) -> Option<Item<'_>> {
-        todo!()
-    }
-    /// SCAN step: calls `f` for members from `cursor` on, about `count` of them, and gives the next cursor
-    /// (0 at the end). Compact encodings give everything at once. Redis's SCAN guarantee holds across growth.
-    pub fn scan(&self, _cursor: u64, _count: usize, _f: &mut dyn FnMut(Item<'_>)) -> u64 {
-        todo!()
-    }
-    /// "intset", "listpack" or "hashtable".
-    pub fn encoding(&self) -> &'static str {
-        todo!()
-    }
-    pub fn memory(&self) -> usize {
-        todo!()
+
+    fn remove(&mut self, member: &[u8]) -> bool {
+        self.members
+            .remove(hash(self.seed, member), |m| m.as_bytes() == member)
+            .is_some()
     }
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
@@ -64,3 +74,382 @@ impl Set {
         todo!()
     }
 }
+
+#[derive(Clone, Debug)]
+enum Repr {
+    Intset(Intset),
+    Listpack(Listpack),
+    Table(Box<Table>),
+}
+
+/// A set; two words.
+#[derive(Clone, Debug)]
+pub struct Set {
+    repr: Repr,
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Set::new()
+    }
+}
+
+impl Set {
+    /// An empty intset.
+    pub fn new() -> Set {
+        Set {
+            repr: Repr::Intset(Intset::new()),
+        }
+    }
+
+    /// An empty listpack, which stays one for integers too.
+    pub fn new_listpack() -> Set {
+        Set {
+            repr: Repr::Listpack(Listpack::new()),
+        }
+    }
+
+    /// An empty set in the encoding that SADD of `count` members gives a new key, the first being `first`.
+    pub fn for_members(first: &[u8], count: usize, enc: &Encodings) -> Set {
+        if count <= enc.set_max_intset_entries && parse_int(first).is_some() {
+            Set::new()
+        } else if count <= enc.set_max_listpack_entries {
+            Set::new_listpack()
+        } else {
+            Set {
+                repr: Repr::Table(Box::new(Table::with_capacity(count, enc))),
+            }
+        }
+    }
+
+    /// An empty set that an RDB's plain list of `count` members is to be inserted into. A false count
+    /// costs bounded memory.
+    pub fn for_load(count: usize, enc: &Encodings) -> Set {
+        if count > enc.set_max_intset_entries.min(INTSET_MAX) {
+            Set {
+                repr: Repr::Table(Box::new(Table::with_capacity(count, enc))),
+            }
+        } else {
+            Set::new()
+        }
+    }
+
+    /// Takes over an intset (RDB load), as a table if it is past the threshold.
+    pub fn from_intset(intset: Intset, enc: &Encodings) -> Set {
+        let mut set = Set {
+            repr: Repr::Intset(intset),
+        };
+        set.limit_intset(enc);
+        set
+    }
+
+    /// Takes over a listpack of members (RDB load), as a table if it is past the threshold.
+    pub fn from_listpack(members: Listpack, enc: &Encodings) -> Result<Set, Invalid> {
+        if members.view().has_duplicates(1) {
+            return Err(Invalid {
+                what: "duplicate set member",
+                at: 0,
+            });
+        }
+        let past = members.len() > enc.set_max_listpack_entries;
+        let mut set = Set {
+            repr: Repr::Listpack(members),
+        };
+        if past {
+            set.to_table(0, enc);
+        }
+        Ok(set)
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.repr {
+            Repr::Intset(s) => s.len(),
+            Repr::Listpack(s) => s.len(),
+            Repr::Table(t) => t.members.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        match &self.repr {
+            Repr::Intset(s) => s.is_empty(),
+            Repr::Listpack(s) => s.is_empty(),
+            Repr::Table(t) => t.members.is_empty(),
+        }
+    }
+
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.repr {
+            Repr::Intset(s) => parse_int(member).is_some_and(|n| s.contains(n)),
+            Repr::Listpack(s) => s.find(listpack::HEADER, member, 1).is_some(),
+            Repr::Table(t) => t.contains(member),
+        }
+    }
+
+    /// As `contains`, for a member of another set.
+    pub fn contains_item(&self, member: Item<'_>) -> bool {
+        match (&self.repr, member) {
+            (Repr::Intset(s), Item::Int(n)) => s.contains(n),
+            _ => member.with(|member| self.contains(member)),
+        }
+    }
+
+    /// True if it was not there.
+    pub fn insert(&mut self, member: &[u8], enc: &Encodings) -> bool {
+        match &mut self.repr {
+            Repr::Table(t) => t.insert(member),
+            Repr::Listpack(s) => {
+                if s.find(listpack::HEADER, member, 1).is_some() {
+                    return false;
+                }
+                if s.len() < enc.set_max_listpack_entries
+                    && member.len() <= enc.set_max_listpack_value
+                    && s.fits(Listpack::cost(member))
+                {
+                    s.append(member);
+                    true
+                } else {
+                    self.to_table(1, enc).insert(member)
+                }
+            }
+            Repr::Intset(s) => {
+                if let Some(n) = parse_int(member) {
+                    let new = s.insert(n);
+                    if new {
+                        self.limit_intset(enc);
+                    }
+                    return new;
+                }
+                // The intset's widest members are at its ends.
+                let longest = s.bounds().map_or(0, |(low, high)| {
+                    let digits = |n: i64| itoa::Buffer::new().format(n).len();
+                    digits(low).max(digits(high))
+                });
+                if s.len() < enc.set_max_listpack_entries
+                    && member.len().max(longest) <= enc.set_max_listpack_value
+                    && s.len() * 11 + Listpack::cost(member) < listpack::MAX_BYTES
+                {
+                    let mut members = Listpack::new();
+                    s.iter().for_each(|n| members.append_int(n));
+                    members.append(member);
+                    self.repr = Repr::Listpack(members);
+                    true
+                } else {
+                    self.to_table(1, enc).insert(member)
+                }
+            }
+        }
+    }
+
+    /// As `insert`, for a member of another set.
+    pub fn insert_item(&mut self, member: Item<'_>, enc: &Encodings) -> bool {
+        match (&mut self.repr, member) {
+            (Repr::Intset(s), Item::Int(n)) => {
+                let new = s.insert(n);
+                if new {
+                    self.limit_intset(enc);
+                }
+                new
+            }
+            _ => member.with(|member| self.insert(member, enc)),
+        }
+    }
+
+    /// About to get `count` more members at once: leaves a compact encoding that can't take them, as SADD
+    /// does before it looks at them.
+    pub fn expect(&mut self, count: usize, enc: &Encodings) {
+        let past = match &self.repr {
+            Repr::Intset(_) => count > enc.set_max_intset_entries,
+            Repr::Listpack(_) => count > enc.set_max_listpack_entries,
+            Repr::Table(_) => false,
+        };
+        if past {
+            self.to_table(count, enc);
+        }
+    }
+
+    fn limit_intset(&mut self, enc: &Encodings) {
+        if matches!(&self.repr, Repr::Intset(s) if s.len() > enc.set_max_intset_entries.min(INTSET_MAX))
+        {
+            self.to_table(0, enc);
+        }
+    }
+
+    /// Makes it a table, with room for `more` members.
+    fn to_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
+        if !matches!(self.repr, Repr::Table(_)) {
+            let mut table = Table::with_capacity(self.len() + more, enc);
+            for member in self.iter() {
+                member.with(|member| table.insert(member));
+            }
+            self.repr = Repr::Table(Box::new(table));
+        }
+        match &mut self.repr {
+            Repr::Table(table) => table,
+            // It was made one just now.
+            _ => unreachable!("the set is a table"),
+        }
+    }
+
+    /// Makes it an intset, if all members are integers and few enough (results of SINTERSTORE).
+    pub fn prefer_intset(&mut self, enc: &Encodings) {
+        if matches!(self.repr, Repr::Intset(_))
+            || self.len() > enc.set_max_intset_entries.min(INTSET_MAX)
+        {
+            return;
+        }
+        let mut ints = Vec::with_capacity(self.len());
+        for member in self.iter() {
+            match member {
+                Item::Int(n) => ints.push(n),
+                Item::Bytes(b) => match parse_int(b) {
+                    Some(n) => ints.push(n),
+                    None => return,
+                },
+            }
+        }
+        // In rising order every insertion is at the end.
+        ints.sort_unstable();
+        let mut intset = Intset::new();
+        ints.into_iter().for_each(|n| {
+            intset.insert(n);
+        });
+        self.repr = Repr::Intset(intset);
+    }
+
+    /// True if it was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.repr {
+            Repr::Intset(s) => parse_int(member).is_some_and(|n| s.remove(n)),
+            Repr::Listpack(s) => match s.find(listpack::HEADER, member, 1) {
+                Some(at) => {
+                    s.delete(at);
+                    true
+                }
+                None => false,
+            },
+            Repr::Table(t) => t.remove(member),
+        }
+    }
+
+    /// As `remove`, for a member of another set.
+    pub fn remove_item(&mut self, member: Item<'_>) -> bool {
+        match (&mut self.repr, member) {
+            (Repr::Intset(s), Item::Int(n)) => s.remove(n),
+            _ => member.with(|member| self.remove(member)),
+        }
+    }
+
+    pub fn iter(&self) -> Iter<'_> {
+        match &self.repr {
+            Repr::Intset(s) => Iter::Intset(s.iter()),
+            Repr::Listpack(s) => Iter::Listpack(s.iter()),
+            Repr::Table(t) => Iter::Table(t.members.iter()),
+        }
+    }
+
+    /// The member with this index in the order of `iter`; quick for compact encodings only.
+    pub fn nth(&self, index: usize) -> Option<Item<'_>> {
+        match &self.repr {
+            Repr::Intset(s) => s.get(index).map(Item::Int),
+            Repr::Listpack(s) => s.at(i64::try_from(index).ok()?),
+            Repr::Table(t) => t
+                .members
+                .iter()
+                .nth(index)
+                .map(|m| Item::Bytes(m.as_bytes())),
+        }
+    }
+
+    /// A uniformly random member; None if empty.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<Item<'_>> {
+        match &self.repr {
+            Repr::Table(t) => t.members.random(rng).map(|m| Item::Bytes(m.as_bytes())),
+            _ if self.is_empty() => None,
+            _ => self.nth(rng.usize(..self.len())),
+        }
+    }
+
+    /// Takes out a uniformly random member.
+    pub fn pop_random(&mut self, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
+        let member = self.random(rng)?.to_vec();
+        self.remove(&member);
+        Some(member)
+    }
+
+    /// SCAN step: calls `f` for members from `cursor` on, about `count` of them, and gives the next cursor
+    /// (0 at the end). Compact encodings give everything at once. Redis's SCAN guarantee holds across growth.
+    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>)) -> u64 {
+        match &self.repr {
+            Repr::Table(t) => t
+                .members
+                .scan(cursor, count, |m| f(Item::Bytes(m.as_bytes()))),
+            _ => {
+                self.iter().for_each(f);
+                0
+            }
+        }
+    }
+
+    /// "intset", "listpack" or "hashtable".
+    pub fn encoding(&self) -> &'static str {
+        match &self.repr {
+            Repr::Intset(_) => "intset",
+            Repr::Listpack(_) => "listpack",
+            Repr::Table(_) => "hashtable",
+        }
+    }
+
+    /// The compact bytes, if it is an intset (RDB save).
+    pub fn as_intset(&self) -> Option<&Intset> {
+        match &self.repr {
+            Repr::Intset(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// The compact bytes, if it is a listpack (RDB save).
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.repr {
+            Repr::Listpack(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// Bytes of memory held; estimated from some members of large sets.
+    pub fn memory(&self) -> usize {
+        size_of::<Set>()
+            + match &self.repr {
+                Repr::Intset(s) => s.memory(),
+                Repr::Listpack(s) => s.memory(),
+                Repr::Table(t) => {
+                    let sample = t.members.iter().take(64);
+                    let (count, bytes) = sample.fold((0, 0), |(n, b), m| (n + 1, b + m.memory()));
+                    size_of::<Table>() + t.members.memory() + t.members.len() * bytes / count.max(1)
+                }
+            }
+    }
+}
+
+/// The members of a set.
+pub enum Iter<'a> {
+    Intset(intset::Iter<'a>),
+    Listpack(listpack::Iter<'a>),
+    Table(segtable::Iter<'a, Blob>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        match self {
+            Iter::Intset(i) => i.next().map(Item::Int),
+            Iter::Listpack(i) => i.next(),
+            Iter::Table(i) => i.next().map(|m| Item::Bytes(m.as_bytes())),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn texts(hash: &Hash) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let all: Vec<_> = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect();
+    assert_eq!(all.len(), hash.len());
+    all.into_iter().collect()
+}
+
+#[test]
+fn the_encoding_changes_where_redis_changes_it() {
+    let enc = Encodings {
+        hash_max_listpack_entries: 128,
+        ..Encodings::default()
+    };
+    let mut hash = Hash::new();
+    for n in 0..128 {
+        assert!(hash.insert(format!("f{n}").as_bytes(), b"v", &enc));
+    }
+    assert!(!hash.insert(b"f3", &[b'x'; 64], &enc));
+    assert_eq!(hash.encoding(), "listpack");
+    let mut longer = hash.clone();
+    assert!(!longer.insert(b"f3", &[b'x'; 65], &enc));
+    assert_eq!(longer.encoding(), "hashtable");
+    assert_eq!(longer.get(b"f3").unwrap().to_vec(), [b'x'; 65]);
+    assert!(hash.insert(b"more", b"1", &enc));
+    assert_eq!((hash.encoding(), hash.len()), ("hashtable", 129));
+
+    let mut hash = Hash::new();
+    hash.expect(&[b"f", &[b'x'; 65]], &enc);
+    assert_eq!(hash.encoding(), "hashtable");
+    let many = vec![&b"f"[..]; 256];
+    let mut hash = Hash::new();
+    hash.expect(&many, &enc);
+    assert_eq!(hash.encoding(), "listpack");
+    let many = vec![&b"f"[..]; 258];
+    hash.expect(&many, &enc);
+    assert_eq!(hash.encoding(), "hashtable");
+    assert_eq!(Hash::for_load(128, &enc).encoding(), "listpack");
+    assert_eq!(Hash::for_load(129, &enc).encoding(), "hashtable");
+}
+
+#[test]
+fn listpacks_come_in_and_out() {
+    let enc = Encodings::default();
+    let mut hash = Hash::new();
+    hash.insert(b"f", b"1", &enc);
+    hash.insert(b"g", b"f", &enc);
+    let bytes = hash.as_listpack().unwrap().as_bytes().to_vec();
+    let copy = Hash::from_listpack(Listpack::from_bytes(&bytes).unwrap(), &enc).unwrap();
+    assert_eq!(texts(&copy), texts(&hash));
+    let tight = Encodings {
+        hash_max_listpack_entries: 1,
+        ..enc
+    };
+    let copy = Hash::from_listpack(Listpack::from_bytes(&bytes).unwrap(), &tight).unwrap();
+    assert_eq!((copy.encoding(), texts(&copy)), ("hashtable", texts(&hash)));
+    for bad in [
+        &[&b"a"[..]][..],
+        &[b"a", b"1", b"a", b"2"],
+        &[b"a", b"1", b"b"],
+    ] {
+        let bad: Listpack = bad.iter().copied().collect();
+        assert!(Hash::from_listpack(bad, &enc).is_err());
+    }
+}
+
+#[test]
+fn random_pairs_are_pairs() {
+    let enc = Encodings::default();
+    let mut rng = fastrand::Rng::with_seed(3);
+    assert!(Hash::new().random(&mut rng).is_none());
+    for n in [1, 50, 500] {
+        let mut hash = Hash::new();
+        for i in 0..n {
+            hash.insert(format!("f{i}").as_bytes(), format!("{i}").as_bytes(), &enc);
+        }
+        for _ in 0..100 {
+            let (field, value) = hash.random(&mut rng).unwrap();
+            assert_eq!(field.to_vec()[1..], value.to_vec());
+        }
+    }
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        3 => (-30i64..30).prop_map(|n| n.to_string().into_bytes()),
+        3 => (0u32..60).prop_map(|n| format!("field:{n}").into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+        1 => (0usize..400).prop_map(|n| vec![b'l'; n]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn behaves_as_a_map(
+        steps in prop::collection::vec((prop::bool::weighted(0.7), text(), text()), 1..120),
+        listpack_max in 0usize..60,
+        value_max in 0usize..80,
+    ) {
+        let enc = Encodings {
+            hash_max_listpack_entries: listpack_max,
+            hash_max_listpack_value: value_max,
+            ..Encodings::default()
+        };
+        let mut hash = Hash::new();
+        let mut model = BTreeMap::new();
+        let middle = steps.len() / 2;
+        let mut kept = None;
+        for (i, (add, f, v)) in steps.into_iter().enumerate() {
+            if add {
+                prop_assert_eq!(hash.insert(&f, &v, &enc), model.insert(f, v).is_none());
+            } else {
+                prop_assert_eq!(hash.remove(&f), model.remove(&f).is_some());
+            }
+            if i == middle {
+                kept = Some((hash.clone(), model.clone()));
+            }
+        }
+        for (hash, model) in [Some((hash, model)), kept].into_iter().flatten() {
+            for (f, v) in &model {
+                prop_assert!(hash.contains(f));
+                prop_assert_eq!(&hash.get(f).unwrap().to_vec(), v);
+            }
+            prop_assert_eq!(&texts(&hash), &model);
+            let mut seen = BTreeMap::new();
+            let mut cursor = 0;
+            loop {
+                cursor = hash.scan(cursor, 7, &mut |f, v| {
+                    seen.insert(f.to_vec(), v.to_vec());
+                });
+                if cursor == 0 {
+                    break;
+                }
+            }
+            prop_assert_eq!(seen, model);
+        }
+    }
+}
