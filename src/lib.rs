@@ -13,6 +13,7 @@
 //! - [`snapshot`]: the point-in-time cut and walk.
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
+//! - [`stats`]: counters; [`lazyfree`]: large values on their way out.
 //! - [`node_core`]: what all of a node's threads share.
 //! - [`command`]: the command table, its families, dispatch.
 //! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
@@ -24,6 +25,7 @@ pub mod command;
 pub mod config;
 pub mod data;
 pub mod keyspace;
+pub mod lazyfree;
 pub mod node;
 pub mod node_core;
 pub mod pubsub;
@@ -32,4 +34,5 @@ pub mod repl;
 pub mod resp;
 pub mod session;
 pub mod snapshot;
+pub mod stats;
 pub mod testing;

@@ -10,9 +10,11 @@ use arc_swap::ArcSwap;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keyspace::Keyspace;
+use crate::lazyfree::LazyFree;
 use crate::pubsub::PubSub;
 use crate::repl::Hub;
 use crate::session::{Clients, Ticket};
+use crate::stats::Stats;
 
 /// The shared heart of a node.
 pub struct NodeCore {
@@ -24,8 +26,31 @@ pub struct NodeCore {
     pub hub: Hub,
     /// Loading a dump at start: most commands answer LOADING.
     pub loading: AtomicBool,
+    /// CLIENT PAUSE is in force: keys expire logically but are not deleted.
+    pub expire_paused: AtomicBool,
+    pub stats: Stats,
+    pub lazyfree: LazyFree,
     /// What only actors can do; set once at start, absent in pure tests.
     pub services: OnceLock<Box<dyn Services>>,
+}
+
+impl NodeCore {
+    /// A node's heart with an empty keyspace of `shards` shards (1..=64).
+    pub fn new(clock: Arc<dyn Clock>, settings: Settings, shards: usize) -> NodeCore {
+        NodeCore {
+            keyspace: Keyspace::new(shards, settings.databases, clock.random()),
+            hub: Hub::new(&*clock, settings.repl_backlog_size),
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            loading: AtomicBool::new(false),
+            expire_paused: AtomicBool::new(false),
+            stats: Stats::default(),
+            lazyfree: LazyFree::default(),
+            services: OnceLock::new(),
+            settings: ArcSwap::from_pointee(settings),
+            clock,
+        }
+    }
 }
 
 /// Work that commands ask of the actors. Every call only posts a message and returns at once; where a reply

@@ -11,7 +11,8 @@
 
 use bytes::Bytes;
 
-use super::{Args, CommandError, CommandResult, Effects};
+use super::lookup::Look;
+use super::{Args, CommandError, CommandResult, Effects, events};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
@@ -69,28 +70,30 @@ pub struct Context<'a> {
     pub unblocking: bool,
 }
 
-#[allow(unused_variables)]
 impl<'a> Context<'a> {
     // ---- looking keys up ----
 
     /// For reading; counts a keyspace hit or miss and stamps LRU.
     pub fn find(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
-        todo!()
+        self.lookup(key, Look::READ).map(|entry| entry.value)
     }
     /// As `find`, and the reply beside it, so that a value can be written out without a copy.
     pub fn find_for_reply(&mut self, key: &[u8]) -> (Option<ValueRef<'_>>, &mut Reply) {
-        todo!()
+        let live = self.look(key, Look::READ);
+        let db = self.session.db;
+        let value = live.and_then(|hash| self.keys.shard(hash).dbs[db].get(key, hash));
+        (value.map(|entry| entry.value), self.reply)
     }
     /// As `find`, with expiry and all.
     pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
-        todo!()
+        self.lookup(key, Look::READ)
     }
     /// For reading, without touching LRU or counting (OBJECT, DEBUG, TYPE with NOTOUCH).
     pub fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
-        todo!()
+        self.lookup(key, Look::PEEK)
     }
     pub fn exists(&mut self, key: &[u8]) -> bool {
-        todo!()
+        self.look(key, Look::READ).is_some()
     }
     pub fn find_string(&mut self, key: &[u8]) -> CommandResult<Option<StrRef<'_>>> {
         match self.find(key) {
@@ -130,14 +133,24 @@ impl<'a> Context<'a> {
     /// Several keys at once, for commands that read many collections (SINTER, ZUNION): the values, in
     /// order, borrowed together. Expired ones are absent. Counts hits and misses.
     pub fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
-        todo!()
+        let live: Vec<Option<u64>> = keys.iter().map(|key| self.look(key, Look::READ)).collect();
+        let db = self.session.db;
+        let shards = &self.keys;
+        live.iter()
+            .zip(keys)
+            .map(|(hash, key)| {
+                let hash = (*hash)?;
+                Some(shards.shard(hash).dbs[db].get(key, hash)?.value)
+            })
+            .collect()
     }
 
     // ---- changing ----
 
     /// For changing in place (a collection) or looking before overwriting (a string).
     pub fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
-        todo!()
+        let hash = self.look(key, Look::WRITE)?;
+        self.db_mut(hash).get_mut(key, hash)
     }
     pub fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
         match self.find_mut(key) {
@@ -169,45 +182,97 @@ impl<'a> Context<'a> {
     }
     /// The list at `key`, made empty if absent (the caller must fill it or call `remove_if_empty`).
     pub fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
-        todo!()
+        let hash = self.make(key, || Value::List(Box::default()));
+        match self.db_mut(hash).get_mut(key, hash) {
+            Some(ValueMut::List(found)) => Ok(found),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
     }
     pub fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
-        todo!()
+        let hash = self.make(key, || Value::Set(Box::default()));
+        match self.db_mut(hash).get_mut(key, hash) {
+            Some(ValueMut::Set(found)) => Ok(found),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
     }
     pub fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
-        todo!()
+        let hash = self.make(key, || Value::Hash(Box::default()));
+        match self.db_mut(hash).get_mut(key, hash) {
+            Some(ValueMut::Hash(found)) => Ok(found),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
     }
     pub fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
-        todo!()
+        let hash = self.make(key, || Value::Zset(Box::default()));
+        match self.db_mut(hash).get_mut(key, hash) {
+            Some(ValueMut::Zset(found)) => Ok(found),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
     }
     /// Adds or overwrites a string, whatever was there.
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let lru = self.first_stamp();
+        let put = self.db_mut(hash).put_string(key, hash, value, expiry, lru);
+        self.settle(key, put);
     }
     /// Adds or overwrites any value, whatever was there.
     pub fn set_value(&mut self, key: &[u8], value: Value, expiry: Expiry) {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let lru = self.first_stamp();
+        let db = self.session.db;
+        let shard = self.keys.shard_mut(hash);
+        if !matches!(value, Value::String(_)) {
+            shard.signal_ready(db, key);
+        }
+        let put = shard.dbs[db].put(key, hash, value, expiry, lru);
+        self.settle(key, put);
     }
     /// Edits a string's bytes (see `Db::edit_string`); the key must hold a string or nothing.
     pub fn edit_string(&mut self, key: &[u8], f: &mut dyn FnMut(&mut Vec<u8>)) {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let lru = self.first_stamp();
+        let put = self.db_mut(hash).edit_string(key, hash, lru, f);
+        self.settle(key, put);
     }
     /// Removes a key; large values are freed in the background (`lazyfree`). True if it was there.
     /// Does not notify: the caller says `changed(key, Generic, "del")` or what fits.
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let Some(value) = self.db_mut(hash).remove(key, hash) else {
+            return false;
+        };
+        self.discard(value);
+        true
     }
     /// Takes a value out (RENAME, MOVE), with its expiry.
     pub fn take(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let db = self.db_mut(hash);
+        let expire_at = db.get(key, hash)?.expire_at;
+        Some((db.remove(key, hash)?, expire_at))
     }
     /// Sets or clears the expiry (unix ms). False if the key is absent.
     pub fn set_expire(&mut self, key: &[u8], at: Option<i64>) -> bool {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        self.db_mut(hash).set_expire(key, hash, at)
     }
     /// Removes the key if it holds an empty collection, with the "del" notification. True if it did.
     pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let db = self.db_mut(hash);
+        let empty = match db.get(key, hash).map(|entry| entry.value) {
+            Some(ValueRef::List(v)) => v.is_empty(),
+            Some(ValueRef::Set(v)) => v.is_empty(),
+            Some(ValueRef::Hash(v)) => v.is_empty(),
+            Some(ValueRef::Zset(v)) => v.is_empty(),
+            Some(ValueRef::String(_)) | None => false,
+        };
+        if empty {
+            db.delete(key, hash);
+            self.notify(EventClass::Generic, "del", key);
+        }
+        empty
     }
 
     // ---- saying what happened ----
@@ -220,15 +285,22 @@ impl<'a> Context<'a> {
     }
     /// Marks the key's watchers only.
     pub fn touch(&mut self, key: &[u8]) {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let db = self.session.db;
+        self.keys.shard_mut(hash).touch(db, key, hash);
     }
     /// Sends a keyspace event, if `notify-keyspace-events` wants its class.
     pub fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
-        todo!()
+        let wanted = self.settings.notify_keyspace_events;
+        if !wanted.is_empty() {
+            events::publish(self.node, wanted, class, event, self.session.db, key);
+        }
     }
     /// The key got elements: clients blocked on it are served after this unit.
     pub fn signal_ready(&mut self, key: &[u8]) {
-        todo!()
+        let hash = self.keys.keyspace().hash(key);
+        let db = self.session.db;
+        self.keys.shard_mut(hash).signal_ready(db, key);
     }
 
     // ---- other things ----

@@ -1,0 +1,255 @@
+//! How a key is looked up: logical expiry, hit and miss counts, access stamps. The private half of
+//! [`Context`].
+//!
+//! An expired key is absent to whoever looks. On a master it is also deleted on the spot, with a DEL (or
+//! UNLINK) effect before the running command's own; on a replica that is left to the master. Our
+//! master's own commands see the key as it is: expiry is the master's decision.
+
+use std::sync::atomic::Ordering;
+
+use super::Context;
+use super::context::EventClass;
+use crate::data::Value;
+use crate::keyspace::{Db, Entry, Expiry, Put};
+use crate::session::Origin;
+
+/// What a lookup is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Counts a hit or a miss, and tells of a miss.
+    counts: bool,
+    /// Stamps the access time or frequency.
+    stamps: bool,
+    /// A write is to come: on a replica that accepts writes, expired keys really go.
+    write: bool,
+}
+
+impl Look {
+    pub const READ: Look = Look {
+        counts: true,
+        stamps: true,
+        write: false,
+    };
+    pub const PEEK: Look = Look {
+        counts: false,
+        stamps: false,
+        write: false,
+    };
+    pub const WRITE: Look = Look {
+        counts: false,
+        stamps: true,
+        write: true,
+    };
+}
+
+/// What becomes of a key whose time has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is seen all the same.
+    Seen,
+    /// It is not seen, but stays.
+    Hidden,
+    Deleted,
+}
+
+/// Collections of more than this many elements, and strings of more than [`LAZY_BYTES`], are dropped in
+/// the background.
+const LAZY_ELEMENTS: usize = 64;
+const LAZY_BYTES: usize = 256 << 10;
+
+impl Context<'_> {
+    pub(super) fn db_mut(&mut self, hash: u64) -> &mut Db {
+        let db = self.session.db;
+        &mut self.keys.shard_mut(hash).dbs[db]
+    }
+
+    pub(super) fn lookup(&mut self, key: &[u8], look: Look) -> Option<Entry<'_>> {
+        let hash = self.look(key, look)?;
+        self.keys.shard(hash).dbs[self.session.db].get(key, hash)
+    }
+
+    /// Does all that a lookup does beside giving the value; the key's hash if it is there to be seen.
+    pub(super) fn look(&mut self, key: &[u8], look: Look) -> Option<u64> {
+        let hash = self.keys.keyspace().hash(key);
+        let found = self.keys.shard(hash).dbs[self.session.db]
+            .get(key, hash)
+            .map(|entry| (entry.expire_at, entry.lru));
+        let lru = match found {
+            None => return self.missed(key, look),
+            Some((Some(at), _)) if at < self.now_ms && self.expire(key, hash, look) => {
+                return self.missed(key, look);
+            }
+            Some((_, lru)) => lru,
+        };
+        if look.counts {
+            self.node.stats.keyspace_hits.inc();
+        }
+        if look.stamps && !self.session.no_touch {
+            let stamp = self.stamp(lru);
+            if stamp != lru {
+                self.db_mut(hash).stamp(key, hash, stamp);
+            }
+        }
+        Some(hash)
+    }
+
+    fn missed(&mut self, key: &[u8], look: Look) -> Option<u64> {
+        if !look.write && look.counts {
+            self.node.stats.keyspace_misses.inc();
+            self.notify(EventClass::KeyMiss, "keymiss", key);
+        }
+        None
+    }
+
+    fn fate(&self, look: Look) -> Fate {
+        let replica = self.node.hub.is_replica();
+        if matches!(self.session.origin, Origin::Replay) {
+            return Fate::Seen;
+        }
+        if replica {
+            if self.session.origin == Origin::Master {
+                return Fate::Seen;
+            }
+            if !(look.write && !self.settings.replica_read_only) {
+                return Fate::Hidden;
+            }
+        }
+        if self.node.expire_paused.load(Ordering::Relaxed) {
+            return Fate::Hidden;
+        }
+        Fate::Deleted
+    }
+
+    /// A key was found past its time. Whether it is to be treated as absent.
+    #[cold]
+    fn expire(&mut self, key: &[u8], hash: u64, look: Look) -> bool {
+        match self.fate(look) {
+            Fate::Seen => return false,
+            Fate::Hidden => return true,
+            Fate::Deleted => {}
+        }
+        if let Some(old) = self.db_mut(hash).remove(key, hash) {
+            self.discard(old);
+        }
+        self.node.stats.expired_keys.inc();
+        self.notify(EventClass::Expired, "expired", key);
+        self.touch(key);
+        let name: &[u8] = if self.settings.lazyfree_lazy_expire {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        };
+        self.effects.also(&[name, key]);
+        true
+    }
+
+    /// The collection at `key`, made if absent; the key's hash.
+    pub(super) fn make(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> u64 {
+        if let Some(hash) = self.look(key, Look::WRITE) {
+            return hash;
+        }
+        let hash = self.keys.keyspace().hash(key);
+        let lru = self.first_stamp();
+        let put = self.db_mut(hash).put(key, hash, new(), Expiry::Clear, lru);
+        self.settle(key, put);
+        hash
+    }
+
+    /// After a key was set: tells of a new one, drops what an old one held.
+    pub(super) fn settle(&mut self, key: &[u8], put: Put) {
+        match put {
+            Put::New => self.notify(EventClass::New, "new", key),
+            Put::Over => {}
+            Put::Replaced(old) => self.discard(old),
+        }
+    }
+
+    /// Drops what a key held, in the background if that may take long.
+    pub(super) fn discard(&self, value: Value) {
+        if is_large(&value) {
+            self.node.lazyfree.push(Box::new(value));
+        }
+    }
+
+    /// The access stamp of a new key.
+    pub(super) fn first_stamp(&self) -> u32 {
+        if self.settings.maxmemory_policy.is_lfu() {
+            (self.minutes() << 8) | lfu::FIRST
+        } else {
+            self.seconds()
+        }
+    }
+
+    /// The access stamp of a key that is looked at, from its last.
+    fn stamp(&self, last: u32) -> u32 {
+        if self.settings.maxmemory_policy.is_lfu() {
+            let decayed = lfu::decay(last, self.minutes(), self.settings.lfu_decay_time);
+            let counter = lfu::increment(decayed, self.settings.lfu_log_factor, || {
+                self.node.clock.random()
+            });
+            (self.minutes() << 8) | counter
+        } else {
+            self.seconds()
+        }
+    }
+
+    /// The LRU clock: seconds, 24 bits.
+    fn seconds(&self) -> u32 {
+        ((self.now_ms / 1000) & 0xff_ffff) as u32
+    }
+
+    /// The LFU clock: minutes, 16 bits.
+    fn minutes(&self) -> u32 {
+        ((self.now_ms / 60_000) & 0xffff) as u32
+    }
+}
+
+fn is_large(value: &Value) -> bool {
+    match value {
+        Value::String(s) => s.len() > LAZY_BYTES,
+        Value::List(v) => v.len() > LAZY_ELEMENTS,
+        Value::Set(v) => v.len() > LAZY_ELEMENTS,
+        Value::Hash(v) => v.len() > LAZY_ELEMENTS,
+        Value::Zset(v) => v.len() > LAZY_ELEMENTS,
+    }
+}
+
+/// Access frequencies as Redis counts them: an 8-bit logarithmic counter that decays by the minute.
+pub mod lfu {
+    /// A new key's counter, so that it isn't the first to go.
+    pub const FIRST: u32 = 5;
+
+    /// The counter after the minutes that have passed; `decay_time`: minutes per step, 0 never.
+    pub fn decay(stamp: u32, now_minutes: u32, decay_time: u32) -> u32 {
+        let (then, counter) = (stamp >> 8, stamp & 0xff);
+        let elapsed = now_minutes.wrapping_sub(then) & 0xffff;
+        let steps = elapsed.checked_div(decay_time).unwrap_or(0);
+        counter.saturating_sub(steps)
+    }
+
+    /// One more access: the fuller the counter, the less likely it moves.
+    pub fn increment(counter: u32, log_factor: u32, random: impl FnOnce() -> u64) -> u32 {
+        if counter >= 255 {
+            return 255;
+        }
+        let base = f64::from(counter.saturating_sub(FIRST));
+        let chance = 1.0 / (base * f64::from(log_factor) + 1.0);
+        let roll = (random() >> 11) as f64 / (1u64 << 53) as f64;
+        if roll < chance { counter + 1 } else { counter }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{decay, increment};
+
+        #[test]
+        fn counters_grow_rarely_and_decay_by_the_minute() {
+            assert_eq!(decay(100 << 8 | 10, 103, 1), 7);
+            assert_eq!(decay(100 << 8 | 10, 103, 0), 10);
+            assert_eq!(decay(0xffff << 8 | 3, 1, 1), 1);
+            assert_eq!(increment(5, 10, || 0), 6);
+            assert_eq!(increment(200, 10, || u64::MAX), 200);
+            assert_eq!(increment(255, 10, || 0), 255);
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Entering shards: the one place that takes shard locks.
+//!
+//! Each shard stands behind a *door*: a parking_lot lock, and the wakers of those who found it busy.
+//! A thread enters a set of shards in index order and is inside all of them until its [`Entered`] is
+//! dropped. Connections use [`Keyspace::try_enter`], which spins for a moment and never blocks; when it
+//! fails they register with [`Keyspace::wake_when_free`], try once more, and are polled again when
+//! somebody leaves.
+//!
+//! Invariants:
+//! - Locks are taken in rising index order and nowhere else, so there is no deadlock.
+//! - Nothing can enter while inside: an `Entered` gives out no way to, and debug builds check it.
+//! - No wake is lost: a waiter sets `awaited` and then tries the lock; a leaver unlocks and then looks at
+//!   `awaited`; both put a full fence in between, so one of them sees the other.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::task::Waker;
+
+use parking_lot::lock_api::RawMutex as _;
+use parking_lot::{Mutex, RawMutex};
+
+use super::{KeyHasher, Shard};
+
+/// How often a busy lock is looked at before `try_enter` gives up. A command takes a few hundred
+/// nanoseconds, a look about ten.
+const SPINS: u32 = 60;
+
+/// Which shards a request needs: a bit per shard (at most 64 shards).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardSet(pub u64);
+
+impl ShardSet {
+    pub const NONE: ShardSet = ShardSet(0);
+
+    pub fn all(shards: usize) -> ShardSet {
+        ShardSet(if shards >= 64 {
+            u64::MAX
+        } else {
+            (1 << shards) - 1
+        })
+    }
+
+    pub fn one(shard: usize) -> ShardSet {
+        ShardSet(1 << shard)
+    }
+
+    pub fn add(&mut self, shard: usize) {
+        self.0 |= 1 << shard;
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn contains(self, other: ShardSet) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The shards' indexes, rising.
+    pub fn iter(self) -> Indexes {
+        Indexes(self.0)
+    }
+}
+
+/// The indexes of a [`ShardSet`], rising.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexes(u64);
+
+impl Iterator for Indexes {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let index = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(index)
+    }
+}
+
+/// A shard and its lock, on cache lines of their own.
+#[repr(align(128))]
+struct Door {
+    lock: RawMutex,
+    /// Whether `sleepers` may hold somebody.
+    awaited: AtomicBool,
+    sleepers: Mutex<Vec<Waker>>,
+    /// How often somebody found the shard busy and gave up.
+    found_busy: AtomicU64,
+    /// How often a look at the lock failed but a later one of the same spin did not.
+    found_contended: AtomicU64,
+    shard: UnsafeCell<Shard>,
+}
+
+// SAFETY: `shard` is reached only through an `Entered`, which holds `lock` for as long as it lives.
+unsafe impl Sync for Door {}
+
+/// All shards of a node.
+pub struct Keyspace {
+    hasher: KeyHasher,
+    databases: usize,
+    doors: Box<[Door]>,
+}
+
+/// How contended the doors have been, for INFO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contention {
+    /// Entrances that had to wait asynchronously.
+    pub found_busy: u64,
+    /// Entrances that had to spin.
+    pub found_contended: u64,
+}
+
+/// Shards entered: while this lives, nobody else is inside them.
+pub struct Entered<'k> {
+    keyspace: &'k Keyspace,
+    set: ShardSet,
+    /// A lock is given back by the thread that took it.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Keyspace {
+    /// `shards` 1..=64; `seed` makes the key hash unpredictable.
+    pub fn new(shards: usize, databases: usize, seed: u64) -> Keyspace {
+        assert!((1..=64).contains(&shards), "shards are a bit each");
+        let hasher = KeyHasher::new(seed);
+        let doors = (0..shards)
+            .map(|index| Door {
+                lock: RawMutex::INIT,
+                awaited: AtomicBool::new(false),
+                sleepers: Mutex::default(),
+                found_busy: AtomicU64::new(0),
+                found_contended: AtomicU64::new(0),
+                shard: UnsafeCell::new(Shard::new(index, databases, &hasher)),
+            })
+            .collect();
+        Keyspace {
+            hasher,
+            databases,
+            doors,
+        }
+    }
+
+    pub fn shards(&self) -> usize {
+        self.doors.len()
+    }
+
+    pub fn databases(&self) -> usize {
+        self.databases
+    }
+
+    pub fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    #[inline]
+    pub fn shard_of(&self, hash: u64) -> usize {
+        shard_of(hash, self.doors.len())
+    }
+
+    /// The set of every shard.
+    pub fn all(&self) -> ShardSet {
+        ShardSet::all(self.doors.len())
+    }
+
+    /// Enters the shards if none is busy (after a short spin); never blocks.
+    pub fn try_enter(&self, set: ShardSet) -> Option<Entered<'_>> {
+        inside::check(self);
+        for index in set.iter() {
+            let door = &self.doors[index];
+            if !door.lock.try_lock() && !door.spin() {
+                door.found_busy.fetch_add(1, Ordering::Relaxed);
+                let taken = set.0 & ((1 << index) - 1);
+                // SAFETY: exactly these were locked by the turns of this loop before.
+                unsafe { self.leave(ShardSet(taken)) };
+                return None;
+            }
+        }
+        Some(self.entered(set))
+    }
+
+    /// Enters, blocking the thread. Not for arbiters that serve connections.
+    pub fn enter(&self, set: ShardSet) -> Entered<'_> {
+        inside::check(self);
+        for index in set.iter() {
+            self.doors[index].lock.lock();
+        }
+        self.entered(set)
+    }
+
+    fn entered(&self, set: ShardSet) -> Entered<'_> {
+        inside::enter(self);
+        Entered {
+            keyspace: self,
+            set,
+            not_send: PhantomData,
+        }
+    }
+
+    /// Has `waker` woken when one of the shards is next left. Register, then `try_enter` once more.
+    pub fn wake_when_free(&self, set: ShardSet, waker: &Waker) {
+        for index in set.iter() {
+            let door = &self.doors[index];
+            let mut sleepers = door.sleepers.lock();
+            if !sleepers.iter().any(|s| s.will_wake(waker)) {
+                sleepers.push(waker.clone());
+            }
+            door.awaited.store(true, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+    }
+
+    /// How contended each shard has been.
+    pub fn contention(&self, shard: usize) -> Contention {
+        let door = &self.doors[shard];
+        Contention {
+            found_busy: door.found_busy.load(Ordering::Relaxed),
+            found_contended: door.found_contended.load(Ordering::Relaxed),
+        }
+    }
+
+    /// # Safety
+    /// This thread holds the locks of `set`, and nothing borrows their shards.
+    unsafe fn leave(&self, set: ShardSet) {
+        for index in set.iter() {
+            // SAFETY: the caller holds it.
+            unsafe { self.doors[index].lock.unlock() };
+        }
+        fence(Ordering::SeqCst);
+        for index in set.iter() {
+            let door = &self.doors[index];
+            if door.awaited.load(Ordering::Relaxed) {
+                door.wake_sleepers();
+            }
+        }
+    }
+}
+
+#[inline]
+pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
+    // A fixed-point multiplication spreads bits 16..32 evenly over any number of shards.
+    ((((hash >> 16) & 0xffff) as usize) * shards) >> 16
+}
+
+impl Door {
+    #[cold]
+    fn spin(&self) -> bool {
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+            if self.lock.try_lock() {
+                self.found_contended.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn wake_sleepers(&self) {
+        let sleepers = {
+            let mut sleepers = self.sleepers.lock();
+            self.awaited.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *sleepers)
+        };
+        for waker in sleepers {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Keyspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyspace")
+            .field("shards", &self.doors.len())
+            .field("databases", &self.databases)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Entered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entered").field(&self.set).finish()
+    }
+}
+
+impl<'k> Entered<'k> {
+    pub fn keyspace(&self) -> &'k Keyspace {
+        self.keyspace
+    }
+
+    /// Which shards are entered.
+    pub fn set(&self) -> ShardSet {
+        self.set
+    }
+
+    /// Whether every shard is entered.
+    pub fn is_all(&self) -> bool {
+        self.set == self.keyspace.all()
+    }
+
+    /// The entered shard that holds a key hash. Panics (an invariant of dispatch) if it isn't entered.
+    #[inline]
+    pub fn shard(&self, hash: u64) -> &Shard {
+        self.at(self.keyspace.shard_of(hash))
+    }
+
+    #[inline]
+    pub fn shard_mut(&mut self, hash: u64) -> &mut Shard {
+        self.at_mut(self.keyspace.shard_of(hash))
+    }
+
+    /// Every entered shard in index order.
+    pub fn iter(&self) -> impl Iterator<Item = &Shard> {
+        self.set.iter().map(|index| self.at(index))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
+        self.set.iter().map(|index| {
+            // SAFETY: the lock of `index` is held; `self` is borrowed mutably for as long as the items
+            // live, and every index comes once.
+            unsafe { &mut *self.keyspace.doors[index].shard.get() }
+        })
+    }
+
+    /// Shard by index; panics if it isn't entered.
+    #[inline]
+    pub fn at(&self, index: usize) -> &Shard {
+        self.check(index);
+        // SAFETY: the lock of `index` is held, and `self` is borrowed for as long as the shard is.
+        unsafe { &*self.keyspace.doors[index].shard.get() }
+    }
+
+    #[inline]
+    pub fn at_mut(&mut self, index: usize) -> &mut Shard {
+        self.check(index);
+        // SAFETY: the lock of `index` is held, and `self` is borrowed mutably for as long as the shard is.
+        unsafe { &mut *self.keyspace.doors[index].shard.get() }
+    }
+
+    #[inline]
+    fn check(&self, index: usize) {
+        assert!(
+            index < 64 && self.set.0 & (1 << index) != 0,
+            "shard {index} is not entered"
+        );
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        inside::leave();
+        // SAFETY: the locks were taken when this was made; borrows of the shards ended before the drop.
+        unsafe { self.keyspace.leave(self.set) };
+    }
+}
+
+/// Debug builds notice a thread that enters a keyspace while it is inside that keyspace.
+mod inside {
+    use super::Keyspace;
+
+    #[cfg(debug_assertions)]
+    thread_local! {
+        static INSIDE: std::cell::Cell<*const Keyspace> = const { std::cell::Cell::new(std::ptr::null()) };
+    }
+
+    #[cfg(debug_assertions)]
+    pub fn check(keyspace: &Keyspace) {
+        let inside = INSIDE.with(std::cell::Cell::get);
+        assert!(
+            !std::ptr::eq(inside, keyspace),
+            "entering a keyspace from inside it"
+        );
+    }
+
+    #[cfg(debug_assertions)]
+    pub fn enter(keyspace: &Keyspace) {
+        INSIDE.with(|c| c.set(keyspace));
+    }
+
+    #[cfg(debug_assertions)]
+    pub fn leave() {
+        INSIDE.with(|c| c.set(std::ptr::null()));
+    }
+
+    #[cfg(not(debug_assertions))]
+    pub fn check(_: &Keyspace) {}
+    #[cfg(not(debug_assertions))]
+    pub fn enter(_: &Keyspace) {}
+    #[cfg(not(debug_assertions))]
+    pub fn leave() {}
+}
