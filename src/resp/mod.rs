@@ -1,7 +1,9 @@
 //! RESP: bytes to commands and replies to bytes, both protocol versions. No IO, no actors.
 
+pub mod double;
 pub mod reply;
 pub mod request;
 pub mod value;
 
+pub use double::DoubleText;
 pub use reply::{Reply, Resp};

@@ -6,6 +6,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::DoubleText;
+
 /// Protocol version of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resp {
@@ -156,7 +158,7 @@ impl Reply {
 
     /// A double: `,3.14` or a bulk string, with Redis's shortest round-trip form ("inf", "-inf", "nan").
     pub fn double(&mut self, value: f64) {
-        let text = format_double(value);
+        let text = DoubleText::new(value);
         match self.resp {
             Resp::V2 => self.bulk(text.as_bytes()),
             Resp::V3 => {
@@ -220,36 +222,7 @@ impl Reply {
     }
 }
 
-/// Formats a double as Redis 7.2 does in replies: shortest digits that round-trip, in %.17g's shape.
+/// Formats a double as Redis 7.2 does in replies; [`DoubleText`] is the form without an allocation.
 pub fn format_double(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".into();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 {
-            "inf".into()
-        } else {
-            "-inf".into()
-        };
-    }
-    if value == 0.0 {
-        return if value.is_sign_negative() {
-            "-0".into()
-        } else {
-            "0".into()
-        };
-    }
-    if value.fract() == 0.0 && value.abs() < 1e17 {
-        return itoa::Buffer::new().format(value as i64).to_owned();
-    }
-    // fpconv (Grisu2) as Redis uses it: plain decimals for exponents within -7..21, else d.ddde+xx.
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-7..21).contains(&exponent) {
-        format!("{value}")
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{digits}e{sign}{}", exponent.abs())
-    }
+    DoubleText::new(value).as_str().to_owned()
 }
