@@ -9,7 +9,7 @@ use super::Encodings;
 use super::blob::Pair;
 use super::hashing::hash;
 use super::list::Item;
-use super::listpack::{self, Invalid, Listpack};
+use super::listpack::{self, Listpack};
 use super::segtable::{self, SegTable};
 
 /// The large form.
@@ -81,28 +81,17 @@ impl Hash {
         hash
     }
 
-    /// Takes over a listpack of field, value, ... (RDB load), as a table if it is past the threshold.
-    pub fn from_listpack(pairs: Listpack, enc: &Encodings) -> Result<Hash, Invalid> {
-        let count = pairs.len();
-        if count % 2 != 0 {
-            return Err(Invalid {
-                what: "hash with a field that lacks its value",
-                at: 0,
-            });
-        }
-        if pairs.view().has_duplicates(2) {
-            return Err(Invalid {
-                what: "duplicate hash field",
-                at: 0,
-            });
-        }
+    /// Takes over a listpack that has passed `listpack::validate`, has pairs and no field twice (RDB load).
+    /// Goes to the large form if it has more entries than the threshold; sizes of values are not looked
+    /// at, as in Redis.
+    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Hash {
         let mut hash = Hash {
-            repr: Repr::Listpack(pairs),
+            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
         };
-        if count / 2 > enc.hash_max_listpack_entries {
+        if hash.len() > enc.hash_max_listpack_entries {
             hash.to_table(0, enc);
         }
-        Ok(hash)
+        hash
     }
 
     pub fn len(&self) -> usize {
@@ -257,10 +246,10 @@ impl Hash {
         }
     }
 
-    /// The compact bytes, if it is a listpack (RDB save).
-    pub fn as_listpack(&self) -> Option<&Listpack> {
+    /// The listpack's bytes while in that encoding, for RDB.
+    pub fn as_listpack(&self) -> Option<&[u8]> {
         match &self.repr {
-            Repr::Listpack(l) => Some(l),
+            Repr::Listpack(l) => Some(l.as_bytes()),
             Repr::Table(_) => None,
         }
     }
@@ -276,16 +265,6 @@ impl Hash {
                     size_of::<Table>() + t.pairs.memory() + t.pairs.len() * bytes / count.max(1)
                 }
             }
-    }
-    /// The listpack's bytes while in that encoding, for RDB.
-    pub fn as_listpack(&self) -> Option<&[u8]> {
-        todo!()
-    }
-    /// Takes over a listpack that has passed `listpack::validate`, has pairs and no field twice,
-    /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
-    /// of values are not looked at, as in Redis.
-    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Hash {
-        todo!()
     }
 }
 

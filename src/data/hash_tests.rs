@@ -49,23 +49,15 @@ fn listpacks_come_in_and_out() {
     let mut hash = Hash::new();
     hash.insert(b"f", b"1", &enc);
     hash.insert(b"g", b"f", &enc);
-    let bytes = hash.as_listpack().unwrap().as_bytes().to_vec();
-    let copy = Hash::from_listpack(Listpack::from_bytes(&bytes).unwrap(), &enc).unwrap();
-    assert_eq!(texts(&copy), texts(&hash));
+    let bytes = hash.as_listpack().unwrap();
+    assert_eq!(texts(&Hash::from_listpack(bytes, &enc)), texts(&hash));
     let tight = Encodings {
         hash_max_listpack_entries: 1,
         ..enc
     };
-    let copy = Hash::from_listpack(Listpack::from_bytes(&bytes).unwrap(), &tight).unwrap();
+    let copy = Hash::from_listpack(bytes, &tight);
     assert_eq!((copy.encoding(), texts(&copy)), ("hashtable", texts(&hash)));
-    for bad in [
-        &[&b"a"[..]][..],
-        &[b"a", b"1", b"a", b"2"],
-        &[b"a", b"1", b"b"],
-    ] {
-        let bad: Listpack = bad.iter().copied().collect();
-        assert!(Hash::from_listpack(bad, &enc).is_err());
-    }
+    assert!(copy.as_listpack().is_none());
 }
 
 #[test]

@@ -107,9 +107,14 @@ impl Intset {
     /// Copies bytes after validating them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Intset, Invalid> {
         validate(bytes)?;
-        Ok(Intset {
+        Ok(Intset::from_validated_bytes(bytes))
+    }
+
+    /// Copies bytes that have passed [`validate`]. Others panic, here or later.
+    pub fn from_validated_bytes(bytes: &[u8]) -> Intset {
+        Intset {
             flat: Flat::from_slice(bytes),
-        })
+        }
     }
 
     pub fn as_bytes(&self) -> &[u8] {

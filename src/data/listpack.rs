@@ -415,38 +415,6 @@ impl<'a> View<'a> {
         None
     }
 
-    /// Whether an element occurs twice, of every `step`th (2: among fields).
-    pub fn has_duplicates(self, step: usize) -> bool {
-        let few = self.len() <= 16 * step;
-        if few {
-            let mut at = HEADER;
-            while at < self.end() {
-                let mut next = at;
-                for _ in 0..step {
-                    next = if next < self.end() {
-                        self.after(next)
-                    } else {
-                        next
-                    };
-                }
-                if self
-                    .get(at)
-                    .with(|value| self.find(next, value, step))
-                    .is_some()
-                {
-                    return true;
-                }
-                at = next;
-            }
-            return false;
-        }
-        let mut seen = hashbrown::HashSet::with_capacity(self.len() / step);
-        !self
-            .iter()
-            .step_by(step)
-            .all(|item| seen.insert(item.to_vec()))
-    }
-
     pub fn iter(self) -> Iter<'a> {
         Iter {
             bytes: self.bytes,

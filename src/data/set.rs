@@ -12,7 +12,7 @@ use super::blob::Blob;
 use super::hashing::hash;
 use super::intset::{self, Intset};
 use super::list::Item;
-use super::listpack::{self, Invalid, Listpack};
+use super::listpack::{self, Listpack};
 use super::segtable::{self, SegTable};
 use super::string::parse_int;
 
@@ -54,24 +54,6 @@ impl Table {
         self.members
             .remove(hash(self.seed, member), |m| m.as_bytes() == member)
             .is_some()
-    }
-    /// The listpack's bytes while in that encoding, for RDB.
-    pub fn as_listpack(&self) -> Option<&[u8]> {
-        todo!()
-    }
-    /// Takes over a listpack that has passed `listpack::validate`, has no member twice,
-    /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
-    /// of values are not looked at, as in Redis.
-    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Set {
-        todo!()
-    }
-    /// The intset's bytes while in that encoding, for RDB.
-    pub fn as_intset(&self) -> Option<&[u8]> {
-        todo!()
-    }
-    /// As `from_listpack`, for bytes that have passed `intset::validate`.
-    pub fn from_intset(_bytes: &[u8], _enc: &Encodings) -> Set {
-        todo!()
     }
 }
 
@@ -134,31 +116,27 @@ impl Set {
         }
     }
 
-    /// Takes over an intset (RDB load), as a table if it is past the threshold.
-    pub fn from_intset(intset: Intset, enc: &Encodings) -> Set {
+    /// Takes over an intset that has passed `intset::validate` (RDB load), as a table if it is past the
+    /// threshold.
+    pub fn from_intset(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
-            repr: Repr::Intset(intset),
+            repr: Repr::Intset(Intset::from_validated_bytes(bytes)),
         };
         set.limit_intset(enc);
         set
     }
 
-    /// Takes over a listpack of members (RDB load), as a table if it is past the threshold.
-    pub fn from_listpack(members: Listpack, enc: &Encodings) -> Result<Set, Invalid> {
-        if members.view().has_duplicates(1) {
-            return Err(Invalid {
-                what: "duplicate set member",
-                at: 0,
-            });
-        }
-        let past = members.len() > enc.set_max_listpack_entries;
+    /// Takes over a listpack that has passed `listpack::validate` and has no member twice (RDB load). Goes
+    /// to the large form if it has more members than the threshold; their sizes are not looked at, as in
+    /// Redis.
+    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
-            repr: Repr::Listpack(members),
+            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
         };
-        if past {
+        if set.len() > enc.set_max_listpack_entries {
             set.to_table(0, enc);
         }
-        Ok(set)
+        set
     }
 
     pub fn len(&self) -> usize {
@@ -399,18 +377,18 @@ impl Set {
         }
     }
 
-    /// The compact bytes, if it is an intset (RDB save).
-    pub fn as_intset(&self) -> Option<&Intset> {
+    /// The intset's bytes while in that encoding, for RDB.
+    pub fn as_intset(&self) -> Option<&[u8]> {
         match &self.repr {
-            Repr::Intset(s) => Some(s),
+            Repr::Intset(s) => Some(s.as_bytes()),
             _ => None,
         }
     }
 
-    /// The compact bytes, if it is a listpack (RDB save).
-    pub fn as_listpack(&self) -> Option<&Listpack> {
+    /// The listpack's bytes while in that encoding, for RDB.
+    pub fn as_listpack(&self) -> Option<&[u8]> {
         match &self.repr {
-            Repr::Listpack(s) => Some(s),
+            Repr::Listpack(s) => Some(s.as_bytes()),
             _ => None,
         }
     }
