@@ -13,6 +13,8 @@
 //! - [`snapshot`]: the point-in-time cut and walk.
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
+//! - [`monitors`], [`slowlog`], [`latency`], [`command_stats`] with its [`histogram`]: watching commands run;
+//!   [`redaction`]: what they must not show; [`pause`]: clients held up.
 //! - [`stats`]: counters; [`lazyfree`]: large values on their way out.
 //! - [`node_core`]: what all of a node's threads share.
 //! - [`command`]: the command table, its families, dispatch.
@@ -22,17 +24,24 @@
 pub mod actors;
 pub mod clock;
 pub mod command;
+pub mod command_stats;
 pub mod config;
 pub mod data;
+pub mod histogram;
 pub mod keyspace;
+pub mod latency;
 pub mod lazyfree;
+pub mod monitors;
 pub mod node;
 pub mod node_core;
+pub mod pause;
 pub mod pubsub;
 pub mod rdb;
+pub mod redaction;
 pub mod repl;
 pub mod resp;
 pub mod session;
+pub mod slowlog;
 pub mod snapshot;
 pub mod stats;
 pub mod testing;

@@ -8,12 +8,18 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use crate::clock::Clock;
+use crate::command::{CommandTable, FAMILIES};
+use crate::command_stats::CommandStats;
 use crate::config::Settings;
 use crate::keyspace::Keyspace;
+use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
+use crate::monitors::Monitors;
+use crate::pause::PauseState;
 use crate::pubsub::PubSub;
 use crate::repl::Hub;
 use crate::session::{Clients, Ticket};
+use crate::slowlog::Slowlog;
 use crate::stats::Stats;
 
 /// The shared heart of a node.
@@ -26,10 +32,16 @@ pub struct NodeCore {
     pub hub: Hub,
     /// Loading a dump at start: most commands answer LOADING.
     pub loading: AtomicBool,
-    /// CLIENT PAUSE is in force: keys expire logically but are not deleted.
-    pub expire_paused: AtomicBool,
     pub stats: Stats,
     pub lazyfree: LazyFree,
+    /// The commands. That handlers see the node which holds them is the one circle among the rooms.
+    pub table: CommandTable,
+    pub command_stats: CommandStats,
+    pub slowlog: Slowlog,
+    pub latency: Latency,
+    pub monitors: Monitors,
+    /// While clients are paused keys expire logically but are not deleted.
+    pub pause: PauseState,
     /// What only actors can do; set once at start, absent in pure tests.
     pub services: OnceLock<Box<dyn Services>>,
 }
@@ -37,13 +49,19 @@ pub struct NodeCore {
 impl NodeCore {
     /// A node's heart with an empty keyspace of `shards` shards (1..=64).
     pub fn new(clock: Arc<dyn Clock>, settings: Settings, shards: usize) -> NodeCore {
+        let table = CommandTable::new(FAMILIES);
         NodeCore {
+            command_stats: CommandStats::new(table.ids()),
+            table,
+            slowlog: Slowlog::default(),
+            latency: Latency::default(),
+            monitors: Monitors::default(),
+            pause: PauseState::default(),
             keyspace: Keyspace::new(shards, settings.databases, clock.random()),
             hub: Hub::new(&*clock, settings.repl_backlog_size),
             clients: Clients::default(),
             pubsub: PubSub::default(),
             loading: AtomicBool::new(false),
-            expire_paused: AtomicBool::new(false),
             stats: Stats::default(),
             lazyfree: LazyFree::default(),
             services: OnceLock::new(),

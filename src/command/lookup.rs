@@ -5,8 +5,6 @@
 //! UNLINK) effect before the running command's own; on a replica that is left to the master. Our
 //! master's own commands see the key as it is: expiry is the master's decision.
 
-use std::sync::atomic::Ordering;
-
 use super::Context;
 use super::context::EventClass;
 use crate::data::Value;
@@ -114,7 +112,7 @@ impl Context<'_> {
                 return Fate::Hidden;
             }
         }
-        if self.node.expire_paused.load(Ordering::Relaxed) {
+        if self.node.pause.holds_expiry(self.now_ms) {
             return Fate::Hidden;
         }
         Fate::Deleted

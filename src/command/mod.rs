@@ -8,6 +8,7 @@ pub mod error;
 pub mod events;
 pub mod expire;
 pub mod generic;
+pub mod keys;
 pub mod lcs;
 pub mod list;
 mod lookup;
@@ -18,11 +19,13 @@ pub mod sort;
 pub mod spec;
 pub mod string;
 pub mod string_range;
+pub mod table;
 pub mod zset;
 
 pub use context::Context;
 pub use effects::Effects;
 pub use error::{CommandError, CommandResult};
+pub use table::{Command, CommandId, CommandTable};
 
 /// A command's arguments, the name included at index 0.
 pub type Args<'a> = [&'a [u8]];
@@ -33,3 +36,18 @@ pub type Handler = fn(&mut Context<'_>, &Args<'_>) -> CommandResult;
 
 /// A family's handlers by full lowercase name; subcommands as "config|get".
 pub type Handlers = &'static [(&'static str, Handler)];
+
+/// Every family's handlers; [`CommandTable`] joins them with the rows of [`spec`].
+pub const FAMILIES: &[Handlers] = &[
+    counter::HANDLERS,
+    expire::HANDLERS,
+    generic::HANDLERS,
+    lcs::HANDLERS,
+    list::HANDLERS,
+    object::HANDLERS,
+    scan::HANDLERS,
+    sort::HANDLERS,
+    string::HANDLERS,
+    string_range::HANDLERS,
+    zset::HANDLERS,
+];

@@ -1,1 +1,581 @@
-//! The command table as data. (being written)
+//! The command table as data: what each command is called, takes, touches and promises.
+//!
+//! One file per group holds the rows; nothing here runs. [`super::table`] joins the rows with the handlers
+//! and computes what follows from them (the legacy key range, implied ACL categories, `movablekeys`).
+//! Invariants, checked by tests: names are lower case and unique; a subcommand is named `container|name`;
+//! an argument's `key_spec` is an index into its command's `keys`.
+
+mod connection;
+mod generic;
+mod generic_expiry;
+mod hash;
+mod list;
+mod pubsub;
+mod server;
+mod server_introspection;
+mod set;
+mod sorted_set;
+mod sorted_set_range;
+mod string;
+mod transactions;
+
+/// What a command is and does, as bits; the `bits` module names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub u32);
+
+/// ACL categories, as bits; the `bits` module names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Categories(pub u32);
+
+/// How a key is used, as bits; the `bits` module names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyFlags(pub u16);
+
+/// The bits of [`Flags`], [`Categories`] and [`KeyFlags`], to be joined with `|` in the rows.
+pub mod bits {
+    // Flags.
+    pub const WRITE: u32 = 1;
+    pub const READONLY: u32 = 1 << 1;
+    pub const DENY_OOM: u32 = 1 << 2;
+    pub const ADMIN: u32 = 1 << 3;
+    pub const PUBSUB: u32 = 1 << 4;
+    pub const NO_SCRIPT: u32 = 1 << 5;
+    pub const BLOCKING: u32 = 1 << 6;
+    /// Runs while a dump is being loaded.
+    pub const LOADING: u32 = 1 << 7;
+    /// Runs on a replica that lost its master and must not serve stale data.
+    pub const STALE: u32 = 1 << 8;
+    pub const SKIP_MONITOR: u32 = 1 << 9;
+    pub const SKIP_SLOWLOG: u32 = 1 << 10;
+    pub const ASKING: u32 = 1 << 11;
+    pub const FAST: u32 = 1 << 12;
+    pub const NO_AUTH: u32 = 1 << 13;
+    /// Not a write, and yet may have effects to replicate (PUBLISH).
+    pub const MAY_REPLICATE: u32 = 1 << 14;
+    pub const NO_MANDATORY_KEYS: u32 = 1 << 15;
+    /// Refused unless a directive allows it (DEBUG).
+    pub const PROTECTED: u32 = 1 << 16;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 17;
+    pub const NO_MULTI: u32 = 1 << 18;
+    /// Set by the table, never in a row: keys are not where the legacy range says.
+    pub const MOVABLE_KEYS: u32 = 1 << 19;
+    pub const ALLOW_BUSY: u32 = 1 << 20;
+    pub const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 21;
+
+    // Categories, in the order in which Redis lists them.
+    pub const CAT_KEYSPACE: u32 = 1;
+    pub const CAT_READ: u32 = 1 << 1;
+    pub const CAT_WRITE: u32 = 1 << 2;
+    pub const CAT_SET: u32 = 1 << 3;
+    pub const CAT_SORTED_SET: u32 = 1 << 4;
+    pub const CAT_LIST: u32 = 1 << 5;
+    pub const CAT_HASH: u32 = 1 << 6;
+    pub const CAT_STRING: u32 = 1 << 7;
+    pub const CAT_BITMAP: u32 = 1 << 8;
+    pub const CAT_HYPERLOGLOG: u32 = 1 << 9;
+    pub const CAT_GEO: u32 = 1 << 10;
+    pub const CAT_STREAM: u32 = 1 << 11;
+    pub const CAT_PUBSUB: u32 = 1 << 12;
+    pub const CAT_ADMIN: u32 = 1 << 13;
+    pub const CAT_FAST: u32 = 1 << 14;
+    pub const CAT_SLOW: u32 = 1 << 15;
+    pub const CAT_BLOCKING: u32 = 1 << 16;
+    pub const CAT_DANGEROUS: u32 = 1 << 17;
+    pub const CAT_CONNECTION: u32 = 1 << 18;
+    pub const CAT_TRANSACTION: u32 = 1 << 19;
+    pub const CAT_SCRIPTING: u32 = 1 << 20;
+
+    // Key flags.
+    pub const RO: u16 = 1;
+    pub const RW: u16 = 1 << 1;
+    pub const OW: u16 = 1 << 2;
+    pub const RM: u16 = 1 << 3;
+    pub const ACCESS: u16 = 1 << 4;
+    pub const UPDATE: u16 = 1 << 5;
+    pub const INSERT: u16 = 1 << 6;
+    pub const DELETE: u16 = 1 << 7;
+    /// Looks like a key (routes in a cluster) but is none: a shard channel.
+    pub const NOT_KEY: u16 = 1 << 8;
+    pub const INCOMPLETE: u16 = 1 << 9;
+    pub const VARIABLE_FLAGS: u16 = 1 << 10;
+}
+
+impl Flags {
+    /// Whether any of `bits` is set.
+    pub const fn has(self, bits: u32) -> bool {
+        self.0 & bits != 0
+    }
+
+    /// The names that COMMAND INFO shows, with their bits, in its order.
+    pub const NAMES: &'static [(u32, &'static str)] = &[
+        (bits::WRITE, "write"),
+        (bits::READONLY, "readonly"),
+        (bits::DENY_OOM, "denyoom"),
+        (bits::ADMIN, "admin"),
+        (bits::PUBSUB, "pubsub"),
+        (bits::NO_SCRIPT, "noscript"),
+        (bits::BLOCKING, "blocking"),
+        (bits::LOADING, "loading"),
+        (bits::STALE, "stale"),
+        (bits::SKIP_MONITOR, "skip_monitor"),
+        (bits::SKIP_SLOWLOG, "skip_slowlog"),
+        (bits::ASKING, "asking"),
+        (bits::FAST, "fast"),
+        (bits::NO_AUTH, "no_auth"),
+        (bits::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (bits::NO_ASYNC_LOADING, "no_async_loading"),
+        (bits::NO_MULTI, "no_multi"),
+        (bits::MOVABLE_KEYS, "movablekeys"),
+        (bits::ALLOW_BUSY, "allow_busy"),
+    ];
+}
+
+impl Categories {
+    /// Whether any of `bits` is set.
+    pub const fn has(self, bits: u32) -> bool {
+        self.0 & bits != 0
+    }
+
+    /// Every category's name with its bit, in Redis's order.
+    pub const NAMES: &'static [(u32, &'static str)] = &[
+        (bits::CAT_KEYSPACE, "keyspace"),
+        (bits::CAT_READ, "read"),
+        (bits::CAT_WRITE, "write"),
+        (bits::CAT_SET, "set"),
+        (bits::CAT_SORTED_SET, "sortedset"),
+        (bits::CAT_LIST, "list"),
+        (bits::CAT_HASH, "hash"),
+        (bits::CAT_STRING, "string"),
+        (bits::CAT_BITMAP, "bitmap"),
+        (bits::CAT_HYPERLOGLOG, "hyperloglog"),
+        (bits::CAT_GEO, "geo"),
+        (bits::CAT_STREAM, "stream"),
+        (bits::CAT_PUBSUB, "pubsub"),
+        (bits::CAT_ADMIN, "admin"),
+        (bits::CAT_FAST, "fast"),
+        (bits::CAT_SLOW, "slow"),
+        (bits::CAT_BLOCKING, "blocking"),
+        (bits::CAT_DANGEROUS, "dangerous"),
+        (bits::CAT_CONNECTION, "connection"),
+        (bits::CAT_TRANSACTION, "transaction"),
+        (bits::CAT_SCRIPTING, "scripting"),
+    ];
+
+    /// The category called `name`, in any case.
+    pub fn by_name(name: &[u8]) -> Option<Categories> {
+        Categories::NAMES
+            .iter()
+            .find(|(_, n)| n.as_bytes().eq_ignore_ascii_case(name))
+            .map(|(bit, _)| Categories(*bit))
+    }
+}
+
+impl KeyFlags {
+    /// Whether any of `bits` is set.
+    pub const fn has(self, bits: u16) -> bool {
+        self.0 & bits != 0
+    }
+
+    /// Whether the key may be changed by the command.
+    pub const fn is_write(self) -> bool {
+        self.has(bits::RW | bits::OW | bits::RM)
+    }
+
+    /// The names that COMMAND INFO and GETKEYSANDFLAGS show, with their bits, in their order.
+    pub const NAMES: &'static [(u16, &'static str)] = &[
+        (bits::RO, "RO"),
+        (bits::RW, "RW"),
+        (bits::OW, "OW"),
+        (bits::RM, "RM"),
+        (bits::ACCESS, "access"),
+        (bits::UPDATE, "update"),
+        (bits::INSERT, "insert"),
+        (bits::DELETE, "delete"),
+        (bits::NOT_KEY, "not_key"),
+        (bits::INCOMPLETE, "incomplete"),
+        (bits::VARIABLE_FLAGS, "variable_flags"),
+    ];
+}
+
+/// The part of the documentation that a command belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Generic,
+    String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    PubSub,
+    Transactions,
+    Connection,
+    Server,
+}
+
+impl Group {
+    /// As COMMAND DOCS spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Connection => "connection",
+            Group::Server => "server",
+        }
+    }
+}
+
+/// Where the search for keys begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginSearch {
+    /// At this argument.
+    Index(usize),
+    /// After this word, looked for from `start_from` on (negative: backwards from the end).
+    Keyword {
+        keyword: &'static str,
+        start_from: i32,
+    },
+    Unknown,
+}
+
+/// Which arguments from there on are keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindKeys {
+    /// Up to `last_key` (relative; negative: from the end), each `step`th. A `limit` over 1 takes only
+    /// that fraction of the remaining arguments.
+    Range {
+        last_key: i32,
+        step: i32,
+        limit: i32,
+    },
+    /// As many as the number at `count_index` says, from `first_key` on (both relative).
+    Count {
+        count_index: i32,
+        first_key: i32,
+        step: i32,
+    },
+    Unknown,
+}
+
+/// One rule for finding keys among a command's arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    pub notes: &'static str,
+    pub flags: KeyFlags,
+    pub begin: BeginSearch,
+    pub find: FindKeys,
+}
+
+impl KeySpec {
+    /// The one argument at `index`.
+    pub const fn at(index: usize, flags: u16) -> KeySpec {
+        KeySpec::range(index, 0, 1, flags)
+    }
+
+    /// From `index` up to `last_key` (relative, or negative from the end), each `step`th.
+    pub const fn range(index: usize, last_key: i32, step: i32, flags: u16) -> KeySpec {
+        KeySpec {
+            notes: "",
+            flags: KeyFlags(flags),
+            begin: BeginSearch::Index(index),
+            find: FindKeys::Range {
+                last_key,
+                step,
+                limit: 0,
+            },
+        }
+    }
+
+    /// The count at `index`, then as many keys.
+    pub const fn counted(index: usize, flags: u16) -> KeySpec {
+        KeySpec {
+            notes: "",
+            flags: KeyFlags(flags),
+            begin: BeginSearch::Index(index),
+            find: FindKeys::Count {
+                count_index: 0,
+                first_key: 1,
+                step: 1,
+            },
+        }
+    }
+
+    /// Keys that no rule can find.
+    pub const fn unknown(flags: u16) -> KeySpec {
+        KeySpec {
+            notes: "",
+            flags: KeyFlags(flags),
+            begin: BeginSearch::Unknown,
+            find: FindKeys::Unknown,
+        }
+    }
+
+    pub const fn notes(self, notes: &'static str) -> KeySpec {
+        KeySpec { notes, ..self }
+    }
+}
+
+/// What an argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgKind {
+    String,
+    Integer,
+    Double,
+    Key,
+    Pattern,
+    UnixTime,
+    PureToken,
+    OneOf,
+    Block,
+}
+
+impl ArgKind {
+    /// As COMMAND DOCS spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ArgKind::String => "string",
+            ArgKind::Integer => "integer",
+            ArgKind::Double => "double",
+            ArgKind::Key => "key",
+            ArgKind::Pattern => "pattern",
+            ArgKind::UnixTime => "unix-time",
+            ArgKind::PureToken => "pure-token",
+            ArgKind::OneOf => "oneof",
+            ArgKind::Block => "block",
+        }
+    }
+}
+
+/// One argument, for COMMAND DOCS. Empty texts mean "none".
+#[derive(Clone, Copy, Debug)]
+pub struct Arg {
+    pub name: &'static str,
+    pub kind: ArgKind,
+    /// Differs from the name where set.
+    pub display: &'static str,
+    pub key_spec: Option<u8>,
+    pub token: &'static str,
+    pub since: &'static str,
+    pub deprecated_since: &'static str,
+    pub optional: bool,
+    pub multiple: bool,
+    pub multiple_token: bool,
+    pub parts: &'static [Arg],
+}
+
+impl Arg {
+    pub const fn new(name: &'static str, kind: ArgKind) -> Arg {
+        Arg {
+            name,
+            kind,
+            display: "",
+            key_spec: None,
+            token: "",
+            since: "",
+            deprecated_since: "",
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            parts: &[],
+        }
+    }
+
+    pub const fn string(name: &'static str) -> Arg {
+        Arg::new(name, ArgKind::String)
+    }
+
+    pub const fn integer(name: &'static str) -> Arg {
+        Arg::new(name, ArgKind::Integer)
+    }
+
+    pub const fn double(name: &'static str) -> Arg {
+        Arg::new(name, ArgKind::Double)
+    }
+
+    pub const fn pattern(name: &'static str) -> Arg {
+        Arg::new(name, ArgKind::Pattern)
+    }
+
+    pub const fn unix_time(name: &'static str) -> Arg {
+        Arg::new(name, ArgKind::UnixTime)
+    }
+
+    /// A key found by the key spec of that index.
+    pub const fn key(name: &'static str, key_spec: u8) -> Arg {
+        Arg::new(name, ArgKind::Key).found_by(key_spec)
+    }
+
+    /// A word that stands for itself.
+    pub const fn word(name: &'static str, token: &'static str) -> Arg {
+        Arg::new(name, ArgKind::PureToken).after(token)
+    }
+
+    pub const fn one_of(name: &'static str, parts: &'static [Arg]) -> Arg {
+        let mut arg = Arg::new(name, ArgKind::OneOf);
+        arg.parts = parts;
+        arg
+    }
+
+    pub const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
+        let mut arg = Arg::new(name, ArgKind::Block);
+        arg.parts = parts;
+        arg
+    }
+
+    /// The word that announces it.
+    pub const fn after(mut self, token: &'static str) -> Arg {
+        self.token = token;
+        self
+    }
+
+    pub const fn found_by(mut self, key_spec: u8) -> Arg {
+        self.key_spec = Some(key_spec);
+        self
+    }
+
+    pub const fn shown_as(mut self, display: &'static str) -> Arg {
+        self.display = display;
+        self
+    }
+
+    pub const fn since(mut self, version: &'static str) -> Arg {
+        self.since = version;
+        self
+    }
+
+    /// Better not used since that version.
+    pub const fn deprecated(mut self, version: &'static str) -> Arg {
+        self.deprecated_since = version;
+        self
+    }
+
+    pub const fn optional(mut self) -> Arg {
+        self.optional = true;
+        self
+    }
+
+    pub const fn multiple(mut self) -> Arg {
+        self.multiple = true;
+        self
+    }
+
+    /// Multiple, its word given each time.
+    pub const fn multiple_token(mut self) -> Arg {
+        self.multiple = true;
+        self.multiple_token = true;
+        self
+    }
+}
+
+/// What COMMAND DOCS says about a command's standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DocFlag {
+    #[default]
+    None,
+    Deprecated,
+    /// Meant for servers, not for people.
+    System,
+}
+
+/// Which shards a command enters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of its keys (none, if it has no keys).
+    #[default]
+    Keys,
+    /// All of them.
+    Every,
+}
+
+/// A command whose keys the rules don't tell completely, or whose flags depend on its options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpecialKeys {
+    #[default]
+    None,
+    /// SORT's source and the last STORE; BY and GET patterns may reach any key.
+    Sort,
+    SortReadonly,
+    /// SET reads too when GET is given.
+    Set,
+}
+
+/// One row of the command table.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandSpec {
+    /// Lower case; a subcommand's is "container|name".
+    pub name: &'static str,
+    pub summary: &'static str,
+    pub since: &'static str,
+    pub group: Group,
+    /// Empty: not stated.
+    pub complexity: &'static str,
+    pub doc_flag: DocFlag,
+    pub deprecated_since: &'static str,
+    pub replaced_by: &'static str,
+    /// Version and what changed in it.
+    pub history: &'static [(&'static str, &'static str)],
+    pub tips: &'static [&'static str],
+    /// Number of arguments with the name; negative: at least that many.
+    pub arity: i32,
+    pub flags: Flags,
+    /// Those that don't follow from the flags.
+    pub categories: Categories,
+    pub keys: &'static [KeySpec],
+    pub special_keys: SpecialKeys,
+    pub reach: Reach,
+    pub arguments: &'static [Arg],
+    pub subcommands: &'static [CommandSpec],
+}
+
+impl CommandSpec {
+    /// A row's defaults.
+    pub const fn of(group: Group) -> CommandSpec {
+        CommandSpec {
+            name: "",
+            summary: "",
+            since: "",
+            group,
+            complexity: "",
+            doc_flag: DocFlag::None,
+            deprecated_since: "",
+            replaced_by: "",
+            history: &[],
+            tips: &[],
+            arity: 1,
+            flags: Flags(0),
+            categories: Categories(0),
+            keys: &[],
+            special_keys: SpecialKeys::None,
+            reach: Reach::Keys,
+            arguments: &[],
+            subcommands: &[],
+        }
+    }
+
+    /// The name after the container's: "get" of "config|get".
+    pub fn short_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+}
+
+/// Every group's rows.
+pub const GROUPS: &[&[CommandSpec]] = &[
+    connection::SPECS,
+    generic::SPECS,
+    generic_expiry::SPECS,
+    hash::SPECS,
+    list::SPECS,
+    pubsub::SPECS,
+    server::SPECS,
+    server_introspection::SPECS,
+    set::SPECS,
+    sorted_set::SPECS,
+    sorted_set_range::SPECS,
+    string::SPECS,
+    transactions::SPECS,
+];

@@ -1,0 +1,312 @@
+//! Server commands: data, configuration, replication: rows of the command table (see [`super`] for what a row says).
+
+use super::bits::{
+    ADMIN, ALLOW_BUSY, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, FAST, LOADING, NO_ASYNC_LOADING,
+    NO_MULTI, NO_SCRIPT, PROTECTED, READONLY, STALE, WRITE,
+};
+use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach};
+
+/// The rows.
+pub const SPECS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "bgsave",
+        summary: "Saves the data to disk in the background.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        history: &[("3.2.2", "`SCHEDULE`.")],
+        arity: -1,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT),
+        arguments: &[Arg::word("schedule", "SCHEDULE").since("3.2.2").optional()],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "config",
+        summary: "Holds the commands about directives.",
+        since: "2.0.0",
+        complexity: "That of the subcommand",
+        arity: -2,
+        subcommands: &[
+            CommandSpec {
+                name: "config|get",
+                summary: "Gives the values of directives.",
+                since: "2.0.0",
+                complexity: "O(N), N: parameters given",
+                history: &[("7.0.0", "Takes several patterns.")],
+                arity: -3,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                arguments: &[Arg::string("parameter").multiple()],
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "config|help",
+                summary: "Lists the subcommands.",
+                since: "5.0.0",
+                complexity: "O(1)",
+                arity: 2,
+                flags: Flags(LOADING | STALE),
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "config|resetstat",
+                summary: "Sets the statistics back to zero.",
+                since: "2.0.0",
+                complexity: "O(1)",
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                arity: 2,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "config|rewrite",
+                summary: "Writes the directives in force back to the configuration file.",
+                since: "2.8.0",
+                complexity: "O(1)",
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                arity: 2,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "config|set",
+                summary: "Changes directives of the running server.",
+                since: "2.0.0",
+                complexity: "O(N), N: parameters given",
+                history: &[("7.0.0", "Takes several directives.")],
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                arity: -4,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                arguments: &[
+                    Arg::block("data", &[Arg::string("parameter"), Arg::string("value")])
+                        .multiple(),
+                ],
+                ..CommandSpec::of(Group::Server)
+            },
+        ],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "dbsize",
+        summary: "Counts the keys of the database.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+        arity: 1,
+        flags: Flags(READONLY | FAST),
+        categories: Categories(CAT_KEYSPACE),
+        reach: Reach::Every,
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "debug",
+        summary: "Holds the commands for debugging.",
+        since: "1.0.0",
+        complexity: "That of the subcommand",
+        doc_flag: DocFlag::System,
+        arity: -2,
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | PROTECTED),
+        reach: Reach::Every,
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "flushall",
+        summary: "Deletes all keys of all databases.",
+        since: "1.0.0",
+        complexity: "O(N), N: keys in all databases",
+        history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        arity: -1,
+        flags: Flags(WRITE),
+        categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
+        reach: Reach::Every,
+        arguments: &[Arg::one_of(
+            "flush-type",
+            &[
+                Arg::word("async", "ASYNC").since("4.0.0"),
+                Arg::word("sync", "SYNC").since("6.2.0"),
+            ],
+        )
+        .optional()],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "flushdb",
+        summary: "Deletes all keys of the database.",
+        since: "1.0.0",
+        complexity: "O(N), N: keys in the database",
+        history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        arity: -1,
+        flags: Flags(WRITE),
+        categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
+        reach: Reach::Every,
+        arguments: &[Arg::one_of(
+            "flush-type",
+            &[
+                Arg::word("async", "ASYNC").since("4.0.0"),
+                Arg::word("sync", "SYNC").since("6.2.0"),
+            ],
+        )
+        .optional()],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "info",
+        summary: "Gives facts and statistics about the server.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        history: &[("7.0.0", "Takes several sections.")],
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        arity: -1,
+        flags: Flags(LOADING | STALE),
+        categories: Categories(CAT_DANGEROUS),
+        reach: Reach::Every,
+        arguments: &[Arg::string("section").optional().multiple()],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "lastsave",
+        summary: "Gives the Unix time of the last successful save.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        tips: &["nondeterministic_output"],
+        arity: 1,
+        flags: Flags(LOADING | STALE | FAST),
+        categories: Categories(CAT_ADMIN | CAT_DANGEROUS),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "monitor",
+        summary: "Streams all commands that the server runs.",
+        since: "1.0.0",
+        arity: 1,
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "psync",
+        summary: "Starts or resumes a replica's stream.",
+        since: "2.8.0",
+        arity: -3,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_MULTI | NO_SCRIPT),
+        arguments: &[Arg::string("replicationid"), Arg::integer("offset")],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "replconf",
+        summary: "Tells the master about the replica, and the replica about its master.",
+        since: "3.0.0",
+        complexity: "O(1)",
+        doc_flag: DocFlag::System,
+        arity: -1,
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | ALLOW_BUSY),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "replicaof",
+        summary: "Makes the server a replica of another, or a master.",
+        since: "5.0.0",
+        complexity: "O(1)",
+        arity: 3,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
+        arguments: &[Arg::one_of(
+            "args",
+            &[
+                Arg::block("host-port", &[Arg::string("host"), Arg::integer("port")]),
+                Arg::block("no-one", &[Arg::word("no", "NO"), Arg::word("one", "ONE")]),
+            ],
+        )],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "role",
+        summary: "Gives the server's role in replication.",
+        since: "2.8.12",
+        complexity: "O(1)",
+        arity: 1,
+        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST),
+        categories: Categories(CAT_ADMIN | CAT_DANGEROUS),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "save",
+        summary: "Saves the data to disk and answers when it is done.",
+        since: "1.0.0",
+        complexity: "O(N), N: keys in all databases",
+        arity: 1,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | NO_MULTI),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "shutdown",
+        summary: "Saves the data if need be and ends the server.",
+        since: "1.0.0",
+        complexity: "O(N) if it saves, N: keys in all databases; else O(1)",
+        history: &[("7.0.0", "`NOW`, `FORCE` and `ABORT`.")],
+        arity: -1,
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY),
+        arguments: &[
+            Arg::one_of(
+                "save-selector",
+                &[Arg::word("nosave", "NOSAVE"), Arg::word("save", "SAVE")],
+            )
+            .optional(),
+            Arg::word("now", "NOW").since("7.0.0").optional(),
+            Arg::word("force", "FORCE").since("7.0.0").optional(),
+            Arg::word("abort", "ABORT").since("7.0.0").optional(),
+        ],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "slaveof",
+        summary: "Makes the server a replica of another, or a master.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        doc_flag: DocFlag::Deprecated,
+        deprecated_since: "5.0.0",
+        replaced_by: "`REPLICAOF`",
+        arity: 3,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
+        arguments: &[Arg::one_of(
+            "args",
+            &[
+                Arg::block("host-port", &[Arg::string("host"), Arg::integer("port")]),
+                Arg::block("no-one", &[Arg::word("no", "NO"), Arg::word("one", "ONE")]),
+            ],
+        )],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "swapdb",
+        summary: "Swaps two databases.",
+        since: "4.0.0",
+        complexity: "O(N), N: clients that watch or wait for keys of the two databases",
+        arity: 3,
+        flags: Flags(WRITE | FAST),
+        categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
+        reach: Reach::Every,
+        arguments: &[Arg::integer("index1"), Arg::integer("index2")],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "sync",
+        summary: "Starts a replica's stream by the old protocol.",
+        since: "1.0.0",
+        arity: 1,
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_MULTI | NO_SCRIPT),
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "time",
+        summary: "Gives the server's time.",
+        since: "2.6.0",
+        complexity: "O(1)",
+        tips: &["nondeterministic_output"],
+        arity: 1,
+        flags: Flags(LOADING | STALE | FAST),
+        ..CommandSpec::of(Group::Server)
+    },
+];

@@ -1,0 +1,855 @@
+//! The running command table: the rows of [`super::spec`] joined with the families' handlers, and found by
+//! name on every request.
+//!
+//! Invariants: ids are dense, from 0, and the same in every table (they follow the rows, whether or not a
+//! row has a handler); a row without a handler, and no subcommand with one, is never found. Lookup folds
+//! case without allocating: names of up to 24 bytes become three words that are hashed and compared as such.
+
+use super::spec::bits;
+use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
+use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
+
+/// A command's place in per-command statistics: dense from 0.
+pub type CommandId = u32;
+
+/// Where a command's keys are, in the simplest form that says it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlan {
+    None,
+    /// Argument 1 only: by far the most common.
+    First,
+    /// From `first` up to `last` (negative: from the end, -1 being the last argument), each `step`th.
+    Range {
+        first: usize,
+        last: i32,
+        step: usize,
+    },
+    /// To be worked out from the key specs.
+    Search,
+}
+
+/// A command as dispatch sees it.
+#[derive(Debug)]
+pub struct Command {
+    pub id: CommandId,
+    pub spec: &'static CommandSpec,
+    /// "get", or "config|get".
+    pub name: &'static str,
+    /// A container's, if its subcommands do all the work, only refuses.
+    pub handler: Handler,
+    pub arity: i32,
+    /// The row's, with `MOVABLE_KEYS` where it holds.
+    pub flags: Flags,
+    /// The row's, with those that follow from the flags.
+    pub categories: Categories,
+    /// The legacy key range that COMMAND INFO shows; 0, 0, 0: none.
+    pub first_key: i32,
+    pub last_key: i32,
+    pub key_step: i32,
+    pub key_plan: KeyPlan,
+    /// Of those that can be found.
+    pub subcommands: Vec<CommandId>,
+    /// False: a row of which neither itself nor a subcommand has a handler.
+    found: bool,
+}
+
+impl Command {
+    pub fn is_write(&self) -> bool {
+        self.flags.has(bits::WRITE)
+    }
+
+    pub fn is_readonly(&self) -> bool {
+        self.flags.has(bits::READONLY)
+    }
+
+    /// Whether `count` arguments (the name included) are as many as it takes.
+    pub fn accepts(&self, count: usize) -> bool {
+        if self.arity >= 0 {
+            count == self.arity as usize
+        } else {
+            count >= self.arity.unsigned_abs() as usize
+        }
+    }
+
+    /// As `accepts`, with Redis's error.
+    #[inline]
+    pub fn check_arity(&self, args: &Args<'_>) -> CommandResult {
+        if self.accepts(args.len()) {
+            Ok(())
+        } else {
+            Err(CommandError::arity(self.name))
+        }
+    }
+
+    /// Whether some calls have keys.
+    pub fn may_have_keys(&self) -> bool {
+        self.key_plan != KeyPlan::None
+    }
+
+    /// Whether a RESP2 session that has subscriptions may run it.
+    pub fn runs_while_subscribed(&self) -> bool {
+        matches!(
+            self.name,
+            "subscribe"
+                | "unsubscribe"
+                | "psubscribe"
+                | "punsubscribe"
+                | "ssubscribe"
+                | "sunsubscribe"
+                | "ping"
+                | "quit"
+                | "reset"
+        )
+    }
+}
+
+/// A name of up to 24 bytes in lower case, padded with zeros.
+type Folded = [u64; 3];
+
+const FOLDED_BYTES: usize = 24;
+
+fn fold(name: &[u8]) -> Option<Folded> {
+    if name.len() > FOLDED_BYTES {
+        return None;
+    }
+    let mut bytes = [0u8; FOLDED_BYTES];
+    bytes[..name.len()].copy_from_slice(name);
+    bytes.make_ascii_lowercase();
+    let mut words = [0u64; 3];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        let mut eight = [0u8; 8];
+        eight.copy_from_slice(chunk);
+        *word = u64::from_le_bytes(eight);
+    }
+    Some(words)
+}
+
+fn hash(folded: &Folded) -> u64 {
+    const K: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mixed = folded[0] ^ folded[1].rotate_left(23) ^ folded[2].rotate_left(47);
+    let product = u128::from(mixed) * u128::from(K);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// One slot of the open-addressed name index.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    name: Folded,
+    id: CommandId,
+}
+
+const EMPTY: CommandId = CommandId::MAX;
+
+/// All commands of a node.
+#[derive(Debug)]
+pub struct CommandTable {
+    /// By id.
+    commands: Vec<Command>,
+    /// Those that are no subcommands and can be found, in the order of the rows.
+    top: Vec<CommandId>,
+    /// A power of two, at most half full, probed linearly.
+    slots: Vec<Slot>,
+    /// Names given by `rename` that are too long for the index.
+    long_names: Vec<(Vec<u8>, CommandId)>,
+}
+
+impl CommandTable {
+    /// Joins the rows with the handlers of all families.
+    pub fn new(families: &[Handlers]) -> CommandTable {
+        let mut commands = Vec::new();
+        let mut top = Vec::new();
+        for spec in GROUPS.iter().copied().flatten() {
+            let id = add(&mut commands, spec, families);
+            for sub in spec.subcommands {
+                let sub_id = add(&mut commands, sub, families);
+                if commands[sub_id as usize].found {
+                    commands[id as usize].subcommands.push(sub_id);
+                    commands[id as usize].found = true;
+                }
+            }
+            if commands[id as usize].found {
+                top.push(id);
+            }
+        }
+        let mut table = CommandTable {
+            commands,
+            top,
+            slots: Vec::new(),
+            long_names: Vec::new(),
+        };
+        table.index();
+        table
+    }
+
+    fn index(&mut self) {
+        let size = (self.top.len() * 2).next_power_of_two().max(8);
+        self.slots = vec![
+            Slot {
+                name: [0; 3],
+                id: EMPTY
+            };
+            size
+        ];
+        for id in self.top.clone() {
+            self.insert(self.commands[id as usize].name.as_bytes(), id);
+        }
+    }
+
+    fn insert(&mut self, name: &[u8], id: CommandId) {
+        let Some(folded) = fold(name) else {
+            self.long_names.push((name.to_ascii_lowercase(), id));
+            return;
+        };
+        let mask = self.slots.len() - 1;
+        let mut at = hash(&folded) as usize & mask;
+        while self.slots[at].id != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Slot { name: folded, id };
+    }
+
+    /// Applies a `rename-command` directive; an empty new name takes the command away. False: there is no
+    /// such command, or the new name is taken.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
+        let Some(id) = self.lookup(from).map(|c| c.id) else {
+            return false;
+        };
+        if !to.is_empty() && self.lookup(to).is_some() {
+            return false;
+        }
+        // Renames happen at start, a handful at most: building the index anew keeps probing simple.
+        let mut names: Vec<(Vec<u8>, CommandId)> = self.names();
+        names.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
+        if !to.is_empty() {
+            names.push((to.to_vec(), id));
+        } else if !names.iter().any(|(_, other)| *other == id) {
+            self.top.retain(|other| *other != id);
+        }
+        self.slots.iter_mut().for_each(|slot| slot.id = EMPTY);
+        self.long_names.clear();
+        for (name, id) in names {
+            self.insert(&name, id);
+        }
+        true
+    }
+
+    fn names(&self) -> Vec<(Vec<u8>, CommandId)> {
+        let folded = self.slots.iter().filter(|s| s.id != EMPTY).map(|slot| {
+            let bytes: Vec<u8> = slot.name.iter().flat_map(|w| w.to_le_bytes()).collect();
+            let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+            (bytes[..end].to_vec(), slot.id)
+        });
+        folded.chain(self.long_names.iter().cloned()).collect()
+    }
+
+    /// The command (no subcommand) of that name, in any case.
+    #[inline]
+    pub fn lookup(&self, name: &[u8]) -> Option<&Command> {
+        let Some(folded) = fold(name) else {
+            let (_, id) = self
+                .long_names
+                .iter()
+                .find(|(long, _)| long.eq_ignore_ascii_case(name))?;
+            return self.commands.get(*id as usize);
+        };
+        let mask = self.slots.len() - 1;
+        let mut at = hash(&folded) as usize & mask;
+        loop {
+            let slot = &self.slots[at];
+            if slot.id == EMPTY {
+                return None;
+            }
+            if slot.name == folded {
+                return self.commands.get(slot.id as usize);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// A container's subcommand by its short name, in any case.
+    pub fn lookup_sub(&self, container: &Command, name: &[u8]) -> Option<&Command> {
+        container
+            .subcommands
+            .iter()
+            .map(|id| self.get(*id))
+            .find(|sub| sub.spec.short_name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The command that these arguments call, subcommand included; None: unknown.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Option<&Command> {
+        let command = self.lookup(args.first()?)?;
+        match args.get(1) {
+            Some(sub) if !command.subcommands.is_empty() => self.lookup_sub(command, sub),
+            _ => Some(command),
+        }
+    }
+
+    /// As `find`, with Redis's error for unknown commands and subcommands.
+    #[inline]
+    pub fn resolve(&self, args: &Args<'_>) -> CommandResult<&Command> {
+        self.find(args).ok_or_else(|| self.unknown(args))
+    }
+
+    /// The command of that full name, "get" or "config|get", in any case. As Redis, "get|x" is no command.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
+        match memchr::memchr(b'|', name) {
+            None => self.lookup(name),
+            Some(bar) => self.lookup_sub(self.lookup(&name[..bar])?, &name[bar + 1..]),
+        }
+    }
+
+    /// What Redis answers to arguments that call nothing.
+    #[cold]
+    pub fn unknown(&self, args: &Args<'_>) -> CommandError {
+        const SHOWN: usize = 128;
+        let shown = |arg: &[u8], limit: usize| {
+            // C's %s ends at a zero byte.
+            let end = memchr::memchr(0, arg).unwrap_or(arg.len()).min(limit);
+            String::from_utf8_lossy(&arg[..end]).into_owned()
+        };
+        let Some(name) = args.first() else {
+            return CommandError::err("unknown command ''");
+        };
+        let text = match (self.lookup(name), args.get(1)) {
+            (Some(_), Some(sub)) => format!(
+                "unknown subcommand '{}'. Try {} HELP.",
+                shown(sub, SHOWN),
+                shown(name, usize::MAX).to_ascii_uppercase()
+            ),
+            _ => {
+                let mut rest = String::new();
+                let mut taken = 0;
+                for arg in &args[1..] {
+                    if taken >= SHOWN {
+                        break;
+                    }
+                    let piece = shown(arg, SHOWN - taken);
+                    taken += piece.len() + 3;
+                    rest.push('\'');
+                    rest.push_str(&piece);
+                    rest.push_str("' ");
+                }
+                format!(
+                    "unknown command '{}', with args beginning with: {rest}",
+                    shown(name, SHOWN)
+                )
+            }
+        };
+        CommandError::err(text)
+    }
+
+    /// Panics on an id that is not of this table: ids only come from it.
+    pub fn get(&self, id: CommandId) -> &Command {
+        &self.commands[id as usize]
+    }
+
+    /// How many ids there are, those of rows without a handler included.
+    pub fn ids(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// The commands that are no subcommands.
+    pub fn top(&self) -> impl Iterator<Item = &Command> {
+        self.top.iter().map(|id| self.get(*id))
+    }
+
+    /// Commands and subcommands.
+    pub fn all(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().filter(|c| c.found)
+    }
+
+    /// How many commands there are, subcommands not counted.
+    pub fn len(&self) -> usize {
+        self.top.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.top.is_empty()
+    }
+}
+
+/// What a container that does nothing itself answers; its arity refuses before.
+fn refuse(_: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    Err(CommandError::arity(&super::context::command_name(args)))
+}
+
+fn handler_of(name: &str, families: &[Handlers]) -> Option<Handler> {
+    families
+        .iter()
+        .copied()
+        .flatten()
+        .find(|(n, _)| *n == name)
+        .map(|(_, handler)| *handler)
+}
+
+fn add(
+    commands: &mut Vec<Command>,
+    spec: &'static CommandSpec,
+    families: &[Handlers],
+) -> CommandId {
+    let id = commands.len() as CommandId;
+    let handler = handler_of(spec.name, families);
+    let mut flags = spec.flags;
+    let (first_key, last_key, key_step) = legacy_range(spec, &mut flags);
+    commands.push(Command {
+        id,
+        spec,
+        name: spec.name,
+        handler: handler.unwrap_or(refuse),
+        arity: spec.arity,
+        flags,
+        categories: implied_categories(spec),
+        first_key,
+        last_key,
+        key_step,
+        key_plan: key_plan(spec),
+        subcommands: Vec::new(),
+        found: handler.is_some(),
+    });
+    id
+}
+
+/// The categories that follow from flags: what writes is @write, what isn't @fast is @slow, and so on.
+fn implied_categories(spec: &CommandSpec) -> Categories {
+    let mut categories = spec.categories.0;
+    let implied = [
+        (bits::WRITE, bits::CAT_WRITE),
+        (bits::ADMIN, bits::CAT_ADMIN | bits::CAT_DANGEROUS),
+        (bits::PUBSUB, bits::CAT_PUBSUB),
+        (bits::FAST, bits::CAT_FAST),
+        (bits::BLOCKING, bits::CAT_BLOCKING),
+    ];
+    for (flag, category) in implied {
+        if spec.flags.has(flag) {
+            categories |= category;
+        }
+    }
+    if spec.flags.has(bits::READONLY) && categories & bits::CAT_SCRIPTING == 0 {
+        categories |= bits::CAT_READ;
+    }
+    if categories & bits::CAT_FAST == 0 {
+        categories |= bits::CAT_SLOW;
+    }
+    Categories(categories)
+}
+
+/// First, last and step as COMMAND INFO shows them: the plain ranges that follow one another, joined. Sets
+/// `MOVABLE_KEYS` if that doesn't say it all.
+fn legacy_range(spec: &CommandSpec, flags: &mut Flags) -> (i32, i32, i32) {
+    let absolute = |index: usize, last: i32| if last >= 0 { last + index as i32 } else { last };
+    if let [only] = spec.keys
+        && let (BeginSearch::Index(index), FindKeys::Range { last_key, step, .. }) =
+            (only.begin, only.find)
+    {
+        if only.flags.has(bits::INCOMPLETE) {
+            flags.0 |= bits::MOVABLE_KEYS;
+        }
+        return (index as i32, absolute(index, last_key), step);
+    }
+    let mut range: Option<(i32, i32)> = None;
+    for key in spec.keys {
+        let (
+            BeginSearch::Index(index),
+            FindKeys::Range {
+                last_key, step: 1, ..
+            },
+        ) = (key.begin, key.find)
+        else {
+            flags.0 |= bits::MOVABLE_KEYS;
+            continue;
+        };
+        if range.is_some_and(|(_, last)| last != index as i32 - 1) {
+            flags.0 |= bits::MOVABLE_KEYS;
+            continue;
+        }
+        if key.flags.has(bits::INCOMPLETE) {
+            flags.0 |= bits::MOVABLE_KEYS;
+        }
+        let first = range.map_or(index as i32, |(first, _)| first);
+        range = Some((first, absolute(index, last_key)));
+    }
+    range.map_or((0, 0, 0), |(first, last)| (first, last, 1))
+}
+
+fn key_plan(spec: &CommandSpec) -> KeyPlan {
+    let mut real = spec.keys.iter().filter(|k| !k.flags.has(bits::NOT_KEY));
+    match (real.next(), real.next()) {
+        (None, _) => KeyPlan::None,
+        (Some(only), None) => match (only.begin, only.find) {
+            (BeginSearch::Index(1), FindKeys::Range { last_key: 0, .. }) => KeyPlan::First,
+            (
+                BeginSearch::Index(first),
+                FindKeys::Range {
+                    last_key,
+                    step,
+                    limit: 0 | 1,
+                },
+            ) => KeyPlan::Range {
+                first,
+                last: if last_key >= 0 {
+                    last_key + first as i32
+                } else {
+                    last_key
+                },
+                step: step.unsigned_abs().max(1) as usize,
+            },
+            _ => KeyPlan::Search,
+        },
+        _ => KeyPlan::Search,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &mut Context<'_>, _: &Args<'_>) -> CommandResult {
+        Ok(())
+    }
+
+    fn table() -> CommandTable {
+        CommandTable::new(&[&[
+            ("get", nothing),
+            ("set", nothing),
+            ("mset", nothing),
+            ("smove", nothing),
+            ("sort", nothing),
+            ("zunionstore", nothing),
+            ("config|get", nothing),
+            ("config|set", nothing),
+            ("command", nothing),
+            ("command|getkeysandflags", nothing),
+        ]])
+    }
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        let table = table();
+        assert_eq!(table.lookup(b"GeT").map(|c| c.name), Some("get"));
+        assert_eq!(table.lookup(b"gets").map(|c| c.name), None);
+        assert_eq!(table.lookup(b"").map(|c| c.name), None);
+        assert_eq!(table.lookup(&[b'a'; 500]).map(|c| c.name), None);
+        assert!(table.lookup(b"incr").is_none(), "no handler, not found");
+        let full = table.by_full_name(b"Config|GET").map(|c| c.name);
+        assert_eq!(full, Some("config|get"));
+        assert!(table.by_full_name(b"get|x").is_none());
+        let args: &Args = &[b"COMMAND", b"GetKeysAndFlags"];
+        assert_eq!(
+            table.find(args).map(|c| c.name),
+            Some("command|getkeysandflags")
+        );
+        assert_eq!(table.find(&args[..1]).map(|c| c.name), Some("command"));
+        for command in table.top() {
+            assert_eq!(
+                table.lookup(command.name.as_bytes()).map(|c| c.id),
+                Some(command.id)
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_commands_are_answered_in_redis_words() {
+        let table = table();
+        let text = |args: &Args| table.unknown(args).0.into_owned();
+        assert_eq!(
+            text(&[b"foo", b"a", b"b"]),
+            "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
+        );
+        assert_eq!(
+            text(&[b"foo"]),
+            "ERR unknown command 'foo', with args beginning with: "
+        );
+        assert_eq!(
+            text(&[b"config", b"x"]),
+            "ERR unknown subcommand 'x'. Try CONFIG HELP."
+        );
+        let long = [b'x'; 200];
+        assert_eq!(
+            text(&[b"foo", &long, b"b"]),
+            format!(
+                "ERR unknown command 'foo', with args beginning with: '{}' ",
+                "x".repeat(128)
+            )
+        );
+    }
+
+    #[test]
+    fn the_legacy_range_is_joined_from_the_key_specs() {
+        let table = table();
+        let range = |name: &[u8]| {
+            let c = table.lookup(name).expect("in the table");
+            let movable = c.flags.has(bits::MOVABLE_KEYS);
+            (c.first_key, c.last_key, c.key_step, movable)
+        };
+        assert_eq!(range(b"get"), (1, 1, 1, false));
+        assert_eq!(range(b"mset"), (1, -1, 2, false));
+        assert_eq!(range(b"smove"), (1, 2, 1, false));
+        assert_eq!(range(b"sort"), (1, 1, 1, true));
+        assert_eq!(range(b"zunionstore"), (1, 1, 1, true));
+        assert_eq!(range(b"config"), (0, 0, 0, false));
+    }
+
+    #[test]
+    fn renaming_moves_and_removes() {
+        let mut table = table();
+        assert!(table.rename(b"GET", b"a-name-that-is-longer-than-the-index-takes"));
+        assert!(table.lookup(b"get").is_none());
+        assert_eq!(
+            table
+                .lookup(b"A-name-that-is-longer-than-the-index-takes")
+                .map(|c| c.name),
+            Some("get")
+        );
+        assert!(table.rename(b"mset", b""));
+        assert!(table.lookup(b"mset").is_none());
+        assert!(!table.rename(b"mset", b"x"));
+        assert!(!table.rename(b"set", b"sort"));
+        assert_eq!(table.lookup(b"set").map(|c| c.name), Some("set"));
+    }
+
+    /// Rows whose handlers have yet to be written.
+    const MISSING: &[&str] = &[
+        "auth",
+        "client|getname",
+        "client|getredir",
+        "client|help",
+        "client|id",
+        "client|info",
+        "client|kill",
+        "client|list",
+        "client|no-evict",
+        "client|no-touch",
+        "client|pause",
+        "client|reply",
+        "client|setinfo",
+        "client|setname",
+        "client|trackinginfo",
+        "client|unblock",
+        "client|unpause",
+        "echo",
+        "hello",
+        "ping",
+        "quit",
+        "reset",
+        "select",
+        "dump",
+        "restore",
+        "wait",
+        "hdel",
+        "hexists",
+        "hget",
+        "hgetall",
+        "hincrby",
+        "hincrbyfloat",
+        "hkeys",
+        "hlen",
+        "hmget",
+        "hmset",
+        "hrandfield",
+        "hscan",
+        "hset",
+        "hsetnx",
+        "hstrlen",
+        "hvals",
+        "blmove",
+        "blmpop",
+        "blpop",
+        "brpop",
+        "brpoplpush",
+        "lindex",
+        "linsert",
+        "llen",
+        "lmove",
+        "lmpop",
+        "lpop",
+        "lpos",
+        "lpush",
+        "lpushx",
+        "lrange",
+        "lrem",
+        "lset",
+        "ltrim",
+        "rpop",
+        "rpoplpush",
+        "rpush",
+        "rpushx",
+        "psubscribe",
+        "publish",
+        "pubsub|channels",
+        "pubsub|help",
+        "pubsub|numpat",
+        "pubsub|numsub",
+        "pubsub|shardchannels",
+        "pubsub|shardnumsub",
+        "punsubscribe",
+        "spublish",
+        "ssubscribe",
+        "subscribe",
+        "sunsubscribe",
+        "unsubscribe",
+        "bgsave",
+        "config|get",
+        "config|help",
+        "config|resetstat",
+        "config|rewrite",
+        "config|set",
+        "dbsize",
+        "debug",
+        "flushall",
+        "flushdb",
+        "info",
+        "lastsave",
+        "monitor",
+        "psync",
+        "replconf",
+        "replicaof",
+        "role",
+        "save",
+        "shutdown",
+        "slaveof",
+        "swapdb",
+        "sync",
+        "time",
+        "command|count",
+        "command|docs",
+        "command|getkeys",
+        "command|getkeysandflags",
+        "command|help",
+        "command|info",
+        "command|list",
+        "latency|doctor",
+        "latency|graph",
+        "latency|help",
+        "latency|histogram",
+        "latency|history",
+        "latency|latest",
+        "latency|reset",
+        "memory|doctor",
+        "memory|help",
+        "memory|malloc-stats",
+        "memory|purge",
+        "memory|stats",
+        "memory|usage",
+        "slowlog|get",
+        "slowlog|help",
+        "slowlog|len",
+        "slowlog|reset",
+        "sadd",
+        "scard",
+        "sdiff",
+        "sdiffstore",
+        "sinter",
+        "sintercard",
+        "sinterstore",
+        "sismember",
+        "smembers",
+        "smismember",
+        "smove",
+        "spop",
+        "srandmember",
+        "srem",
+        "sscan",
+        "sunion",
+        "sunionstore",
+        "bzmpop",
+        "bzpopmax",
+        "bzpopmin",
+        "zadd",
+        "zcard",
+        "zdiff",
+        "zdiffstore",
+        "zincrby",
+        "zinter",
+        "zintercard",
+        "zinterstore",
+        "zmpop",
+        "zmscore",
+        "zpopmax",
+        "zpopmin",
+        "zrandmember",
+        "zrem",
+        "zscan",
+        "zscore",
+        "zunion",
+        "zunionstore",
+        "zcount",
+        "zlexcount",
+        "zrange",
+        "zrangebylex",
+        "zrangebyscore",
+        "zrangestore",
+        "zrank",
+        "zremrangebylex",
+        "zremrangebyrank",
+        "zremrangebyscore",
+        "zrevrange",
+        "zrevrangebylex",
+        "zrevrangebyscore",
+        "zrevrank",
+        "discard",
+        "exec",
+        "multi",
+        "unwatch",
+        "watch",
+    ];
+
+    #[test]
+    fn every_row_has_a_handler_and_every_handler_a_row() {
+        let rows: Vec<&str> = GROUPS
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
+            .map(|row| row.name)
+            .collect();
+        let handlers: Vec<&str> = crate::command::FAMILIES
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(name, _)| *name)
+            .collect();
+        for (index, name) in handlers.iter().enumerate() {
+            assert!(rows.contains(name), "the handler {name} has no row");
+            assert!(!handlers[..index].contains(name), "two handlers for {name}");
+        }
+        let containers: Vec<&str> = rows
+            .iter()
+            .filter_map(|r| Some(r.split_once('|')?.0))
+            .collect();
+        let missing: Vec<&&str> = rows
+            .iter()
+            .filter(|row| !handlers.contains(row) && !containers.contains(row))
+            .filter(|row| !MISSING.contains(row))
+            .collect();
+        assert!(missing.is_empty(), "rows without a handler: {missing:?}");
+    }
+
+    #[test]
+    fn rows_keep_their_rules() {
+        let table = CommandTable::new(&[]);
+        let mut names = std::collections::HashSet::new();
+        for spec in GROUPS.iter().copied().flatten() {
+            for row in std::iter::once(spec).chain(spec.subcommands) {
+                assert!(names.insert(row.name), "{} twice", row.name);
+                assert_eq!(row.name, row.name.to_ascii_lowercase());
+                assert!(!row.summary.is_empty() && !row.since.is_empty());
+                assert!(row.name.len() <= FOLDED_BYTES || row.name.contains('|'));
+                check_arguments(row, row.arguments);
+            }
+            for sub in spec.subcommands {
+                assert_eq!(sub.name.split('|').next(), Some(spec.name));
+            }
+        }
+        assert_eq!(names.len(), table.ids());
+    }
+
+    fn check_arguments(row: &CommandSpec, arguments: &[crate::command::spec::Arg]) {
+        for argument in arguments {
+            if let Some(index) = argument.key_spec {
+                assert!((index as usize) < row.keys.len(), "{}", row.name);
+            }
+            check_arguments(row, argument.parts);
+        }
+    }
+}

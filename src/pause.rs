@@ -1,0 +1,145 @@
+//! Paused clients: who asked for it, until when, and what is held up.
+//!
+//! Pure: the time is given. Dispatch asks [`PauseState::kind`] before each command of a client; while a
+//! pause is on, expiry and eviction rest too ([`PauseState::holds_expiry`]). Several purposes may pause at
+//! once, each with its own end; the strictest one in force counts. Reading is lock-free.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+/// What is held up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pause {
+    /// Commands that may change data or have effects to replicate.
+    Write,
+    /// All commands of clients.
+    All,
+}
+
+/// Who asked for a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausePurpose {
+    /// CLIENT PAUSE.
+    Client,
+    /// SHUTDOWN that waits for replicas.
+    Shutdown,
+    /// A failover that waits for its replica.
+    Failover,
+}
+
+const PURPOSES: usize = 3;
+
+#[derive(Debug, Default)]
+struct Event {
+    /// Unix ms; in the past: none.
+    until_ms: AtomicI64,
+    /// 0: none, 1: writes, 2: all.
+    kind: AtomicU8,
+}
+
+/// The pauses of a node.
+#[derive(Debug, Default)]
+pub struct PauseState {
+    /// The latest end of all: while it is past, nothing else is looked at.
+    latest_ms: AtomicI64,
+    events: [Event; PURPOSES],
+}
+
+impl PauseState {
+    /// What is held up now.
+    #[inline]
+    pub fn kind(&self, now_ms: i64) -> Option<Pause> {
+        if self.latest_ms.load(Ordering::Acquire) <= now_ms {
+            return None;
+        }
+        self.events
+            .iter()
+            .filter(|e| e.until_ms.load(Ordering::Acquire) > now_ms)
+            .filter_map(|e| kind_of(e.kind.load(Ordering::Acquire)))
+            .max()
+    }
+
+    /// Whether keys must not be expired or evicted: a pause promises that data stays as it is.
+    #[inline]
+    pub fn holds_expiry(&self, now_ms: i64) -> bool {
+        self.kind(now_ms).is_some()
+    }
+
+    /// When the pauses in force now end at the latest; None: there are none.
+    pub fn end_ms(&self, now_ms: i64) -> Option<i64> {
+        let latest = self.latest_ms.load(Ordering::Acquire);
+        (latest > now_ms).then_some(latest)
+    }
+
+    /// Begins or extends a pause. It never gets shorter. A CLIENT PAUSE that holds up everything stays so,
+    /// even if one for writes follows.
+    pub fn pause(&self, purpose: PausePurpose, kind: Pause, until_ms: i64, now_ms: i64) {
+        let event = &self.events[purpose as usize];
+        let code = match kind {
+            Pause::Write => 1,
+            Pause::All => 2,
+        };
+        let over = event.until_ms.load(Ordering::Acquire) <= now_ms;
+        if over || purpose != PausePurpose::Client {
+            event.kind.store(code, Ordering::Release);
+        } else {
+            event.kind.fetch_max(code, Ordering::AcqRel);
+        }
+        event.until_ms.fetch_max(until_ms, Ordering::AcqRel);
+        self.latest_ms.fetch_max(until_ms, Ordering::AcqRel);
+    }
+
+    /// Ends a purpose's pause. The caller wakes the clients that wait.
+    pub fn unpause(&self, purpose: PausePurpose) {
+        let event = &self.events[purpose as usize];
+        event.until_ms.store(0, Ordering::Release);
+        event.kind.store(0, Ordering::Release);
+        let latest = self
+            .events
+            .iter()
+            .map(|e| e.until_ms.load(Ordering::Acquire))
+            .max()
+            .unwrap_or(0);
+        self.latest_ms.store(latest, Ordering::Release);
+    }
+}
+
+fn kind_of(code: u8) -> Option<Pause> {
+    match code {
+        1 => Some(Pause::Write),
+        2 => Some(Pause::All),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_by_itself_and_never_shrinks() {
+        let state = PauseState::default();
+        assert_eq!(state.kind(0), None);
+        state.pause(PausePurpose::Client, Pause::Write, 100, 0);
+        assert_eq!(state.kind(99), Some(Pause::Write));
+        assert_eq!(state.kind(100), None);
+        state.pause(PausePurpose::Client, Pause::Write, 50, 0);
+        assert_eq!(state.end_ms(0), Some(100));
+    }
+
+    #[test]
+    fn the_strictest_counts() {
+        let state = PauseState::default();
+        state.pause(PausePurpose::Client, Pause::All, 100, 0);
+        state.pause(PausePurpose::Client, Pause::Write, 200, 0);
+        assert_eq!(state.kind(150), Some(Pause::All));
+        state.pause(PausePurpose::Shutdown, Pause::Write, 300, 0);
+        state.unpause(PausePurpose::Client);
+        assert_eq!(state.kind(150), Some(Pause::Write));
+        state.unpause(PausePurpose::Shutdown);
+        assert_eq!(state.kind(150), None);
+        // A later one starts afresh.
+        state.pause(PausePurpose::Client, Pause::All, 400, 300);
+        state.pause(PausePurpose::Client, Pause::Write, 600, 500);
+        assert_eq!(state.kind(550), Some(Pause::Write));
+    }
+}
