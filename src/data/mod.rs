@@ -26,6 +26,7 @@ pub mod set;
 pub mod shared_vec;
 pub mod string;
 pub mod zset;
+pub mod zset_range;
 
 pub use float_text::parse_double;
 pub use hash::Hash;

@@ -1,112 +1,556 @@
-//! Sorted sets: listpack of member, score, ... or a table of members beside an ordered tree. (being written)
+//! Sorted sets: a listpack of member, score, ... in order, or a member table beside an ordered tree.
+//!
+//! The large form keeps every member once, in an allocation that the table (by member) and the tree (by
+//! score and rank) both refer to. A clone shares the table's segments and the tree's nodes; a write copies
+//! what it touches.
+//!
+//! Invariants: members are distinct and no score is NaN; a listpack is in rising order of (score, member);
+//! table and tree hold the same members.
 
-use super::{Encodings, list::Item};
+use std::cmp::Ordering;
+use std::ops::Range;
 
-/// One end of a score range.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreBound {
-    pub score: f64,
-    pub exclusive: bool,
+use super::Encodings;
+use super::hashing::hash;
+use super::list::{End, Item};
+use super::listpack::{self, Listpack};
+use super::member::Member;
+use super::ordered::{Ordered, OrderedRange};
+use super::segtable::SegTable;
+use super::zset_range::{LexRange, ScoreRange};
+use crate::resp::DoubleText;
+
+/// The large form.
+#[derive(Clone, Debug)]
+struct Large {
+    seed: u64,
+    table: SegTable<Member>,
+    tree: Ordered,
 }
 
-/// `min..max` by score; infinite scores stand for open ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreRange {
-    pub min: ScoreBound,
-    pub max: ScoreBound,
+impl Large {
+    fn with_capacity(members: usize, enc: &Encodings) -> Large {
+        Large {
+            seed: enc.hash_seed,
+            table: SegTable::with_capacity(members),
+            tree: Ordered::new(),
+        }
+    }
+
+    #[inline]
+    fn find(&self, member: &[u8]) -> Option<&Member> {
+        let hash = hash(self.seed, member);
+        self.table.find(hash, |m| m.bytes() == member)
+    }
+
+    /// Adds a member that is not there.
+    fn add(&mut self, member: Member) {
+        let seed = self.seed;
+        let hash_of = |m: &Member| hash(seed, m.bytes());
+        self.table
+            .insert_new(hash_of(&member), member.clone(), hash_of);
+        self.tree.insert(member);
+    }
+
+    /// Moves a member that is there from its old score to another.
+    fn rescore(&mut self, member: &[u8], old: f64, score: f64) {
+        let hash = hash(self.seed, member);
+        let Some(entry) = self.table.find_mut(hash, |m| m.bytes() == member) else {
+            return;
+        };
+        let Some(taken) = self.tree.remove(old, member) else {
+            return;
+        };
+        // `find_mut` and `remove` have copied the table's segment and the tree's nodes if a clone shares
+        // them, and a copy refers to the members anew. So two references, the table's and the one just
+        // taken from the tree, mean that no clone sees this member.
+        let moved = if taken.references() == 2 {
+            taken.set_score(score);
+            taken
+        } else {
+            let moved = Member::new(member, score);
+            *entry = moved.clone();
+            moved
+        };
+        self.tree.insert(moved);
+    }
+
+    fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let hash = hash(self.seed, member);
+        let taken = self.table.remove(hash, |m| m.bytes() == member)?;
+        let score = taken.score();
+        self.tree.remove(score, member);
+        Some(score)
+    }
+
+    fn remove_span(&mut self, span: Range<usize>) {
+        let (seed, table) = (self.seed, &mut self.table);
+        self.tree.remove_span(span, |entry| {
+            let bytes = entry.member.bytes();
+            table.remove(hash(seed, bytes), |m| m.bytes() == bytes);
+        });
+    }
 }
 
-/// One end of a lexicographic range.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LexBound {
-    /// "-"
-    Min,
-    /// "+"
-    Max,
-    /// "[x"
-    Inclusive(Vec<u8>),
-    /// "(x"
-    Exclusive(Vec<u8>),
+#[derive(Clone, Debug)]
+enum Repr {
+    Listpack(Listpack),
+    Large(Box<Large>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LexRange {
-    pub min: LexBound,
-    pub max: LexBound,
+#[derive(Clone, Debug)]
+pub struct Zset {
+    repr: Repr,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Zset {}
+impl Default for Zset {
+    fn default() -> Self {
+        Zset::new()
+    }
+}
+
+/// A listpack's score.
+#[inline]
+fn score_of(item: Item<'_>) -> f64 {
+    match item {
+        Item::Int(n) => n as f64,
+        // Only scores are ever put there, and loaded ones are checked.
+        Item::Bytes(text) => (std::str::from_utf8(text).ok())
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0),
+    }
+}
+
+/// How a listpack spells a score. Redis keeps integers as such, which turns -0 into 0.
+fn score_text(score: f64) -> DoubleText {
+    DoubleText::new(if score == 0.0 { 0.0 } else { score })
+}
+
+/// Where (score, member) belongs in a listpack of pairs.
+fn place_for(pack: &Listpack, score: f64, member: &[u8]) -> usize {
+    let view = pack.view();
+    let mut at = listpack::HEADER;
+    for (other, other_score) in view.pairs() {
+        let order = match score_of(other_score).partial_cmp(&score) {
+            Some(Ordering::Equal) | None => other.with(|other| other.cmp(member)),
+            Some(order) => order,
+        };
+        if order == Ordering::Greater {
+            return at;
+        }
+        at = view.after(view.after(at));
+    }
+    at
+}
+
+fn insert_pair(pack: &mut Listpack, member: &[u8], score: f64) {
+    let at = place_for(pack, score, member);
+    pack.insert(at, member);
+    pack.insert_after(at, score_text(score).as_bytes());
+}
 
 /// Ranks are 0-based from the lowest score; equal scores order by member bytes, as Redis.
 impl Zset {
     pub fn new() -> Zset {
-        todo!()
+        Zset {
+            repr: Repr::Listpack(Listpack::new()),
+        }
     }
+
+    /// An empty set for about so many members, of which one has this many bytes: Redis begins with the
+    /// large form if they pass the thresholds.
+    pub fn for_members(members: usize, bytes: usize, enc: &Encodings) -> Zset {
+        let repr = if members <= enc.zset_max_listpack_entries
+            && bytes <= enc.zset_max_listpack_value
+        {
+            Repr::Listpack(Listpack::new())
+        } else {
+            Repr::Large(Box::new(Large::with_capacity(members, enc)))
+        };
+        Zset { repr }
+    }
+
+    /// A set of these members, which must be distinct; in listpack form if the thresholds allow.
+    pub fn of_members(mut members: Vec<Member>, enc: &Encodings) -> Zset {
+        members.sort_unstable_by(|a, b| match a.score().partial_cmp(&b.score()) {
+            Some(Ordering::Equal) | None => a.bytes().cmp(b.bytes()),
+            Some(order) => order,
+        });
+        let longest = members.iter().map(|m| m.bytes().len()).max().unwrap_or(0);
+        let mut zset = Zset::for_members(members.len(), longest, enc);
+        match &mut zset.repr {
+            Repr::Listpack(pack) => {
+                for member in members {
+                    pack.append(member.bytes());
+                    pack.append(score_text(member.score()).as_bytes());
+                }
+            }
+            Repr::Large(large) => members.into_iter().for_each(|m| large.add(m)),
+        }
+        zset
+    }
+
     pub fn len(&self) -> usize {
-        todo!()
+        match &self.repr {
+            Repr::Listpack(pack) => pack.len() / 2,
+            Repr::Large(large) => large.tree.len(),
+        }
     }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    pub fn score(&self, _member: &[u8]) -> Option<f64> {
-        todo!()
+
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.repr {
+            Repr::Listpack(pack) => {
+                let view = pack.view();
+                let at = view.find(listpack::HEADER, member, 2)?;
+                Some(score_of(view.get(view.after(at))))
+            }
+            Repr::Large(large) => large.find(member).map(Member::score),
+        }
     }
+
+    /// Goes to the large form if `members` more would be too many for a listpack. Redis does this before
+    /// it adds any, even if they then turn out to be there already.
+    pub fn expect(&mut self, members: usize, enc: &Encodings) {
+        if members > enc.zset_max_listpack_entries {
+            self.enlarge(members, enc);
+        }
+    }
+
+    fn enlarge(&mut self, members: usize, enc: &Encodings) {
+        if let Repr::Listpack(pack) = &self.repr {
+            let mut large = Large::with_capacity(members.max(pack.len() / 2), enc);
+            for (member, score) in pack.pairs() {
+                member.with(|bytes| large.add(Member::new(bytes, score_of(score))));
+            }
+            self.repr = Repr::Large(Box::new(large));
+        }
+    }
+
     /// Sets the score; the old score if the member was there. NaN must not get here.
-    pub fn insert(&mut self, _member: &[u8], _score: f64, _enc: &Encodings) -> Option<f64> {
-        todo!()
+    pub fn insert(&mut self, member: &[u8], score: f64, enc: &Encodings) -> Option<f64> {
+        let mut before = None;
+        self.update(member, enc, |old| {
+            before = old;
+            Some(score)
+        });
+        before
     }
-    pub fn remove(&mut self, _member: &[u8]) -> Option<f64> {
-        todo!()
+
+    /// Looks a member up and sets the score that `decide` makes of its present one (None: absent); None
+    /// leaves things as they are. The score must not be NaN.
+    pub fn update(
+        &mut self,
+        member: &[u8],
+        enc: &Encodings,
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) {
+        match &mut self.repr {
+            Repr::Listpack(pack) => {
+                let found = pack.find(listpack::HEADER, member, 2);
+                let old = found.map(|at| score_of(pack.get(pack.view().after(at))));
+                let Some(score) = decide(old) else {
+                    return;
+                };
+                match found {
+                    Some(_) if old == Some(score) => {}
+                    Some(at) => {
+                        pack.delete_many(at, 2);
+                        insert_pair(pack, member, score);
+                    }
+                    None => {
+                        let fits = pack.len() / 2 < enc.zset_max_listpack_entries
+                            && member.len() <= enc.zset_max_listpack_value
+                            && pack.fits(Listpack::cost(member) + 40);
+                        if fits {
+                            insert_pair(pack, member, score);
+                        } else {
+                            self.enlarge(0, enc);
+                            if let Repr::Large(large) = &mut self.repr {
+                                large.add(Member::new(member, score));
+                            }
+                        }
+                    }
+                }
+            }
+            Repr::Large(large) => {
+                let old = large.find(member).map(Member::score);
+                match (old, decide(old)) {
+                    (_, None) => {}
+                    (None, Some(score)) => large.add(Member::new(member, score)),
+                    (Some(old), Some(score)) if old != score => large.rescore(member, old, score),
+                    _ => {}
+                }
+            }
+        }
     }
-    pub fn rank(&self, _member: &[u8]) -> Option<usize> {
-        todo!()
+
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        match &mut self.repr {
+            Repr::Listpack(pack) => {
+                let at = pack.find(listpack::HEADER, member, 2)?;
+                let score = score_of(pack.get(pack.view().after(at)));
+                pack.delete_many(at, 2);
+                Some(score)
+            }
+            Repr::Large(large) => large.remove(member),
+        }
     }
+
+    /// Takes the lowest or highest member after showing it to `f`.
+    pub fn pop_with<R>(&mut self, end: End, f: impl FnOnce(Item<'_>, f64) -> R) -> Option<R> {
+        let rank = match end {
+            End::Head => 0,
+            End::Tail => self.len().checked_sub(1)?,
+        };
+        if let Repr::Large(large) = &mut self.repr {
+            let member = large.tree.get(rank)?.member.clone();
+            let result = f(Item::Bytes(member.bytes()), member.score());
+            large.remove(member.bytes());
+            return Some(result);
+        }
+        let (member, score) = self.range(rank..rank + 1, false).next()?;
+        let result = f(member, score);
+        self.remove_span(rank..rank + 1);
+        Some(result)
+    }
+
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        self.rank_and_score(member).map(|(rank, _)| rank)
+    }
+
+    pub fn rank_and_score(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match &self.repr {
+            Repr::Listpack(pack) => {
+                let view = pack.view();
+                let at = view.find(listpack::HEADER, member, 2)?;
+                let rank = view.iter_until(at).count() / 2;
+                Some((rank, score_of(view.get(view.after(at)))))
+            }
+            Repr::Large(large) => {
+                let score = large.find(member)?.score();
+                Some((large.tree.rank(score, member), score))
+            }
+        }
+    }
+
     /// The half-open span of ranks whose scores lie in the range.
-    pub fn rank_span_by_score(&self, _range: &ScoreRange) -> std::ops::Range<usize> {
-        todo!()
+    pub fn rank_span_by_score(&self, range: &ScoreRange) -> Range<usize> {
+        match &self.repr {
+            Repr::Listpack(pack) => {
+                let mut span = 0..0;
+                for (_, score) in pack.pairs() {
+                    let score = score_of(score);
+                    if !range.is_below_max(score) {
+                        break;
+                    }
+                    span.start += usize::from(!range.is_above_min(score));
+                    span.end += 1;
+                }
+                span.start..span.end.max(span.start)
+            }
+            Repr::Large(large) => {
+                let start = large.tree.count_before(|s, _| !range.is_above_min(s));
+                let end = large.tree.count_before(|s, _| range.is_below_max(s));
+                start..end.max(start)
+            }
+        }
     }
-    /// The half-open span of ranks whose members lie in the range (all scores equal, else unspecified).
-    pub fn rank_span_by_lex(&self, _range: &LexRange) -> std::ops::Range<usize> {
-        todo!()
+
+    /// The half-open span of ranks whose members lie in the range, if all scores are equal. If they are
+    /// not, it is what Redis makes of a listpack when it walks it from the front, or (`rev`) the back.
+    pub fn rank_span_by_lex(&self, range: &LexRange, rev: bool) -> Range<usize> {
+        let len = self.len();
+        match &self.repr {
+            Repr::Listpack(pack) => {
+                let above_min = |item: Item<'_>| item.with(|m| range.is_above_min(m));
+                let below_max = |item: Item<'_>| item.with(|m| range.is_below_max(m));
+                let members = || pack.pairs().map(|(member, _)| member);
+                let reached = range.is_possible()
+                    && members().next_back().is_some_and(above_min)
+                    && members().next().is_some_and(below_max);
+                if !reached {
+                    return 0..0;
+                }
+                if rev {
+                    let end = len - members().rev().take_while(|m| !below_max(*m)).count();
+                    let within = (members().rev().skip(len - end)).take_while(|m| above_min(*m));
+                    end - within.count()..end
+                } else {
+                    let start = members().take_while(|m| !above_min(*m)).count();
+                    let within = members().skip(start).take_while(|m| below_max(*m));
+                    start..start + within.count()
+                }
+            }
+            Repr::Large(large) => {
+                let start = (large.tree).count_before(|_, m| !range.is_above_min(m.bytes()));
+                let end = (large.tree).count_before(|_, m| range.is_below_max(m.bytes()));
+                start..end.max(start)
+            }
+        }
     }
+
     /// Members of the span of ranks in rising order, or falling (`rev`: from span.end-1 down).
-    pub fn range(
-        &self,
-        _span: std::ops::Range<usize>,
-        _rev: bool,
-    ) -> Box<dyn Iterator<Item = (Item<'_>, f64)> + '_> {
-        todo!()
+    pub fn range(&self, span: Range<usize>, rev: bool) -> Iter<'_> {
+        let span = span.start.min(self.len())..span.end.min(self.len());
+        match &self.repr {
+            Repr::Large(large) => Iter::Large(large.tree.range(span, rev)),
+            Repr::Listpack(pack) => {
+                let view = pack.view();
+                let position = |rank: usize| {
+                    let end = view.as_bytes().len() - 1;
+                    view.seek(2 * rank as i64).unwrap_or(end)
+                };
+                let left = span.len();
+                let items = match (left, rev) {
+                    (0, _) => view.iter_until(listpack::HEADER),
+                    (_, false) => view.iter_at(position(span.start)),
+                    (_, true) => view.iter_until(position(span.end)),
+                };
+                Iter::Listpack { items, left, rev }
+            }
+        }
     }
-    pub fn iter(&self) -> Box<dyn Iterator<Item = (Item<'_>, f64)> + '_> {
+
+    pub fn iter(&self) -> Iter<'_> {
         self.range(0..self.len(), false)
     }
+
     /// Removes the span of ranks; how many went.
-    pub fn remove_span(&mut self, _span: std::ops::Range<usize>) -> usize {
-        todo!()
+    pub fn remove_span(&mut self, span: Range<usize>) -> usize {
+        let span = span.start.min(self.len())..span.end.min(self.len());
+        if span.is_empty() {
+            return 0;
+        }
+        match &mut self.repr {
+            Repr::Listpack(pack) => {
+                if let Some(at) = pack.seek(2 * span.start as i64) {
+                    pack.delete_many(at, 2 * span.len());
+                }
+            }
+            Repr::Large(large) => large.remove_span(span.clone()),
+        }
+        span.len()
     }
-    pub fn random(&self, _rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
-        todo!()
+
+    /// A uniformly random member with its score; None if empty.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
+        if self.is_empty() {
+            return None;
+        }
+        let rank = rng.usize(..self.len());
+        self.range(rank..rank + 1, false).next()
     }
+
     /// As `Set::scan`.
-    pub fn scan(&self, _cursor: u64, _count: usize, _f: &mut dyn FnMut(Item<'_>, f64)) -> u64 {
-        todo!()
+    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, f64)) -> u64 {
+        match &self.repr {
+            Repr::Listpack(pack) => {
+                for (member, score) in pack.pairs() {
+                    f(member, score_of(score));
+                }
+                0
+            }
+            Repr::Large(large) => {
+                let table = &large.table;
+                table.scan(cursor, count, |m| f(Item::Bytes(m.bytes()), m.score()))
+            }
+        }
     }
+
     /// "listpack" or "skiplist".
     pub fn encoding(&self) -> &'static str {
-        todo!()
+        match &self.repr {
+            Repr::Listpack(_) => "listpack",
+            Repr::Large(_) => "skiplist",
+        }
     }
-    pub fn memory(&self) -> usize {
-        todo!()
-    }
+
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
-        todo!()
+        match &self.repr {
+            Repr::Listpack(pack) => Some(pack.as_bytes()),
+            Repr::Large(_) => None,
+        }
     }
+
     /// Takes over a listpack that has passed `listpack::validate`, has pairs in order and no member twice,
     /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
     /// of values are not looked at, as in Redis.
-    pub fn from_listpack(_bytes: &[u8], _enc: &Encodings) -> Zset {
-        todo!()
+    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Zset {
+        let mut zset = Zset {
+            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
+        };
+        zset.expect(zset.len(), enc);
+        zset
+    }
+
+    /// Bytes of memory held; estimated from some members of large sets.
+    pub fn memory(&self) -> usize {
+        size_of::<Zset>()
+            + match &self.repr {
+                Repr::Listpack(pack) => pack.memory(),
+                Repr::Large(large) => {
+                    let count = large.tree.len();
+                    let sample = large.tree.range(0..count.min(64), false);
+                    let bytes: usize = sample.map(|e| e.member.heap_bytes()).sum();
+                    size_of::<Large>()
+                        + large.table.memory()
+                        + large.tree.heap_bytes()
+                        + count * bytes / count.clamp(1, 64)
+                }
+            }
     }
 }
+
+/// Members with scores in rank order, either way.
+#[derive(Clone, Debug)]
+pub enum Iter<'a> {
+    Listpack {
+        items: listpack::Iter<'a>,
+        left: usize,
+        rev: bool,
+    },
+    Large(OrderedRange<'a>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (Item<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Iter::Large(range) => {
+                let entry = range.next()?;
+                Some((Item::Bytes(entry.member.bytes()), entry.score))
+            }
+            Iter::Listpack { items, left, rev } => {
+                *left = left.checked_sub(1)?;
+                if *rev {
+                    let score = items.next_back()?;
+                    Some((items.next_back()?, score_of(score)))
+                } else {
+                    let member = items.next()?;
+                    Some((member, score_of(items.next()?)))
+                }
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self {
+            Iter::Large(range) => range.len(),
+            Iter::Listpack { left, .. } => *left,
+        };
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+#[cfg(test)]
+#[path = "zset_tests.rs"]
+mod tests;
