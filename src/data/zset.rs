@@ -160,13 +160,12 @@ impl Zset {
     /// An empty set for about so many members, of which one has this many bytes: Redis begins with the
     /// large form if they pass the thresholds.
     pub fn for_members(members: usize, bytes: usize, enc: &Encodings) -> Zset {
-        let repr = if members <= enc.zset_max_listpack_entries
-            && bytes <= enc.zset_max_listpack_value
-        {
-            Repr::Listpack(Listpack::new())
-        } else {
-            Repr::Large(Box::new(Large::with_capacity(members, enc)))
-        };
+        let repr =
+            if members <= enc.zset_max_listpack_entries && bytes <= enc.zset_max_listpack_value {
+                Repr::Listpack(Listpack::new())
+            } else {
+                Repr::Large(Box::new(Large::with_capacity(members, enc)))
+            };
         Zset { repr }
     }
 
