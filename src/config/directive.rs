@@ -121,6 +121,8 @@ pub struct Directive {
     pub deny_loading: bool,
     /// A line may have several words.
     pub many_words: bool,
+    /// Of files and flags only: CONFIG does not know it.
+    pub file_only: bool,
     /// A further check on a single word.
     pub check: Option<fn(&str) -> Result<(), String>>,
 }
@@ -139,6 +141,7 @@ impl Directive {
             hidden: false,
             deny_loading: false,
             many_words: false,
+            file_only: false,
             check: None,
         }
     }
@@ -237,6 +240,11 @@ impl Directive {
 
     pub const fn many_words(mut self) -> Directive {
         self.many_words = true;
+        self
+    }
+
+    pub const fn file_only(mut self) -> Directive {
+        self.file_only = true;
         self
     }
 

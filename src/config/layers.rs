@@ -80,8 +80,8 @@ impl Layer {
             let mut all = Vec::new();
             if line.directive.adds_up() && line.words != [""] {
                 let before = map.get(&key).or_else(|| below?.0.get(&key)).cloned();
-                all.extend(before.into_iter().flat_map(words_of));
-                all.retain(|word: &String| !word.is_empty());
+                let before = before.map(words_of).filter(|words| *words != [""]);
+                all.extend(before.into_iter().flatten());
             }
             all.extend(line.words.iter().cloned());
             let words = all

@@ -69,10 +69,6 @@ const REFUSED: &[(&str, &str)] = &[
         "user",
         "ACL rules come with a later version; remove the line",
     ),
-    (
-        "rename-command",
-        "renaming commands comes with a later version; remove the line",
-    ),
     ("loadmodule", "modules cannot be loaded; remove the line"),
     (
         "sentinel",

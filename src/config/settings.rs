@@ -120,6 +120,8 @@ pub struct Settings {
     pub shutdown_on_sigint: ShutdownFlags,
     pub shutdown_on_sigterm: ShutdownFlags,
     pub notify_keyspace_events: EventFlags,
+    /// Commands and their new names; an empty name takes the command away.
+    pub rename_command: Vec<(String, String)>,
     /// Ours: threads that serve connections; 0: one less than the cores, at least one.
     pub arbiters: usize,
     /// Ours: parts that the keyspace is cut into, 1 to 64; 0: as many as suit the machine.
@@ -244,6 +246,7 @@ impl Default for Settings {
             shutdown_on_sigint: ShutdownFlags::default(),
             shutdown_on_sigterm: ShutdownFlags::default(),
             notify_keyspace_events: EventFlags::default(),
+            rename_command: Vec::new(),
             arbiters: 0,
             shards: 0,
 

@@ -43,6 +43,8 @@ pub const DIRECTIVES: &[Directive] = &[
         "How often a second background work runs, 1 to 500."),
     D::yes_no("dynamic-hz", at!(dynamic_hz),
         "Run background work more often when there are many clients."),
+    D::special("rename-command", special::RENAME_COMMAND,
+        "Commands and their new names, in pairs; an empty name takes the command away.").many_words().file_only(),
     D::number("active-expire-effort", number_at!(active_expire_effort), 1, 10,
         "How hard expired keys are looked for, 1 to 10."),
     D::yes_no("activerehashing", at!(activerehashing),

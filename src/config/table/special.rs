@@ -271,6 +271,33 @@ pub const PERCENTILES: Special = Special {
     always_written: false,
 };
 
+pub const RENAME_COMMAND: Special = Special {
+    get: |s| {
+        let pairs: Vec<String> = (s.rename_command.iter())
+            .map(|(from, to)| format!("{from} {}", quote(to)))
+            .collect();
+        pairs.join(" ")
+    },
+    set: |s, words| {
+        let words = if let [""] = words { &[] } else { words };
+        if !words.len().is_multiple_of(2) {
+            return Err("wrong number of arguments".into());
+        }
+        // A pair has two words.
+        let pairs = words.chunks_exact(2);
+        s.rename_command = pairs.map(|p| (p[0].to_owned(), p[1].to_owned())).collect();
+        Ok(())
+    },
+    lines: |s| {
+        let pairs = s.rename_command.iter();
+        pairs
+            .map(|(from, to)| format!("{from} {}", quote(to)))
+            .collect()
+    },
+    adds_up: true,
+    always_written: false,
+};
+
 /// `dbfilename` must be a plain name.
 pub fn check_dbfilename(name: &str) -> Result<(), String> {
     if name.contains(['/', '\\']) {
