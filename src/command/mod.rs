@@ -3,6 +3,7 @@
 pub mod context;
 pub mod counter;
 pub mod digest;
+pub mod dump;
 pub mod effects;
 pub mod error;
 pub mod events;

@@ -44,7 +44,8 @@ const COMPRESS_GAIN: usize = 4;
 /// Appends encoded parts of a dump to byte vectors. Reusable; keeps a compressor's table.
 #[derive(Debug)]
 pub struct Encoder {
-    /// None: `rdbcompression no`.
+    compression: bool,
+    /// Made when first needed.
     compressor: Option<Compressor>,
 }
 
@@ -52,7 +53,8 @@ impl Encoder {
     /// `compression`: the directive `rdbcompression`.
     pub fn new(compression: bool) -> Encoder {
         Encoder {
-            compressor: compression.then(Compressor::new),
+            compression,
+            compressor: None,
         }
     }
 
@@ -187,11 +189,11 @@ impl Encoder {
 
     /// A string that is known not to spell an integer.
     fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
-        if bytes.len() > COMPRESS_OVER
-            && let Some(compressor) = &mut self.compressor
-            && compress(compressor, out, bytes)
-        {
-            return;
+        if bytes.len() > COMPRESS_OVER && self.compression {
+            let compressor = self.compressor.get_or_insert_default();
+            if compress(compressor, out, bytes) {
+                return;
+            }
         }
         length(out, bytes.len() as u64);
         out.extend_from_slice(bytes);

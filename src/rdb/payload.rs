@@ -1,0 +1,128 @@
+//! The form in which DUMP gives one value away and RESTORE takes it: kind and value as in a dump, then the
+//! format's version (two bytes) and the checksum of everything before it (eight bytes), little endian.
+//!
+//! Written with version 10, so that Redis from 5 on restores it; read up to the newest version.
+
+use super::crc64::crc64;
+use super::decode;
+use super::error::Fault;
+use super::format::{NEWEST_VERSION, WRITTEN_VERSION};
+use super::source::{BUFFER_BYTES, Source};
+use super::writer::{Encoder, kind_of};
+use crate::data::{Encodings, Value, ValueRef};
+
+const FOOTER_BYTES: usize = 10;
+const CHECKSUM_BYTES: usize = 8;
+
+/// Why a payload was refused.
+#[derive(Debug)]
+pub enum PayloadError {
+    /// Too short, too new, or not what was written.
+    VersionOrChecksum,
+    /// The value does not decode.
+    BadFormat(Fault),
+}
+
+/// A value as a payload.
+pub fn write(encoder: &mut Encoder, value: ValueRef<'_>) -> Vec<u8> {
+    let mut out = vec![kind_of(value)];
+    encoder.value(&mut out, value);
+    out.extend_from_slice(&(WRITTEN_VERSION as u16).to_le_bytes());
+    let crc = crc64(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// The value of a payload.
+pub fn read(payload: &[u8], encodings: &Encodings) -> Result<Value, PayloadError> {
+    let body = payload
+        .len()
+        .checked_sub(FOOTER_BYTES)
+        .ok_or(PayloadError::VersionOrChecksum)?;
+    let (summed, crc) = payload.split_at(payload.len() - CHECKSUM_BYTES);
+    let version = u32::from(u16::from_le_bytes([summed[body], summed[body + 1]]));
+    if version > NEWEST_VERSION || crc64(summed).to_le_bytes() != crc {
+        return Err(PayloadError::VersionOrChecksum);
+    }
+    let body = &summed[..body];
+    let mut source = Source::with_buffer(body, false, body.len().min(BUFFER_BYTES));
+    let kind = source.byte().map_err(PayloadError::BadFormat)?;
+    match decode::value(&mut source, kind, encodings) {
+        Ok(value) => Ok(value.into_value()),
+        Err(fault) => Err(PayloadError::BadFormat(fault)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::StrRef;
+
+    #[test]
+    fn what_redis_wrote() {
+        // redis-server 7.0: SET k hello; DUMP k.
+        let payload = b"\x00\x05hello\x0a\x00cr\xdfve4 \x0a";
+        let value = read(payload, &Encodings::default()).unwrap();
+        assert!(matches!(&value, Value::String(s) if s == b"hello"));
+        assert_eq!(write(&mut Encoder::new(true), value.as_ref()), payload);
+        for at in 0..payload.len() {
+            let mut bad = payload.to_vec();
+            bad[at] ^= 1;
+            assert!(matches!(
+                read(&bad, &Encodings::default()),
+                Err(PayloadError::VersionOrChecksum)
+            ));
+            assert!(read(&payload[..at], &Encodings::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn newer_versions_and_bad_values_are_refused() {
+        let seal = |body: &[u8], version: u16| {
+            let mut out = body.to_vec();
+            out.extend_from_slice(&version.to_le_bytes());
+            let crc = crc64(&out);
+            out.extend_from_slice(&crc.to_le_bytes());
+            out
+        };
+        let read = |payload: Vec<u8>| read(&payload, &Encodings::default());
+        assert!(read(seal(b"\x00\x01a", 12)).is_ok());
+        assert!(matches!(
+            read(seal(b"\x00\x01a", 13)),
+            Err(PayloadError::VersionOrChecksum)
+        ));
+        for body in [
+            &b""[..],
+            b"\x00",
+            b"\x00\x05a",
+            b"\x02\x00",
+            b"\x0f\x01a",
+            b"\xff\x01a",
+        ] {
+            assert!(matches!(
+                read(seal(body, 10)),
+                Err(PayloadError::BadFormat(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn integers_and_long_strings() {
+        let mut encoder = Encoder::new(true);
+        for n in [0, -1, 127, 128, 70_000, i64::MAX, i64::MIN] {
+            let payload = write(&mut encoder, ValueRef::String(StrRef::Int(n)));
+            let value = read(&payload, &Encodings::default()).unwrap();
+            assert!(matches!(value, Value::String(s) if s == n.to_string().as_bytes()));
+        }
+        let long = b"a long string, long ".repeat(50_000);
+        for compression in [false, true] {
+            let payload = write(
+                &mut Encoder::new(compression),
+                ValueRef::String(StrRef::Bytes(&long)),
+            );
+            assert_eq!(payload.len() < 100_000, compression);
+            let value = read(&payload, &Encodings::default()).unwrap();
+            assert!(matches!(value, Value::String(s) if s == long));
+        }
+    }
+}
