@@ -7,6 +7,8 @@
 //!
 //! Scores enter as text, and Redis 7.0 writes that text otherwise than 7.2: see [`ScoreForm`].
 
+use std::collections::BTreeMap;
+
 use sha1::{Digest as _, Sha1};
 
 use crate::data::{Kind, ValueRef};
@@ -142,51 +144,48 @@ pub fn value_digest(value: ValueRef<'_>, expires: bool, form: ScoreForm) -> Dige
     digest
 }
 
-/// The digest of a dataset, taken in database by database (in rising order, empty ones left out), keys
-/// within a database in any order.
-#[derive(Clone, Copy, Debug, Default)]
+/// The digest of a dataset, taken in entry by entry, in any order.
+#[derive(Clone, Debug, Default)]
 pub struct DatasetDigest {
-    digest: Digest,
+    /// The sum of each database's entries.
+    databases: BTreeMap<u32, Digest>,
     form: ScoreForm,
 }
 
 impl DatasetDigest {
     pub fn new(form: ScoreForm) -> DatasetDigest {
         DatasetDigest {
-            digest: [0; 20],
+            databases: BTreeMap::new(),
             form,
         }
     }
 
-    /// The entries that follow are those of this database, which has some.
-    pub fn select(&mut self, db: u32) {
-        mix(&mut self.digest, &db.to_be_bytes());
-    }
-
-    pub fn add(&mut self, key: &[u8], value: ValueRef<'_>, expires: bool) {
+    pub fn add(&mut self, db: u32, key: &[u8], value: ValueRef<'_>, expires: bool) {
         let mut entry = [0; 20];
         mix(&mut entry, key);
         mix_value(&mut entry, value, expires, self.form);
-        add(&mut self.digest, &entry);
+        add(self.databases.entry(db).or_default(), &entry);
     }
 
-    pub fn finish(self) -> Digest {
-        self.digest
+    pub fn finish(&self) -> Digest {
+        let mut digest = [0; 20];
+        for (db, entries) in &self.databases {
+            mix(&mut digest, &db.to_be_bytes());
+            xor(&mut digest, entries);
+        }
+        digest
     }
 }
 
 /// The digest of everything in the entered shards; all of them must be entered for the node's digest.
 /// Keys that have expired but are still there count, as in Redis.
-pub fn dataset_digest(keys: &Entered<'_>, databases: usize, form: ScoreForm) -> Digest {
+pub fn dataset_digest(keys: &Entered<'_>, form: ScoreForm) -> Digest {
     let mut digest = DatasetDigest::new(form);
-    for db in 0..databases {
-        let parts = || keys.iter().filter_map(|shard| shard.dbs.get(db));
-        if parts().all(|part| part.is_empty()) {
-            continue;
-        }
-        digest.select(db as u32);
-        for entry in parts().flat_map(|part| part.iter()) {
-            digest.add(entry.key, entry.value, entry.expire_at.is_some());
+    for shard in keys.iter() {
+        for (db, part) in (0..).zip(&shard.dbs) {
+            for entry in part.iter() {
+                digest.add(db, entry.key, entry.value, entry.expire_at.is_some());
+            }
         }
     }
     digest.finish()
@@ -235,14 +234,12 @@ mod tests {
         let digest = value_digest(text(b"v"), false, ScoreForm::default());
         assert_eq!(hex(&digest), "d79ee9fe5d5ad902d7f6620efc3b07b75ddd742f");
         let mut all = DatasetDigest::new(ScoreForm::default());
-        all.select(0);
-        all.add(b"k", text(b"v"), false);
+        all.add(0, b"k", text(b"v"), false);
         assert_eq!(
             hex(&all.finish()),
             "264ccf65edec66bccfa7cc659414ccca432057d2"
         );
-        all.select(9);
-        all.add(b"n", ValueRef::String(StrRef::Int(12345)), true);
+        all.add(9, b"n", ValueRef::String(StrRef::Int(12345)), true);
         assert_eq!(
             hex(&all.finish()),
             "b99cf8735de4f338b399c02981e4b96209a65b37"

@@ -23,3 +23,6 @@ pub mod reader;
 pub mod source;
 pub mod usage;
 pub mod writer;
+
+#[cfg(test)]
+mod round_trip_tests;
