@@ -337,6 +337,20 @@ pub fn int_arg(arg: &[u8]) -> CommandResult<i64> {
     crate::data::string::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
 }
 
+/// An argument as an integer within bounds; outside of them the error is `text`.
+pub fn int_arg_in(
+    arg: &[u8],
+    range: std::ops::RangeInclusive<i64>,
+    text: &'static str,
+) -> CommandResult<i64> {
+    let n = int_arg(arg)?;
+    if range.contains(&n) {
+        Ok(n)
+    } else {
+        Err(CommandError::fixed(text))
+    }
+}
+
 /// Whether an argument is this keyword (given in lower case), in any case.
 pub fn is_word(arg: &[u8], word: &str) -> bool {
     arg.eq_ignore_ascii_case(word.as_bytes())

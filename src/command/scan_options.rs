@@ -3,6 +3,7 @@
 use super::context::{int_arg, is_word};
 use super::{CommandError, CommandResult};
 use crate::data::glob;
+use crate::resp::Reply;
 
 /// Options after the cursor.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,16 @@ pub fn parse_cursor(arg: &[u8]) -> CommandResult<u64> {
     } else {
         cursor
     })
+}
+
+/// Writes the reply of a scan of a collection: the next cursor and `count` elements, already written in
+/// RESP form.
+pub fn reply_scan(reply: &mut Reply, cursor: u64, count: usize, elements: &Reply) {
+    reply.array(2);
+    let mut digits = itoa::Buffer::new();
+    reply.bulk(digits.format(cursor).as_bytes());
+    reply.array(count);
+    reply.raw(&elements.buf);
 }
 
 #[cfg(test)]

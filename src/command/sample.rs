@@ -1,0 +1,82 @@
+//! Random samples of collections, for SRANDMEMBER, HRANDFIELD and their kin.
+
+use super::{CommandError, CommandResult};
+
+/// The most elements one reply may repeat (a negative count asks for repetitions). Redis has no bound but
+/// the client's output buffer; without one a single request could take all memory.
+const REPETITIONS_MAX: u64 = 1 << 26;
+
+/// What a count argument asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// That many different elements, or all there are.
+    Distinct(usize),
+    /// That many, the same one possibly several times.
+    Repeated(usize),
+}
+
+impl Wanted {
+    pub fn from_count(count: i64) -> CommandResult<Wanted> {
+        let n = count.unsigned_abs();
+        if count >= 0 {
+            Ok(Wanted::Distinct(usize::try_from(n).unwrap_or(usize::MAX)))
+        } else if n <= REPETITIONS_MAX {
+            Ok(Wanted::Repeated(n as usize))
+        } else {
+            Err(CommandError::fixed("ERR value is out of range"))
+        }
+    }
+}
+
+/// Picks `wanted` of `total` elements in one pass: `take` says for each in turn whether it is among them.
+/// Every subset is equally likely.
+#[derive(Debug)]
+pub struct Selection {
+    wanted: usize,
+    left: usize,
+}
+
+impl Selection {
+    pub fn new(wanted: usize, total: usize) -> Selection {
+        Selection {
+            wanted: wanted.min(total),
+            left: total,
+        }
+    }
+
+    pub fn take(&mut self, rng: &mut fastrand::Rng) -> bool {
+        let left = self.left.max(1);
+        self.left = left - 1;
+        let hit = rng.usize(..left) < self.wanted;
+        self.wanted -= usize::from(hit);
+        hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections_are_fair() {
+        let mut rng = fastrand::Rng::with_seed(9);
+        let mut hits = [0; 10];
+        for _ in 0..10_000 {
+            let mut selection = Selection::new(3, 10);
+            let taken: Vec<_> = (0..10).filter(|_| selection.take(&mut rng)).collect();
+            assert_eq!(taken.len(), 3);
+            taken.into_iter().for_each(|i| hits[i] += 1);
+        }
+        assert!(
+            hits.iter().all(|&n| (2_800..3_200).contains(&n)),
+            "{hits:?}"
+        );
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(Wanted::from_count(5), Ok(Wanted::Distinct(5)));
+        assert_eq!(Wanted::from_count(-5), Ok(Wanted::Repeated(5)));
+        assert!(Wanted::from_count(i64::MIN).is_err());
+    }
+}
