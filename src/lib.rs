@@ -15,7 +15,7 @@
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
 //! - [`monitors`], [`slowlog`], [`latency`], [`command_stats`] with its [`histogram`]: watching commands run;
 //!   [`redaction`]: what they must not show; [`pause`]: clients held up.
-//! - [`stats`]: counters; [`lazyfree`]: large values on their way out.
+//! - [`stats`]: counters; [`memory`], [`persistence`], [`process`]: how these stand; [`lazyfree`]: large values on their way out.
 //! - [`node_core`]: what all of a node's threads share.
 //! - [`command`]: the command table, its families, dispatch.
 //! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
@@ -31,10 +31,13 @@ pub mod histogram;
 pub mod keyspace;
 pub mod latency;
 pub mod lazyfree;
+pub mod memory;
 pub mod monitors;
 pub mod node;
 pub mod node_core;
 pub mod pause;
+pub mod persistence;
+pub mod process;
 pub mod pubsub;
 pub mod rdb;
 pub mod redaction;

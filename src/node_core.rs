@@ -1,11 +1,13 @@
 //! What all threads of one node share: settings, keyspace, clients, pub/sub, replication, statistics.
 //! No globals: a process may hold several nodes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::command::{CommandTable, FAMILIES};
@@ -14,8 +16,11 @@ use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
+use crate::memory::{Memory, MemoryProbe};
 use crate::monitors::Monitors;
 use crate::pause::PauseState;
+use crate::persistence::Persistence;
+use crate::process::Process;
 use crate::pubsub::PubSub;
 use crate::repl::Hub;
 use crate::session::{Clients, Ticket};
@@ -33,6 +38,11 @@ pub struct NodeCore {
     /// Loading a dump at start: most commands answer LOADING.
     pub loading: AtomicBool,
     pub stats: Stats,
+    pub memory: Memory,
+    pub persistence: Persistence,
+    pub process: Process,
+    /// Held while the settings are changed, so that changes come one after the other.
+    pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
     /// The commands. That handlers see the node which holds them is the one circle among the rooms.
     pub table: CommandTable,
@@ -46,10 +56,29 @@ pub struct NodeCore {
     pub services: OnceLock<Box<dyn Services>>,
 }
 
+/// Shards where neither they nor the arbiters are given.
+const SHARDS_DEFAULT: usize = 8;
+
 impl NodeCore {
-    /// A node's heart with an empty keyspace of `shards` shards (1..=64).
-    pub fn new(clock: Arc<dyn Clock>, settings: Settings, shards: usize) -> NodeCore {
-        let table = CommandTable::new(FAMILIES);
+    /// A node's heart with an empty keyspace. `config_file`: what CONFIG REWRITE writes.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        memory: Option<Box<dyn MemoryProbe>>,
+        config_file: Option<PathBuf>,
+    ) -> NodeCore {
+        let mut table = CommandTable::new(FAMILIES);
+        for (from, to) in &settings.rename_command {
+            if !table.rename(from.as_bytes(), to.as_bytes()) {
+                tracing::warn!("rename-command {from} {to}: no such command, or the name is taken");
+            }
+        }
+        // One serving thread needs no second shard, and saves the work of telling keys apart.
+        let shards = match (settings.shards, settings.arbiters) {
+            (0, 1) => 1,
+            (0, _) => SHARDS_DEFAULT,
+            (shards, _) => shards.min(64),
+        };
         NodeCore {
             command_stats: CommandStats::new(table.ids()),
             table,
@@ -63,11 +92,37 @@ impl NodeCore {
             pubsub: PubSub::default(),
             loading: AtomicBool::new(false),
             stats: Stats::default(),
+            memory: Memory::new(memory),
+            persistence: Persistence::new(clock.unix_ms() / 1000),
+            process: Process::new(&*clock, config_file),
+            settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
             services: OnceLock::new(),
             settings: ArcSwap::from_pointee(settings),
             clock,
         }
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.loading.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in use when last measured. Lock-free.
+    pub fn memory_used(&self) -> u64 {
+        self.memory.used()
+    }
+
+    /// Whether the last background save failed. Lock-free.
+    pub fn last_save_failed(&self) -> bool {
+        self.persistence.last_save_failed()
+    }
+
+    /// Changes the settings by themselves (a role change, a tool); CONFIG SET has its own way, with checks.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let _one_at_a_time = self.settings_lock.lock();
+        let mut settings = Settings::clone(&self.settings.load());
+        change(&mut settings);
+        self.settings.store(Arc::new(settings));
     }
 }
 
@@ -92,8 +147,25 @@ pub trait Services: Send + Sync {
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
     /// SHUTDOWN ABORT. False: no shutdown was in progress.
     fn abort_shutdown(&self) -> bool;
+    /// CONFIG SET is about to put these directives into force. Does what may fail and must not wait (bind a
+    /// new port, look whether the directory is there and make its name absolute in `new`), or says which
+    /// directive is to blame, and why in Redis's words; everything is then as before.
+    fn prepare_settings(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        names: &[&'static str],
+    ) -> Result<(), (&'static str, String)> {
+        let _ = (old, new, names);
+        Ok(())
+    }
     /// Directives that were changed at run time, by name, after `NodeCore::settings` has the new values.
     fn settings_changed(&self, names: &[&'static str]);
+    /// CONFIG REWRITE: replaces the configuration file's text, atomically. The error as the system words it.
+    fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
+        let _ = settings;
+        Err("Operation not supported".into())
+    }
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
     fn serve_blocked(&self);
 }

@@ -1,0 +1,159 @@
+//! How saving stands: changes not yet on disk, the last dumps, the dump being written or loaded. Dispatch
+//! counts changes, the snapshot actors say what they do, INFO, LASTSAVE and the write checks read.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// Shared by all threads of a node; every field is an atomic of its own.
+#[derive(Debug)]
+pub struct Persistence {
+    /// Changes to the dataset since the node began.
+    changes: AtomicU64,
+    /// What `changes` was at the cut of the last good save.
+    saved_changes: AtomicU64,
+    /// Unix seconds of the last good save (at first: of the start).
+    last_save_s: AtomicI64,
+    /// The last background save went wrong.
+    last_save_failed: AtomicBool,
+    /// Seconds that the last background save took; -1: there was none.
+    last_took_s: AtomicI64,
+    /// Monotonic microseconds at which the save in progress began; 0: none is.
+    saving_since_us: AtomicU64,
+    /// Unix milliseconds of the last attempt at a background save.
+    pub last_attempt_ms: AtomicI64,
+    /// Dumps written since the start.
+    pub saves: AtomicU64,
+    /// Entries and bytes of the dump that was loaded at the start.
+    pub loaded_keys: AtomicU64,
+    pub loaded_expired: AtomicU64,
+    /// Of the load in progress: unix seconds of its start, bytes in all, bytes read.
+    pub loading_start_s: AtomicI64,
+    pub loading_total_bytes: AtomicU64,
+    pub loading_loaded_bytes: AtomicU64,
+    /// A replica is loading beside the data that it serves.
+    pub async_loading: AtomicBool,
+    /// Of the save in progress: keys in all and keys done.
+    pub saving_keys_total: AtomicU64,
+    pub saving_keys_done: AtomicU64,
+}
+
+impl Persistence {
+    pub fn new(now_s: i64) -> Persistence {
+        Persistence {
+            changes: AtomicU64::new(0),
+            saved_changes: AtomicU64::new(0),
+            last_save_s: AtomicI64::new(now_s),
+            last_save_failed: AtomicBool::new(false),
+            last_took_s: AtomicI64::new(-1),
+            saving_since_us: AtomicU64::new(0),
+            last_attempt_ms: AtomicI64::new(0),
+            saves: AtomicU64::new(0),
+            loaded_keys: AtomicU64::new(0),
+            loaded_expired: AtomicU64::new(0),
+            loading_start_s: AtomicI64::new(0),
+            loading_total_bytes: AtomicU64::new(0),
+            loading_loaded_bytes: AtomicU64::new(0),
+            async_loading: AtomicBool::new(false),
+            saving_keys_total: AtomicU64::new(0),
+            saving_keys_done: AtomicU64::new(0),
+        }
+    }
+
+    /// Dispatch: the dataset changed `n` times.
+    #[inline]
+    pub fn add_changes(&self, n: u64) {
+        self.changes.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Changes in all; taken at a snapshot's cut and given back to [`Persistence::saved`].
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// `rdb_changes_since_last_save`.
+    pub fn unsaved(&self) -> u64 {
+        self.changes()
+            .saturating_sub(self.saved_changes.load(Ordering::Relaxed))
+    }
+
+    /// The dataset is as on disk (after loading a dump, or after FLUSHALL saved an empty one).
+    pub fn nothing_unsaved(&self) {
+        self.saved_changes.store(self.changes(), Ordering::Relaxed);
+    }
+
+    /// A save began; false: one is in progress.
+    pub fn begin(&self, monotonic_us: u64, now_ms: i64) -> bool {
+        self.last_attempt_ms.store(now_ms, Ordering::Relaxed);
+        self.saving_since_us
+            .compare_exchange(0, monotonic_us.max(1), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// The save that began is on disk; `changes_at_cut` were in it.
+    pub fn saved(&self, changes_at_cut: u64, now_s: i64, monotonic_us: u64) {
+        self.saved_changes.store(changes_at_cut, Ordering::Relaxed);
+        self.last_save_s.store(now_s, Ordering::Relaxed);
+        self.saves.fetch_add(1, Ordering::Relaxed);
+        self.end(true, monotonic_us);
+    }
+
+    /// The save that began failed.
+    pub fn failed(&self, monotonic_us: u64) {
+        self.end(false, monotonic_us);
+    }
+
+    fn end(&self, good: bool, monotonic_us: u64) {
+        let since = self.saving_since_us.swap(0, Ordering::AcqRel);
+        let took = monotonic_us.saturating_sub(since) / 1_000_000;
+        self.last_took_s.store(took as i64, Ordering::Relaxed);
+        self.last_save_failed.store(!good, Ordering::Relaxed);
+    }
+
+    pub fn is_saving(&self) -> bool {
+        self.saving_since_us.load(Ordering::Relaxed) != 0
+    }
+
+    /// Seconds that the save in progress has run; -1: none is.
+    pub fn saving_for_s(&self, monotonic_us: u64) -> i64 {
+        match self.saving_since_us.load(Ordering::Relaxed) {
+            0 => -1,
+            since => (monotonic_us.saturating_sub(since) / 1_000_000) as i64,
+        }
+    }
+
+    /// LASTSAVE, unix seconds.
+    pub fn last_save_s(&self) -> i64 {
+        self.last_save_s.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub fn last_save_failed(&self) -> bool {
+        self.last_save_failed.load(Ordering::Relaxed)
+    }
+
+    pub fn last_took_s(&self) -> i64 {
+        self.last_took_s.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_made_during_a_save_stay_unsaved() {
+        let p = Persistence::new(7);
+        assert_eq!((p.last_save_s(), p.last_took_s(), p.unsaved()), (7, -1, 0));
+        p.add_changes(3);
+        assert!(p.begin(10, 0) && !p.begin(11, 0));
+        let at_cut = p.changes();
+        p.add_changes(2);
+        assert_eq!(p.saving_for_s(5_000_010), 5);
+        p.saved(at_cut, 9, 2_000_010);
+        assert_eq!((p.unsaved(), p.last_save_s(), p.last_took_s()), (2, 9, 2));
+        assert!(p.begin(20, 0));
+        p.failed(30);
+        assert!(p.last_save_failed() && !p.is_saving());
+        p.nothing_unsaved();
+        assert_eq!(p.unsaved(), 0);
+    }
+}
