@@ -152,6 +152,13 @@ impl<'a> Context<'a> {
         let hash = self.look(key, Look::WRITE)?;
         self.db_mut(hash).get_mut(key, hash)
     }
+    /// As `find_mut`, and the reply beside it, so that what is taken out can be written without a copy.
+    pub fn find_mut_for_reply(&mut self, key: &[u8]) -> (Option<ValueMut<'_>>, &mut Reply) {
+        let live = self.look(key, Look::WRITE);
+        let db = self.session.db;
+        let value = live.and_then(|hash| self.keys.shard_mut(hash).dbs[db].get_mut(key, hash));
+        (value, self.reply)
+    }
     pub fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
         match self.find_mut(key) {
             None => Ok(None),

@@ -1,5 +1,6 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
+pub mod arguments;
 pub mod context;
 pub mod counter;
 pub mod digest;
