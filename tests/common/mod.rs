@@ -1,0 +1,21 @@
+//! What tests share: servers of either make in directories of their own, a small client that shows replies
+//! as they are, a proxy that cuts links, seeders, and waiting for conditions instead of sleeping.
+//!
+//! Every server listens at loopback on a port that was free, keeps its files in a temporary directory and
+//! dies with the value that stands for it.
+
+// Each test binary uses another part of this.
+#![allow(dead_code, unused_imports)]
+
+pub mod client;
+pub mod proxy;
+pub mod reply;
+pub mod seed;
+pub mod server;
+pub mod wait;
+
+pub use client::RespClient;
+pub use proxy::Proxy;
+pub use reply::RawReply;
+pub use server::{Make, Server, ServerOptions};
+pub use wait::{free_port, wait_for};
