@@ -3,6 +3,7 @@
 pub mod hub;
 pub mod link;
 pub mod log;
+pub mod master;
 pub mod psync;
 pub mod replicas;
 pub mod replid;
@@ -13,6 +14,7 @@ pub mod wire;
 pub use hub::{Hub, StreamGuard};
 pub use link::{Action, Env, Link, LinkConfig, LinkState};
 pub use log::{Cursor, Log, OutOfLog};
+pub use master::{Master, MasterEnv, MasterSettings, Order, SyncCounts, Target};
 pub use psync::{Decision, Request};
 pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 pub use replid::{History, ReplId};

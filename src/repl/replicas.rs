@@ -43,6 +43,8 @@ pub struct Replica {
     pub state: ReplicaState,
     /// It came by SYNC: no acks are to be expected of it.
     pub legacy: bool,
+    /// It wants a dump and no stream (REPLCONF rdb-only).
+    pub dump_only: bool,
     /// Its place in the log, once it has one.
     pub cursor: Option<Cursor>,
     /// Bytes of stream it says it has processed, and fsynced to its append-only file.
@@ -181,7 +183,7 @@ impl LimitWatch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     pub fn replica(id: u64, state: ReplicaState) -> Replica {
@@ -195,6 +197,7 @@ mod tests {
             capa_psync2: true,
             state,
             legacy: false,
+            dump_only: false,
             cursor: None,
             ack_offset: 0,
             ack_aof_offset: 0,

@@ -1,0 +1,582 @@
+//! The master's side without sockets: who gets a partial or a full sync, which snapshot serves whom, who is
+//! pinged, timed out or cut off. It is told what happened and says what to do ([`Order`]), like the link.
+//!
+//! A replica passes through: waiting for a snapshot; its snapshot running; (disk) the finished file being
+//! sent; online. From the cut on, a cursor pins the log for it, so what it must get after the dump is there
+//! when it is needed. The snapshot itself holds a cursor too, so that replicas that come while a dump is
+//! written to disk can still join it.
+
+use tracing::{info, warn};
+
+use super::log::Cursor;
+use super::psync::{self, Decision, Reason, Request};
+use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
+use super::replid::ReplId;
+use super::stream::Stream;
+use super::wire;
+use crate::clock::Clock;
+
+/// The directives that matter here.
+#[derive(Clone, Copy, Debug)]
+pub struct MasterSettings {
+    pub diskless: bool,
+    /// repl-diskless-sync-delay and -max-replicas (0: no early start).
+    pub diskless_delay_ms: i64,
+    pub diskless_max_replicas: usize,
+    pub ping_period_ms: i64,
+    /// repl-timeout.
+    pub timeout_ms: i64,
+    /// repl-backlog-ttl; 0: never freed.
+    pub backlog_ttl_ms: i64,
+    pub limit: OutputLimit,
+    pub min_replicas_max_lag_s: i64,
+}
+
+impl Default for MasterSettings {
+    fn default() -> Self {
+        MasterSettings {
+            diskless: true,
+            diskless_delay_ms: 5000,
+            diskless_max_replicas: 0,
+            ping_period_ms: 10_000,
+            timeout_ms: 60_000,
+            backlog_ttl_ms: 3_600_000,
+            limit: OutputLimit {
+                hard: 256 << 20,
+                soft: 64 << 20,
+                soft_s: 60,
+            },
+            min_replicas_max_lag_s: 10,
+        }
+    }
+}
+
+/// Where a snapshot's bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Straight to the sockets of the replicas that wait, ended by a mark.
+    Sockets,
+    /// To the dump file, which is then sent.
+    Disk,
+}
+
+/// What the owner must do, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Write these bytes to the replica's socket.
+    Send {
+        id: u64,
+        bytes: Vec<u8>,
+    },
+    /// Forward the log from the replica's cursor on, from now on.
+    Follow {
+        id: u64,
+    },
+    /// Cut a snapshot, then call `snapshot_started` (or `snapshot_ended` with an error).
+    StartSnapshot {
+        target: Target,
+    },
+    /// Send the finished dump file with its length, then call `dump_sent`.
+    SendDump {
+        id: u64,
+    },
+    /// Nobody wants the running snapshot any more.
+    AbortSnapshot,
+    Close {
+        id: u64,
+    },
+}
+
+/// What an event may look at and change.
+pub struct MasterEnv<'a> {
+    pub now_ms: i64,
+    pub stream: &'a mut Stream,
+    pub replicas: &'a mut Replicas,
+    pub settings: &'a MasterSettings,
+    pub clock: &'a dyn Clock,
+    /// We are a replica ourselves, and whether its link is up.
+    pub is_replica: bool,
+    pub link_up: bool,
+}
+
+/// A snapshot for replicas, from the order to start it until it has ended.
+#[derive(Debug)]
+struct Running {
+    target: Target,
+    /// Known once the cut was made.
+    offset: Option<u64>,
+    pin: Option<Cursor>,
+    /// What those who started it can take; a later one must be able to take as much.
+    capa_eof: bool,
+}
+
+/// Counts for INFO stats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncCounts {
+    pub full: u64,
+    pub partial_ok: u64,
+    pub partial_err: u64,
+}
+
+/// The state that isn't in the stream or the table.
+#[derive(Debug, Default)]
+pub struct Master {
+    running: Option<Running>,
+    watches: Vec<(u64, LimitWatch)>,
+    waiting_since: Vec<(u64, i64)>,
+    last_ping_ms: i64,
+    last_newline_ms: i64,
+    /// When the last replica left (or the backlog was made, or we were promoted).
+    alone_since_ms: i64,
+    pub counts: SyncCounts,
+}
+
+impl Master {
+    /// A replica asks to be attached. `replica` describes it, its state is set here. An `Err` is the error
+    /// reply (with its '-'), and the connection stays what it was.
+    pub fn attach(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        mut replica: Replica,
+        request: &Request,
+        out: &mut Vec<Order>,
+    ) -> Result<(), &'static str> {
+        if env.is_replica && !env.link_up {
+            return Err("-NOMASTERLINK Can't SYNC while not connected with my master\r\n");
+        }
+        let id = replica.id;
+        let name = replica.name();
+        info!("Replica {name} asks for synchronization");
+        replica.ack_ms = env.now_ms;
+        replica.legacy = *request == Request::Sync;
+        match psync::decide(env.stream, request) {
+            Decision::Continue { position } => {
+                let Ok(cursor) = env.stream.log.attach(position) else {
+                    return Err("-ERR backlog moved\r\n");
+                };
+                let bytes = env.stream.log.end() - position;
+                let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
+                replica.state = ReplicaState::Online;
+                replica.cursor = Some(cursor);
+                env.replicas.add(replica);
+                self.counts.partial_ok += 1;
+                out.push(Order::Send {
+                    id,
+                    bytes: line.into_bytes(),
+                });
+                out.push(Order::Follow { id });
+                info!(
+                    "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog \
+                     starting from offset {}.",
+                    position + 1
+                );
+                return Ok(());
+            }
+            Decision::Full(reason) => self.log_full(env, &name, request, &reason),
+        }
+        self.counts.full += 1;
+        replica.state = ReplicaState::WaitSnapshot;
+        let capa_eof = replica.capa_eof;
+        env.replicas.add(replica);
+        if !env.stream.active {
+            env.stream.open_backlog(ReplId::random(env.clock));
+            let history = env.stream.history;
+            info!(
+                "Replication backlog created, my new replication IDs are '{}' and '{}'",
+                history.id, history.id2
+            );
+        }
+        self.waiting_since.push((id, env.now_ms));
+        match &self.running {
+            Some(Running {
+                target: Target::Disk,
+                offset: Some(offset),
+                capa_eof: starters,
+                ..
+            }) if capa_eof || !starters => {
+                let offset = *offset;
+                self.join(env, id, offset, out);
+                info!("Waiting for end of BGSAVE for SYNC");
+            }
+            // It has not begun yet, so it will serve this one too.
+            Some(Running { offset: None, .. }) => {}
+            Some(Running {
+                target: Target::Disk,
+                ..
+            }) => info!(
+                "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
+            ),
+            Some(_) => {
+                info!("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC");
+            }
+            None if env.settings.diskless && capa_eof && env.settings.diskless_delay_ms > 0 => {
+                info!("Delay next BGSAVE for diskless SYNC");
+                self.maybe_start(env, out);
+            }
+            None => self.start(env, out),
+        }
+        Ok(())
+    }
+
+    fn log_full(&mut self, env: &MasterEnv<'_>, name: &str, request: &Request, reason: &Reason) {
+        match reason {
+            Reason::Asked if *request == Request::Sync => {}
+            Reason::Asked => info!("Full resync requested by replica {name}"),
+            Reason::NoBacklog { asked, ahead } => {
+                info!(
+                    "Unable to partial resync with replica {name} for lack of backlog (Replica request was: \
+                     {asked})."
+                );
+                if *ahead {
+                    warn!(
+                        "Warning: replica {name} tried to PSYNC with an offset ({asked}) that is greater than the \
+                         master replication offset ({}).",
+                        env.stream.log.end()
+                    );
+                }
+            }
+            other => info!("{other}"),
+        }
+        if *reason != Reason::Asked {
+            self.counts.partial_err += 1;
+        }
+    }
+
+    /// Gives a waiting replica the running snapshot, cut at `offset`.
+    fn join(&mut self, env: &mut MasterEnv<'_>, id: u64, offset: u64, out: &mut Vec<Order>) {
+        let cursor = env.stream.log.attach(offset).ok();
+        self.waiting_since.retain(|(w, _)| *w != id);
+        let Some(replica) = env.replicas.get_mut(id) else {
+            if let Some(cursor) = cursor {
+                env.stream.log.detach(cursor);
+            }
+            return;
+        };
+        if cursor.is_none() {
+            // The snapshot's own cursor pins its offset, so this happens only if the log was reset under it.
+            out.push(Order::Close { id });
+            return;
+        }
+        replica.state = ReplicaState::SnapshotRunning;
+        replica.cursor = cursor;
+        if !replica.legacy {
+            let line = psync::full_line(&env.stream.history.id, offset);
+            out.push(Order::Send {
+                id,
+                bytes: line.into_bytes(),
+            });
+        }
+    }
+
+    fn start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+        let mut waiting = env
+            .replicas
+            .iter()
+            .filter(|r| r.state == ReplicaState::WaitSnapshot);
+        let capa_eof = waiting.all(|r| r.capa_eof);
+        let target = if env.settings.diskless && capa_eof {
+            Target::Sockets
+        } else {
+            Target::Disk
+        };
+        let named = match target {
+            Target::Sockets => "replicas sockets",
+            Target::Disk => "disk",
+        };
+        info!("Starting BGSAVE for SYNC with target: {named}");
+        self.running = Some(Running {
+            target,
+            offset: None,
+            pin: None,
+            capa_eof,
+        });
+        out.push(Order::StartSnapshot { target });
+    }
+
+    /// Starts a snapshot if some replica has waited long enough for others.
+    fn maybe_start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+        if self.running.is_some() || self.waiting_since.is_empty() {
+            return;
+        }
+        let longest = self.waiting_since.iter().map(|(_, t)| env.now_ms - t).max();
+        let settings = env.settings;
+        let enough = settings.diskless_max_replicas > 0
+            && self.waiting_since.len() >= settings.diskless_max_replicas;
+        if !settings.diskless || enough || longest >= Some(settings.diskless_delay_ms) {
+            self.start(env, out);
+        }
+    }
+
+    /// The snapshot that was ordered is cut at `offset`; `pin` holds the log there (taken inside the shards,
+    /// with the stream's database forgotten).
+    pub fn snapshot_started(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        offset: u64,
+        pin: Cursor,
+        out: &mut Vec<Order>,
+    ) {
+        let Some(running) = &mut self.running else {
+            env.stream.log.detach(pin);
+            out.push(Order::AbortSnapshot);
+            return;
+        };
+        running.offset = Some(offset);
+        running.pin = Some(pin);
+        let waiting: Vec<u64> = env
+            .replicas
+            .iter()
+            .filter(|r| r.state == ReplicaState::WaitSnapshot)
+            .map(|r| r.id)
+            .collect();
+        for id in waiting {
+            self.join(env, id, offset, out);
+        }
+        self.abort_if_unwanted(env, out);
+    }
+
+    /// Which replicas the running snapshot is for.
+    pub fn takers(replicas: &Replicas) -> Vec<u64> {
+        replicas
+            .iter()
+            .filter(|r| r.state == ReplicaState::SnapshotRunning)
+            .map(|r| r.id)
+            .collect()
+    }
+
+    /// The snapshot is complete (for sockets: all of it has been handed to the replicas' buffers and written)
+    /// or has failed.
+    pub fn snapshot_ended(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        result: Result<(), &str>,
+        out: &mut Vec<Order>,
+    ) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        for id in Master::takers(env.replicas) {
+            match (&result, running.target) {
+                (Err(_), _) => {
+                    warn!("SYNC failed. BGSAVE child returned an error");
+                    out.push(Order::Close { id });
+                }
+                (Ok(()), Target::Sockets) => self.dump_streamed(env, id, out),
+                (Ok(()), Target::Disk) => {
+                    if let Some(replica) = env.replicas.get_mut(id) {
+                        replica.state = ReplicaState::SendingBulk;
+                        out.push(Order::SendDump { id });
+                    }
+                }
+            }
+        }
+        if let Err(error) = result {
+            warn!("BGSAVE for replication failed: {error}");
+        }
+        if let Some(pin) = running.pin {
+            env.stream.log.detach(pin);
+        }
+        self.maybe_start(env, out);
+    }
+
+    /// One replica has been sent the whole of a marked dump. It is online, but what follows waits for its
+    /// first ack: the end mark must be the last thing it reads before it loads.
+    pub fn dump_streamed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+        let Some(replica) = env.replicas.get_mut(id) else {
+            return;
+        };
+        if replica.state != ReplicaState::SnapshotRunning {
+            return;
+        }
+        let name = replica.name();
+        info!(
+            "Streamed RDB transfer with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica \
+             to enable streaming"
+        );
+        replica.waits_for_ack = true;
+        put_online(replica, env.now_ms, out);
+    }
+
+    /// One replica has been sent the whole dump file.
+    pub fn dump_sent(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+        let Some(replica) = env.replicas.get_mut(id) else {
+            return;
+        };
+        if replica.state != ReplicaState::SendingBulk {
+            return;
+        }
+        put_online(replica, env.now_ms, out);
+        if replica.state == ReplicaState::Online {
+            out.push(Order::Follow { id });
+        }
+    }
+
+    /// REPLCONF ACK came. True if the replica is known.
+    pub fn acked(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        offset: u64,
+        aof_offset: Option<u64>,
+        out: &mut Vec<Order>,
+    ) -> bool {
+        if !env.replicas.ack(id, offset, aof_offset, env.now_ms) {
+            return false;
+        }
+        if let Some(replica) = env.replicas.get_mut(id)
+            && replica.waits_for_ack
+            && replica.state == ReplicaState::Online
+        {
+            replica.waits_for_ack = false;
+            out.push(Order::Follow { id });
+        }
+        true
+    }
+
+    /// A replica's connection is gone (for whatever reason, `Close` included).
+    pub fn detached(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+        let Some(replica) = env.replicas.remove(id) else {
+            return;
+        };
+        if let Some(cursor) = replica.cursor {
+            env.stream.log.detach(cursor);
+        }
+        self.watches.retain(|(w, _)| *w != id);
+        self.waiting_since.retain(|(w, _)| *w != id);
+        if env.replicas.is_empty() {
+            self.alone_since_ms = env.now_ms;
+        }
+        self.abort_if_unwanted(env, out);
+    }
+
+    fn abort_if_unwanted(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+        // A dump on its way to the disk is worth finishing: the next replica may use it, and it is a save.
+        let unwanted = self
+            .running
+            .as_ref()
+            .is_some_and(|r| r.target == Target::Sockets && r.offset.is_some())
+            && Master::takers(env.replicas).is_empty();
+        if unwanted {
+            if let Some(pin) = self.running.take().and_then(|r| r.pin) {
+                env.stream.log.detach(pin);
+            }
+            info!("Diskless rdb transfer, last replica dropped, killing fork child.");
+            out.push(Order::AbortSnapshot);
+            self.maybe_start(env, out);
+        }
+    }
+
+    /// Our history changed (promotion, a master that continues under a new id, a full sync of our own): all
+    /// replicas must ask again. The owner then reports each as `detached`.
+    pub fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+        self.alone_since_ms = env.now_ms;
+        out.extend(env.replicas.iter().map(|r| Order::Close { id: r.id }));
+    }
+
+    /// Which replicas hold back more of the log than their limit allows.
+    pub fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+        let backlog = env.stream.log.limit();
+        for replica in env.replicas.iter() {
+            let Some(cursor) = replica.cursor else {
+                continue;
+            };
+            let at = match self.watches.iter().position(|(w, _)| *w == replica.id) {
+                Some(at) => at,
+                None => {
+                    self.watches.push((replica.id, LimitWatch::default()));
+                    self.watches.len() - 1
+                }
+            };
+            let unsent = env.stream.log.behind(cursor);
+            let watch = &mut self.watches[at].1;
+            if watch.exceeded(unsent, env.settings.limit, backlog, env.now_ms) {
+                warn!(
+                    "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                    replica.name()
+                );
+                out.push(Order::Close { id: replica.id });
+            }
+        }
+    }
+
+    /// Time passed; to be called about ten times a second. How many replicas are good.
+    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) -> usize {
+        let (now_ms, settings) = (env.now_ms, env.settings);
+        self.maybe_start(env, out);
+        if now_ms - self.last_ping_ms >= settings.ping_period_ms {
+            self.last_ping_ms = now_ms;
+            if !env.replicas.is_empty() && !env.is_replica && env.stream.active {
+                env.stream.append_raw(wire::PING);
+            }
+        }
+        if now_ms - self.last_newline_ms >= 1000 {
+            self.last_newline_ms = now_ms;
+            let on_disk = self
+                .running
+                .as_ref()
+                .is_none_or(|r| r.target == Target::Disk);
+            for replica in env.replicas.iter() {
+                let waits = replica.state == ReplicaState::WaitSnapshot
+                    || (replica.state == ReplicaState::SnapshotRunning && on_disk);
+                if waits {
+                    out.push(Order::Send {
+                        id: replica.id,
+                        bytes: b"\n".to_vec(),
+                    });
+                }
+            }
+        }
+        for replica in env.replicas.online() {
+            if !replica.legacy && now_ms - replica.ack_ms > settings.timeout_ms {
+                warn!(
+                    "Disconnecting timedout replica (streaming sync): {}",
+                    replica.name()
+                );
+                out.push(Order::Close { id: replica.id });
+            }
+        }
+        self.check_limits(env, out);
+        if env.replicas.is_empty()
+            && env.stream.active
+            && !env.is_replica
+            && self.running.is_none()
+            && settings.backlog_ttl_ms > 0
+            && now_ms - self.alone_since_ms > settings.backlog_ttl_ms
+        {
+            env.stream.close_backlog(ReplId::random(env.clock));
+            info!(
+                "Replication backlog freed after {} seconds without connected replicas.",
+                settings.backlog_ttl_ms / 1000
+            );
+        }
+        env.replicas.good(settings.min_replicas_max_lag_s, now_ms)
+    }
+
+    /// We begin to count the time without replicas now (start, promotion).
+    pub fn alone_from(&mut self, now_ms: i64) {
+        self.alone_since_ms = now_ms;
+    }
+
+    /// Whether a snapshot for replicas is ordered or running.
+    pub fn snapshot_running(&self) -> bool {
+        self.running.is_some()
+    }
+}
+
+fn put_online(replica: &mut Replica, now_ms: i64, out: &mut Vec<Order>) {
+    if replica.dump_only {
+        info!(
+            "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
+            replica.name()
+        );
+        out.push(Order::Close { id: replica.id });
+        return;
+    }
+    replica.state = ReplicaState::Online;
+    replica.ack_ms = now_ms;
+    info!("Synchronization with replica {} succeeded", replica.name());
+}
+
+#[cfg(test)]
+#[path = "master_tests.rs"]
+mod tests;
