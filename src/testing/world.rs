@@ -1,0 +1,282 @@
+//! A run: some nodes, a time of faults, a time of peace, and what must be true.
+//!
+//! During the faults writes, saves, cuts, partitions, crashes, restarts (with and without what was saved),
+//! promotions and changes of master come at random. Then all is repaired, the nodes are put in a tree below
+//! one master, and must converge.
+//!
+//! Invariants:
+//! - whatever two nodes call by the same replid and offset is the same sequence of writes, at every moment
+//!   (so no CONTINUE was ever given that should not have been);
+//! - after the repair all nodes get the same data, replid and offset within a bounded time.
+
+use std::sync::Arc;
+
+use super::network::Network;
+use super::node::{Around, SimNode, Truth};
+use crate::clock::ManualClock;
+use crate::repl::{LinkState, MasterSettings, OutputLimit};
+
+const STEP_MS: i64 = 50;
+const FAULTS_MS: i64 = 12_000;
+const PEACE_MS: i64 = 60_000;
+
+/// What a run was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub writes: u64,
+    pub full_syncs: u64,
+    pub partial_syncs: u64,
+    pub refused_partial_syncs: u64,
+    /// How long convergence took after the repair, simulated ms.
+    pub converged_ms: i64,
+}
+
+struct World {
+    nodes: Vec<SimNode>,
+    network: Network,
+    clock: Arc<ManualClock>,
+    rng: fastrand::Rng,
+    truth: Truth,
+    violation: Option<String>,
+    now_ms: i64,
+    /// Counters of nodes that were restarted meanwhile.
+    report: Report,
+}
+
+/// Runs one seed. The error says which invariant broke.
+pub fn run_seed(seed: u64) -> Result<Report, String> {
+    let mut world = World::new(seed);
+    world.run().map_err(|e| format!("seed {seed}: {e}"))
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let clock = ManualClock::new(1_000_000, seed ^ 0x5eed);
+        let count = rng.usize(2..=5);
+        let nodes = (0..count)
+            .map(|index| {
+                let backlog = [200, 2_000, 100_000][rng.usize(0..3)];
+                let settings = MasterSettings {
+                    diskless: rng.bool(),
+                    diskless_delay_ms: [0, 200][rng.usize(0..2)],
+                    diskless_max_replicas: 0,
+                    ping_period_ms: 500,
+                    timeout_ms: 2500,
+                    backlog_ttl_ms: [0, 1500][rng.usize(0..2)],
+                    limit: OutputLimit {
+                        hard: [0, 3_000][rng.usize(0..2)],
+                        soft: 0,
+                        soft_s: 0,
+                    },
+                    min_replicas_max_lag_s: 10,
+                };
+                let mut node = SimNode::new(index, clock.clone(), settings, backlog);
+                node.bandwidth = [60, 1000, 1 << 20][rng.usize(0..3)];
+                node
+            })
+            .collect();
+        World {
+            nodes,
+            network: Network {
+                delay_max_ms: rng.i64(1..200),
+                ..Network::default()
+            },
+            clock,
+            rng,
+            truth: Truth::default(),
+            violation: None,
+            now_ms: 1_000_000,
+            report: Report::default(),
+        }
+    }
+
+    fn on<R>(&mut self, node: usize, f: impl FnOnce(&mut SimNode, &mut Around<'_>) -> R) -> R {
+        let mut around = Around {
+            now_ms: self.now_ms,
+            network: &mut self.network,
+            rng: &mut self.rng,
+            truth: &mut self.truth,
+            violation: &mut self.violation,
+        };
+        f(&mut self.nodes[node], &mut around)
+    }
+
+    fn step(&mut self) {
+        self.now_ms += STEP_MS;
+        self.clock.advance_ms(STEP_MS as u64);
+        self.establish();
+        for node in 0..self.nodes.len() {
+            self.on(node, |n, a| n.step(a));
+        }
+    }
+
+    /// Lets dialled connections through to nodes that are up and reachable; others get a refusal or silence.
+    fn establish(&mut self) {
+        let now_ms = self.now_ms;
+        let due: Vec<(u64, [usize; 2])> = self
+            .network
+            .connections
+            .iter()
+            .filter(|c| c.established_at_ms.is_some_and(|t| t <= now_ms))
+            .map(|c| (c.id, c.ends))
+            .collect();
+        for (id, [from, to]) in due {
+            if self.network.parted(from, to, now_ms) {
+                continue;
+            }
+            let up = self.nodes[to].up;
+            if let Some(c) = self.network.connections.iter_mut().find(|c| c.id == id) {
+                c.established_at_ms = None;
+            }
+            if up {
+                self.nodes[to].took(id);
+                self.on(from, |n, a| n.dialled(id, a));
+            } else {
+                self.network.close(id, 1, now_ms);
+            }
+        }
+    }
+
+    fn any(&mut self) -> usize {
+        self.rng.usize(0..self.nodes.len())
+    }
+
+    /// One random event of the bad times.
+    fn fault(&mut self, downs: &mut [i64]) {
+        let node = self.any();
+        let other = self.any();
+        let now_ms = self.now_ms;
+        match self.rng.u16(0..1000) {
+            0..30 => {
+                if !self.network.connections.is_empty() {
+                    let at = self.rng.usize(0..self.network.connections.len());
+                    let id = self.network.connections[at].id;
+                    self.network.cut(id, now_ms, &mut self.rng);
+                }
+            }
+            30..38 if node != other => {
+                let until = now_ms + self.rng.i64(100..5000);
+                self.network.partition(node, other, until);
+            }
+            38..46 if self.nodes[node].up => {
+                self.collect(node);
+                self.on(node, |n, a| n.crash(a));
+                downs[node] = now_ms + self.rng.i64(50..2000);
+            }
+            46..56 if self.nodes[node].up => self.nodes[node].save(),
+            56..64 if self.nodes[node].up => self.on(node, |n, a| n.promote(a)),
+            64..80 => self.on(node, |n, a| n.follow(other, a)),
+            _ => {}
+        }
+    }
+
+    /// Keeps a node's counters before it loses them.
+    fn collect(&mut self, node: usize) {
+        let counts = std::mem::take(&mut self.nodes[node].master.counts);
+        self.report.full_syncs += counts.full;
+        self.report.partial_syncs += counts.partial_ok;
+        self.report.refused_partial_syncs += counts.partial_err;
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match &self.violation {
+            Some(what) => Err(format!("at {} ms: {what}", self.now_ms - 1_000_000)),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&mut self) -> Result<Report, String> {
+        let mut downs = vec![0i64; self.nodes.len()];
+        for node in 1..self.nodes.len() {
+            // Mostly a star or a chain to begin with.
+            let target = if self.rng.bool() { 0 } else { node - 1 };
+            self.on(node, |n, a| n.follow(target, a));
+        }
+        let end_ms = self.now_ms + FAULTS_MS;
+        while self.now_ms < end_ms {
+            self.step();
+            for (node, until) in downs.iter_mut().enumerate() {
+                if *until > 0 && *until <= self.now_ms {
+                    *until = 0;
+                    let keep = self.rng.u8(..) < 160;
+                    self.on(node, |n, a| n.restart(keep, a));
+                }
+            }
+            for _ in 0..self.rng.usize(0..4) {
+                let node = self.any();
+                self.report.writes += 1;
+                self.on(node, |n, a| n.write(a));
+            }
+            self.fault(&mut downs);
+            self.check()?;
+        }
+        self.repair(&downs)
+    }
+
+    fn repair(&mut self, downs: &[i64]) -> Result<Report, String> {
+        self.network.heal();
+        for (node, until) in downs.iter().enumerate() {
+            if *until > 0 {
+                self.on(node, |n, a| n.restart(true, a));
+            }
+        }
+        for node in &mut self.nodes {
+            // A limit that a dump's duration alone exceeds would sync for ever; so would it in production.
+            node.bandwidth = 1 << 20;
+        }
+        let root = self.any();
+        self.on(root, |n, a| n.promote(a));
+        let mut placed = vec![root];
+        for node in 0..self.nodes.len() {
+            if node != root {
+                let above = placed[self.rng.usize(0..placed.len())];
+                placed.push(node);
+                self.on(node, |n, a| n.follow(above, a));
+            }
+        }
+        let begin_ms = self.now_ms;
+        while self.now_ms < begin_ms + PEACE_MS {
+            self.step();
+            if self.now_ms < begin_ms + 1000 {
+                self.on(root, |n, a| n.write(a));
+            }
+            self.check()?;
+            if self.now_ms >= begin_ms + 1000 && self.converged(root) {
+                for node in 0..self.nodes.len() {
+                    self.collect(node);
+                }
+                self.report.converged_ms = self.now_ms - begin_ms;
+                return Ok(self.report);
+            }
+        }
+        let states: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|n| {
+                format!(
+                    "node {}: {:?} of {} at {}:{} {:x}",
+                    n.index,
+                    n.link.as_ref().map(|l| l.state()),
+                    n.target,
+                    n.stream.history.id,
+                    n.stream.log.end(),
+                    n.data.fingerprint
+                )
+            })
+            .collect();
+        Err(format!("no convergence; {}", states.join("; ")))
+    }
+
+    fn converged(&self, root: usize) -> bool {
+        let top = &self.nodes[root];
+        self.nodes.iter().all(|n| {
+            let state = n.link.as_ref().map(|l| l.state());
+            n.data == top.data
+                && (n.index == root
+                    || (state == Some(LinkState::Connected)
+                        && n.stream.history.id == top.stream.history.id
+                        && n.stream.log.end() == top.stream.log.end()))
+        })
+    }
+}
