@@ -27,10 +27,18 @@ pub struct Network {
     next_id: u64,
     /// Pairs of nodes that can't reach each other, until when.
     partitions: Vec<(usize, usize, i64)>,
-    pub delay_max_ms: i64,
+    delay_max_ms: i64,
 }
 
 impl Network {
+    /// `delay_max_ms`: each message takes up to this long.
+    pub fn new(delay_max_ms: i64) -> Network {
+        Network {
+            delay_max_ms,
+            ..Network::default()
+        }
+    }
+
     pub fn partition(&mut self, a: usize, b: usize, until_ms: i64) {
         self.partitions.push((a.min(b), a.max(b), until_ms));
     }

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::dataset::{DATABASES, Dataset, parse_command};
 use super::network::{Arrival, Network};
-use crate::clock::{Clock, ManualClock};
+use crate::clock::ManualClock;
 use crate::repl::transfer::Form;
 use crate::repl::{
     Action, Env, History, Link, LinkConfig, LinkState, Master, MasterEnv, MasterSettings, Order,

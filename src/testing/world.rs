@@ -56,7 +56,7 @@ impl World {
         let count = rng.usize(2..=5);
         let nodes = (0..count)
             .map(|index| {
-                let backlog = [200, 2_000, 100_000][rng.usize(0..3)];
+                let backlog = [300, 5_000, 100_000][rng.usize(0..3)];
                 let settings = MasterSettings {
                     diskless: rng.bool(),
                     diskless_delay_ms: [0, 200][rng.usize(0..2)],
@@ -72,16 +72,13 @@ impl World {
                     min_replicas_max_lag_s: 10,
                 };
                 let mut node = SimNode::new(index, clock.clone(), settings, backlog);
-                node.bandwidth = [60, 1000, 1 << 20][rng.usize(0..3)];
+                node.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
                 node
             })
             .collect();
         World {
             nodes,
-            network: Network {
-                delay_max_ms: rng.i64(1..200),
-                ..Network::default()
-            },
+            network: Network::new(rng.i64(1..200)),
             clock,
             rng,
             truth: Truth::default(),
@@ -148,25 +145,25 @@ impl World {
         let other = self.any();
         let now_ms = self.now_ms;
         match self.rng.u16(0..1000) {
-            0..30 => {
+            0..50 => {
                 if !self.network.connections.is_empty() {
                     let at = self.rng.usize(0..self.network.connections.len());
                     let id = self.network.connections[at].id;
                     self.network.cut(id, now_ms, &mut self.rng);
                 }
             }
-            30..38 if node != other => {
+            50..58 if node != other => {
                 let until = now_ms + self.rng.i64(100..5000);
                 self.network.partition(node, other, until);
             }
-            38..46 if self.nodes[node].up => {
+            58..64 if self.nodes[node].up => {
                 self.collect(node);
                 self.on(node, |n, a| n.crash(a));
                 downs[node] = now_ms + self.rng.i64(50..2000);
             }
-            46..56 if self.nodes[node].up => self.nodes[node].save(),
-            56..64 if self.nodes[node].up => self.on(node, |n, a| n.promote(a)),
-            64..80 => self.on(node, |n, a| n.follow(other, a)),
+            64..74 if self.nodes[node].up => self.nodes[node].save(),
+            74..80 if self.nodes[node].up => self.on(node, |n, a| n.promote(a)),
+            80..92 => self.on(node, |n, a| n.follow(other, a)),
             _ => {}
         }
     }
