@@ -52,6 +52,22 @@ impl Large {
         self.tree.insert(member);
     }
 
+    /// Adds a member unless one of these bytes is there; true if it did.
+    fn add_if_absent(&mut self, member: Member) -> bool {
+        let seed = self.seed;
+        let hash_of = |m: &Member| hash(seed, m.bytes());
+        let added = self.table.insert_if_absent(
+            hash_of(&member),
+            |m| m.bytes() == member.bytes(),
+            || member.clone(),
+            hash_of,
+        );
+        if added {
+            self.tree.insert(member);
+        }
+        added
+    }
+
     /// Moves a member that is there from its old score to another.
     fn rescore(&mut self, member: &[u8], old: f64, score: f64) {
         let hash = hash(self.seed, member);
@@ -187,6 +203,32 @@ impl Zset {
             Repr::Large(large) => members.into_iter().for_each(|m| large.add(m)),
         }
         zset
+    }
+
+    /// As `of_members`, for members that are not known to be distinct (RDB load): None if they are not.
+    pub fn of_loaded(mut members: Vec<Member>, enc: &Encodings) -> Option<Zset> {
+        let longest = members.iter().map(|m| m.bytes().len()).max().unwrap_or(0);
+        let mut zset = Zset::for_members(members.len(), longest, enc);
+        match &mut zset.repr {
+            Repr::Listpack(_) => {
+                members.sort_unstable_by(|a, b| a.bytes().cmp(b.bytes()));
+                let distinct = members.windows(2).all(|m| m[0].bytes() != m[1].bytes());
+                return distinct.then(|| Zset::of_members(members, enc));
+            }
+            Repr::Large(large) => {
+                // In order, so that the tree gets full nodes; dumps have them in falling order.
+                members.sort_by(|a, b| match a.score().partial_cmp(&b.score()) {
+                    Some(Ordering::Equal) | None => a.bytes().cmp(b.bytes()),
+                    Some(order) => order,
+                });
+                for member in members {
+                    if !large.add_if_absent(member) {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(zset)
     }
 
     pub fn len(&self) -> usize {

@@ -13,6 +13,7 @@ use super::legacy;
 use super::source::{Source, Text};
 use crate::data::list::{End, Item};
 use crate::data::listpack::{self, Listpack, View};
+use crate::data::member::Member;
 use crate::data::{Encodings, Hash, List, Set, Value, Zset, intset};
 
 /// A decoded value; strings are lent, so that a loader can copy them straight to their place.
@@ -100,9 +101,13 @@ fn plain_list<R: Read>(source: &mut Source<R>, encodings: &Encodings) -> Result<
     Ok(list)
 }
 
+/// How large a table is made for a declared count, before any element has been seen. Beyond, it grows.
+const PRESIZED_ELEMENTS: u64 = 1 << 16;
+
 fn plain_set<R: Read>(source: &mut Source<R>, encodings: &Encodings) -> Result<Set, Fault> {
-    let mut set = Set::new();
-    for _ in 0..count(source)? {
+    let count = count(source)?;
+    let mut set = Set::for_load(count.min(PRESIZED_ELEMENTS) as usize, encodings);
+    for _ in 0..count {
         if !source.text()?.with(|member| set.insert(member, encodings)) {
             return Err(Fault::Corrupt("set: a member comes twice"));
         }
@@ -111,9 +116,10 @@ fn plain_set<R: Read>(source: &mut Source<R>, encodings: &Encodings) -> Result<S
 }
 
 fn plain_hash<R: Read>(source: &mut Source<R>, encodings: &Encodings) -> Result<Hash, Fault> {
-    let mut hash = Hash::new();
+    let count = count(source)?;
+    let mut hash = Hash::for_load(count.min(PRESIZED_ELEMENTS) as usize, encodings);
     let mut field = Vec::new();
-    for _ in 0..count(source)? {
+    for _ in 0..count {
         field.clear();
         source.text_to(&mut field)?;
         if !source
@@ -129,22 +135,26 @@ fn plain_hash<R: Read>(source: &mut Source<R>, encodings: &Encodings) -> Result<
 fn plain_zset<R: Read>(
     source: &mut Source<R>,
     encodings: &Encodings,
-    score: fn(&mut Source<R>) -> Result<f64, Fault>,
+    read_score: fn(&mut Source<R>) -> Result<f64, Fault>,
 ) -> Result<Zset, Fault> {
-    let mut zset = Zset::new();
-    let mut member = Vec::new();
-    for _ in 0..count(source)? {
-        member.clear();
-        source.text_to(&mut member)?;
-        let score = score(source)?;
+    let count = count(source)?;
+    let mut members = Vec::with_capacity(count.min(PRESIZED_ELEMENTS) as usize);
+    for _ in 0..count {
+        let bytes = source.text()?;
+        // Made before its score is read, since its bytes are lent until then.
+        let member = bytes.with(|bytes| {
+            u32::try_from(bytes.len())
+                .map(|_| Member::new(bytes, 0.0))
+                .map_err(|_| Fault::Corrupt("sorted set: a member of 4 GB"))
+        })?;
+        let score = read_score(source)?;
         if score.is_nan() {
             return Err(Fault::Corrupt("sorted set: a score is not a number"));
         }
-        if zset.insert(&member, score, encodings).is_some() {
-            return Err(Fault::Corrupt("sorted set: a member comes twice"));
-        }
+        member.set_score(score);
+        members.push(member);
     }
-    Ok(zset)
+    Zset::of_loaded(members, encodings).ok_or(Fault::Corrupt("sorted set: a member comes twice"))
 }
 
 fn quicklist<R: Read>(
