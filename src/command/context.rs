@@ -81,8 +81,8 @@ impl<'a> Context<'a> {
     pub fn find_for_reply(&mut self, key: &[u8]) -> (Option<ValueRef<'_>>, &mut Reply) {
         let live = self.look(key, Look::READ);
         let db = self.session.db;
-        let value = live.and_then(|hash| self.keys.shard(hash).dbs[db].get(key, hash));
-        (value.map(|entry| entry.value), self.reply)
+        let value = live.map(|found| self.keys.at(found.shard).dbs[db].at(found.place).value);
+        (value, self.reply)
     }
     /// As `find`, with expiry and all.
     pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
@@ -133,14 +133,18 @@ impl<'a> Context<'a> {
     /// Several keys at once, for commands that read many collections (SINTER, ZUNION): the values, in
     /// order, borrowed together. Expired ones are absent. Counts hits and misses.
     pub fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
-        let live: Vec<Option<u64>> = keys.iter().map(|key| self.look(key, Look::READ)).collect();
+        // Looking may delete an expired key, after which places are void: so look first, then find.
+        let live: Vec<Option<(usize, u64)>> = keys
+            .iter()
+            .map(|key| self.look(key, Look::READ).map(|f| (f.shard, f.hash)))
+            .collect();
         let db = self.session.db;
         let shards = &self.keys;
         live.iter()
             .zip(keys)
-            .map(|(hash, key)| {
-                let hash = (*hash)?;
-                Some(shards.shard(hash).dbs[db].get(key, hash)?.value)
+            .map(|(found, key)| {
+                let (shard, hash) = (*found)?;
+                Some(shards.at(shard).dbs[db].get(key, hash)?.value)
             })
             .collect()
     }
@@ -149,8 +153,8 @@ impl<'a> Context<'a> {
 
     /// For changing in place (a collection) or looking before overwriting (a string).
     pub fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
-        let hash = self.look(key, Look::WRITE)?;
-        self.db_mut(hash).get_mut(key, hash)
+        let found = self.look(key, Look::WRITE)?;
+        Some(self.keys.at_mut(found.shard).dbs[self.session.db].at_mut(found.place))
     }
     /// As `find_mut`, and the reply beside it, so that what is taken out can be written without a copy.
     pub fn find_mut_for_reply(&mut self, key: &[u8]) -> (Option<ValueMut<'_>>, &mut Reply) {
@@ -246,10 +250,12 @@ impl<'a> Context<'a> {
     /// Does not notify: the caller says `changed(key, Generic, "del")` or what fits.
     pub fn delete(&mut self, key: &[u8]) -> bool {
         let hash = self.keys.keyspace().hash(key);
-        let Some(value) = self.db_mut(hash).remove(key, hash) else {
+        let Some(record) = self.db_mut(hash).unlink(key, hash) else {
             return false;
         };
-        self.discard(value);
+        if let Some(record) = record {
+            self.discard_record(record);
+        }
         true
     }
     /// Takes a value out (RENAME, MOVE), with its expiry.

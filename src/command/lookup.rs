@@ -8,8 +8,17 @@
 use super::Context;
 use super::context::EventClass;
 use crate::data::Value;
-use crate::keyspace::{Db, Entry, Expiry, Put};
+use crate::keyspace::{Db, Entry, Expiry, Place, Put, Record, is_large};
 use crate::session::Origin;
+
+/// Where a lookup found a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub shard: usize,
+    pub hash: u64,
+    /// Good until the database next changes.
+    pub place: Place,
+}
 
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +59,6 @@ enum Fate {
     Deleted,
 }
 
-/// Collections of more than this many elements, and strings of more than [`LAZY_BYTES`], are dropped in
-/// the background.
-const LAZY_ELEMENTS: usize = 64;
-const LAZY_BYTES: usize = 256 << 10;
-
 impl Context<'_> {
     pub(super) fn db_mut(&mut self, hash: u64) -> &mut Db {
         let db = self.session.db;
@@ -62,36 +66,39 @@ impl Context<'_> {
     }
 
     pub(super) fn lookup(&mut self, key: &[u8], look: Look) -> Option<Entry<'_>> {
-        let hash = self.look(key, look)?;
-        self.keys.shard(hash).dbs[self.session.db].get(key, hash)
+        let found = self.look(key, look)?;
+        Some(self.keys.at(found.shard).dbs[self.session.db].at(found.place))
     }
 
-    /// Does all that a lookup does beside giving the value; the key's hash if it is there to be seen.
-    pub(super) fn look(&mut self, key: &[u8], look: Look) -> Option<u64> {
-        let hash = self.keys.keyspace().hash(key);
-        let found = self.keys.shard(hash).dbs[self.session.db]
-            .get(key, hash)
-            .map(|entry| (entry.expire_at, entry.lru));
-        let lru = match found {
-            None => return self.missed(key, look),
-            Some((Some(at), _)) if at < self.now_ms && self.expire(key, hash, look) => {
-                return self.missed(key, look);
-            }
-            Some((_, lru)) => lru,
+    /// Does all that a lookup does beside giving the value: where the record is, if it is there to be seen.
+    #[inline]
+    pub(super) fn look(&mut self, key: &[u8], look: Look) -> Option<Found> {
+        let keyspace = self.keys.keyspace();
+        let hash = keyspace.hash(key);
+        let shard = keyspace.shard_of(hash);
+        let db = &mut self.keys.at_mut(shard).dbs[self.session.db];
+        let Some(place) = db.locate(key, hash) else {
+            return self.missed(key, look);
         };
+        let entry = db.at(place);
+        let lru = entry.lru;
+        if entry.is_expired(self.now_ms) && self.expire(key, hash, look) {
+            return self.missed(key, look);
+        }
         if look.counts {
             self.node.stats.keyspace_hits.inc();
         }
         if look.stamps && !self.session.no_touch {
             let stamp = self.stamp(lru);
             if stamp != lru {
-                self.db_mut(hash).stamp(key, hash, stamp);
+                self.keys.at_mut(shard).dbs[self.session.db].stamp_at(place, stamp);
             }
         }
-        Some(hash)
+        Some(Found { shard, hash, place })
     }
 
-    fn missed(&mut self, key: &[u8], look: Look) -> Option<u64> {
+    #[cold]
+    fn missed(&mut self, key: &[u8], look: Look) -> Option<Found> {
         if !look.write && look.counts {
             self.node.stats.keyspace_misses.inc();
             self.notify(EventClass::KeyMiss, "keymiss", key);
@@ -126,8 +133,8 @@ impl Context<'_> {
             Fate::Hidden => return true,
             Fate::Deleted => {}
         }
-        if let Some(old) = self.db_mut(hash).remove(key, hash) {
-            self.discard(old);
+        if let Some(Some(old)) = self.db_mut(hash).unlink(key, hash) {
+            self.discard_record(old);
         }
         self.node.stats.expired_keys.inc();
         self.notify(EventClass::Expired, "expired", key);
@@ -143,8 +150,8 @@ impl Context<'_> {
 
     /// The collection at `key`, made if absent; the key's hash.
     pub(super) fn make(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> u64 {
-        if let Some(hash) = self.look(key, Look::WRITE) {
-            return hash;
+        if let Some(found) = self.look(key, Look::WRITE) {
+            return found.hash;
         }
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
@@ -158,14 +165,21 @@ impl Context<'_> {
         match put {
             Put::New => self.notify(EventClass::New, "new", key),
             Put::Over => {}
-            Put::Replaced(old) => self.discard(old),
+            Put::Replaced(old) => self.discard_record(old),
         }
     }
 
-    /// Drops what a key held, in the background if that may take long.
+    /// Drops a value taken out of the keyspace, in the background if that may take long.
     pub(super) fn discard(&self, value: Value) {
-        if is_large(&value) {
+        if is_large(value.as_ref()) {
             self.node.lazyfree.push(Box::new(value));
+        }
+    }
+
+    /// As `discard`, for a key's whole record.
+    pub(super) fn discard_record(&self, record: Record) {
+        if record.is_large() {
+            self.node.lazyfree.push(Box::new(record));
         }
     }
 
@@ -199,16 +213,6 @@ impl Context<'_> {
     /// The LFU clock: minutes, 16 bits.
     fn minutes(&self) -> u32 {
         ((self.now_ms / 60_000) & 0xffff) as u32
-    }
-}
-
-fn is_large(value: &Value) -> bool {
-    match value {
-        Value::String(s) => s.len() > LAZY_BYTES,
-        Value::List(v) => v.len() > LAZY_ELEMENTS,
-        Value::Set(v) => v.len() > LAZY_ELEMENTS,
-        Value::Hash(v) => v.len() > LAZY_ELEMENTS,
-        Value::Zset(v) => v.len() > LAZY_ELEMENTS,
     }
 }
 

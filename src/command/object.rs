@@ -19,7 +19,7 @@ const SHARED_INTEGERS: i64 = 10_000;
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 
 fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let name = ctx.peek_entry(args[2]).map(|entry| entry.value.encoding());
+    let name = ctx.peek_entry(args[2]).map(|entry| entry.encoding());
     match name {
         Some(name) => ctx.reply.bulk(name.as_bytes()),
         None => ctx.reply.null(),
@@ -132,6 +132,7 @@ mod tests {
             value: ValueRef::String(StrRef::Int(1)),
             expire_at: None,
             lru,
+            raw: false,
         }
     }
 

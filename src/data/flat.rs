@@ -28,7 +28,7 @@ pub fn capacity_for(len: usize) -> usize {
 
 /// Allocates `capacity` (not 0) bytes at an alignment that is a power of two.
 #[inline]
-pub(super) fn allocate(capacity: usize, align: usize) -> NonNull<u8> {
+pub(crate) fn allocate(capacity: usize, align: usize) -> NonNull<u8> {
     let layout = layout(capacity, align);
     debug_assert!(capacity > 0);
     // SAFETY: the size is not 0: callers ask for at least a header.
@@ -43,7 +43,7 @@ pub(super) fn allocate(capacity: usize, align: usize) -> NonNull<u8> {
 /// # Safety
 /// `ptr` must come from `allocate` or `reallocate` with this capacity and alignment, and not be used again.
 #[inline]
-pub(super) unsafe fn release(ptr: NonNull<u8>, capacity: usize, align: usize) {
+pub(crate) unsafe fn release(ptr: NonNull<u8>, capacity: usize, align: usize) {
     // SAFETY: as promised by the caller.
     unsafe { dealloc(ptr.as_ptr(), layout(capacity, align)) }
 }

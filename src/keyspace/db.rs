@@ -1,10 +1,11 @@
-//! One database's part in one shard.
+//! One database's part in one shard: the table behind the words that commands use.
 
-use hashbrown::HashMap;
+use std::sync::Arc;
 
 use super::KeyHasher;
-use crate::data::string::parse_int;
-use crate::data::{StrRef, Value, ValueMut, ValueRef};
+use super::record::{Content, Record};
+use super::table::{Place, Table};
+use crate::data::{Value, ValueMut, ValueRef};
 
 /// What setting a value does to the key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,24 @@ pub struct Entry<'a> {
     pub expire_at: Option<i64>,
     /// Seconds of Redis's LRU clock or LFU counters (24 bits), see `maxmemory-policy`.
     pub lru: u32,
+    /// A string that was edited in place (APPEND, SETRANGE) and is "raw" to OBJECT ENCODING.
+    pub raw: bool,
+}
+
+impl Entry<'_> {
+    /// The name OBJECT ENCODING gives.
+    pub fn encoding(&self) -> &'static str {
+        if self.raw {
+            "raw"
+        } else {
+            self.value.encoding()
+        }
+    }
+
+    /// Whether the key's time has come: Redis lets a key live through the millisecond it names.
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.expire_at.is_some_and(|at| at < now_ms)
+    }
 }
 
 /// What setting a key did.
@@ -31,67 +50,29 @@ pub struct Entry<'a> {
 pub enum Put {
     /// The key was not there.
     New,
-    /// It was, and what it held was small or is gone.
+    /// It was, and what it held is gone.
     Over,
     /// It was, and what it held is the caller's to drop.
-    Replaced(Value),
-}
-
-#[derive(Debug)]
-enum Held {
-    Int(i64),
-    Value(Value),
-}
-
-#[derive(Debug)]
-struct Record {
-    held: Held,
-    expire_at: Option<i64>,
-    lru: u32,
+    Replaced(Record),
 }
 
 /// One database of one shard. Every method that changes an entry first gives a running snapshot its
 /// pre-image. Nothing here knows the time: logical expiry is the caller's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Db {
-    map: HashMap<Box<[u8]>, Record>,
-    expires: usize,
+    pub(super) table: Table,
 }
 
-fn hold(value: Value) -> Held {
-    match value {
-        Value::String(s) => match parse_int(&s) {
-            Some(n) => Held::Int(n),
-            None => Held::Value(Value::String(s)),
-        },
-        other => Held::Value(other),
-    }
-}
-
-fn entry<'a>(key: &'a [u8], record: &'a Record) -> Entry<'a> {
-    Entry {
-        key,
-        value: match &record.held {
-            Held::Int(n) => ValueRef::String(StrRef::Int(*n)),
-            Held::Value(Value::String(s)) => ValueRef::String(StrRef::Bytes(s)),
-            Held::Value(Value::List(v)) => ValueRef::List(v),
-            Held::Value(Value::Set(v)) => ValueRef::Set(v),
-            Held::Value(Value::Hash(v)) => ValueRef::Hash(v),
-            Held::Value(Value::Zset(v)) => ValueRef::Zset(v),
-        },
-        expire_at: record.expire_at,
-        lru: record.lru,
-    }
-}
-
-#[allow(unused_variables)]
 impl Db {
-    pub(super) fn new(hasher: &KeyHasher) -> Db {
-        Db::default()
+    pub(super) fn new(hasher: &Arc<KeyHasher>) -> Db {
+        Db {
+            table: Table::new(hasher.clone()),
+        }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.table.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -100,33 +81,53 @@ impl Db {
 
     /// How many keys have an expiry.
     pub fn expires(&self) -> usize {
-        self.expires
+        self.table.expires()
     }
 
+    /// Where a key's record is, until the database next changes.
+    #[inline]
+    pub fn locate(&self, key: &[u8], hash: u64) -> Option<Place> {
+        self.table.find(key, hash)
+    }
+
+    /// The entry at a place that [`Db::locate`] gave.
+    #[inline]
+    pub fn at(&self, place: Place) -> Entry<'_> {
+        self.table.slot(place).entry()
+    }
+
+    #[inline]
     pub fn get(&self, key: &[u8], hash: u64) -> Option<Entry<'_>> {
-        self.map.get_key_value(key).map(|(k, r)| entry(k, r))
+        Some(self.at(self.locate(key, hash)?))
     }
 
     /// Stamps the record's LRU/LFU field.
     pub fn stamp(&mut self, key: &[u8], hash: u64, lru: u32) {
-        if let Some(r) = self.map.get_mut(key) {
-            r.lru = lru;
+        if let Some(place) = self.table.find(key, hash) {
+            self.stamp_at(place, lru);
         }
+    }
+
+    #[inline]
+    pub fn stamp_at(&mut self, place: Place, lru: u32) {
+        self.table.slot_mut(place).set_lru(lru);
     }
 
     /// For changing a collection in place.
     pub fn get_mut(&mut self, key: &[u8], hash: u64) -> Option<ValueMut<'_>> {
-        self.map.get_mut(key).map(|r| match &mut r.held {
-            Held::Int(n) => ValueMut::String(StrRef::Int(*n)),
-            Held::Value(Value::String(s)) => ValueMut::String(StrRef::Bytes(s)),
-            Held::Value(Value::List(v)) => ValueMut::List(v),
-            Held::Value(Value::Set(v)) => ValueMut::Set(v),
-            Held::Value(Value::Hash(v)) => ValueMut::Hash(v),
-            Held::Value(Value::Zset(v)) => ValueMut::Zset(v),
-        })
+        let place = self.table.find(key, hash)?;
+        Some(self.at_mut(place))
     }
 
-    /// Sets (adds or overwrites) a string; integers are recognised. `lru`: a new record's access stamp.
+    /// As `get_mut`, at a place that [`Db::locate`] gave.
+    #[inline]
+    pub fn at_mut(&mut self, place: Place) -> ValueMut<'_> {
+        self.table.protect(place);
+        self.table.slot_mut(place).value_mut()
+    }
+
+    /// Sets (adds or overwrites) a string; integers are recognised. `lru`: the record's access stamp.
+    #[inline]
     pub fn put_string(
         &mut self,
         key: &[u8],
@@ -135,41 +136,59 @@ impl Db {
         expiry: Expiry,
         lru: u32,
     ) -> Put {
-        self.put(key, hash, Value::String(value.to_vec()), expiry, lru)
+        self.put_content(key, hash, Content::string(value), expiry, lru)
     }
 
-    /// Sets (adds or overwrites) any value. `lru`: a new record's access stamp.
-    pub fn put(&mut self, key: &[u8], hash: u64, value: Value, expiry: Expiry, lru: u32) -> Put {
-        let held = hold(value);
-        let expire_at = |old: Option<i64>| match expiry {
-            Expiry::Keep => old,
-            Expiry::Clear => None,
-            Expiry::At(at) => Some(at),
+    /// Sets (adds or overwrites) any value. `lru`: the record's access stamp.
+    pub fn put(
+        &mut self,
+        key: &[u8],
+        hash: u64,
+        mut value: Value,
+        expiry: Expiry,
+        lru: u32,
+    ) -> Put {
+        self.put_content(key, hash, Content::value(&mut value), expiry, lru)
+    }
+
+    #[inline]
+    fn put_content(
+        &mut self,
+        key: &[u8],
+        hash: u64,
+        content: Content<'_>,
+        expiry: Expiry,
+        lru: u32,
+    ) -> Put {
+        let Some(place) = self.table.find(key, hash) else {
+            let expire_at = match expiry {
+                Expiry::At(at) => Some(at),
+                Expiry::Keep | Expiry::Clear => None,
+            };
+            self.table
+                .insert(Record::new(key, lru, expire_at, content), hash);
+            return Put::New;
         };
-        match self.map.get_mut(key) {
-            Some(r) => {
-                let new = expire_at(r.expire_at);
-                self.expires -= usize::from(r.expire_at.is_some());
-                self.expires += usize::from(new.is_some());
-                r.expire_at = new;
-                match std::mem::replace(&mut r.held, held) {
-                    Held::Int(_) => Put::Over,
-                    Held::Value(old) => Put::Replaced(old),
+        // While a snapshot runs, replacing costs less than copying first: the old record is what it needs.
+        if self.table.cut.is_none() {
+            let slot = self.table.slot_mut(place);
+            if slot.overwrite(&content, expiry) {
+                slot.set_lru(lru);
+                if let Expiry::At(_) = expiry {
+                    self.table.note_moved_expiry(place);
                 }
+                return Put::Over;
             }
-            None => {
-                let expire_at = expire_at(None);
-                self.expires += usize::from(expire_at.is_some());
-                self.map.insert(
-                    key.into(),
-                    Record {
-                        held,
-                        expire_at,
-                        lru,
-                    },
-                );
-                Put::New
-            }
+        }
+        let expire_at = match expiry {
+            Expiry::At(at) => Some(at),
+            Expiry::Clear => None,
+            Expiry::Keep => self.table.slot(place).expire_at(),
+        };
+        let record = Record::new(key, lru, expire_at, content);
+        match self.table.replace(place, record) {
+            Some(old) if old.is_large() => Put::Replaced(old),
+            _ => Put::Over,
         }
     }
 
@@ -184,7 +203,8 @@ impl Db {
     }
 
     /// Changes a string's bytes in place (APPEND, SETRANGE), creating it empty if absent. Growth is
-    /// amortised for strings that are appended to repeatedly. The key must hold a string or nothing.
+    /// amortised for strings that are appended to repeatedly. The key must hold a string or nothing; an
+    /// integer becomes its text, and the result is text even if it spells an integer, as in Redis.
     pub fn edit_string(
         &mut self,
         key: &[u8],
@@ -192,73 +212,94 @@ impl Db {
         lru: u32,
         f: &mut dyn FnMut(&mut Vec<u8>),
     ) -> Put {
-        let mut bytes = match self.get(key, hash).map(|e| e.value) {
-            Some(ValueRef::String(s)) => s.to_vec(),
-            _ => Vec::new(),
-        };
+        if let Some(place) = self.table.find(key, hash) {
+            self.table.protect(place);
+            self.table.slot_mut(place).edit(f);
+            return Put::Over;
+        }
+        let mut bytes = Vec::new();
         f(&mut bytes);
-        self.put(key, hash, Value::String(bytes), Expiry::Keep, lru)
+        self.table
+            .insert(Record::edited(key, lru, None, bytes), hash);
+        Put::New
     }
 
-    /// Removes the key; what it held is dropped by the caller (so large ones can be freed elsewhere).
+    /// Removes the key and gives what it held.
     pub fn remove(&mut self, key: &[u8], hash: u64) -> Option<Value> {
-        let record = self.map.remove(key)?;
-        self.expires -= usize::from(record.expire_at.is_some());
-        Some(match record.held {
-            Held::Int(n) => Value::String(n.to_string().into_bytes()),
-            Held::Value(v) => v,
-        })
+        let place = self.table.find(key, hash)?;
+        Some(self.table.remove(place, true)?.into_value())
+    }
+
+    /// Removes the key: None if it wasn't there, else its record, for the caller to drop (or nothing, if
+    /// a snapshot has taken it).
+    #[inline]
+    pub fn unlink(&mut self, key: &[u8], hash: u64) -> Option<Option<Record>> {
+        let place = self.table.find(key, hash)?;
+        Some(self.table.remove(place, false))
     }
 
     /// Removes without looking at the value. True if it was there.
     pub fn delete(&mut self, key: &[u8], hash: u64) -> bool {
-        self.remove(key, hash).is_some()
+        self.unlink(key, hash).is_some()
     }
 
     /// Sets or clears the expiry (unix ms). False if the key is absent.
     pub fn set_expire(&mut self, key: &[u8], hash: u64, at: Option<i64>) -> bool {
-        let Some(r) = self.map.get_mut(key) else {
+        let Some(place) = self.table.find(key, hash) else {
             return false;
         };
-        self.expires -= usize::from(r.expire_at.is_some());
-        self.expires += usize::from(at.is_some());
-        r.expire_at = at;
+        self.table.set_expire(place, at);
         true
     }
 
-    /// SCAN step over this shard's part: calls `f` for entries from `cursor` on, about `count` of them; the
-    /// next cursor, 0 at the end. Every key that stays from start to end is seen at least once.
+    /// SCAN step over this shard's part: calls `f` for entries from `cursor` on, about `count` of them
+    /// (never more than one extra but for equal hash bits); the next cursor, 0 at the end. Every key that
+    /// stays from start to end is seen at least once. Cursors take 46 bits.
     pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Entry<'_>)) -> u64 {
-        self.iter().for_each(f);
-        0
+        self.table.scan(cursor, count, f)
     }
 
+    /// A key, each with the same chance.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<Entry<'_>> {
-        if self.is_empty() {
-            return None;
-        }
-        self.map
-            .iter()
-            .nth(rng.usize(..self.len()))
-            .map(|(k, r)| entry(k, r))
+        self.table.random(rng)
     }
 
     pub fn iter(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
-        Box::new(self.map.iter().map(|(k, r)| entry(k, r)))
+        Box::new(self.table.iter())
     }
 
-    /// Up to `limit` keys whose expiry is at or before `now_ms` (active expiry).
-    pub fn expired(&mut self, now_ms: i64, limit: usize) -> Vec<Vec<u8>> {
-        self.map
-            .iter()
-            .filter(|(_, r)| r.expire_at.is_some_and(|at| at <= now_ms))
-            .take(limit)
-            .map(|(k, _)| k.to_vec())
-            .collect()
+    /// The earliest moment (unix ms) at which a key may be due to expire; a lower bound.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.table.next_due()
+    }
+
+    /// Removes expired records from the one segment that has been due longest, at most `limit`. False:
+    /// nothing is due. See `Shard::expire_step`.
+    pub fn expire_segment(
+        &mut self,
+        now_ms: i64,
+        limit: usize,
+        reopen_ms: i64,
+        expired: &mut dyn FnMut(Record),
+    ) -> bool {
+        self.table.expire_segment(now_ms, limit, reopen_ms, expired)
+    }
+
+    /// Makes room for loading so many keys. Only while the database is empty.
+    pub fn reserve(&mut self, keys: usize) {
+        self.table.reserve(keys);
     }
 
     /// Estimated bytes held for a key: record plus value (MEMORY USAGE).
     pub fn memory(&self, key: &[u8], hash: u64) -> Option<usize> {
-        self.get(key, hash).map(|e| e.key.len() + 64)
+        let place = self.table.find(key, hash)?;
+        // A slot and its control byte, at the usual fill.
+        const SLOT: usize = 14;
+        Some(self.table.slot(place).memory() + SLOT)
+    }
+
+    /// Bytes held by the table's structure, without records.
+    pub fn overhead(&self) -> usize {
+        self.table.overhead()
     }
 }

@@ -15,13 +15,14 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::task::Waker;
 
 use parking_lot::lock_api::RawMutex as _;
 use parking_lot::{Mutex, RawMutex};
 
-use super::{KeyHasher, Shard};
+use super::{DatasetBuilder, KeyHasher, Shard};
 
 /// How often a busy lock is looked at before `try_enter` gives up. A command takes a few hundred
 /// nanoseconds, a look about ten.
@@ -100,7 +101,9 @@ unsafe impl Sync for Door {}
 
 /// All shards of a node.
 pub struct Keyspace {
-    hasher: KeyHasher,
+    hasher: Arc<KeyHasher>,
+    /// How many snapshots were begun.
+    snapshots: AtomicU32,
     databases: usize,
     doors: Box<[Door]>,
 }
@@ -126,7 +129,7 @@ impl Keyspace {
     /// `shards` 1..=64; `seed` makes the key hash unpredictable.
     pub fn new(shards: usize, databases: usize, seed: u64) -> Keyspace {
         assert!((1..=64).contains(&shards), "shards are a bit each");
-        let hasher = KeyHasher::new(seed);
+        let hasher = Arc::new(KeyHasher::new(seed));
         let doors = (0..shards)
             .map(|index| Door {
                 lock: RawMutex::INIT,
@@ -139,6 +142,7 @@ impl Keyspace {
             .collect();
         Keyspace {
             hasher,
+            snapshots: AtomicU32::new(0),
             databases,
             doors,
         }
@@ -152,8 +156,26 @@ impl Keyspace {
         self.databases
     }
 
-    pub fn hasher(&self) -> &KeyHasher {
+    pub fn hasher(&self) -> &Arc<KeyHasher> {
         &self.hasher
+    }
+
+    /// A number for a new snapshot; never 0.
+    pub(crate) fn next_snapshot_id(&self) -> u32 {
+        loop {
+            let id = self
+                .snapshots
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_add(1);
+            if id != 0 {
+                return id;
+            }
+        }
+    }
+
+    /// An empty dataset in this keyspace's shape, to be filled aside and swapped in by `Entered::replace`.
+    pub fn builder(&self) -> DatasetBuilder {
+        DatasetBuilder::new(self.doors.len(), self.databases, &self.hasher)
     }
 
     #[inline]

@@ -6,17 +6,29 @@
 //! shard while it is inside one, since [`Entered`] borrows nothing that enters.
 
 pub mod blocked;
+pub(crate) mod cut;
+pub mod dataset;
 pub mod db;
 pub mod entering;
 pub mod hasher;
+pub mod pace;
+pub mod record;
+mod segment;
 pub mod shard;
+mod table;
+#[cfg(test)]
+mod table_tests;
 pub mod waiter;
 pub mod watch;
 
 pub use blocked::{Blocked, ReadyKey};
+pub use dataset::{Dataset, DatasetBuilder};
 pub use db::{Db, Entry, Expiry, Put};
-pub use entering::{Entered, Keyspace, ShardSet};
+pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use hasher::KeyHasher;
+pub use pace::Pace;
+pub use record::{Record, is_large};
 pub use shard::{Dropped, Shard};
+pub use table::Place;
 pub use waiter::{WaitEnd, Waiter, WaiterState};
 pub use watch::Watches;

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
+use super::table::Table;
 use super::watch::KeyState;
-use super::{Blocked, Db, Entered, KeyHasher, ReadyKey, Waiter, Watches};
+use super::{Blocked, Dataset, Db, Entered, KeyHasher, Pace, ReadyKey, Record, Waiter, Watches};
 
 /// One shard's state.
 #[derive(Debug)]
@@ -15,6 +16,10 @@ pub struct Shard {
     pub dbs: Vec<Db>,
     pub watches: Watches,
     pub blocked: Blocked,
+    /// Tables that were flushed or replaced while a snapshot walks them; it gives them up when it is through.
+    pub(super) retired: Vec<Table>,
+    /// Where the next step of active expiry goes on.
+    expire_db: usize,
 }
 
 /// Databases taken out of the keyspace, to be freed wherever freeing disturbs nobody.
@@ -25,6 +30,10 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    pub(super) fn from_dbs(dbs: Vec<Db>) -> Dropped {
+        Dropped { dbs }
+    }
+
     /// How many keys go.
     pub fn keys(&self) -> usize {
         self.dbs.iter().map(Db::len).sum()
@@ -32,12 +41,14 @@ impl Dropped {
 }
 
 impl Shard {
-    pub(super) fn new(index: usize, databases: usize, hasher: &KeyHasher) -> Shard {
+    pub(super) fn new(index: usize, databases: usize, hasher: &Arc<KeyHasher>) -> Shard {
         Shard {
             index,
             dbs: (0..databases).map(|_| Db::new(hasher)).collect(),
             watches: Watches::default(),
             blocked: Blocked::default(),
+            retired: Vec::new(),
+            expire_db: 0,
         }
     }
 
@@ -54,7 +65,7 @@ impl Shard {
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8], hash: u64) {
         if !self.watches.is_empty() {
-            let there = self.dbs[db].get(key, hash).is_some();
+            let there = self.dbs[db].locate(key, hash).is_some();
             self.watches.touch(db, key, there);
         }
     }
@@ -89,26 +100,47 @@ impl Shard {
         let table = &self.dbs[db];
         self.watches.touch_all(
             db,
-            |key| table.get(key, hasher.hash(key)).is_some(),
+            |key| table.locate(key, hasher.hash(key)).is_some(),
             |_| KeyState::Absent,
         );
     }
 
-    /// Marks the watchers of `db`, whose content becomes that of `other`.
-    fn touch_swapped(&mut self, db: usize, other: usize, now_ms: i64, hasher: &KeyHasher) {
+    /// Marks the watchers of `db`, whose content was that of `old`.
+    fn touch_replaced(&mut self, db: usize, old: &Db, now_ms: i64, hasher: &KeyHasher) {
         if self.watches.is_empty() {
             return;
         }
-        let (before, after) = (&self.dbs[db], &self.dbs[other]);
+        let new = &self.dbs[db];
         self.watches.touch_all(
             db,
-            |key| before.get(key, hasher.hash(key)).is_some(),
-            |key| match after.get(key, hasher.hash(key)) {
+            |key| old.locate(key, hasher.hash(key)).is_some(),
+            |key| match new.get(key, hasher.hash(key)) {
                 None => KeyState::Absent,
-                Some(entry) if entry.expire_at.is_some_and(|at| at < now_ms) => KeyState::Expired,
+                Some(entry) if entry.is_expired(now_ms) => KeyState::Expired,
                 Some(_) => KeyState::Live,
             },
         );
+    }
+
+    /// Exchanges two databases.
+    fn swap_dbs(&mut self, a: usize, b: usize, now_ms: i64, hasher: &KeyHasher) {
+        self.dbs.swap(a, b);
+        if !self.watches.is_empty() {
+            for (db, other) in [(a, b), (b, a)] {
+                let (old, new) = (&self.dbs[other], &self.dbs[db]);
+                self.watches.touch_all(
+                    db,
+                    |key| old.locate(key, hasher.hash(key)).is_some(),
+                    |key| match new.get(key, hasher.hash(key)) {
+                        None => KeyState::Absent,
+                        Some(entry) if entry.is_expired(now_ms) => KeyState::Expired,
+                        Some(_) => KeyState::Live,
+                    },
+                );
+            }
+        }
+        self.signal_present(a, hasher);
+        self.signal_present(b, hasher);
     }
 
     fn signal_present(&mut self, db: usize, hasher: &KeyHasher) {
@@ -116,17 +148,63 @@ impl Shard {
             return;
         }
         for key in self.blocked.keys_in(db) {
-            if self.dbs[db].get(&key, hasher.hash(&key)).is_some() {
+            if self.dbs[db].locate(&key, hasher.hash(&key)).is_some() {
                 self.blocked.signal(db, &key);
             }
         }
     }
 
     /// Empties one database; what was there is the caller's to drop.
-    pub fn flush(&mut self, db: usize, hasher: &KeyHasher) -> Dropped {
+    pub fn flush(&mut self, db: usize, hasher: &Arc<KeyHasher>) -> Dropped {
         self.touch_flushed(db, hasher);
         let old = std::mem::replace(&mut self.dbs[db], Db::new(hasher));
-        Dropped { dbs: vec![old] }
+        let mut dropped = Dropped::default();
+        self.retire(old, &mut dropped);
+        dropped
+    }
+
+    /// Parts with a database: to a snapshot that still walks it, else to the caller.
+    fn retire(&mut self, old: Db, dropped: &mut Dropped) {
+        match &old.table.cut {
+            Some(cut) if !cut.is_abandoned() => self.retired.push(old.table),
+            _ => dropped.dbs.push(old),
+        }
+    }
+
+    /// Gives up tables that were kept for a snapshot which has been given up itself.
+    pub fn take_abandoned(&mut self) -> Dropped {
+        let mut dropped = Dropped::default();
+        let abandoned = |table: &mut Table| table.cut.as_ref().is_none_or(|c| c.is_abandoned());
+        for table in self.retired.extract_if(.., abandoned) {
+            dropped.dbs.push(Db { table });
+        }
+        dropped
+    }
+
+    /// A step of active expiry: removes records whose time has come (`expire_at` before `now_ms`) and says
+    /// which, by database, and whether more is due. The caller tells watchers, the log and subscribers
+    /// before it leaves the shard.
+    pub fn expire_step(&mut self, now_ms: i64, pace: &Pace) -> (Vec<(usize, Record)>, bool) {
+        let mut expired = Vec::new();
+        let mut segments = pace.segments;
+        for _ in 0..self.dbs.len() {
+            let db = self.expire_db;
+            loop {
+                if self.dbs[db].next_due_ms().is_none_or(|at| at >= now_ms) {
+                    break;
+                }
+                if segments == 0 || expired.len() >= pace.records {
+                    return (expired, true);
+                }
+                segments -= 1;
+                let limit = pace.records - expired.len();
+                self.dbs[db].expire_segment(now_ms, limit, pace.reopen_ms, &mut |record| {
+                    expired.push((db, record));
+                });
+            }
+            self.expire_db = (db + 1) % self.dbs.len();
+        }
+        (expired, false)
     }
 }
 
@@ -161,6 +239,23 @@ impl Entered<'_> {
         dropped
     }
 
+    /// Puts a dataset built aside (`Keyspace::builder`) in the place of all there is, in one step. What was
+    /// there is the caller's to drop. Every shard must be entered.
+    pub fn replace(&mut self, dataset: Dataset, now_ms: i64) -> Dropped {
+        debug_assert!(self.is_all());
+        let hasher = self.keyspace().hasher();
+        let mut dropped = Dropped::default();
+        for (shard, fresh) in self.iter_mut().zip(dataset.shards) {
+            let old = std::mem::replace(&mut shard.dbs, fresh);
+            for (db, old) in old.into_iter().enumerate() {
+                shard.touch_replaced(db, &old, now_ms, hasher);
+                shard.signal_present(db, hasher);
+                shard.retire(old, &mut dropped);
+            }
+        }
+        dropped
+    }
+
     /// Exchanges two databases. Watches and blocked clients stay with the number. Every shard must be
     /// entered.
     pub fn swap_dbs(&mut self, a: usize, b: usize, now_ms: i64) {
@@ -170,11 +265,7 @@ impl Entered<'_> {
         }
         let hasher = self.keyspace().hasher();
         for shard in self.iter_mut() {
-            shard.touch_swapped(a, b, now_ms, hasher);
-            shard.touch_swapped(b, a, now_ms, hasher);
-            shard.dbs.swap(a, b);
-            shard.signal_present(a, hasher);
-            shard.signal_present(b, hasher);
+            shard.swap_dbs(a, b, now_ms, hasher);
         }
     }
 }
