@@ -160,7 +160,7 @@ impl<'a> Context<'a> {
     pub fn find_mut_for_reply(&mut self, key: &[u8]) -> (Option<ValueMut<'_>>, &mut Reply) {
         let live = self.look(key, Look::WRITE);
         let db = self.session.db;
-        let value = live.and_then(|hash| self.keys.shard_mut(hash).dbs[db].get_mut(key, hash));
+        let value = live.map(|found| self.keys.at_mut(found.shard).dbs[db].at_mut(found.place));
         (value, self.reply)
     }
     pub fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
