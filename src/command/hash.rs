@@ -34,7 +34,7 @@ pub(super) fn as_hash(value: Option<ValueRef<'_>>) -> CommandResult<Option<&Hash
 
 /// Sets fields to values; how many fields are new.
 fn set_all(ctx: &mut Context<'_>, args: &Args<'_>, name: &str) -> CommandResult<usize> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::arity(name));
     }
     let (key, pairs) = (args[1], &args[2..]);

@@ -76,7 +76,7 @@ impl Hash {
     pub fn for_load(count: usize, enc: &Encodings) -> Hash {
         let mut hash = Hash::new();
         if count > enc.hash_max_listpack_entries {
-            hash.to_table(count, enc);
+            hash.make_table(count, enc);
         }
         hash
     }
@@ -89,7 +89,7 @@ impl Hash {
             repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
         };
         if hash.len() > enc.hash_max_listpack_entries {
-            hash.to_table(0, enc);
+            hash.make_table(0, enc);
         }
         hash
     }
@@ -134,7 +134,7 @@ impl Hash {
         if field.len().max(value.len()) > enc.hash_max_listpack_value
             || !pairs.fits(Listpack::cost(field) + Listpack::cost(value))
         {
-            return self.to_table(1, enc).insert(field, value);
+            return self.make_table(1, enc).insert(field, value);
         }
         if let Some(at) = pairs.find(listpack::HEADER, field, 2)
             && let Some(at) = pairs.next(at)
@@ -145,7 +145,7 @@ impl Hash {
         pairs.append(field);
         pairs.append(value);
         if pairs.len() / 2 > enc.hash_max_listpack_entries {
-            self.to_table(0, enc);
+            self.make_table(0, enc);
         }
         true
     }
@@ -157,7 +157,7 @@ impl Hash {
             return;
         };
         if pairs.len() / 2 > enc.hash_max_listpack_entries {
-            self.to_table(pairs.len() / 2, enc);
+            self.make_table(pairs.len() / 2, enc);
             return;
         }
         let mut cost = 0;
@@ -167,12 +167,12 @@ impl Hash {
             long |= text.len() > enc.hash_max_listpack_value;
         }
         if long || !listpack.fits(cost) {
-            self.to_table(0, enc);
+            self.make_table(0, enc);
         }
     }
 
     /// Makes it a table, with room for `more` pairs.
-    fn to_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
+    fn make_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
         if let Repr::Listpack(pairs) = &self.repr {
             let mut table = Table::with_capacity(self.len() + more, enc);
             for (field, value) in pairs.pairs() {

@@ -134,7 +134,7 @@ impl Set {
             repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
         };
         if set.len() > enc.set_max_listpack_entries {
-            set.to_table(0, enc);
+            set.make_table(0, enc);
         }
         set
     }
@@ -186,7 +186,7 @@ impl Set {
                     s.append(member);
                     true
                 } else {
-                    self.to_table(1, enc).insert(member)
+                    self.make_table(1, enc).insert(member)
                 }
             }
             Repr::Intset(s) => {
@@ -212,7 +212,7 @@ impl Set {
                     self.repr = Repr::Listpack(members);
                     true
                 } else {
-                    self.to_table(1, enc).insert(member)
+                    self.make_table(1, enc).insert(member)
                 }
             }
         }
@@ -241,19 +241,19 @@ impl Set {
             Repr::Table(_) => false,
         };
         if past {
-            self.to_table(count, enc);
+            self.make_table(count, enc);
         }
     }
 
     fn limit_intset(&mut self, enc: &Encodings) {
         if matches!(&self.repr, Repr::Intset(s) if s.len() > enc.set_max_intset_entries.min(INTSET_MAX))
         {
-            self.to_table(0, enc);
+            self.make_table(0, enc);
         }
     }
 
     /// Makes it a table, with room for `more` members.
-    fn to_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
+    fn make_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
         if !matches!(self.repr, Repr::Table(_)) {
             let mut table = Table::with_capacity(self.len() + more, enc);
             for member in self.iter() {
