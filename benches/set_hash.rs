@@ -71,13 +71,12 @@ fn sets(c: &mut Criterion) {
         b.iter_with_large_drop(|| set.clone());
     });
     group.bench_function("first insert after a clone of a million", |b| {
-        let mut set = set.clone();
         let mut next = others.iter().cycle();
         b.iter_batched(
             || set.clone(),
-            |kept| {
-                set.insert(next.next().map_or(&[][..], Vec::as_slice), &enc);
-                kept
+            |mut copy| {
+                copy.insert(next.next().map_or(&[][..], Vec::as_slice), &enc);
+                copy
             },
             BatchSize::PerIteration,
         );
