@@ -48,3 +48,6 @@ pub mod slowlog;
 pub mod snapshot;
 pub mod stats;
 pub mod testing;
+
+/// The version of Redis that we say we are compatible with (HELLO, INFO, dump files).
+pub const REDIS_VERSION: &str = "7.2.4";

@@ -5,6 +5,9 @@
 //! once, each with its own end; the strictest one in force counts. Reading is lock-free.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
 
 /// What is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +45,8 @@ pub struct PauseState {
     /// The latest end of all: while it is past, nothing else is looked at.
     latest_ms: AtomicI64,
     events: [Event; PURPOSES],
+    /// Those who wait for an end that comes early.
+    waiting: Mutex<Vec<Waker>>,
 }
 
 impl PauseState {
@@ -64,10 +69,23 @@ impl PauseState {
         self.kind(now_ms).is_some()
     }
 
-    /// When the pauses in force now end at the latest; None: there are none.
-    pub fn end_ms(&self, now_ms: i64) -> Option<i64> {
+    /// When the pauses end at the latest (unix ms); in the past or None: there are none.
+    pub fn until_ms(&self) -> Option<i64> {
         let latest = self.latest_ms.load(Ordering::Acquire);
-        (latest > now_ms).then_some(latest)
+        (latest > 0).then_some(latest)
+    }
+
+    /// Has `waker` woken if a pause is ended early; its own end is the caller's to wait for. True: no pause
+    /// is in force, and nothing was registered.
+    pub fn wake_when_over(&self, waker: &Waker, now_ms: i64) -> bool {
+        let mut waiting = self.waiting.lock();
+        if self.kind(now_ms).is_none() {
+            return true;
+        }
+        if !waiting.iter().any(|w| w.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        false
     }
 
     /// Begins or extends a pause. It never gets shorter. A CLIENT PAUSE that holds up everything stays so,
@@ -88,7 +106,7 @@ impl PauseState {
         self.latest_ms.fetch_max(until_ms, Ordering::AcqRel);
     }
 
-    /// Ends a purpose's pause. The caller wakes the clients that wait.
+    /// Ends a purpose's pause and wakes those who wait for an end.
     pub fn unpause(&self, purpose: PausePurpose) {
         let event = &self.events[purpose as usize];
         event.until_ms.store(0, Ordering::Release);
@@ -100,6 +118,10 @@ impl PauseState {
             .max()
             .unwrap_or(0);
         self.latest_ms.store(latest, Ordering::Release);
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for waker in waiting {
+            waker.wake();
+        }
     }
 }
 
@@ -123,7 +145,27 @@ mod tests {
         assert_eq!(state.kind(99), Some(Pause::Write));
         assert_eq!(state.kind(100), None);
         state.pause(PausePurpose::Client, Pause::Write, 50, 0);
-        assert_eq!(state.end_ms(0), Some(100));
+        assert_eq!(state.until_ms(), Some(100));
+    }
+
+    #[test]
+    fn an_early_end_wakes() {
+        struct Flag(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Flag {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let flag = std::sync::Arc::new(Flag(false.into()));
+        let waker = Waker::from(flag.clone());
+        let state = PauseState::default();
+        assert!(state.wake_when_over(&waker, 0));
+        state.pause(PausePurpose::Client, Pause::All, 100, 0);
+        assert!(!state.wake_when_over(&waker, 0));
+        assert!(!state.wake_when_over(&waker, 0));
+        assert_eq!(state.waiting.lock().len(), 1);
+        state.unpause(PausePurpose::Client);
+        assert!(flag.0.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -174,6 +174,51 @@ impl Session {
     pub fn id(&self) -> u64 {
         self.client.id
     }
+
+    /// Shows others how the session stands (CLIENT LIST). Bytes: what waits in its input and output buffers.
+    pub fn publish_view(&self, query_buffer: usize, output_buffer: usize) {
+        let mut view = self.client.view.lock();
+        view.query_buffer = query_buffer;
+        view.output_buffer = output_buffer;
+        self.fill_view(&mut view);
+    }
+
+    /// As `publish_view`, with the buffers as they were: after a command that changed what is shown.
+    pub fn refresh_view(&self) {
+        self.fill_view(&mut self.client.view.lock());
+    }
+
+    fn fill_view(&self, view: &mut ClientView) {
+        if view.user != self.user {
+            view.user.clone_from(&self.user);
+        }
+        view.db = self.db;
+        view.subscriptions = self.channels.len();
+        view.pattern_subscriptions = self.patterns.len();
+        view.shard_subscriptions = self.shard_channels.len();
+        view.multi = self.multi.as_ref().map_or(-1, |m| m.queue.len() as i64);
+        view.multi_bytes = self.multi.as_ref().map_or(0, |m| m.bytes);
+        view.watch = self.watched.len();
+        view.watch_dirty = !self.watched.is_empty() && self.watch_dirty.load(Ordering::Relaxed);
+        view.resp3 = self.resp == Resp::V3;
+        view.monitor = self.monitor;
+        view.replica = self.origin == Origin::Replica;
+        view.master = self.origin == Origin::Master;
+        view.no_evict = self.no_evict;
+        view.no_touch = self.no_touch;
+        view.closing = self.closing;
+        view.authenticated = self.authenticated;
+    }
+
+    /// Appends to `reply` what was pushed to this client while its unit ran: a message that it published to
+    /// itself follows that command's reply, and precedes the next one's. Called after each unit, once what
+    /// CLIENT REPLY hides has been cut away; costs nothing for sessions that nobody pushes to.
+    #[inline]
+    pub fn append_pushes(&self, reply: &mut BytesMut) {
+        if self.monitor || self.subscriptions() > 0 {
+            self.client.take_pushed(reply);
+        }
+    }
 }
 
 /// Output that others have for a client: pub/sub messages, monitor lines, replies to blocked commands.
@@ -204,6 +249,9 @@ pub struct Client {
     /// Unix ms of the last command.
     pub last_seen_ms: AtomicI64,
     pub blocked: AtomicBool,
+    /// Whether pushes to it are to be RESP3 ones.
+    pub resp3: AtomicBool,
+    /// Id of the last command; `u32::MAX`: none yet.
     pub last_command: AtomicU32,
     pub commands: AtomicU64,
 }
@@ -221,7 +269,10 @@ pub struct ClientView {
     pub shard_subscriptions: usize,
     /// -1: no MULTI.
     pub multi: i64,
+    pub multi_bytes: usize,
     pub watch: usize,
+    /// A watched key has changed.
+    pub watch_dirty: bool,
     pub query_buffer: usize,
     pub query_buffer_free: usize,
     pub output_buffer: usize,
@@ -251,6 +302,7 @@ impl Client {
             view: Mutex::default(),
             last_seen_ms: AtomicI64::new(created_ms),
             blocked: AtomicBool::new(false),
+            resp3: AtomicBool::new(false),
             last_command: AtomicU32::new(u32::MAX),
             commands: AtomicU64::new(0),
         })
@@ -283,6 +335,13 @@ impl Client {
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Moves what is there to the end of `to`.
+    pub fn take_pushed(&self, to: &mut BytesMut) {
+        let mut outbox = self.outbox.lock();
+        to.extend_from_slice(&outbox.bytes);
+        outbox.bytes.clear();
     }
 
     /// The owner takes what is there and leaves a waker for the next push.

@@ -1,8 +1,11 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
 pub mod arguments;
+pub mod client;
+pub mod connection;
 pub mod context;
 pub mod counter;
+pub mod describe;
 pub mod digest;
 pub mod dump;
 pub mod effects;
@@ -13,11 +16,15 @@ pub mod generic;
 pub mod hash;
 pub mod hash_number;
 pub mod hash_random;
+mod help;
+pub mod introspect;
 pub mod keys;
+mod latency_report;
 pub mod lcs;
 pub mod list;
 mod lookup;
 pub mod object;
+pub mod pubsub;
 mod sample;
 pub mod scan;
 pub mod scan_options;
@@ -48,13 +55,25 @@ pub type Handlers = &'static [(&'static str, Handler)];
 
 /// Every family's handlers; [`CommandTable`] joins them with the rows of [`spec`].
 pub const FAMILIES: &[Handlers] = &[
+    client::HANDLERS,
+    connection::HANDLERS,
     counter::HANDLERS,
+    describe::HANDLERS,
+    dump::HANDLERS,
     expire::HANDLERS,
     generic::HANDLERS,
+    hash::HANDLERS,
+    hash_number::HANDLERS,
+    hash_random::HANDLERS,
+    introspect::HANDLERS,
     lcs::HANDLERS,
     list::HANDLERS,
     object::HANDLERS,
+    pubsub::HANDLERS,
     scan::HANDLERS,
+    set::HANDLERS,
+    set_algebra::HANDLERS,
+    set_random::HANDLERS,
     sort::HANDLERS,
     string::HANDLERS,
     string_range::HANDLERS,
