@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::replid::{History, ReplId};
 use super::stream::Stream;
+use super::view::{Board, LinkView, ReplicationView};
 use crate::clock::Clock;
 
 /// Redis's default for repl-backlog-size, bytes.
@@ -28,6 +29,9 @@ pub struct Hub {
     good_replicas: AtomicUsize,
     offset: AtomicU64,
     stream: Mutex<Stream>,
+    board: Mutex<Board>,
+    /// Changes with every change of role.
+    epoch: AtomicU64,
     burst: Burst,
 }
 
@@ -59,6 +63,8 @@ impl Hub {
             good_replicas: AtomicUsize::new(0),
             offset: AtomicU64::new(0),
             stream: Mutex::new(Stream::new(id, backlog)),
+            board: Mutex::default(),
+            epoch: AtomicU64::new(0),
             burst: Burst::default(),
         }
     }
@@ -173,12 +179,78 @@ impl Hub {
         self.stream.lock().log.set_limit(bytes);
     }
 
-    /// Whether we are a replica; the stream's flags follow.
-    pub fn set_replica(&self, replica: bool) {
+    /// Becomes (or stays) a replica of that master: from here on our own writes are not logged. Called with
+    /// every shard entered, so that no write is under way that would then be missing from the log.
+    pub fn follow(&self, host: String, port: u16) {
         let stream = self.stream.lock();
-        self.replica.store(replica, Ordering::Release);
-        self.active
-            .store(stream.active && !replica, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.replica.store(true, Ordering::Release);
+        self.link_up.store(false, Ordering::Release);
+        self.active.store(false, Ordering::Release);
+        drop(stream);
+        self.board.lock().link = Some(LinkView {
+            host,
+            port,
+            ..LinkView::default()
+        });
+    }
+
+    /// Becomes a master, if we are a replica: a new replid, the old one becomes the second. Called with every
+    /// shard entered. Whether it was a replica; if so, all replicas are to be disconnected.
+    pub fn promote(&self, clock: &dyn Clock) -> bool {
+        let mut stream = self.stream();
+        if !self.replica.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.link_up.store(false, Ordering::Release);
+        let end = stream.log.end();
+        stream.history.shift(ReplId::random(clock), end);
+        stream.database = None;
+        let history = stream.history;
+        drop(stream);
+        self.board.lock().link = None;
+        tracing::info!(
+            "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
+            history.id2,
+            history.second_offset,
+            history.id
+        );
+        true
+    }
+
+    /// A number that changes with every change of role or master.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What the replication actors publish. Locked after the stream, if both are.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock()
+    }
+
+    /// Everything INFO replication and ROLE need.
+    pub fn observe(&self) -> ReplicationView {
+        let stream = self.stream.lock();
+        let board = self.board.lock();
+        ReplicationView {
+            link: board.link.clone(),
+            replicas: board.replicas.iter().cloned().collect(),
+            history: stream.history,
+            offset: stream.log.end(),
+            backlog_active: stream.active,
+            backlog_size: stream.log.limit(),
+            backlog_first_byte: if stream.active {
+                stream.log.first() + 1
+            } else {
+                0
+            },
+            backlog_bytes: if stream.active { stream.log.len() } else { 0 },
+            log_memory: stream.log.memory(),
+            database: stream.database,
+            good_replicas: self.good_replicas(),
+            counts: board.counts,
+        }
     }
 
     pub fn set_link_up(&self, up: bool) {
@@ -256,14 +328,17 @@ mod tests {
         let hub = Hub::new(&*clock, 1000);
         hub.stream()
             .adopt(History::new(ReplId::random(&*clock)), 500, Some(0));
-        hub.set_replica(true);
+        hub.follow("master".into(), 6379);
         assert!(!hub.log_active());
         assert_eq!(hub.append(0, b"x", false), 500);
         assert_eq!(hub.append_from_master(b"abc", 3), 503);
-        hub.set_replica(false);
+        assert_eq!(hub.observe().link.map(|l| l.port), Some(6379));
+        assert!(hub.promote(&*clock));
+        assert!(!hub.promote(&*clock));
         assert!(hub.log_active());
-        // The database that the master's stream had selected is still selected.
-        assert_eq!(hub.append(3, b"x", false), 504);
+        // A promoted node says SELECT: those who loaded a dump of it know of no other.
+        assert_eq!(hub.append(3, b"x", false), 504 + 23);
+        assert_eq!(hub.observe().history.second_offset, 504);
     }
 
     #[test]

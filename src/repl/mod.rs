@@ -9,6 +9,7 @@ pub mod replicas;
 pub mod replid;
 pub mod stream;
 pub mod transfer;
+pub mod view;
 pub mod wire;
 
 pub use hub::{Hub, StreamGuard};
@@ -19,3 +20,4 @@ pub use psync::{Decision, Request};
 pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 pub use replid::{History, ReplId};
 pub use stream::Stream;
+pub use view::{Board, LinkView, ReplicationView};
