@@ -28,6 +28,7 @@ pub mod command_stats;
 pub mod config;
 pub mod data;
 pub mod histogram;
+pub mod info;
 pub mod keyspace;
 pub mod latency;
 pub mod lazyfree;

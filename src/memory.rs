@@ -1,4 +1,5 @@
-//! How much memory there is: a probe asked from outside, its last answer, and the peak.
+//! How much memory and processor time the process has used: a probe asked from outside, its last answer, and
+//! the peak.
 //!
 //! The library doesn't know its allocator. The process that holds the node gives a [`MemoryProbe`]; a timer
 //! asks it ([`Memory::refresh`]), and everyone else reads the last answer without a lock.
@@ -22,6 +23,9 @@ pub struct MemoryReport {
     pub rss: u64,
     /// The machine's memory.
     pub system: u64,
+    /// Processor time of the process, microseconds.
+    pub cpu_user_us: u64,
+    pub cpu_system_us: u64,
 }
 
 /// Somebody who knows the allocator and the process.
@@ -36,6 +40,10 @@ pub trait MemoryProbe: Send + Sync {
     /// The allocator's name for INFO, e.g. "jemalloc-5.3.0".
     fn allocator(&self) -> String {
         "libc".into()
+    }
+    /// Kernel, release and machine, e.g. "Linux 6.1.0 x86_64".
+    fn system(&self) -> String {
+        format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
     }
 }
 
@@ -113,6 +121,12 @@ impl Memory {
         self.probe
             .as_ref()
             .map_or_else(|| "libc".into(), |probe| probe.allocator())
+    }
+
+    pub fn system(&self) -> String {
+        self.probe
+            .as_ref()
+            .map_or_else(String::new, |probe| probe.system())
     }
 }
 

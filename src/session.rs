@@ -308,6 +308,14 @@ impl Client {
         })
     }
 
+    /// Whether the peer is on this machine: a loopback address, a Unix socket, or this very process.
+    pub fn is_local(&self) -> bool {
+        match self.addr.parse::<std::net::SocketAddr>() {
+            Ok(addr) => addr.ip().to_canonical().is_loopback(),
+            Err(_) => true,
+        }
+    }
+
     /// Appends output and wakes the owner. Passing the limit kills the client instead.
     pub fn push(&self, bytes: &[u8]) {
         let mut outbox = self.outbox.lock();

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod client;
+pub mod config;
 pub mod connection;
 pub mod context;
 pub mod counter;
@@ -57,6 +58,7 @@ pub type Handlers = &'static [(&'static str, Handler)];
 pub const FAMILIES: &[Handlers] = &[
     client::HANDLERS,
     connection::HANDLERS,
+    config::HANDLERS,
     counter::HANDLERS,
     describe::HANDLERS,
     dump::HANDLERS,

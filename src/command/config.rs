@@ -1,0 +1,231 @@
+//! CONFIG: the directives of the running node.
+//!
+//! SET takes several directives and is all or nothing: the new values are made in a copy of the settings,
+//! the actors may refuse what cannot be done (a port that is taken), and only then does the copy become the
+//! settings. Commands that run meanwhile see either all old or all new values.
+
+use std::sync::Arc;
+
+use super::help::help;
+use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::config::directive::Directive;
+use crate::config::{Protected, Settings, table};
+use crate::data::glob;
+use crate::node_core::NodeCore;
+
+pub const HANDLERS: Handlers = &[
+    ("config|get", get),
+    ("config|set", set),
+    ("config|resetstat", reset_stat),
+    ("config|rewrite", rewrite),
+    ("config|help", config_help),
+];
+
+/// Every name that CONFIG knows, aliases included.
+fn names() -> impl Iterator<Item = (&'static str, &'static Directive)> {
+    table::all().filter(|d| !d.file_only).flat_map(|d| {
+        [Some(d.name), d.alias]
+            .into_iter()
+            .flatten()
+            .map(move |name| (name, d))
+    })
+}
+
+/// A directive by the name that a client gave, with the spelling of the table.
+fn find(name: &[u8]) -> Option<(&'static str, &'static Directive)> {
+    names().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let settings = ctx.node.settings.load();
+    let mut found: Vec<(&[u8], &Directive)> = Vec::new();
+    for &pattern in &args[2..] {
+        if !pattern.iter().any(|b| b"[*?".contains(b)) {
+            let known = found
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(pattern));
+            if let (Some((_, directive)), false) = (find(pattern), known) {
+                found.push((pattern, directive));
+            }
+            continue;
+        }
+        for (name, directive) in names().filter(|(_, d)| !d.hidden) {
+            let name = name.as_bytes();
+            if glob::matches(pattern, name, true)
+                && !found.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+            {
+                found.push((name, directive));
+            }
+        }
+    }
+    ctx.reply.map(found.len());
+    for (name, directive) in found {
+        ctx.reply.bulk(name);
+        ctx.reply.bulk(directive.get(&settings).as_bytes());
+    }
+    Ok(())
+}
+
+fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    if !args.len().is_multiple_of(2) {
+        return Err(CommandError::SYNTAX);
+    }
+    let changes = requested(ctx, &args[2..])?;
+    let node = ctx.node;
+    let _one_at_a_time = node.settings_lock.lock();
+    let old = node.settings.load_full();
+    let mut new = Settings::clone(&old);
+    for (name, directive, words) in &changes {
+        directive
+            .set(&mut new, words)
+            .map_err(|reason| failed(name, &reason))?;
+    }
+    new.clamp();
+    new.check()
+        .map_err(|(name, reason)| failed(name, &reason))?;
+    let changed: Vec<&'static str> = table::all()
+        .filter(|d| d.get(&old) != d.get(&new))
+        .map(|d| d.name)
+        .collect();
+    if !changed.is_empty() {
+        if let Some(services) = node.services.get() {
+            services
+                .prepare_settings(&old, &mut new, &changed)
+                .map_err(|(name, reason)| failed(name, &reason))?;
+        }
+        put_into_force(node, new, &changed);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn put_into_force(node: &NodeCore, new: Settings, changed: &[&'static str]) {
+    if changed.contains(&"repl-backlog-size") {
+        node.hub.set_backlog_size(new.repl_backlog_size);
+    }
+    node.settings.store(Arc::new(new));
+    if let Some(services) = node.services.get() {
+        services.settings_changed(changed);
+    }
+}
+
+/// A directive to set: its name as the table spells it, and the words of its value.
+type Change<'a> = (&'static str, &'static Directive, Vec<&'a str>);
+
+/// Reads the pairs of name and value, and refuses those that may not be set.
+fn requested<'a>(ctx: &Context<'_>, pairs: &[&'a [u8]]) -> CommandResult<Vec<Change<'a>>> {
+    let mut changes: Vec<Change<'a>> = Vec::with_capacity(pairs.len() / 2);
+    // The first refusal counts, but an unknown name beats all others before it.
+    let mut refusal = None;
+    for pair in pairs.chunks_exact(2) {
+        let (name, value) = (pair[0], pair[1]);
+        let Some((known, directive)) = find(name) else {
+            let unknown = CommandError::err(format_args!(
+                "Unknown option or number of arguments for CONFIG SET - '{}'",
+                String::from_utf8_lossy(name)
+            ));
+            return Err(refusal.unwrap_or(unknown));
+        };
+        if refusal.is_some() {
+            continue;
+        }
+        let given = String::from_utf8_lossy(name);
+        let why = if directive.immutable {
+            Some("can't set immutable config")
+        } else if directive.protected && !may_set_protected(ctx) {
+            Some("can't set protected config")
+        } else if directive.deny_loading && ctx.node.is_loading() {
+            refusal = Some(CommandError::fixed(
+                "LOADING Redis is loading the dataset in memory",
+            ));
+            None
+        } else if changes.iter().any(|(_, d, _)| d.name == directive.name) {
+            Some("duplicate parameter")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            refusal = Some(failed(&given, why));
+        }
+        let Ok(value) = std::str::from_utf8(value) else {
+            return Err(failed(&given, "argument must be valid UTF-8"));
+        };
+        let words = match (directive.many_words, value) {
+            (true, "") => Vec::new(),
+            (true, value) => value.split(' ').collect(),
+            (false, value) => vec![value],
+        };
+        changes.push((known, directive, words));
+    }
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(changes),
+    }
+}
+
+fn may_set_protected(ctx: &Context<'_>) -> bool {
+    match ctx.settings.enable_protected_configs {
+        Protected::Yes => true,
+        Protected::No => false,
+        Protected::Local => ctx.session.client.is_local(),
+    }
+}
+
+fn failed(name: &str, reason: &str) -> CommandError {
+    CommandError::err(format_args!(
+        "CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+    ))
+}
+
+fn reset_stat(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    let node = ctx.node;
+    node.stats.reset();
+    node.command_stats.reset();
+    node.lazyfree.reset_freed();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn rewrite(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    let node = ctx.node;
+    if node.process.config_file.is_none() {
+        return Err(CommandError::fixed(
+            "ERR The server is running without a config file",
+        ));
+    }
+    let _one_at_a_time = node.settings_lock.lock();
+    let outcome = match node.services.get() {
+        Some(services) => services.rewrite_config(&node.settings.load()),
+        None => Err("Operation not supported".into()),
+    };
+    match outcome {
+        Ok(()) => {
+            tracing::info!("CONFIG REWRITE executed with success.");
+            ctx.reply.ok();
+            Ok(())
+        }
+        Err(why) => {
+            tracing::warn!("CONFIG REWRITE failed: {why}");
+            Err(CommandError::err(format_args!(
+                "Rewriting config file: {why}"
+            )))
+        }
+    }
+}
+
+fn config_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    help(
+        ctx,
+        args,
+        &[
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    )
+}

@@ -1,0 +1,78 @@
+//! INFO server and cpu.
+
+use std::fmt::Write;
+
+use super::{Observed, Text};
+use crate::config::Supervised;
+use crate::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+
+pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
+    let Observed { node, settings, .. } = observed;
+    let process = &node.process;
+    let uptime_s = process.uptime_s(&*node.clock);
+    text.field("redis_version", REDIS_VERSION);
+    text.field("redis_git_sha1", "00000000");
+    text.field("redis_git_dirty", 0);
+    text.field("redis_build_id", 0);
+    text.field("redis_mode", "standalone");
+    text.field("understudy_version", UNDERSTUDY_VERSION);
+    text.field("os", node.memory.system());
+    text.field("arch_bits", usize::BITS);
+    text.field("monotonic_clock", "POSIX clock_gettime");
+    text.field("multiplexing_api", "epoll");
+    text.field("atomicvar_api", "rust-std");
+    text.field("gcc_version", "0.0.0");
+    text.field("process_id", process.pid);
+    let supervised = match settings.supervised {
+        Supervised::No => "no",
+        Supervised::Systemd => "systemd",
+        Supervised::Upstart => "upstart",
+        Supervised::Auto => "unknown",
+    };
+    text.field("process_supervised", supervised);
+    text.field("run_id", &process.run_id);
+    text.field("tcp_port", settings.port);
+    text.field("server_time_usec", node.clock.unix_us());
+    text.field("uptime_in_seconds", uptime_s);
+    text.field("uptime_in_days", uptime_s / 86_400);
+    text.field("hz", settings.hz);
+    text.field("configured_hz", settings.hz);
+    text.field("lru_clock", (observed.now_ms / 1000) & 0xff_ffff);
+    text.field("executable", &process.executable);
+    let config_file = process.config_file.as_ref();
+    text.field(
+        "config_file",
+        config_file.map_or_else(String::new, |p| p.display().to_string()),
+    );
+    text.field("io_threads_active", 0);
+    text.field("keyspace_shards", node.keyspace.shards());
+    let mut listener = 0;
+    if settings.port > 0 && !settings.bind.is_empty() {
+        let _ = write!(text.0, "listener{listener}:name=tcp");
+        for address in &settings.bind {
+            let _ = write!(text.0, ",bind={address}");
+        }
+        let _ = write!(text.0, ",port={}\r\n", settings.port);
+        listener += 1;
+    }
+    if let Some(path) = &settings.unixsocket {
+        text.field(
+            format_args!("listener{listener}"),
+            format_args!("name=unix,bind={path}"),
+        );
+    }
+}
+
+pub(super) fn write_cpu(text: &mut Text, observed: &Observed<'_>) {
+    let report = observed.node.memory.refresh();
+    let mut seconds = |name: &str, us: u64| {
+        text.field(
+            name,
+            format_args!("{}.{:06}", us / 1_000_000, us % 1_000_000),
+        );
+    };
+    seconds("used_cpu_sys", report.cpu_system_us);
+    seconds("used_cpu_user", report.cpu_user_us);
+    seconds("used_cpu_sys_children", 0);
+    seconds("used_cpu_user_children", 0);
+}
