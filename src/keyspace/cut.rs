@@ -8,6 +8,7 @@
 //!
 //! A table that is flushed away while it is being walked is kept by its shard until the walk is through.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -85,16 +86,9 @@ pub(crate) struct Images {
     plain_at: Vec<(u32, u16)>,
     /// Records that own what they point to.
     pub owned: Vec<(usize, Record)>,
-    /// Tables that were kept for the walk and are through.
-    pub(super) garbage: Vec<Table>,
 }
 
 impl Images {
-    /// Bytes of the plain copies.
-    pub fn plain_bytes(&self) -> usize {
-        self.plain.len() * 8
-    }
-
     pub fn plain_len(&self) -> usize {
         self.plain_at.len()
     }
@@ -111,13 +105,10 @@ impl Images {
     /// A plain record's database and entry.
     pub fn plain(&self, index: usize) -> Option<(usize, super::Entry<'_>)> {
         let &(at, db) = self.plain_at.get(index)?;
-        let start = std::ptr::NonNull::from(self.plain.get(at as usize)?);
-        // SAFETY: `push_plain` put a whole record there, which isn't changed while `self` is borrowed. The
-        // pointer is made from the whole vector's, so that it may be read past the first word.
+        // SAFETY: `push_plain` put a whole record there, which isn't changed while `self` is borrowed.
         let body = unsafe {
-            let base = self.plain.as_ptr().add(at as usize);
-            debug_assert_eq!(base, start.as_ptr().cast_const());
-            Body::new(std::ptr::NonNull::new_unchecked(base.cast_mut().cast()))
+            let first = self.plain.as_ptr().add(at as usize).cast_mut().cast();
+            Body::new(NonNull::new_unchecked(first))
         };
         // SAFETY: as above.
         Some((usize::from(db), unsafe { body.entry() }))
@@ -156,10 +147,10 @@ impl Table {
     }
 
     /// A step of the walk: collects what was saved and walks on until `budget` bytes have been looked at.
-    /// True: the table is through.
-    pub fn walk(&mut self, budget: usize, images: &mut Images) -> bool {
+    /// Whether the table is through, and how many bytes were.
+    pub fn walk(&mut self, budget: usize, images: &mut Images) -> (bool, usize) {
         let Some(mut cut) = self.cut.take() else {
-            return true;
+            return (true, 0);
         };
         if !cut.saved.is_empty() {
             cut.shared
@@ -214,14 +205,9 @@ impl Table {
             }
         }
         if cut.position >= PREFIX_END {
-            return true;
+            return (true, seen);
         }
         self.cut = Some(cut);
-        false
-    }
-
-    /// Ends the table's part in a snapshot, whole or not.
-    pub fn end_cut(&mut self) {
-        self.cut = None;
+        (false, seen)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
+use super::cut::{Cut, CutShared, Images};
 use super::table::Table;
 use super::watch::KeyState;
 use super::{Blocked, Dataset, Db, Entered, KeyHasher, Pace, ReadyKey, Record, Waiter, Watches};
@@ -179,6 +180,48 @@ impl Shard {
             dropped.dbs.push(Db { table });
         }
         dropped
+    }
+
+    /// Whether a snapshot is walking this shard.
+    pub(crate) fn is_being_walked(&self) -> bool {
+        let tables = self.dbs.iter().map(|part| &part.table).chain(&self.retired);
+        tables
+            .filter_map(|table| table.cut.as_ref())
+            .any(|cut| !cut.is_abandoned())
+    }
+
+    /// The cut, for this shard: every table becomes part of the snapshot `id`.
+    pub(crate) fn begin_cut(&mut self, id: u32, shared: &Arc<CutShared>) {
+        for (db, part) in self.dbs.iter_mut().enumerate() {
+            part.table.begin_cut(Cut::new(id, db, shared.clone()));
+        }
+    }
+
+    /// A turn of the snapshot `id`'s walk: about `budget` bytes of records, and all that was saved ahead
+    /// of it. Says whether the shard is through, and what is to be dropped outside.
+    pub(crate) fn walk(&mut self, id: u32, budget: usize, images: &mut Images) -> (bool, Dropped) {
+        let mut dropped = self.take_abandoned();
+        let mut left = budget;
+        let mut through = true;
+        for part in &mut self.dbs {
+            if part.table.is_cut_for(id) {
+                // Later tables only give what they saved once the budget is spent.
+                let (done, spent) = part.table.walk(left, images);
+                left = left.saturating_sub(spent);
+                through &= done;
+            }
+        }
+        for mut table in std::mem::take(&mut self.retired) {
+            let (done, spent) = table.walk(left, images);
+            left = left.saturating_sub(spent);
+            if done {
+                dropped.dbs.push(Db { table });
+            } else {
+                through = false;
+                self.retired.push(table);
+            }
+        }
+        (through, dropped)
     }
 
     /// A step of active expiry: removes records whose time has come (`expire_at` before `now_ms`) and says

@@ -1,1 +1,237 @@
-//! (being written)
+//! A point-in-time snapshot without a fork: the cut, the walk, the dump's chunks.
+//!
+//! - **Cut** ([`Snapshot::begin`]): with every shard entered, each table is told that it is being walked.
+//!   That is all; it takes microseconds at any size.
+//! - **Walk** ([`Snapshot::collect`]): with one shard entered, a bounded stretch of its tables is copied
+//!   out as it was at the cut: small records as bytes, collections as clones that share their nodes. What
+//!   changed ahead of the walk was kept by the tables (see `keyspace::cut`) and comes along. Shards take
+//!   turns, so that what is kept never waits long.
+//! - **Encoding** ([`Snapshot::encode`]): outside the shards, in steps of bounded output, into a
+//!   [`ChunkSink`].
+//!
+//! [`Snapshot::next`] says which of these is due; whoever owns the snapshot has the threads, the waiting
+//! and the sink. Every record that was there at the cut comes exactly once, whatever is written, deleted,
+//! flushed or swapped meanwhile; nothing that came later does. Records of a database may come in several
+//! stretches, each behind a SELECTDB.
+//!
+//! A snapshot that is dropped before its end is given up: tables notice and stop keeping anything.
+
+mod encode;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::config::{MaxmemoryPolicy, Settings};
+use crate::keyspace::cut::{CutShared, Images};
+use crate::keyspace::{Dropped, Entered, Shard, ShardSet};
+use crate::rdb::writer::{ChunkSink, ChunkWriter, Preamble};
+
+/// How a dump is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The directive `rdbcompression`.
+    pub compression: bool,
+    /// The directive `rdbchecksum`.
+    pub checksum: bool,
+    /// The size from which chunks are handed on, bytes.
+    pub chunk_bytes: usize,
+    /// How many bytes of records one turn in a shard looks at. Some 30 ns of the shard's time per record.
+    pub turn_bytes: usize,
+    /// What the dump says about the use of keys follows from `maxmemory-policy`.
+    pub policy: MaxmemoryPolicy,
+    /// The directive `lfu-decay-time`.
+    pub lfu_decay_time_min: u32,
+}
+
+impl Options {
+    /// As the directives say.
+    pub fn from_settings(settings: &Settings) -> Options {
+        Options {
+            compression: settings.rdbcompression,
+            checksum: settings.rdbchecksum,
+            policy: settings.maxmemory_policy,
+            lfu_decay_time_min: settings.lfu_decay_time,
+            ..Options::default()
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            compression: true,
+            checksum: true,
+            chunk_bytes: 64 << 10,
+            turn_bytes: 16 << 10,
+            policy: MaxmemoryPolicy::NoEviction,
+            lfu_decay_time_min: 1,
+        }
+    }
+}
+
+/// What a snapshot needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// [`Snapshot::encode`], outside the shards.
+    Encode,
+    /// [`Snapshot::collect`], with these shards entered.
+    Enter(ShardSet),
+    /// [`Snapshot::finish`].
+    Finish,
+}
+
+/// How far a snapshot has come, for INFO and logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Keys at the cut.
+    pub keys: u64,
+    /// Keys encoded.
+    pub keys_done: u64,
+    /// Bytes handed to the sink.
+    pub bytes: u64,
+    /// Bytes of records that the tables keep for the snapshot at this moment.
+    pub kept_bytes: usize,
+}
+
+/// A snapshot in progress.
+#[derive(Debug)]
+pub struct Snapshot {
+    id: u32,
+    shared: Arc<CutShared>,
+    /// Shards whose tables aren't through.
+    open: ShardSet,
+    /// The shard whose turn it is.
+    turn: usize,
+    turn_bytes: usize,
+    images: Images,
+    encoding: encode::Encoding,
+    writer: ChunkWriter,
+    keys: u64,
+    keys_done: u64,
+}
+
+impl Snapshot {
+    /// The cut: the dataset as it is now. None if another snapshot is in progress. Every shard must be
+    /// entered. `preamble` is the caller's: what it says of the replication stream must have been read
+    /// while inside. `now_ms` (unix) is what idle times are counted from.
+    pub fn begin(
+        entered: &mut Entered<'_>,
+        preamble: &Preamble,
+        options: Options,
+        now_ms: i64,
+    ) -> Option<Snapshot> {
+        debug_assert!(entered.is_all());
+        if entered.iter().any(Shard::is_being_walked) {
+            return None;
+        }
+        let shared = Arc::<CutShared>::default();
+        let id = entered.keyspace().next_snapshot_id();
+        let databases = entered.keyspace().databases();
+        let mut sizes = vec![(0, 0); databases];
+        for shard in entered.iter_mut() {
+            for (db, size) in sizes.iter_mut().enumerate() {
+                size.0 += shard.dbs[db].len();
+                size.1 += shard.dbs[db].expires();
+            }
+            shard.begin_cut(id, &shared);
+        }
+        let mut writer =
+            ChunkWriter::new(options.compression, options.checksum, options.chunk_bytes);
+        writer.begin(preamble);
+        Some(Snapshot {
+            id,
+            shared,
+            open: entered.set(),
+            turn: 0,
+            turn_bytes: options.turn_bytes,
+            images: Images::default(),
+            keys: sizes.iter().map(|&(keys, _)| keys as u64).sum(),
+            keys_done: 0,
+            encoding: encode::Encoding::new(sizes, &options, now_ms),
+            writer,
+        })
+    }
+
+    /// What is to be done next.
+    pub fn next(&self) -> Want {
+        if self.encoding.has_more(&self.images) {
+            Want::Encode
+        } else if self.open.is_empty() {
+            Want::Finish
+        } else {
+            Want::Enter(ShardSet::one(self.turn))
+        }
+    }
+
+    /// A turn in the shard that [`Snapshot::next`] asked for. What comes back is to be dropped outside:
+    /// tables that were flushed away and are through.
+    pub fn collect(&mut self, entered: &mut Entered<'_>) -> Dropped {
+        let shard = entered.at_mut(self.turn);
+        let (through, dropped) = shard.walk(self.id, self.turn_bytes, &mut self.images);
+        if through {
+            self.open.0 &= !(1 << self.turn);
+        }
+        // The next open shard after this one, around.
+        let later = self.open.0 & !((2u64 << self.turn).wrapping_sub(1));
+        let next = if later == 0 { self.open.0 } else { later };
+        self.turn = next.trailing_zeros() as usize & 63;
+        dropped
+    }
+
+    /// Encodes what was collected, until about `budget` bytes more are written or all is.
+    pub fn encode(&mut self, sink: &mut impl ChunkSink, budget: usize) {
+        self.keys_done += self
+            .encoding
+            .run(&mut self.images, &mut self.writer, sink, budget);
+    }
+
+    /// Writes the end. [`Snapshot::next`] must have asked for it.
+    pub fn finish(mut self, sink: &mut impl ChunkSink) -> Progress {
+        debug_assert_eq!(self.next(), Want::Finish);
+        self.writer.finish(sink);
+        self.progress()
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress {
+            keys: self.keys,
+            keys_done: self.keys_done,
+            bytes: self.writer.written(),
+            kept_bytes: self.shared.saved_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Gives the snapshot up. Tables that were flushed away while it ran are freed with what
+    /// `Shard::take_abandoned` gives, which the next snapshot's cut also asks for.
+    pub fn abort(self) {
+        drop(self);
+    }
+
+    /// Runs all of what is left. For tests and for callers that have a thread to themselves.
+    pub fn run(
+        mut self,
+        keyspace: &crate::keyspace::Keyspace,
+        sink: &mut impl ChunkSink,
+    ) -> Progress {
+        loop {
+            match self.next() {
+                Want::Encode => self.encode(sink, usize::MAX),
+                Want::Enter(set) => {
+                    let mut entered = keyspace.enter(set);
+                    let dropped = self.collect(&mut entered);
+                    drop(entered);
+                    drop(dropped);
+                }
+                Want::Finish => return self.finish(sink),
+            }
+        }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::Relaxed);
+    }
+}
