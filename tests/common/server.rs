@@ -208,7 +208,15 @@ fn read_log(dir: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The program to run; `TEST_REDIS_SERVER` and `TEST_UNDERSTUDY` name others, to compare other versions.
 fn program(make: Make) -> PathBuf {
+    let name = match make {
+        Make::Redis => "TEST_REDIS_SERVER",
+        Make::Understudy => "TEST_UNDERSTUDY",
+    };
+    if let Some(path) = std::env::var_os(name) {
+        return path.into();
+    }
     match make {
         Make::Understudy => env!("CARGO_BIN_EXE_understudy").into(),
         Make::Redis => find_on_path("redis-server").unwrap_or_else(|| {

@@ -1,0 +1,207 @@
+//! Whether two replies to the same command say the same.
+//!
+//! Most must be equal to the byte. What is random or unordered by nature is compared by what can be
+//! compared ([`Mode`]); where Redis 7.2, which we follow, answers otherwise than the 7.0 beside us, the
+//! difference stands in [`KNOWN`], with its reason.
+
+use std::collections::BTreeMap;
+
+use crate::common::RawReply;
+use crate::generator::Command;
+
+/// How the replies to a command are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Exact,
+    /// Numbers that are equal may be spelled differently: 7.0 prints doubles with 17 digits, 7.2 with as few
+    /// as tell them apart.
+    Scores,
+    /// The order is the hash table's.
+    Unordered,
+    /// The same, in pairs.
+    UnorderedPairs,
+    /// Random: of the same kind and length.
+    Shape,
+    /// A cursor, which must be 0 on both sides for the elements to be compared.
+    Scan,
+    /// An integer that depends on the clock.
+    Near(i64),
+}
+
+fn mode(command: &Command) -> Mode {
+    let has = |word: &[u8]| command.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    let name = command[0].to_ascii_uppercase();
+    match &name[..] {
+        b"SMEMBERS" | b"SINTER" | b"SUNION" | b"SDIFF" | b"KEYS" | b"HKEYS" | b"HVALS" => {
+            Mode::Unordered
+        }
+        b"HGETALL" => Mode::UnorderedPairs,
+        b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" | b"RANDOMKEY" => Mode::Shape,
+        b"SSCAN" | b"HSCAN" | b"ZSCAN" => match command.get(2..5) {
+            Some([cursor, _, count]) if cursor == b"0" && count == b"100000" => Mode::Scan,
+            _ => Mode::Shape,
+        },
+        b"SORT" | b"SORT_RO" if has(b"BY") && !has(b"STORE") => match has(b"LIMIT") {
+            true => Mode::Shape,
+            false => Mode::Unordered,
+        },
+        b"SORT" | b"SORT_RO" => Mode::Exact,
+        b"TTL" | b"EXPIRETIME" => Mode::Near(3),
+        b"PTTL" | b"PEXPIRETIME" => Mode::Near(3000),
+        [b'Z', ..] | [b'B', b'Z', ..] => Mode::Scores,
+        _ => Mode::Exact,
+    }
+}
+
+/// A place where 7.2 differs from 7.0.
+pub struct Known {
+    pub reason: &'static str,
+    /// Of the command, what Redis 7.0 says and what we say.
+    applies: fn(&Command, &RawReply, &RawReply) -> bool,
+}
+
+/// Every difference between 7.0 and 7.2 that the stream can meet. (What only 7.2 has is not in the stream:
+/// ZRANK and ZREVRANK WITHSCORE.)
+pub const KNOWN: &[Known] = &[
+    Known {
+        reason: "since 7.2 small sets of texts are listpacks",
+        applies: |command, theirs, ours| {
+            is_encoding(command)
+                && theirs.bytes() == Some(b"hashtable")
+                && ours.bytes() == Some(b"listpack")
+        },
+    },
+    Known {
+        reason: "since 7.2 lists of one small node are listpacks",
+        applies: |command, theirs, ours| {
+            is_encoding(command)
+                && theirs.bytes() == Some(b"quicklist")
+                && ours.bytes() == Some(b"listpack")
+        },
+    },
+    Known {
+        reason: "7.2 words OBJECT HELP's last line otherwise",
+        applies: |command, theirs, _| {
+            let last = theirs.strings().pop().unwrap_or_default();
+            command[0].eq_ignore_ascii_case(b"OBJECT") && last == b"    Prints this help."
+        },
+    },
+];
+
+fn is_encoding(command: &Command) -> bool {
+    command.len() == 3
+        && command[0].eq_ignore_ascii_case(b"OBJECT")
+        && command[1].eq_ignore_ascii_case(b"ENCODING")
+}
+
+/// Judges replies, and counts the known differences.
+#[derive(Debug, Default)]
+pub struct Judge {
+    /// How often each was met, by reason.
+    pub known: BTreeMap<&'static str, usize>,
+}
+
+impl Judge {
+    /// Whether the replies agree, or differ in a known way.
+    pub fn agree(&mut self, command: &Command, theirs: &RawReply, ours: &RawReply) -> bool {
+        if theirs == ours || by_mode(mode(command), theirs, ours) {
+            return true;
+        }
+        let known = KNOWN
+            .iter()
+            .find(|known| (known.applies)(command, theirs, ours));
+        if let Some(known) = known {
+            *self.known.entry(known.reason).or_default() += 1;
+        }
+        known.is_some()
+    }
+}
+
+fn by_mode(mode: Mode, theirs: &RawReply, ours: &RawReply) -> bool {
+    match mode {
+        Mode::Exact => false,
+        Mode::Scores => same_scores(theirs, ours),
+        Mode::Unordered => sorted(theirs) == sorted(ours),
+        Mode::UnorderedPairs => sorted_pairs(theirs) == sorted_pairs(ours),
+        Mode::Shape => same_shape(theirs, ours),
+        Mode::Scan => same_scan(theirs, ours),
+        Mode::Near(most) => match (theirs.int(), ours.int()) {
+            (Some(a @ 1..), Some(b @ 1..)) => a.abs_diff(b) <= most.unsigned_abs(),
+            _ => false,
+        },
+    }
+}
+
+/// Equal, but for the spelling of numbers.
+pub fn same_scores(a: &RawReply, b: &RawReply) -> bool {
+    let same_number = |a: &[u8], b: &[u8]| {
+        let number = |text| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+        number(a).is_some() && number(a) == number(b)
+    };
+    match (a, b) {
+        (RawReply::Bulk(x), RawReply::Bulk(y)) => x == y || same_number(x, y),
+        (RawReply::Double(x), RawReply::Double(y)) => same_number(x.as_bytes(), y.as_bytes()),
+        (RawReply::Array(x), RawReply::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_scores(x, y))
+        }
+        _ => a == b,
+    }
+}
+
+fn sorted(reply: &RawReply) -> RawReply {
+    let sort = |items: &[RawReply]| {
+        let mut items = items.to_vec();
+        items.sort();
+        items
+    };
+    match reply {
+        RawReply::Array(items) => RawReply::Array(sort(items)),
+        RawReply::Set(items) => RawReply::Set(sort(items)),
+        RawReply::Map(pairs) => {
+            let mut pairs = pairs.clone();
+            pairs.sort();
+            RawReply::Map(pairs)
+        }
+        other => other.clone(),
+    }
+}
+
+/// A flat array of pairs becomes a map, to be sorted by pair.
+fn sorted_pairs(reply: &RawReply) -> RawReply {
+    match reply {
+        RawReply::Array(items) if items.len() % 2 == 0 => {
+            let mut pairs: Vec<RawReply> = items
+                .chunks(2)
+                .map(|pair| RawReply::Array(pair.to_vec()))
+                .collect();
+            pairs.sort();
+            RawReply::Array(pairs)
+        }
+        other => sorted(other),
+    }
+}
+
+fn same_shape(a: &RawReply, b: &RawReply) -> bool {
+    match (a, b) {
+        (RawReply::Array(x), RawReply::Array(y)) => x.len() == y.len(),
+        (RawReply::Bulk(_), RawReply::Bulk(_)) => true,
+        _ => a == b,
+    }
+}
+
+fn same_scan(a: &RawReply, b: &RawReply) -> bool {
+    let parts = |reply: &RawReply| match reply {
+        RawReply::Array(parts) => match &parts[..] {
+            [cursor, elements] => Some((cursor.clone(), elements.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    match (parts(a), parts(b)) {
+        (Some((cursor_a, a)), Some((cursor_b, b))) => {
+            cursor_a == cursor_b
+                && (sorted(&a) == sorted(&b) || same_scores(&sorted_pairs(&a), &sorted_pairs(&b)))
+        }
+        _ => false,
+    }
+}
