@@ -24,6 +24,7 @@ mod latency_report;
 pub mod lcs;
 pub mod list;
 mod lookup;
+mod names;
 pub mod object;
 pub mod pubsub;
 mod sample;

@@ -2,9 +2,9 @@
 //! name on every request.
 //!
 //! Invariants: ids are dense, from 0, and the same in every table (they follow the rows, whether or not a
-//! row has a handler); a row without a handler, and no subcommand with one, is never found. Lookup folds
-//! case without allocating: names of up to 24 bytes become three words that are hashed and compared as such.
+//! row has a handler); a row without a handler, and no subcommand with one, is never found.
 
+use super::names::NameIndex;
 use super::spec::bits;
 use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
 use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
@@ -103,43 +103,6 @@ impl Command {
     }
 }
 
-/// A name of up to 24 bytes in lower case, padded with zeros.
-type Folded = [u64; 3];
-
-const FOLDED_BYTES: usize = 24;
-
-fn fold(name: &[u8]) -> Option<Folded> {
-    if name.len() > FOLDED_BYTES {
-        return None;
-    }
-    let mut bytes = [0u8; FOLDED_BYTES];
-    bytes[..name.len()].copy_from_slice(name);
-    bytes.make_ascii_lowercase();
-    let mut words = [0u64; 3];
-    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-        let mut eight = [0u8; 8];
-        eight.copy_from_slice(chunk);
-        *word = u64::from_le_bytes(eight);
-    }
-    Some(words)
-}
-
-fn hash(folded: &Folded) -> u64 {
-    const K: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mixed = folded[0] ^ folded[1].rotate_left(23) ^ folded[2].rotate_left(47);
-    let product = u128::from(mixed) * u128::from(K);
-    (product >> 64) as u64 ^ product as u64
-}
-
-/// One slot of the open-addressed name index.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    name: Folded,
-    id: CommandId,
-}
-
-const EMPTY: CommandId = CommandId::MAX;
-
 /// All commands of a node.
 #[derive(Debug)]
 pub struct CommandTable {
@@ -147,10 +110,7 @@ pub struct CommandTable {
     commands: Vec<Command>,
     /// Those that are no subcommands and can be found, in the order of the rows.
     top: Vec<CommandId>,
-    /// A power of two, at most half full, probed linearly.
-    slots: Vec<Slot>,
-    /// Names given by `rename` that are too long for the index.
-    long_names: Vec<(Vec<u8>, CommandId)>,
+    names: NameIndex,
 }
 
 impl CommandTable {
@@ -174,38 +134,11 @@ impl CommandTable {
         let mut table = CommandTable {
             commands,
             top,
-            slots: Vec::new(),
-            long_names: Vec::new(),
+            names: NameIndex::default(),
         };
-        table.index();
+        let names = table.top().map(|c| (c.name.as_bytes().to_vec(), c.id));
+        table.names = NameIndex::new(names.collect());
         table
-    }
-
-    fn index(&mut self) {
-        let size = (self.top.len() * 2).next_power_of_two().max(8);
-        self.slots = vec![
-            Slot {
-                name: [0; 3],
-                id: EMPTY
-            };
-            size
-        ];
-        for id in self.top.clone() {
-            self.insert(self.commands[id as usize].name.as_bytes(), id);
-        }
-    }
-
-    fn insert(&mut self, name: &[u8], id: CommandId) {
-        let Some(folded) = fold(name) else {
-            self.long_names.push((name.to_ascii_lowercase(), id));
-            return;
-        };
-        let mask = self.slots.len() - 1;
-        let mut at = hash(&folded) as usize & mask;
-        while self.slots[at].id != EMPTY {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = Slot { name: folded, id };
     }
 
     /// Applies a `rename-command` directive; an empty new name takes the command away. False: there is no
@@ -218,52 +151,21 @@ impl CommandTable {
             return false;
         }
         // Renames happen at start, a handful at most: building the index anew keeps probing simple.
-        let mut names: Vec<(Vec<u8>, CommandId)> = self.names();
+        let mut names = self.names.entries();
         names.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
         if !to.is_empty() {
             names.push((to.to_vec(), id));
         } else if !names.iter().any(|(_, other)| *other == id) {
             self.top.retain(|other| *other != id);
         }
-        self.slots.iter_mut().for_each(|slot| slot.id = EMPTY);
-        self.long_names.clear();
-        for (name, id) in names {
-            self.insert(&name, id);
-        }
+        self.names = NameIndex::new(names);
         true
-    }
-
-    fn names(&self) -> Vec<(Vec<u8>, CommandId)> {
-        let folded = self.slots.iter().filter(|s| s.id != EMPTY).map(|slot| {
-            let bytes: Vec<u8> = slot.name.iter().flat_map(|w| w.to_le_bytes()).collect();
-            let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
-            (bytes[..end].to_vec(), slot.id)
-        });
-        folded.chain(self.long_names.iter().cloned()).collect()
     }
 
     /// The command (no subcommand) of that name, in any case.
     #[inline]
     pub fn lookup(&self, name: &[u8]) -> Option<&Command> {
-        let Some(folded) = fold(name) else {
-            let (_, id) = self
-                .long_names
-                .iter()
-                .find(|(long, _)| long.eq_ignore_ascii_case(name))?;
-            return self.commands.get(*id as usize);
-        };
-        let mask = self.slots.len() - 1;
-        let mut at = hash(&folded) as usize & mask;
-        loop {
-            let slot = &self.slots[at];
-            if slot.id == EMPTY {
-                return None;
-            }
-            if slot.name == folded {
-                return self.commands.get(slot.id as usize);
-            }
-            at = (at + 1) & mask;
-        }
+        self.commands.get(self.names.find(name)? as usize)
     }
 
     /// A container's subcommand by its short name, in any case.
@@ -776,7 +678,6 @@ mod tests {
                 assert!(names.insert(row.name), "{} twice", row.name);
                 assert_eq!(row.name, row.name.to_ascii_lowercase());
                 assert!(!row.summary.is_empty() && !row.since.is_empty());
-                assert!(row.name.len() <= FOLDED_BYTES || row.name.contains('|'));
                 check_arguments(row, row.arguments);
             }
             for sub in spec.subcommands {
