@@ -63,10 +63,11 @@ impl NodeCore {
     /// A node's heart with an empty keyspace. `config_file`: what CONFIG REWRITE writes.
     pub fn new(
         clock: Arc<dyn Clock>,
-        settings: Settings,
+        mut settings: Settings,
         memory: Option<Box<dyn MemoryProbe>>,
         config_file: Option<PathBuf>,
     ) -> NodeCore {
+        settings.encodings.hash_seed = clock.random();
         let mut table = CommandTable::new(FAMILIES);
         for (from, to) in &settings.rename_command {
             if !table.rename(from.as_bytes(), to.as_bytes()) {

@@ -350,18 +350,25 @@ pub fn int_arg(arg: &[u8]) -> CommandResult<i64> {
     crate::data::string::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
 }
 
-/// An argument as an integer within bounds; outside of them the error is `text`.
-pub fn int_arg_in(
-    arg: &[u8],
-    range: std::ops::RangeInclusive<i64>,
-    text: &'static str,
-) -> CommandResult<i64> {
+/// An argument as an integer within bounds, or Redis's errors.
+pub fn int_arg_in(arg: &[u8], range: std::ops::RangeInclusive<i64>) -> CommandResult<i64> {
     let n = int_arg(arg)?;
     if range.contains(&n) {
-        Ok(n)
-    } else {
-        Err(CommandError::fixed(text))
+        return Ok(n);
     }
+    Err(CommandError::err(format_args!(
+        "value is out of range, value must between {} and {}",
+        range.start(),
+        range.end()
+    )))
+}
+
+/// A count that must not be negative; Redis has one error for all that it isn't.
+pub fn count_arg(arg: &[u8]) -> CommandResult<usize> {
+    let count = int_arg(arg).ok().and_then(|n| usize::try_from(n).ok());
+    count.ok_or(CommandError::fixed(
+        "ERR value is out of range, must be positive",
+    ))
 }
 
 /// Whether an argument is this keyword (given in lower case), in any case.

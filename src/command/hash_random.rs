@@ -29,11 +29,7 @@ fn hrandfield(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         return Ok(());
     };
-    let count = int_arg_in(
-        count,
-        -i64::MAX..=i64::MAX,
-        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-    )?;
+    let count = int_arg_in(count, -i64::MAX..=i64::MAX)?;
     let with_values = match options {
         [] => false,
         [word] if is_word(word, "withvalues") => true,

@@ -4,7 +4,7 @@
 
 use hashbrown::HashSet;
 
-use super::context::{EventClass, int_arg_in};
+use super::context::{EventClass, count_arg, int_arg_in};
 use super::sample::{Selection, Wanted};
 use super::set::{as_set, reply_item};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
@@ -24,14 +24,7 @@ const PASS_RATIO: usize = 3;
 fn spop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     match args {
         [_, key] => pop_one(ctx, key),
-        [_, key, count] => {
-            let count = int_arg_in(
-                count,
-                0..=i64::MAX,
-                "ERR value is out of range, must be positive",
-            )?;
-            pop_many(ctx, key, usize::try_from(count).unwrap_or(usize::MAX))
-        }
+        [_, key, count] => pop_many(ctx, key, count_arg(count)?),
         _ => Err(CommandError::SYNTAX),
     }
 }
@@ -160,11 +153,7 @@ fn srandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             Ok(())
         }
         [_, key, count] => {
-            let count = int_arg_in(
-                count,
-                -i64::MAX..=i64::MAX,
-                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-            )?;
+            let count = int_arg_in(count, -i64::MAX..=i64::MAX)?;
             let mut rng = ctx.rng();
             let (value, reply) = ctx.find_for_reply(key);
             match as_set(value)? {
