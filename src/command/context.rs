@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use super::lookup::Look;
+use super::lookup::{Found, Look};
 use super::{Args, CommandError, CommandResult, Effects, events};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
@@ -92,8 +92,18 @@ impl<'a> Context<'a> {
     pub fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::PEEK)
     }
+    /// For reading; counts as `find` does but leaves the access time (TTL, TYPE, EXISTS).
+    pub fn glance_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        self.lookup(key, Look::GLANCE)
+    }
+    /// Whether the key is there, as `glance_entry` sees it.
     pub fn exists(&mut self, key: &[u8]) -> bool {
-        self.look(key, Look::READ).is_some()
+        self.look(key, Look::GLANCE).is_some()
+    }
+    /// Whether the key is there to be changed: as `find_mut`, which deletes an expired key, but a snapshot
+    /// need not keep the value yet.
+    pub fn present(&mut self, key: &[u8]) -> bool {
+        self.look(key, Look::WRITE).is_some()
     }
     pub fn find_string(&mut self, key: &[u8]) -> CommandResult<Option<StrRef<'_>>> {
         match self.find(key) {
@@ -220,11 +230,30 @@ impl<'a> Context<'a> {
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
-    /// Adds or overwrites a string, whatever was there.
+    /// Adds or overwrites a string, whatever was there. What was there and expired goes first.
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
-        let put = self.db_mut(hash).put_string(key, hash, value, expiry, lru);
+        let now_ms = self.now_ms;
+        let db = self.db_mut(hash);
+        let mut place = db.locate(key, hash);
+        if place.is_some_and(|place| db.at(place).is_expired(now_ms)) {
+            self.expire(key, hash, Look::WRITE);
+            place = self.db_mut(hash).locate(key, hash);
+        }
+        let put = self
+            .db_mut(hash)
+            .put_string_at(place, key, hash, value, expiry, lru);
+        self.settle(key, put);
+    }
+    /// Sets the integer whose place a lookup has just found, or adds it; keeps the expiry.
+    pub(super) fn set_integer(&mut self, key: &[u8], found: Option<Found>, value: i64) {
+        let hash = found.map_or_else(|| self.keys.keyspace().hash(key), |found| found.hash);
+        let lru = self.first_stamp();
+        let place = found.map(|found| found.place);
+        let put = self
+            .db_mut(hash)
+            .put_integer_at(place, key, hash, value, lru);
         self.settle(key, put);
     }
     /// Adds or overwrites any value, whatever was there.

@@ -4,9 +4,10 @@
 //! the digits of Redis, and go to the log as the SET of their result.
 
 use super::context::{EventClass, int_arg};
+use super::lookup::Look;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::string::parse_int;
-use crate::data::{LongDouble, StrRef, ValueMut};
+use crate::data::{LongDouble, StrRef, ValueMut, ValueRef};
 use crate::keyspace::Expiry;
 
 pub const HANDLERS: Handlers = &[
@@ -37,10 +38,12 @@ fn decrby(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn add(ctx: &mut Context<'_>, key: &[u8], by: i64) -> CommandResult {
-    let old = match ctx.find_mut(key) {
+    let found = ctx.look(key, Look::WRITE);
+    let db = ctx.session.db;
+    let old = match found.map(|found| ctx.keys.at(found.shard).dbs[db].at(found.place).value) {
         None => 0,
-        Some(ValueMut::String(StrRef::Int(n))) => n,
-        Some(ValueMut::String(StrRef::Bytes(text))) => {
+        Some(ValueRef::String(StrRef::Int(n))) => n,
+        Some(ValueRef::String(StrRef::Bytes(text))) => {
             parse_int(text).ok_or(CommandError::NOT_INTEGER)?
         }
         Some(_) => return Err(CommandError::WRONG_TYPE),
@@ -48,8 +51,7 @@ fn add(ctx: &mut Context<'_>, key: &[u8], by: i64) -> CommandResult {
     let sum = old.checked_add(by).ok_or(CommandError::fixed(
         "ERR increment or decrement would overflow",
     ))?;
-    let mut digits = itoa::Buffer::new();
-    ctx.set_string(key, digits.format(sum).as_bytes(), Expiry::Keep);
+    ctx.set_integer(key, found, sum);
     ctx.changed(key, EventClass::String, "incrby");
     ctx.reply.int(sum);
     Ok(())

@@ -136,7 +136,7 @@ fn set_expiry(
             let name = command_name(args);
             CommandError::err(format_args!("invalid expire time in '{name}' command"))
         })?;
-    if ctx.find_mut(key).is_none() {
+    if !ctx.present(key) {
         ctx.reply.int(0);
         return Ok(());
     }
@@ -188,7 +188,7 @@ fn to_seconds(ms: i64) -> i64 {
 
 /// -2 without the key, -1 without an expiry.
 fn reply_expiry(ctx: &mut Context<'_>, key: &[u8], show: impl Fn(i64) -> i64) -> CommandResult {
-    let shown = match ctx.peek_entry(key) {
+    let shown = match ctx.glance_entry(key) {
         None => -2,
         Some(entry) => entry.expire_at.map_or(-1, show),
     };
@@ -197,7 +197,7 @@ fn reply_expiry(ctx: &mut Context<'_>, key: &[u8], show: impl Fn(i64) -> i64) ->
 }
 
 fn persist(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let cleared = ctx.find_mut(args[1]).is_some() && clear(ctx, args[1]);
+    let cleared = ctx.present(args[1]) && clear(ctx, args[1]);
     if cleared {
         ctx.changed(args[1], EventClass::Generic, "persist");
     }

@@ -29,7 +29,8 @@ const BAD_DB: CommandError = CommandError::fixed("ERR DB index is out of range")
 fn del(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let mut deleted = 0;
     for key in &args[1..] {
-        if ctx.delete(key) {
+        // An expired key is not there to be deleted.
+        if ctx.present(key) && ctx.delete(key) {
             ctx.changed(key, EventClass::Generic, "del");
             deleted += 1;
         }
@@ -46,17 +47,20 @@ fn exists(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 fn type_of(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let name = ctx
-        .peek_entry(args[1])
+        .glance_entry(args[1])
         .map_or("none", |entry| entry.value.kind().name());
     ctx.reply.simple(name);
     Ok(())
 }
 
 fn touch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    // This command stamps access times for clients in NO-TOUCH mode as well.
+    let no_touch = std::mem::take(&mut ctx.session.no_touch);
     let count = args[1..]
         .iter()
         .filter(|key| ctx.find(key).is_some())
         .count();
+    ctx.session.no_touch = no_touch;
     ctx.reply.int(count as i64);
     Ok(())
 }
@@ -68,8 +72,7 @@ fn keys(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let mut count = 0;
     for shard in ctx.keys.iter() {
         for entry in shard.dbs[ctx.session.db].iter() {
-            let live = entry.expire_at.is_none_or(|at| at > ctx.now_ms);
-            if live && (all || glob::matches(pattern, entry.key, false)) {
+            if !entry.is_expired(ctx.now_ms) && (all || glob::matches(pattern, entry.key, false)) {
                 ctx.reply.bulk(entry.key);
                 count += 1;
             }
@@ -98,13 +101,13 @@ fn randomkey(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         let Some(entry) = part.and_then(|part| part.random(&mut rng)) else {
             break;
         };
-        if left == 0 || entry.expire_at.is_none_or(|at| at > ctx.now_ms) {
+        if left == 0 || !entry.is_expired(ctx.now_ms) {
             ctx.reply.bulk(entry.key);
             return Ok(());
         }
         // Looking at an expired key deletes it, if deleting is ours to do.
         let key = entry.key.to_vec();
-        ctx.find_mut(&key);
+        ctx.present(&key);
     }
     ctx.reply.null();
     Ok(())
@@ -124,10 +127,10 @@ fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 /// False if nothing was done: both names are the same, or the new one is taken and not to be replaced.
 fn rename_to(ctx: &mut Context<'_>, from: &[u8], to: &[u8], replace: bool) -> CommandResult<bool> {
-    if ctx.find_mut(from).is_none() {
+    if !ctx.present(from) {
         return Err(CommandError::NO_SUCH_KEY);
     }
-    if from == to || (ctx.find_mut(to).is_some() && !replace) {
+    if from == to || (ctx.present(to) && !replace) {
         return Ok(false);
     }
     ctx.delete(to);
@@ -171,8 +174,7 @@ fn move_key(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if target == ctx.session.db {
         return Err(SAME_OBJECT);
     }
-    let source_has = ctx.find_mut(key).is_some();
-    if !source_has || ctx.with_db(target, |ctx| ctx.find_mut(key).is_some()) {
+    if !ctx.present(key) || ctx.with_db(target, |ctx| ctx.present(key)) {
         ctx.reply.int(0);
         return Ok(());
     }
@@ -215,7 +217,7 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     let copied = ctx.with_db(target, |ctx| {
-        if ctx.find_mut(to).is_some() {
+        if ctx.present(to) {
             if !replace {
                 return false;
             }

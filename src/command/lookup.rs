@@ -37,6 +37,11 @@ impl Look {
         stamps: true,
         write: false,
     };
+    pub const GLANCE: Look = Look {
+        counts: true,
+        stamps: false,
+        write: false,
+    };
     pub const PEEK: Look = Look {
         counts: false,
         stamps: false,
@@ -127,7 +132,7 @@ impl Context<'_> {
 
     /// A key was found past its time. Whether it is to be treated as absent.
     #[cold]
-    fn expire(&mut self, key: &[u8], hash: u64, look: Look) -> bool {
+    pub(super) fn expire(&mut self, key: &[u8], hash: u64, look: Look) -> bool {
         match self.fate(look) {
             Fate::Seen => return false,
             Fate::Hidden => return true,

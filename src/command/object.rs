@@ -94,9 +94,8 @@ fn frequency(entry: &Entry<'_>, now_ms: i64, settings: &Settings) -> i64 {
     i64::from(counter.saturating_sub(periods))
 }
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let lines = [
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",
         "    Return the kind of internal representation used in order to store the value",
         "    associated with a <key>.",
@@ -109,14 +108,8 @@ fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         "REFCOUNT <key>",
         "    Return the number of references of the value associated with the specified",
         "    <key>.",
-        "HELP",
-        "    Print this help.",
     ];
-    ctx.reply.array(lines.len());
-    for line in lines {
-        ctx.reply.simple(line);
-    }
-    Ok(())
+    super::help::help(ctx, args, &lines)
 }
 
 #[cfg(test)]

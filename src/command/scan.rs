@@ -40,7 +40,7 @@ fn collect(ctx: &mut Context<'_>, cursor: u64, options: &ScanOptions<'_>) -> (u6
             if !options.wants(entry.key) {
                 return;
             }
-            if entry.expire_at.is_some_and(|at| at <= now_ms) {
+            if entry.is_expired(now_ms) {
                 expired.push(entry.key.to_vec());
             } else if options.wants_type(entry.value.kind().name()) {
                 keys.push(entry.key.to_vec());
@@ -56,7 +56,7 @@ fn collect(ctx: &mut Context<'_>, cursor: u64, options: &ScanOptions<'_>) -> (u6
         }
     }
     for key in expired {
-        ctx.find_mut(&key);
+        ctx.present(&key);
     }
     (inner.saturating_mul(shards).saturating_add(shard), keys)
 }

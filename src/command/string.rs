@@ -163,9 +163,7 @@ fn set_with_options(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if options.get {
         reply_value(ctx, key)?;
     }
-    if (options.if_absent || options.if_present)
-        && ctx.find_mut(key).is_some() != options.if_present
-    {
+    if (options.if_absent || options.if_present) && ctx.present(key) != options.if_present {
         if !options.get {
             ctx.reply.null();
         }
@@ -216,7 +214,7 @@ fn replicate_with_expiry(ctx: &mut Context<'_>, key: &[u8], value: &[u8], at: Op
 }
 
 fn setnx(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    if ctx.find_mut(args[1]).is_some() {
+    if ctx.present(args[1]) {
         ctx.reply.int(0);
     } else {
         store(ctx, args[1], args[2], Expiry::Clear);
@@ -315,10 +313,7 @@ fn msetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Err(CommandError::arity("msetnx"));
     }
     let pairs = &args[1..];
-    if pairs
-        .chunks_exact(2)
-        .any(|pair| ctx.find_mut(pair[0]).is_some())
-    {
+    if pairs.chunks_exact(2).any(|pair| ctx.present(pair[0])) {
         ctx.reply.int(0);
         return Ok(());
     }

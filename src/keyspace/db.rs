@@ -136,7 +136,36 @@ impl Db {
         expiry: Expiry,
         lru: u32,
     ) -> Put {
-        self.put_content(key, hash, Content::string(value), expiry, lru)
+        let place = self.locate(key, hash);
+        self.put_content(place, key, hash, Content::string(value), expiry, lru)
+    }
+
+    /// As `put_string`, where [`Db::locate`] has just been asked: `place` is its answer.
+    #[inline]
+    pub fn put_string_at(
+        &mut self,
+        place: Option<Place>,
+        key: &[u8],
+        hash: u64,
+        value: &[u8],
+        expiry: Expiry,
+        lru: u32,
+    ) -> Put {
+        self.put_content(place, key, hash, Content::string(value), expiry, lru)
+    }
+
+    /// As `put_string_at`, of an integer's text; keeps the expiry.
+    #[inline]
+    pub fn put_integer_at(
+        &mut self,
+        place: Option<Place>,
+        key: &[u8],
+        hash: u64,
+        value: i64,
+        lru: u32,
+    ) -> Put {
+        let content = Content::Integer(value);
+        self.put_content(place, key, hash, content, Expiry::Keep, lru)
     }
 
     /// Sets (adds or overwrites) any value. `lru`: the record's access stamp.
@@ -148,19 +177,21 @@ impl Db {
         expiry: Expiry,
         lru: u32,
     ) -> Put {
-        self.put_content(key, hash, Content::value(&mut value), expiry, lru)
+        let place = self.locate(key, hash);
+        self.put_content(place, key, hash, Content::value(&mut value), expiry, lru)
     }
 
     #[inline]
     fn put_content(
         &mut self,
+        place: Option<Place>,
         key: &[u8],
         hash: u64,
         content: Content<'_>,
         expiry: Expiry,
         lru: u32,
     ) -> Put {
-        let Some(place) = self.table.find(key, hash) else {
+        let Some(place) = place else {
             let expire_at = match expiry {
                 Expiry::At(at) => Some(at),
                 Expiry::Keep | Expiry::Clear => None,
