@@ -32,6 +32,7 @@ pub mod info;
 pub mod keyspace;
 pub mod latency;
 pub mod lazyfree;
+pub mod local_client;
 pub mod memory;
 pub mod monitors;
 pub mod node;
@@ -52,3 +53,7 @@ pub mod testing;
 
 /// The version of Redis that we say we are compatible with (HELLO, INFO, dump files).
 pub const REDIS_VERSION: &str = "7.2.4";
+pub use config::Settings;
+pub use local_client::LocalClient;
+pub use node::{Node, NodeBuilder, StartError};
+pub use resp::value::RespValue;

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::command::{CommandTable, FAMILIES};
 use crate::command_stats::CommandStats;
 use crate::config::Settings;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, ReadyKey, ShardSet, WaitEnd, Waiter};
 use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
 use crate::memory::{Memory, MemoryProbe};
@@ -23,7 +23,7 @@ use crate::persistence::Persistence;
 use crate::process::Process;
 use crate::pubsub::PubSub;
 use crate::repl::Hub;
-use crate::session::{Clients, Ticket};
+use crate::session::{Clients, Session, Ticket, Waiting};
 use crate::slowlog::Slowlog;
 use crate::stats::Stats;
 
@@ -52,6 +52,10 @@ pub struct NodeCore {
     pub monitors: Monitors,
     /// While clients are paused keys expire logically but are not deleted.
     pub pause: PauseState,
+    /// DEBUG SET-ACTIVE-EXPIRE 0: keys expire only when somebody looks.
+    pub active_expire_off: AtomicBool,
+    /// Ready keys whose waiters could not be served in place, for the shard's actor.
+    pub deferred_ready: Mutex<Vec<ReadyKey>>,
     /// What only actors can do; set once at start, absent in pure tests.
     pub services: OnceLock<Box<dyn Services>>,
 }
@@ -98,6 +102,8 @@ impl NodeCore {
             process: Process::new(&*clock, config_file),
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
+            active_expire_off: AtomicBool::new(false),
+            deferred_ready: Mutex::default(),
             services: OnceLock::new(),
             settings: ArcSwap::from_pointee(settings),
             clock,
@@ -124,6 +130,52 @@ impl NodeCore {
         let mut settings = Settings::clone(&self.settings.load());
         change(&mut settings);
         self.settings.store(Arc::new(settings));
+    }
+}
+
+impl NodeCore {
+    /// Takes a session's traces out of the shared state when its client goes: subscriptions, watches, its
+    /// place in the queues of blocked clients. Shards that are busy right now drop theirs when they next come
+    /// by the key.
+    pub fn forget_session(&self, session: &mut Session) {
+        self.pubsub.forget(session);
+        if session.monitor {
+            self.monitors.remove(session.client.id);
+        }
+        let mut set = ShardSet::NONE;
+        let waiter = match session.waiting.take() {
+            Some(Waiting::Keys(waiter)) => Some(waiter),
+            _ => None,
+        };
+        if let Some(waiter) = &waiter {
+            waiter.end(WaitEnd::Gone);
+            self.forget_waiter(waiter);
+        }
+        for watched in &session.watched {
+            set.add(self.keyspace.shard_of(self.keyspace.hash(&watched.key)));
+        }
+        if !set.is_empty()
+            && let Some(mut keys) = self.keyspace.try_enter(set)
+        {
+            for watched in session.watched.drain(..) {
+                let hash = self.keyspace.hash(&watched.key);
+                keys.shard_mut(hash).unwatch(watched.db, &watched.key, &session.watch_dirty);
+            }
+        }
+        session.watch_dirty = Arc::default();
+    }
+
+    /// Takes an ended waiter out of its keys' queues, where that can be done without waiting.
+    pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
+        let mut set = ShardSet::NONE;
+        for key in &waiter.keys {
+            set.add(self.keyspace.shard_of(self.keyspace.hash(key)));
+        }
+        if let Some(mut keys) = self.keyspace.try_enter(set) {
+            for key in &waiter.keys {
+                keys.shard_mut(self.keyspace.hash(key)).unblock(waiter.db, key, waiter);
+            }
+        }
     }
 }
 

@@ -96,6 +96,15 @@ impl Ticket {
     }
 }
 
+/// What a suspended session waits for.
+#[derive(Clone, Debug)]
+pub enum Waiting {
+    /// Any of some keys (BLPOP).
+    Keys(Arc<crate::keyspace::Waiter>),
+    /// An actor's reply.
+    Reply(Arc<Ticket>),
+}
+
 /// The state that the client's own thread owns.
 #[derive(Debug)]
 pub struct Session {
@@ -113,6 +122,8 @@ pub struct Session {
     pub patterns: HashSet<Bytes>,
     pub shard_channels: HashSet<Bytes>,
     pub reply_mode: ReplyMode,
+    /// The session runs nothing until this has come.
+    pub waiting: Option<Waiting>,
     /// As our master: bytes of its stream that have run or been queued and are not in the log yet.
     pub unlogged: Vec<u8>,
     /// PSYNC or SYNC was accepted as a request: the socket is to be handed to the MasterActor.
@@ -156,6 +167,7 @@ impl Session {
             patterns: HashSet::new(),
             shard_channels: HashSet::new(),
             reply_mode: ReplyMode::On,
+            waiting: None,
             unlogged: Vec::new(),
             handover: None,
             monitor: false,

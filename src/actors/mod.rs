@@ -1,4 +1,11 @@
 //! The actors: thin shells around the pure rooms, with the sockets, files and timers.
 
+pub mod connection;
+pub mod cron;
 pub mod messages;
+pub mod reception;
+pub mod root;
+pub mod services;
+pub mod shard;
 pub mod socket;
+pub mod workbench;

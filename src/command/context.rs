@@ -9,6 +9,8 @@
 //! - A collection that may have become empty: [`Context::remove_if_empty`].
 //! - A key that became non-empty and may have clients blocked on it: [`Context::signal_ready`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::lookup::{Found, Look};
@@ -18,7 +20,7 @@ use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, Val
 use crate::keyspace::{Entered, Entry, Expiry};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
-use crate::session::{Origin, Session};
+use crate::session::{Origin, Session, Ticket, Waiting};
 
 /// Classes of keyspace events, as `notify-keyspace-events` letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Context<'a> {
     pub effects: &'a mut Effects,
     /// Unix ms, fixed for the whole command (and the whole EXEC).
     pub now_ms: i64,
+    /// Unix microseconds when the running command began.
+    pub now_us: u64,
     /// How many changes the command has made; 0: nothing to log.
     pub dirty: u64,
     /// Inside EXEC, or otherwise not allowed to block.
@@ -68,6 +72,56 @@ pub struct Context<'a> {
     pub block: Option<BlockRequest>,
     /// This run serves a client that was blocked.
     pub unblocking: bool,
+    /// Commands run since the shards were entered.
+    pub inside: u32,
+    /// The log has grown: the MasterActor is to be woken when the batch ends.
+    pub wake_log: bool,
+}
+
+impl<'a> Context<'a> {
+    /// A batch's context, with no shard entered.
+    pub fn new(
+        node: &'a NodeCore,
+        settings: &'a Settings,
+        session: &'a mut Session,
+        reply: &'a mut Reply,
+        effects: &'a mut Effects,
+    ) -> Context<'a> {
+        let now_us = node.clock.unix_us();
+        effects.enabled = session.origin == Origin::Client && node.hub.log_active();
+        Context {
+            node,
+            settings,
+            session,
+            keys: node.keyspace.enter_none(),
+            reply,
+            effects,
+            now_ms: (now_us / 1000) as i64,
+            now_us,
+            dirty: 0,
+            deny_blocking: false,
+            block: None,
+            unblocking: false,
+            inside: 0,
+            wake_log: false,
+        }
+    }
+
+    /// Ends the batch: leaves the shards, and has what was logged forwarded.
+    pub fn finish(self) {
+        let (node, wake_log) = (self.node, self.wake_log);
+        drop(self);
+        if wake_log {
+            node.hub.wake();
+        }
+    }
+
+    /// The promise of a reply by an actor: the session waits for it when the handler returns.
+    pub fn ticket(&mut self) -> Arc<Ticket> {
+        let ticket = Ticket::new(self.session.client.clone(), self.session.resp);
+        self.session.waiting = Some(Waiting::Reply(ticket.clone()));
+        ticket
+    }
 }
 
 impl<'a> Context<'a> {

@@ -141,6 +141,12 @@ impl Context<'_> {
         if let Some(Some(old)) = self.db_mut(hash).unlink(key, hash) {
             self.discard_record(old);
         }
+        self.tell_expired(key);
+        true
+    }
+
+    /// Tells everyone that a key was removed because its time had come.
+    pub(super) fn tell_expired(&mut self, key: &[u8]) {
         self.node.stats.expired_keys.inc();
         self.notify(EventClass::Expired, "expired", key);
         self.touch(key);
@@ -150,7 +156,6 @@ impl Context<'_> {
             b"DEL"
         };
         self.effects.also(&[name, key]);
-        true
     }
 
     /// The collection at `key`, made if absent; the key's hash.

@@ -4,11 +4,14 @@ pub mod arguments;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod active_expire;
+pub mod blocking;
 pub mod context;
 pub mod counter;
 pub mod describe;
 pub mod digest;
 pub mod dump;
+pub mod dispatch;
 pub mod effects;
 pub mod error;
 pub mod events;
@@ -38,6 +41,7 @@ pub mod spec;
 pub mod string;
 pub mod string_range;
 pub mod table;
+pub mod transaction;
 pub mod zset;
 
 pub use context::Context;
@@ -80,5 +84,6 @@ pub const FAMILIES: &[Handlers] = &[
     sort::HANDLERS,
     string::HANDLERS,
     string_range::HANDLERS,
+    transaction::HANDLERS,
     zset::HANDLERS,
 ];

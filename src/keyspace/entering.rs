@@ -209,6 +209,15 @@ impl Keyspace {
         Some(self.entered(set))
     }
 
+    /// No shard at all: what a batch begins and ends with. May be had while inside others.
+    pub fn enter_none(&self) -> Entered<'_> {
+        Entered {
+            keyspace: self,
+            set: ShardSet::NONE,
+            not_send: PhantomData,
+        }
+    }
+
     /// Enters, blocking the thread. Not for arbiters that serve connections.
     pub fn enter(&self, set: ShardSet) -> Entered<'_> {
         inside::check(self);
@@ -219,7 +228,9 @@ impl Keyspace {
     }
 
     fn entered(&self, set: ShardSet) -> Entered<'_> {
-        inside::enter(self);
+        if !set.is_empty() {
+            inside::enter(self);
+        }
         Entered {
             keyspace: self,
             set,
@@ -378,6 +389,9 @@ impl<'k> Entered<'k> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
+        if self.set.is_empty() {
+            return;
+        }
         inside::leave();
         // SAFETY: the locks were taken when this was made; borrows of the shards ended before the drop.
         unsafe { self.keyspace.leave(self.set) };

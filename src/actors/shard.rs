@@ -1,0 +1,160 @@
+//! The actor of one shard: the work on it that takes time or runs on a timer.
+//!
+//! Requests enter the shard in place; what comes here are expiry cycles and waiters that could not be
+//! served in place. Each cycle is cut into steps of a bounded number of keys, and the shard is left between
+//! steps, so no request waits long behind it; if the shard is busy the step waits for it asynchronously.
+//!
+//! Death: the node's, since its keys would never expire.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
+use crate::keyspace::{Entered, Pace, ShardSet};
+use crate::node_core::NodeCore;
+use crate::resp::Reply;
+use crate::session::{Client, Origin, Session};
+
+/// Messages that may wait.
+const MAILBOX_CAPACITY: usize = 64;
+
+/// See the module.
+pub struct ShardActor {
+    node: Arc<NodeCore>,
+    index: usize,
+    expiring: bool,
+    state: ShardState,
+}
+
+/// What a shard's actor shows of itself.
+#[derive(Clone, Copy, Debug, Default, MessageResponse)]
+pub struct ShardState {
+    pub index: usize,
+    pub expire_cycles: u64,
+    pub expired_keys: u64,
+}
+
+impl ShardActor {
+    pub fn new(node: Arc<NodeCore>, index: usize) -> ShardActor {
+        ShardActor { node, index, expiring: false, state: ShardState { index, ..ShardState::default() } }
+    }
+}
+
+/// Enters shards from an arbiter, waiting asynchronously while they are busy, and runs `f` inside.
+pub async fn enter<T>(node: &NodeCore, set: ShardSet, mut f: impl FnMut(Entered<'_>) -> T) -> T {
+    poll_fn(|cx| {
+        if let Some(entered) = node.keyspace.try_enter(set) {
+            return Poll::Ready(f(entered));
+        }
+        node.keyspace.wake_when_free(set, cx.waker());
+        // It may have been left in between.
+        match node.keyspace.try_enter(set) {
+            Some(entered) => Poll::Ready(f(entered)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A session for work that no client asked for.
+pub fn own_session(node: &NodeCore) -> Session {
+    Session::new(Client::new(0, String::new(), String::new(), node.clock.unix_ms()), Origin::Client)
+}
+
+/// Runs `f` in a command context inside the shards, in nobody's name.
+pub fn in_context<T>(node: &NodeCore, entered: Entered<'_>, f: impl FnOnce(&mut CommandContext<'_>) -> T) -> T {
+    let settings = node.settings.load();
+    let mut session = own_session(node);
+    let mut reply = Reply::default();
+    let mut effects = Effects::default();
+    let mut ctx = CommandContext::new(node, &settings, &mut session, &mut reply, &mut effects);
+    ctx.keys = entered;
+    let result = f(&mut ctx);
+    ctx.finish();
+    result
+}
+
+/// One expiry cycle over a shard.
+async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
+    let started_us = node.clock.monotonic_us();
+    let settings = node.settings.load_full();
+    let pace = Pace::new(settings.hz, settings.active_expire_effort);
+    let mut expired = 0;
+    loop {
+        let done = enter(&node, ShardSet::one(index), |entered| {
+            in_context(&node, entered, |ctx| active_expire::step(ctx, index, &pace))
+        })
+        .await;
+        expired += done.keys as u64;
+        if !done.more {
+            break;
+        }
+        if node.clock.monotonic_us() - started_us > pace.slow_us {
+            node.stats.expired_time_cap_reached_count.inc();
+            break;
+        }
+        // The other actors of this arbiter get their turn.
+        tokio::task::yield_now().await;
+    }
+    node.stats.expire_cycle_cpu_us.add(node.clock.monotonic_us() - started_us);
+    expired
+}
+
+impl Actor for ShardActor {
+    type Context = Context<ShardActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        let hz = self.node.settings.load().hz.clamp(1, 500);
+        ctx.run_interval(Duration::from_millis(1000 / u64::from(hz)), |actor, ctx| actor.expire(ctx));
+    }
+}
+
+impl ShardActor {
+    fn expire(&mut self, ctx: &mut Context<ShardActor>) {
+        if self.expiring || self.node.active_expire_off.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        self.expiring = true;
+        let work = expire_cycle(self.node.clone(), self.index).into_actor(self);
+        ctx.spawn(work.map(|expired, actor, _| {
+            actor.expiring = false;
+            actor.state.expire_cycles += 1;
+            actor.state.expired_keys += expired;
+        }));
+    }
+}
+
+/// Serve the waiters that could not be served in place.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ServeBlocked;
+
+impl Handler<ServeBlocked> for ShardActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: ServeBlocked, _: &mut Self::Context) -> Self::Result {
+        let node = self.node.clone();
+        Box::pin(async move {
+            let all = node.keyspace.all();
+            enter(&node, all, |entered| in_context(&node, entered, blocking::serve_deferred)).await;
+        })
+    }
+}
+
+/// Asks for the observable state.
+#[derive(Message)]
+#[rtype(result = "ShardState")]
+pub struct Observe;
+
+impl Handler<Observe> for ShardActor {
+    type Result = ShardState;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> ShardState {
+        self.state
+    }
+}

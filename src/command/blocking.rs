@@ -1,0 +1,164 @@
+//! Clients that wait for keys: suspending them, and serving them when a key becomes ready.
+//!
+//! A handler that finds nothing asks to wait ([`Context::block_on`]). Its arguments are kept in a
+//! [`Waiter`], queued at each of its keys, in arrival order. Whoever fills such a key serves the queue right
+//! after its own unit: it runs the waiter's command as that client would, sends the reply to the client's
+//! outbox, and goes on with the next waiter while the key still has something.
+//!
+//! A waiter is served at most once: `begin_serving` wins against timeout, CLIENT UNBLOCK and disconnection,
+//! or loses and leaves it alone. A waiter whose command needs shards that are busy is left to the shard's
+//! actor (`Services::serve_blocked`), since nobody blocks on a shard here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::context::BlockRequest;
+use super::dispatch;
+use super::{Args, Context};
+use crate::keyspace::{ReadyKey, ShardSet, Waiter};
+use crate::resp::Reply;
+use crate::session::{Origin, Session, Waiting};
+
+/// Has the session wait for its keys.
+pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<'_>) {
+    let waiter = Waiter::new(
+        ctx.session.client.clone(),
+        dispatch::own(args),
+        ctx.session.db,
+        ctx.session.resp,
+        request.keys,
+        request.deadline_ms,
+        request.kind,
+        request.null_array,
+        ctx.session.user.clone(),
+    );
+    for key in &waiter.keys {
+        let hash = ctx.node.keyspace.hash(key);
+        ctx.keys.shard_mut(hash).block(waiter.db, key, &waiter);
+    }
+    ctx.session.client.blocked.store(true, std::sync::atomic::Ordering::Release);
+    ctx.session.waiting = Some(Waiting::Keys(waiter));
+}
+
+/// Serves the clients blocked on keys that became ready in the entered shards.
+pub(super) fn serve_ready(ctx: &mut Context<'_>) {
+    while ctx.keys.iter().any(|shard| shard.blocked.has_ready()) {
+        for ReadyKey { db, key } in take_ready(ctx) {
+            serve_key(ctx, db, &key);
+        }
+    }
+}
+
+/// Serves the queue of one key, first come first served, as long as the key gives something.
+fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
+    let hash = ctx.node.keyspace.hash(key);
+    let mut own_shard = ShardSet::NONE;
+    own_shard.add(ctx.node.keyspace.shard_of(hash));
+    if !enter_quietly(ctx, own_shard) {
+        defer(ctx, db, key);
+        return;
+    }
+    let waiters = ctx.keys.shard_mut(hash).blocked.waiters(db, key);
+    for waiter in waiters {
+        let kind = match ctx.keys.shard(hash).dbs[db].get(key, hash) {
+            Some(entry) => entry.value.kind(),
+            None => break,
+        };
+        if kind != waiter.kind {
+            continue;
+        }
+        let mut needed = own_shard;
+        let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
+        if let Some(command) = ctx.node.table.find(&args) {
+            needed.0 |= dispatch::reach(ctx, command, &args).0;
+        }
+        if !enter_quietly(ctx, needed) {
+            defer(ctx, db, key);
+            return;
+        }
+        serve(ctx, &waiter);
+    }
+}
+
+fn take_ready(ctx: &mut Context<'_>) -> Vec<ReadyKey> {
+    ctx.keys.iter_mut().flat_map(|shard| shard.take_ready()).collect()
+}
+
+fn enter_quietly(ctx: &mut Context<'_>, set: ShardSet) -> bool {
+    if ctx.keys.set().contains(set) {
+        return true;
+    }
+    // What is entered now may hold more ready keys: they are carried over.
+    let left_over = take_ready(ctx);
+    dispatch::release(ctx);
+    let entered = ctx.node.keyspace.try_enter(set);
+    let ok = entered.is_some();
+    if let Some(keys) = entered {
+        ctx.keys = keys;
+    }
+    for ReadyKey { db, key } in left_over {
+        defer(ctx, db, &key);
+    }
+    ok
+}
+
+/// Leaves a ready key to the shard's actor.
+fn defer(ctx: &Context<'_>, db: usize, key: &Bytes) {
+    ctx.node.deferred_ready.lock().push(ReadyKey { db, key: key.clone() });
+    if let Some(services) = ctx.node.services.get() {
+        services.serve_blocked();
+    }
+}
+
+/// Serves what had to be left: called by the shard's actor, with every shard entered, in nobody's name.
+pub fn serve_deferred(ctx: &mut Context<'_>) {
+    let keys = std::mem::take(&mut *ctx.node.deferred_ready.lock());
+    for ReadyKey { db, key } in keys {
+        serve_key(ctx, db, &key);
+        serve_ready(ctx);
+    }
+}
+
+/// Runs a waiter's command in its name.
+fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
+    if !waiter.begin_serving() {
+        return;
+    }
+    let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
+    let Ok(command) = ctx.node.table.resolve(&args) else {
+        waiter.resume();
+        return;
+    };
+    let mut session = Session::new(waiter.client.clone(), Origin::Client);
+    session.db = waiter.db;
+    session.resp = waiter.resp;
+    session.authenticated = true;
+    let mut reply = Reply::new(waiter.resp);
+    // The handler works in the waiter's name: its session and its reply, our shards.
+    std::mem::swap(ctx.session, &mut session);
+    std::mem::swap(ctx.reply, &mut reply);
+    let deny = std::mem::replace(&mut ctx.deny_blocking, false);
+    ctx.unblocking = true;
+    dispatch::call(ctx, command, &args);
+    ctx.unblocking = false;
+    ctx.deny_blocking = deny;
+    dispatch::flush_effects(ctx);
+    std::mem::swap(ctx.session, &mut session);
+    std::mem::swap(ctx.reply, &mut reply);
+    if ctx.block.take().is_some() {
+        waiter.resume();
+        return;
+    }
+    for key in &waiter.keys {
+        let hash = ctx.node.keyspace.hash(key);
+        let mut set = ShardSet::NONE;
+        set.add(ctx.node.keyspace.shard_of(hash));
+        if ctx.keys.set().contains(set) {
+            ctx.keys.shard_mut(hash).unblock(waiter.db, key, waiter);
+        }
+    }
+    waiter.client.push(&reply.buf);
+    waiter.finish_serving();
+    waiter.client.wake();
+}

@@ -1,0 +1,426 @@
+//! Dispatch: what happens to one command between its parsed arguments and its reply.
+//!
+//! [`run`] looks the command up, checks whether it may run now (in the order in which redis-server
+//! checks), queues it if a MULTI is open, enters the shards its keys need, runs its handler in place,
+//! appends its effects to the log before the shards are left, and serves clients that were blocked on keys
+//! it filled. A batch of commands shares one [`Context`]: shards stay entered from one command to the next
+//! as long as they suffice, so a pipeline enters its shard once.
+//!
+//! Nothing here blocks: a busy shard, a pause or a reply that comes later is an [`Outcome`], and the
+//! caller waits in its own way and then runs the same command again (`Busy`, `Paused`) or goes on after it
+//! (`Suspended`).
+//!
+//! Invariants: the effects of a unit are appended while every shard it touched is still entered; a command
+//! that is refused has changed nothing; `Context::keys` is left entered after `run`, and the batch's owner
+//! releases it with [`release`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::spec::bits;
+use super::table::{Command, KeyPlan};
+use super::{Args, CommandError, CommandResult, Context, blocking, transaction};
+use crate::config::Protected;
+use crate::keyspace::{ShardSet, WaitEnd, Waiter, WaiterState};
+use crate::node_core::NodeCore;
+use crate::pause::Pause;
+use crate::resp::Reply;
+use crate::session::{Origin, ReplyMode, Waiting};
+
+/// Most commands run before the shards are left for others to get in.
+const COMMANDS_INSIDE_MAX: u32 = 64;
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran, was queued or was refused; its reply is written.
+    Done,
+    /// It did not run: one of these shards is busy. Run it again when one is left.
+    Busy(ShardSet),
+    /// It did not run: clients are paused. Run it again when they no longer are.
+    Paused,
+    /// The session waits for what `Session::waiting` says; the reply comes through the client's outbox.
+    Suspended,
+    /// It may have changed settings or the session's nature: end the batch and begin a new one.
+    Renew,
+    /// The socket is to be handed to the replication actors (`Session::handover`).
+    Handover,
+}
+
+/// Leaves the shards.
+pub fn release(ctx: &mut Context<'_>) {
+    ctx.keys = ctx.node.keyspace.enter_none();
+    ctx.inside = 0;
+}
+
+/// Makes sure that `set` is entered.
+pub(super) fn enter(ctx: &mut Context<'_>, set: ShardSet) -> Result<(), Outcome> {
+    ctx.inside += 1;
+    if ctx.keys.set().contains(set) && ctx.inside < COMMANDS_INSIDE_MAX {
+        return Ok(());
+    }
+    // Left before entering anew: a shard is never entered from inside another.
+    release(ctx);
+    if set.is_empty() {
+        return Ok(());
+    }
+    match ctx.node.keyspace.try_enter(set) {
+        Some(keys) => {
+            ctx.keys = keys;
+            Ok(())
+        }
+        None => Err(Outcome::Busy(set)),
+    }
+}
+
+/// The shards a command needs.
+pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
+    let keyspace = &ctx.node.keyspace;
+    if command.whole_keyspace(args) {
+        return keyspace.all();
+    }
+    if keyspace.shards() == 1 {
+        return if command.key_plan == KeyPlan::None { ShardSet::NONE } else { keyspace.all() };
+    }
+    let mut set = ShardSet::NONE;
+    command.for_each_key(args, &mut |key| set.add(keyspace.shard_of(keyspace.hash(key))));
+    set
+}
+
+/// Runs one command. `args` is not empty.
+pub fn run(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let skip = std::mem::take(&mut ctx.session.reply_mode);
+    ctx.session.reply_mode = match skip {
+        ReplyMode::SkipNext => ReplyMode::Skipping,
+        ReplyMode::Skipping => ReplyMode::On,
+        other => other,
+    };
+    let start = ctx.reply.buf.len();
+    let outcome = run_with_reply(ctx, args);
+    match outcome {
+        // It will come again, and must find the mode as it was.
+        Outcome::Busy(_) | Outcome::Paused => ctx.session.reply_mode = skip,
+        _ if ctx.session.reply_mode == ReplyMode::Skipping => {
+            ctx.reply.buf.truncate(start);
+            ctx.session.reply_mode = ReplyMode::On;
+        }
+        _ if ctx.session.reply_mode == ReplyMode::Off => ctx.reply.buf.truncate(start),
+        _ => {}
+    }
+    outcome
+}
+
+fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let node = ctx.node;
+    let command = match node.table.resolve(args) {
+        Ok(command) => command,
+        Err(error) => return refuse(ctx, None, error),
+    };
+    if let Err(refusal) = admit(ctx, command, args) {
+        return match refusal {
+            Refusal::Error(error) => refuse(ctx, Some(command), error),
+            Refusal::Wait => {
+                release(ctx);
+                Outcome::Paused
+            }
+        };
+    }
+    if ctx.session.multi.is_some() && !transaction::runs_at_once(command) {
+        return transaction::queue(ctx, command, args);
+    }
+    if transaction::is_exec(command) {
+        return transaction::exec(ctx, command, args);
+    }
+    let set = reach(ctx, command, args);
+    if let Err(busy) = enter(ctx, set) {
+        return busy;
+    }
+    call(ctx, command, args);
+    if let Some(request) = ctx.block.take() {
+        blocking::suspend(ctx, request, args);
+        finish_unit(ctx);
+        return Outcome::Suspended;
+    }
+    finish_unit(ctx);
+    if ctx.session.waiting.is_some() {
+        return Outcome::Suspended;
+    }
+    if ctx.session.handover.is_some() {
+        return Outcome::Handover;
+    }
+    if command.flags.has(bits::ADMIN | bits::NO_AUTH) { Outcome::Renew } else { Outcome::Done }
+}
+
+/// Runs one command of our master's stream, `raw` being its bytes in the stream, and forwards the bytes into
+/// our own log when it (or the transaction it ends) has run.
+pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Outcome {
+    debug_assert_eq!(ctx.session.origin, Origin::Master);
+    let outcome = run(ctx, args);
+    if matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
+        return outcome;
+    }
+    if ctx.session.multi.is_some() {
+        ctx.session.unlogged.extend_from_slice(raw);
+    } else if ctx.session.unlogged.is_empty() {
+        ctx.node.hub.append_from_master(raw, ctx.session.db);
+    } else {
+        ctx.session.unlogged.extend_from_slice(raw);
+        ctx.node.hub.append_from_master(&ctx.session.unlogged, ctx.session.db);
+        ctx.session.unlogged.clear();
+    }
+    outcome
+}
+
+/// Why a command may not run now.
+enum Refusal {
+    Error(CommandError),
+    /// Clients are paused: later.
+    Wait,
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Refusal {
+        Refusal::Error(error)
+    }
+}
+
+/// The checks that stand between a command and its run, in redis-server's order.
+fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<(), Refusal> {
+    command.check_arity(args)?;
+    let node = ctx.node;
+    let settings = ctx.settings;
+    if ctx.session.origin == Origin::Client {
+        if !ctx.session.authenticated
+            && settings.requirepass.is_some()
+            && !command.flags.has(bits::NO_AUTH)
+        {
+            return Err(CommandError::fixed("NOAUTH Authentication required.").into());
+        }
+        if command.flags.has(bits::PROTECTED) {
+            check_protected(ctx, command)?;
+        }
+    }
+    let session = &*ctx.session;
+    let in_multi = session.multi.is_some();
+    if in_multi && command.flags.has(bits::NO_MULTI) {
+        return Err(CommandError::fixed("ERR Command not allowed inside a transaction").into());
+    }
+    if session.origin != Origin::Client {
+        return Ok(());
+    }
+    // EXEC is judged by what it is about to run.
+    let flags = match &session.multi {
+        Some(multi) if transaction::is_exec(command) => command.flags.0 | multi.flags,
+        _ => command.flags.0,
+    };
+    let is_write = flags & bits::WRITE != 0;
+    if settings.maxmemory > 0 && flags & bits::DENY_OOM != 0 && node.memory_used() > settings.maxmemory {
+        return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
+    }
+    let replica = node.hub.is_replica();
+    if is_write && !replica {
+        if settings.stop_writes_on_bgsave_error && node.last_save_failed() {
+            return Err(CommandError::fixed(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            )
+            .into());
+        }
+        if settings.min_replicas_to_write > 0
+            && settings.min_replicas_max_lag > 0
+            && node.hub.good_replicas() < settings.min_replicas_to_write as usize
+        {
+            return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into());
+        }
+    }
+    if is_write && replica && settings.replica_read_only {
+        return Err(CommandError::fixed("READONLY You can't write against a read only replica.").into());
+    }
+    if session.resp == crate::resp::Resp::V2 && session.subscriptions() > 0 && !command.runs_while_subscribed() {
+        return Err(CommandError::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.name.replace('|', " ")
+        ))
+        .into());
+    }
+    if replica && !settings.replica_serve_stale_data && !node.hub.link_up() && flags & bits::STALE == 0 {
+        return Err(CommandError::fixed(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        )
+        .into());
+    }
+    if node.is_loading() && flags & bits::LOADING == 0 {
+        return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory").into());
+    }
+    match node.pause.kind(ctx.now_ms) {
+        None => {}
+        Some(Pause::All) if !command.flags.has(bits::ADMIN) || is_write => return Err(Refusal::Wait),
+        Some(Pause::Write) if flags & (bits::WRITE | bits::MAY_REPLICATE) != 0 => return Err(Refusal::Wait),
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// DEBUG runs only where `enable-debug-command` lets it.
+fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
+    let allowed = match ctx.settings.enable_debug_command {
+        Protected::Yes => true,
+        Protected::Local => ctx.session.client.is_local(),
+        Protected::No => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let name = command.name.split('|').next().unwrap_or(command.name).to_ascii_uppercase();
+    Err(CommandError::err(format_args!(
+        "{name} command not allowed. If the enable-{0}-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+        name.to_ascii_lowercase()
+    )))
+}
+
+/// Answers a command that may not run, and breaks the MULTI it may stand in.
+fn refuse(ctx: &mut Context<'_>, command: Option<&Command>, error: CommandError) -> Outcome {
+    if let Some(command) = command {
+        ctx.node.command_stats.reject(command.id);
+    }
+    if let Some(multi) = &mut ctx.session.multi {
+        if command.is_some_and(transaction::is_exec) {
+            transaction::discard(ctx);
+            let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
+            let text = format!("EXECABORT Transaction discarded because of: {reason}");
+            write_error(ctx, &CommandError::text(text));
+            return Outcome::Done;
+        }
+        multi.broken = true;
+    }
+    write_error(ctx, &error);
+    Outcome::Done
+}
+
+/// Writes an error reply and counts it by its code.
+pub(super) fn write_error(ctx: &mut Context<'_>, error: &CommandError) {
+    ctx.node.stats.count_error(&error.0);
+    ctx.reply.error(&error.0);
+}
+
+/// Runs a handler whose shards are entered, and gathers its effect. Times it for SLOWLOG, LATENCY and
+/// commandstats, and shows it to monitors.
+pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
+    let node = ctx.node;
+    let start_us = ctx.now_us;
+    let reply_start = ctx.reply.buf.len();
+    ctx.dirty = 0;
+    ctx.effects.overridden = false;
+    ctx.effects.db = ctx.session.db;
+    let result: CommandResult = (command.handler)(ctx, args);
+    let mut failed = false;
+    if let Err(error) = result {
+        failed = true;
+        ctx.reply.buf.truncate(reply_start);
+        write_error(ctx, &error);
+    } else if ctx.reply.buf.get(reply_start) == Some(&b'-') {
+        failed = true;
+    }
+    if ctx.dirty > 0 {
+        node.persistence.add_changes(ctx.dirty);
+        if !ctx.effects.overridden {
+            ctx.effects.also(args);
+        }
+    }
+    let blocked = ctx.block.is_some();
+    ctx.now_us = node.clock.unix_us();
+    if blocked {
+        return;
+    }
+    let took_us = ctx.now_us.saturating_sub(start_us);
+    if failed {
+        node.command_stats.fail(command.id, took_us, ctx.settings.latency_tracking);
+    } else {
+        node.command_stats.record(command.id, took_us, ctx.settings.latency_tracking);
+    }
+    after_call(ctx, command, args, took_us);
+}
+
+/// Counts and shows an EXEC whose commands have run.
+pub(super) fn after_exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, start_us: u64) {
+    let took_us = ctx.now_us.saturating_sub(start_us);
+    ctx.node.command_stats.record(command.id, took_us, ctx.settings.latency_tracking);
+    after_call(ctx, command, args, took_us);
+}
+
+/// The observers of a finished command; each costs a comparison when nobody observes.
+fn after_call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, took_us: u64) {
+    let node = ctx.node;
+    let slower_than = ctx.settings.slowlog_log_slower_than;
+    if slower_than >= 0 && took_us as i64 >= slower_than && !command.flags.has(bits::SKIP_SLOWLOG) {
+        node.slowlog.push(ctx.settings.slowlog_max_len, ctx.now_us, took_us, args, &ctx.session.client);
+    }
+    let threshold = ctx.settings.latency_monitor_threshold;
+    if threshold > 0 && took_us / 1000 >= threshold {
+        let event = if command.flags.has(bits::FAST) { "fast-command" } else { "command" };
+        node.latency.record(event, ctx.now_us, took_us / 1000);
+    }
+    if node.monitors.any()
+        && ctx.session.origin == Origin::Client
+        && !command.flags.has(bits::SKIP_MONITOR | bits::ADMIN)
+    {
+        node.monitors.feed(ctx.now_us, ctx.session.db, &ctx.session.client, args);
+    }
+}
+
+/// Ends an execution unit: its effects go to the log while the shards are still entered, then clients
+/// blocked on keys that it filled are served.
+pub(super) fn finish_unit(ctx: &mut Context<'_>) {
+    flush_effects(ctx);
+    blocking::serve_ready(ctx);
+}
+
+pub(super) fn flush_effects(ctx: &mut Context<'_>) {
+    if ctx.effects.is_empty() {
+        ctx.effects.overridden = false;
+        return;
+    }
+    let parts = ctx.effects.parts();
+    let offset = ctx.node.hub.append_unit(&parts, ctx.effects.commands > 1);
+    drop(parts);
+    ctx.session.last_write_offset = offset;
+    ctx.wake_log = true;
+    ctx.effects.clear();
+}
+
+/// Owned copies of a command's arguments, for queues.
+pub(super) fn own(args: &Args<'_>) -> Vec<Bytes> {
+    args.iter().map(|arg| Bytes::copy_from_slice(arg)).collect()
+}
+
+/// Whether the session's wait is over. Clears it if so.
+pub fn wait_is_over(waiting: &mut Option<Waiting>) -> bool {
+    let over = match waiting {
+        None => return true,
+        Some(Waiting::Keys(waiter)) => matches!(waiter.state(), WaiterState::Done(_)),
+        Some(Waiting::Reply(ticket)) => ticket.is_done(),
+    };
+    if over {
+        *waiting = None;
+    }
+    over
+}
+
+/// Ends a wait for keys from outside: `how` 2 with an error (CLIENT UNBLOCK ... ERROR), else as if timed
+/// out. The reply to send, if the wait was still on.
+pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes::BytesMut> {
+    let end = if how == 2 { WaitEnd::Unblocked } else { WaitEnd::TimedOut };
+    if !waiter.end(end) {
+        return None;
+    }
+    let mut reply = Reply::new(waiter.resp);
+    if how == 2 {
+        reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    } else if waiter.null_array {
+        reply.null_array();
+    } else {
+        reply.null();
+    }
+    node.forget_waiter(waiter);
+    Some(reply.buf)
+}

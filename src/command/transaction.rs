@@ -1,0 +1,182 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! A transaction is: enter every shard that its commands and its watched keys need, in index order, run
+//! the queue, append all effects as one unit, leave. Nothing else is needed for isolation. The queue keeps
+//! the union of the shards and of the flags as commands come in, so EXEC knows both at once.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::dispatch::{self, Outcome};
+use super::table::Command;
+use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::keyspace::ShardSet;
+use crate::session::{MultiState, WatchedKey};
+
+pub const HANDLERS: Handlers = &[
+    ("multi", multi),
+    ("exec", exec_outside_multi),
+    ("discard", discard_command),
+    ("watch", watch),
+    ("unwatch", unwatch),
+];
+
+/// Whether a command is EXEC.
+pub(super) fn is_exec(command: &Command) -> bool {
+    command.name == "exec"
+}
+
+/// Commands that run inside an open MULTI instead of being queued.
+pub(super) fn runs_at_once(command: &Command) -> bool {
+    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+/// Queues a command that was admitted.
+pub(super) fn queue(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Outcome {
+    let shards = dispatch::reach(ctx, command, args);
+    if let Some(multi) = &mut ctx.session.multi
+        // A transaction that is already lost need not be remembered.
+        && !multi.broken
+        && !ctx.session.watch_dirty.load(Ordering::Acquire)
+    {
+        multi.flags |= command.flags.0;
+        multi.shards.0 |= shards.0;
+        multi.bytes += args.iter().map(|a| a.len()).sum::<usize>();
+        multi.queue.push(dispatch::own(args));
+    }
+    ctx.reply.simple("QUEUED");
+    Outcome::Done
+}
+
+fn multi(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    if ctx.session.multi.is_some() {
+        return Err(CommandError::fixed("ERR MULTI calls can not be nested"));
+    }
+    ctx.session.multi = Some(MultiState::default());
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// EXEC without MULTI; with one, dispatch calls [`exec`].
+fn exec_outside_multi(_ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    Err(CommandError::fixed("ERR EXEC without MULTI"))
+}
+
+fn discard_command(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    if ctx.session.multi.is_none() {
+        return Err(CommandError::fixed("ERR DISCARD without MULTI"));
+    }
+    discard(ctx);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Forgets the open MULTI and all watches.
+pub fn discard(ctx: &mut Context<'_>) {
+    ctx.session.multi = None;
+    forget_watches(ctx);
+}
+
+/// Ends all watches. The shards drop their part now where they are entered, and otherwise when they next
+/// touch the key, since the flag they hold is no longer anybody's.
+fn forget_watches(ctx: &mut Context<'_>) {
+    for watched in std::mem::take(&mut ctx.session.watched) {
+        let hash = ctx.node.keyspace.hash(&watched.key);
+        let mut set = ShardSet::NONE;
+        set.add(ctx.node.keyspace.shard_of(hash));
+        if ctx.keys.set().contains(set) {
+            ctx.keys.shard_mut(hash).unwatch(watched.db, &watched.key, &ctx.session.watch_dirty);
+        }
+    }
+    ctx.session.watch_dirty = Default::default();
+}
+
+fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    if ctx.session.multi.is_some() {
+        return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
+    }
+    ctx.reply.ok();
+    if ctx.session.watch_dirty.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let db = ctx.session.db;
+    for &key in &args[1..] {
+        if ctx.session.watched.iter().any(|w| w.db == db && w.key == key) {
+            continue;
+        }
+        let expired_at_watch = is_expired(ctx, db, key);
+        let hash = ctx.node.keyspace.hash(key);
+        ctx.keys.shard_mut(hash).watch(db, key, &ctx.session.watch_dirty, expired_at_watch);
+        ctx.session.watched.push(WatchedKey { db, key: Bytes::copy_from_slice(key), expired_at_watch });
+    }
+    Ok(())
+}
+
+fn unwatch(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    forget_watches(ctx);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Whether a key is there and past its expiry.
+fn is_expired(ctx: &Context<'_>, db: usize, key: &[u8]) -> bool {
+    let hash = ctx.node.keyspace.hash(key);
+    ctx.keys.shard(hash).dbs[db]
+        .get(key, hash)
+        .and_then(|entry| entry.expire_at)
+        .is_some_and(|at| at <= ctx.now_ms)
+}
+
+/// EXEC inside MULTI: the whole transaction.
+pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Outcome {
+    let Some(multi) = &ctx.session.multi else {
+        dispatch::call(ctx, command, args);
+        return Outcome::Done;
+    };
+    if multi.broken {
+        discard(ctx);
+        let error = CommandError::fixed("EXECABORT Transaction discarded because of previous errors.");
+        dispatch::write_error(ctx, &error);
+        return Outcome::Done;
+    }
+    let keyspace = &ctx.node.keyspace;
+    let mut set = multi.shards;
+    for watched in &ctx.session.watched {
+        set.add(keyspace.shard_of(keyspace.hash(&watched.key)));
+    }
+    if let Err(busy) = dispatch::enter(ctx, set) {
+        return busy;
+    }
+    let watched = std::mem::take(&mut ctx.session.watched);
+    let lost = ctx.session.watch_dirty.load(Ordering::Acquire)
+        || watched.iter().any(|w| !w.expired_at_watch && is_expired(ctx, w.db, &w.key));
+    ctx.session.watched = watched;
+    let queue = ctx.session.multi.take().map(|multi| multi.queue).unwrap_or_default();
+    forget_watches(ctx);
+    if lost {
+        ctx.reply.null_array();
+        return Outcome::Done;
+    }
+    let start_us = ctx.now_us;
+    run_queue(ctx, &queue);
+    dispatch::after_exec(ctx, command, args, start_us);
+    dispatch::finish_unit(ctx);
+    Outcome::Renew
+}
+
+fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
+    let before = std::mem::replace(&mut ctx.deny_blocking, true);
+    ctx.reply.array(queue.len());
+    let mut args: Vec<&[u8]> = Vec::new();
+    for queued in queue {
+        args.clear();
+        args.extend(queued.iter().map(|arg| &arg[..]));
+        // Resolved when it was queued; the table does not change.
+        match ctx.node.table.resolve(&args) {
+            Ok(command) => dispatch::call(ctx, command, &args),
+            Err(error) => dispatch::write_error(ctx, &error),
+        }
+    }
+    ctx.deny_blocking = before;
+}
