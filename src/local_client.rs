@@ -47,13 +47,24 @@ pub struct LocalClient {
 
 impl LocalClient {
     pub(crate) fn new(node: Arc<NodeCore>) -> LocalClient {
-        let client = Client::new(node.clients.next_id(), "in-process:0".into(), String::new(), node.clock.unix_ms());
+        let client = Client::new(
+            node.clients.next_id(),
+            "in-process:0".into(),
+            String::new(),
+            node.clock.unix_ms(),
+        );
         node.clients.add(client.clone());
         let mut session = Session::new(client, Origin::Client);
         // Whoever holds the node is trusted with it.
         session.authenticated = true;
         session.resp = Resp::V3;
-        LocalClient { node, session, reply: Reply::new(Resp::V3), effects: Effects::default(), pushed: BytesMut::new() }
+        LocalClient {
+            node,
+            session,
+            reply: Reply::new(Resp::V3),
+            effects: Effects::default(),
+            pushed: BytesMut::new(),
+        }
     }
 
     /// Runs one command and gives its reply. Blocks as the command does.
@@ -65,8 +76,13 @@ impl LocalClient {
         loop {
             let settings = self.node.settings.load();
             self.reply.resp = self.session.resp;
-            let mut ctx =
-                Context::new(&self.node, &settings, &mut self.session, &mut self.reply, &mut self.effects);
+            let mut ctx = Context::new(
+                &self.node,
+                &settings,
+                &mut self.session,
+                &mut self.reply,
+                &mut self.effects,
+            );
             let outcome = dispatch::run(&mut ctx, &args);
             ctx.finish();
             match outcome {
@@ -78,7 +94,9 @@ impl LocalClient {
                 }
                 Outcome::Handover => {
                     self.session.handover = None;
-                    return RespValue::Error("ERR an in-process client can't become a replica".into());
+                    return RespValue::Error(
+                        "ERR an in-process client can't become a replica".into(),
+                    );
                 }
                 Outcome::Done | Outcome::Renew => break,
             }
@@ -128,7 +146,10 @@ impl LocalClient {
     }
 
     fn parker() -> Arc<Parker> {
-        Arc::new(Parker { thread: std::thread::current(), woken: AtomicBool::new(false) })
+        Arc::new(Parker {
+            thread: std::thread::current(),
+            woken: AtomicBool::new(false),
+        })
     }
 
     /// Waits for the end of a pause, or for a look at it: whoever ends one early wakes all clients.
@@ -148,7 +169,9 @@ impl LocalClient {
             self.reply.buf.extend_from_slice(&output);
             let how = self.session.client.unblock.swap(0, Ordering::AcqRel);
             if let Some(Waiting::Keys(waiter)) = &self.session.waiting {
-                let late = waiter.deadline_ms.is_some_and(|at| at <= self.node.clock.unix_ms());
+                let late = waiter
+                    .deadline_ms
+                    .is_some_and(|at| at <= self.node.clock.unix_ms());
                 if (how != 0 || late)
                     && let Some(reply) = dispatch::end_wait(&self.node, waiter, how)
                 {

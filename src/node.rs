@@ -37,7 +37,10 @@ use crate::node_core::NodeCore;
 #[derive(Debug)]
 pub enum StartError {
     /// An address could not be bound.
-    Bind { address: String, error: std::io::Error },
+    Bind {
+        address: String,
+        error: std::io::Error,
+    },
     /// A setting makes no sense, in words.
     Settings(String),
     /// The system would not give a thread.
@@ -50,7 +53,10 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind { address, error } => {
-                write!(f, "Could not create server TCP listening socket {address}: bind: {error}")
+                write!(
+                    f,
+                    "Could not create server TCP listening socket {address}: bind: {error}"
+                )
             }
             StartError::Settings(text) => f.write_str(text),
             StartError::Thread(error) => write!(f, "could not start a thread: {error}"),
@@ -71,7 +77,12 @@ pub struct NodeBuilder {
 
 impl NodeBuilder {
     pub fn new(settings: Settings) -> NodeBuilder {
-        NodeBuilder { settings, clock: SystemClock::new(), memory: None, config_file: None }
+        NodeBuilder {
+            settings,
+            clock: SystemClock::new(),
+            memory: None,
+            config_file: None,
+        }
     }
 
     /// Another source of time and randomness.
@@ -110,8 +121,16 @@ impl NodeBuilder {
         }
         let shards = shard_count(&settings);
         settings.shards = shards;
-        let core = Arc::new(NodeCore::new(self.clock, settings, self.memory, self.config_file));
-        let parts = RootParts { node: core.clone(), listeners };
+        let core = Arc::new(NodeCore::new(
+            self.clock,
+            settings,
+            self.memory,
+            self.config_file,
+        ));
+        let parts = RootParts {
+            node: core.clone(),
+            listeners,
+        };
         let (up_sender, up_receiver) = std::sync::mpsc::channel();
         let (stopped_sender, stopped) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
@@ -129,14 +148,25 @@ impl NodeBuilder {
                 let _ = stopped_sender.send(reason);
             })
             .map_err(StartError::Thread)?;
-        let root = up_receiver.recv().map_err(|_| StartError::Died("its thread ended".into()))?;
-        Ok(Node { core, root, stopped: Mutex::new(stopped), thread: Some(thread), port })
+        let root = up_receiver
+            .recv()
+            .map_err(|_| StartError::Died("its thread ended".into()))?;
+        Ok(Node {
+            core,
+            root,
+            stopped: Mutex::new(stopped),
+            thread: Some(thread),
+            port,
+        })
     }
 }
 
 /// `shards`; by default one where one arbiter serves, else four for each, so that they seldom meet.
 fn shard_count(settings: &Settings) -> usize {
-    match (settings.shards, crate::actors::root::serving_arbiters(settings)) {
+    match (
+        settings.shards,
+        crate::actors::root::serving_arbiters(settings),
+    ) {
         (0, 1) => 1,
         (0, serving) => (serving * 4).min(64),
         (n, _) => n.min(64),
@@ -157,10 +187,17 @@ fn bind(settings: &Settings) -> Result<Vec<Listener>, StartError> {
             "::*" => "::",
             other => other,
         };
-        let at = |error| StartError::Bind { address: format!("{host}:{port}"), error };
+        let at = |error| StartError::Bind {
+            address: format!("{host}:{port}"),
+            error,
+        };
         let bound = (host, port)
             .to_socket_addrs()
-            .and_then(|mut addresses| addresses.next().ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+            .and_then(|mut addresses| {
+                addresses
+                    .next()
+                    .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+            })
             .and_then(|address: SocketAddr| reception::bind_tcp(address, settings.tcp_backlog));
         match bound {
             Ok(listener) => {
@@ -177,16 +214,22 @@ fn bind(settings: &Settings) -> Result<Vec<Listener>, StartError> {
         }
     }
     if let Some(path) = &settings.unixsocket {
-        let listener = reception::bind_unix(path, settings.unixsocketperm)
-            .map_err(|error| StartError::Bind { address: path.clone(), error })?;
+        let listener = reception::bind_unix(path, settings.unixsocketperm).map_err(|error| {
+            StartError::Bind {
+                address: path.clone(),
+                error,
+            }
+        })?;
         listeners.push(listener);
     }
     Ok(listeners)
 }
 
 fn is_address_missing(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 /// A running node. Dropping it shuts it down without saving.
@@ -235,7 +278,11 @@ impl Node {
 
     /// Waits until the node ends by itself (SHUTDOWN). The process's exit code.
     pub fn wait(mut self) -> i32 {
-        let code = self.stopped.lock().recv().map_or(1, |stopped| stopped.exit_code);
+        let code = self
+            .stopped
+            .lock()
+            .recv()
+            .map_or(1, |stopped| stopped.exit_code);
         self.join();
         code
     }
@@ -247,7 +294,11 @@ impl Node {
 
     fn stop(&mut self, save: bool) -> i32 {
         self.root.do_send(crate::actors::root::Stop { save });
-        let code = self.stopped.lock().recv().map_or(0, |stopped| stopped.exit_code);
+        let code = self
+            .stopped
+            .lock()
+            .recv()
+            .map_or(0, |stopped| stopped.exit_code);
         self.join();
         code
     }

@@ -159,7 +159,8 @@ impl NodeCore {
         {
             for watched in session.watched.drain(..) {
                 let hash = self.keyspace.hash(&watched.key);
-                keys.shard_mut(hash).unwatch(watched.db, &watched.key, &session.watch_dirty);
+                keys.shard_mut(hash)
+                    .unwatch(watched.db, &watched.key, &session.watch_dirty);
             }
         }
         session.watch_dirty = Arc::default();
@@ -173,7 +174,8 @@ impl NodeCore {
         }
         if let Some(mut keys) = self.keyspace.try_enter(set) {
             for key in &waiter.keys {
-                keys.shard_mut(self.keyspace.hash(key)).unblock(waiter.db, key, waiter);
+                keys.shard_mut(self.keyspace.hash(key))
+                    .unblock(waiter.db, key, waiter);
             }
         }
     }

@@ -26,8 +26,8 @@ use bytes::{Buf, BytesMut};
 use super::messages::AttachReplica;
 use super::socket::Socket;
 use super::workbench::{SharedWorkbench, Workbench};
-use crate::command::dispatch::{self, Outcome};
 use crate::command::Context as CommandContext;
+use crate::command::dispatch::{self, Outcome};
 use crate::config::OutputLimit;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
@@ -111,7 +111,11 @@ impl ConnectionActor {
             // Looked at after the wait: who ends a wait pushes the reply first.
             let pushed = self.client().take_output(cx.waker());
             if !pushed.is_empty() {
-                if self.output.is_empty() { self.output = pushed } else { self.output.extend_from_slice(&pushed) }
+                if self.output.is_empty() {
+                    self.output = pushed
+                } else {
+                    self.output.extend_from_slice(&pushed)
+                }
             }
             if self.client().killed.load(Ordering::Acquire) {
                 let _ = self.flush();
@@ -142,7 +146,9 @@ impl ConnectionActor {
                 if self.over_output_limit() {
                     return Poll::Ready(Over("output buffer limit"));
                 }
-                let Some(socket) = &self.socket else { return Poll::Ready(Over("handed over")) };
+                let Some(socket) = &self.socket else {
+                    return Poll::Ready(Over("handed over"));
+                };
                 if socket.poll_write_ready(cx).is_ready() {
                     // It became writable in between: try again at once.
                     continue;
@@ -163,8 +169,15 @@ impl ConnectionActor {
     }
 
     /// Reads once and runs what came, if nothing holds it. False if there is nothing to read.
-    fn read(&mut self, bench: &mut Workbench, held: Held, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
-        let Some(socket) = &self.socket else { return Err(Over("handed over")) };
+    fn read(
+        &mut self,
+        bench: &mut Workbench,
+        held: Held,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<bool, Over> {
+        let Some(socket) = &self.socket else {
+            return Err(Over("handed over"));
+        };
         match socket.poll_read_ready(cx) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Err(_)) => return Err(Over("read failed")),
@@ -174,7 +187,9 @@ impl ConnectionActor {
         let result = match socket.try_read(&mut read) {
             Ok(0) => Err(Over("closed by the client")),
             Ok(n) => {
-                self.client().last_seen_ms.store(self.node.clock.unix_ms(), Ordering::Relaxed);
+                self.client()
+                    .last_seen_ms
+                    .store(self.node.clock.unix_ms(), Ordering::Relaxed);
                 self.node.stats.net_input_bytes.add(n as u64);
                 self.received(bench, &read[..n], held, cx)
             }
@@ -203,7 +218,10 @@ impl ConnectionActor {
         }
         let limit = self.node.settings.load().client_query_buffer_limit;
         if limit > 0 && self.input.len() as u64 > limit {
-            tracing::warn!("Closing client that reached max query buffer length: {}", self.client().addr);
+            tracing::warn!(
+                "Closing client that reached max query buffer length: {}",
+                self.client().addr
+            );
             return Err(Over("query buffer limit"));
         }
         Ok(true)
@@ -229,7 +247,9 @@ impl ConnectionActor {
         {
             let left_ms = deadline_ms - self.node.clock.unix_ms();
             let sleep = Duration::from_millis(left_ms.max(0) as u64);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(sleep)));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(sleep)));
             if left_ms <= 0 || timer.as_mut().poll(cx).is_ready() {
                 self.timer = None;
                 if left_ms <= 0 {
@@ -268,7 +288,12 @@ impl ConnectionActor {
     }
 
     /// Parses and runs `data`; how much of it has been used up, and what holds the rest.
-    fn run(&mut self, bench: &mut Workbench, data: &[u8], cx: &mut TaskContext<'_>) -> (usize, Held) {
+    fn run(
+        &mut self,
+        bench: &mut Workbench,
+        data: &[u8],
+        cx: &mut TaskContext<'_>,
+    ) -> (usize, Held) {
         let mut used = 0;
         let mut held = Held::No;
         let node = self.node.clone();
@@ -286,8 +311,13 @@ impl ConnectionActor {
             bench.reply.resp = self.session.resp;
             let mut args = Vec::new();
             let mut index = 0;
-            let mut ctx =
-                CommandContext::new(&node, &settings, &mut self.session, &mut bench.reply, &mut bench.effects);
+            let mut ctx = CommandContext::new(
+                &node,
+                &settings,
+                &mut self.session,
+                &mut bench.reply,
+                &mut bench.effects,
+            );
             let mut renew = false;
             while index < count {
                 bench.batch.args(index, rest, &mut args);
@@ -317,21 +347,33 @@ impl ConnectionActor {
             node.stats.commands.add(ran);
             if index < count {
                 // What was parsed and not run comes again.
-                used += if index == 0 { 0 } else { bench.batch.end_of(index - 1) };
+                used += if index == 0 {
+                    0
+                } else {
+                    bench.batch.end_of(index - 1)
+                };
                 self.parser.reset();
             } else {
                 used += bench.batch.consumed();
                 if let Err(error) = parsed {
                     if held == Held::No && !self.session.closing {
                         bench.reply.error(&format!("ERR {error}"));
-                        tracing::debug!("Protocol error ({}) from client: {}", error, self.client().addr);
+                        tracing::debug!(
+                            "Protocol error ({}) from client: {}",
+                            error,
+                            self.client().addr
+                        );
                         held = Held::Closing;
                         self.session.closing = true;
                         used = data.len();
                     } else {
                         self.parser.reset();
                     }
-                } else if bench.batch.is_empty() || (bench.batch.consumed() < rest.len() && count < limits.commands_max && !renew) {
+                } else if bench.batch.is_empty()
+                    || (bench.batch.consumed() < rest.len()
+                        && count < limits.commands_max
+                        && !renew)
+                {
                     // The rest is the beginning of a command.
                     break;
                 }
@@ -354,7 +396,9 @@ impl ConnectionActor {
                 let left_ms = if node.pause.wake_when_over(cx.waker(), now_ms) {
                     0
                 } else {
-                    node.pause.until_ms().map_or(0, |until_ms| (until_ms - now_ms).max(0))
+                    node.pause
+                        .until_ms()
+                        .map_or(0, |until_ms| (until_ms - now_ms).max(0))
                 };
                 let mut timer = Box::pin(tokio::time::sleep(Duration::from_millis(left_ms as u64)));
                 if left_ms == 0 || timer.as_mut().poll(cx).is_ready() {
@@ -367,7 +411,8 @@ impl ConnectionActor {
             Held::Suspended => cx.waker().wake_by_ref(),
             _ => {}
         }
-        self.session.publish_view(data.len() - used, self.output.len());
+        self.session
+            .publish_view(data.len() - used, self.output.len());
         (used, held)
     }
 
@@ -390,7 +435,9 @@ impl ConnectionActor {
 
     /// Writes queued output as far as the socket takes it.
     fn flush(&mut self) -> io::Result<()> {
-        let Some(socket) = &self.socket else { return Ok(()) };
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
         while !self.output.is_empty() {
             match socket.try_write(&self.output) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -410,16 +457,28 @@ impl ConnectionActor {
     fn over_output_limit(&mut self) -> bool {
         let settings = self.node.settings.load();
         let limits = &settings.client_output_buffer_limit;
-        let OutputLimit { hard, soft, soft_seconds } =
-            if self.session.subscriptions() > 0 || self.session.monitor { limits.pubsub } else { limits.normal };
+        let OutputLimit {
+            hard,
+            soft,
+            soft_seconds,
+        } = if self.session.subscriptions() > 0 || self.session.monitor {
+            limits.pubsub
+        } else {
+            limits.normal
+        };
         let len = self.output.len() as u64;
         let now_ms = self.node.clock.unix_ms();
         let over_soft = soft > 0 && len > soft;
         if !over_soft {
             self.over_soft_since_ms = None;
         }
-        let since_ms = if over_soft { *self.over_soft_since_ms.get_or_insert(now_ms) } else { now_ms };
-        let over = (hard > 0 && len > hard) || (over_soft && now_ms - since_ms >= soft_seconds as i64 * 1000);
+        let since_ms = if over_soft {
+            *self.over_soft_since_ms.get_or_insert(now_ms)
+        } else {
+            now_ms
+        };
+        let over = (hard > 0 && len > hard)
+            || (over_soft && now_ms - since_ms >= soft_seconds as i64 * 1000);
         if over {
             tracing::warn!(
                 "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
@@ -433,7 +492,10 @@ impl ConnectionActor {
 
     /// Gives the socket to the replication actors; what was sent behind PSYNC goes along.
     fn hand_over(&mut self) {
-        let (Some(request), Some(socket)) = (self.session.handover.take(), self.socket.take()) else { return };
+        let (Some(request), Some(socket)) = (self.session.handover.take(), self.socket.take())
+        else {
+            return;
+        };
         // The MasterActor lives as long as the node; if it is gone the socket closes, as it should.
         self.replicas.do_send(AttachReplica {
             socket,

@@ -31,7 +31,11 @@ impl CronActor {
         self.rounds += 1;
         self.node.stats.sample(self.node.clock.monotonic_us());
         // With `maxmemory` every write is judged by it; else it is only shown.
-        let memory_rounds = if self.node.settings.load().maxmemory > 0 { 1 } else { SLOW_ROUNDS };
+        let memory_rounds = if self.node.settings.load().maxmemory > 0 {
+            1
+        } else {
+            SLOW_ROUNDS
+        };
         if self.rounds.is_multiple_of(memory_rounds) {
             self.node.memory.refresh();
         }

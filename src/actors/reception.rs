@@ -39,7 +39,11 @@ pub enum Listener {
 /// Binds a TCP address as redis-server does: reusable, IPv6 apart from IPv4, `backlog` connections waiting.
 pub fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {
     use socket2::{Domain, Protocol, Type};
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -81,13 +85,26 @@ pub struct ListenerActor {
 }
 
 impl ListenerActor {
-    pub fn new(node: Arc<NodeCore>, listener: Listener, receptions: Vec<Addr<ReceptionActor>>) -> ListenerActor {
-        ListenerActor { node, listener: Some(listener), path: None, receptions }
+    pub fn new(
+        node: Arc<NodeCore>,
+        listener: Listener,
+        receptions: Vec<Addr<ReceptionActor>>,
+    ) -> ListenerActor {
+        ListenerActor {
+            node,
+            listener: Some(listener),
+            path: None,
+            receptions,
+        }
     }
 }
 
 /// Accepts for ever, handing arrivals round.
-async fn accept_all(node: Arc<NodeCore>, listener: Listener, receptions: Vec<Addr<ReceptionActor>>) -> io::Result<()> {
+async fn accept_all(
+    node: Arc<NodeCore>,
+    listener: Listener,
+    receptions: Vec<Addr<ReceptionActor>>,
+) -> io::Result<()> {
     enum Bound {
         Tcp(TcpListener),
         Unix(UnixListener),
@@ -98,8 +115,16 @@ async fn accept_all(node: Arc<NodeCore>, listener: Listener, receptions: Vec<Add
     };
     for turn in 0usize.. {
         let arrival = match &bound {
-            Bound::Tcp(l) => l.accept().await.and_then(|(s, _)| s.into_std()).map(Arrival::Tcp),
-            Bound::Unix(l) => l.accept().await.and_then(|(s, _)| s.into_std()).map(Arrival::Unix),
+            Bound::Tcp(l) => l
+                .accept()
+                .await
+                .and_then(|(s, _)| s.into_std())
+                .map(Arrival::Tcp),
+            Bound::Unix(l) => l
+                .accept()
+                .await
+                .and_then(|(s, _)| s.into_std())
+                .map(Arrival::Unix),
         };
         match arrival {
             // A reception that is overrun makes the listener wait, and the kernel's queue with it.
@@ -120,7 +145,9 @@ impl Actor for ListenerActor {
     type Context = Context<ListenerActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(listener) = self.listener.take() else { return };
+        let Some(listener) = self.listener.take() else {
+            return;
+        };
         if let Listener::Unix(_, path) = &listener {
             self.path = Some(path.clone());
         }
@@ -163,7 +190,11 @@ pub struct ReceptionActor {
 impl ReceptionActor {
     /// To be called on the arbiter it shall serve.
     pub fn new(node: Arc<NodeCore>, replicas: Recipient<AttachReplica>) -> ReceptionActor {
-        ReceptionActor { node, bench: Workbench::shared(), replicas }
+        ReceptionActor {
+            node,
+            bench: Workbench::shared(),
+            replicas,
+        }
     }
 
     fn receive(&self, arrival: Arrival) -> io::Result<()> {
@@ -184,12 +215,22 @@ impl ReceptionActor {
                 }
                 let stream = tokio::net::TcpStream::from_std(stream)?;
                 let local = peer.ip().to_canonical().is_loopback();
-                (Socket::Tcp(stream), peer.to_string(), own.to_string(), local)
+                (
+                    Socket::Tcp(stream),
+                    peer.to_string(),
+                    own.to_string(),
+                    local,
+                )
             }
             Arrival::Unix(stream) => {
                 let path = settings.unixsocket.clone().unwrap_or_default();
                 let name = format!("{path}:0");
-                (Socket::Unix(tokio::net::UnixStream::from_std(stream)?), name.clone(), name, true)
+                (
+                    Socket::Unix(tokio::net::UnixStream::from_std(stream)?),
+                    name.clone(),
+                    name,
+                    true,
+                )
             }
         };
         if self.node.clients.len() >= settings.maxclients as usize {
@@ -203,7 +244,12 @@ impl ReceptionActor {
             return Ok(());
         }
         self.node.stats.connections.inc();
-        let client = Client::new(self.node.clients.next_id(), addr, laddr, self.node.clock.unix_ms());
+        let client = Client::new(
+            self.node.clients.next_id(),
+            addr,
+            laddr,
+            self.node.clock.unix_ms(),
+        );
         {
             let mut view = client.view.lock();
             view.fd = socket.fd();
@@ -212,7 +258,14 @@ impl ReceptionActor {
         }
         self.node.clients.add(client.clone());
         let session = Session::new(client, Origin::Client);
-        ConnectionActor::new(self.node.clone(), self.bench.clone(), socket, session, self.replicas.clone()).start();
+        ConnectionActor::new(
+            self.node.clone(),
+            self.bench.clone(),
+            socket,
+            session,
+            self.replicas.clone(),
+        )
+        .start();
         Ok(())
     }
 }

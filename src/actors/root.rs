@@ -35,7 +35,10 @@ pub struct RootParts {
 /// How many arbiters serve connections: `arbiters`, by default one less than there are cores.
 pub fn serving_arbiters(settings: &Settings) -> usize {
     match settings.arbiters {
-        0 => std::thread::available_parallelism().map_or(1, |n| n.get()).saturating_sub(1).max(1),
+        0 => std::thread::available_parallelism()
+            .map_or(1, |n| n.get())
+            .saturating_sub(1)
+            .max(1),
         n => n,
     }
 }
@@ -70,8 +73,9 @@ impl Root {
         for _ in 0..serving_arbiters(&settings) {
             let arbiter = Arbiter::new();
             let (node, replicas) = (self.node.clone(), replicas.clone());
-            let reception =
-                ReceptionActor::start_in_arbiter(&arbiter.handle(), move |_| ReceptionActor::new(node, replicas));
+            let reception = ReceptionActor::start_in_arbiter(&arbiter.handle(), move |_| {
+                ReceptionActor::new(node, replicas)
+            });
             self.receptions.push(reception);
             self.arbiters.push(arbiter);
         }
@@ -106,7 +110,11 @@ impl Actor for Root {
             .map(|index| ShardActor::new(self.node.clone(), index).start())
             .collect();
         CronActor::new(self.node.clone()).start();
-        let services = ActorServices { root: ctx.address(), shards, shutting_down: self.shutting_down.clone() };
+        let services = ActorServices {
+            root: ctx.address(),
+            shards,
+            shutting_down: self.shutting_down.clone(),
+        };
         // Set once: a node is started once.
         let _ = self.node.services.set(Box::new(services));
         tracing::info!("Server initialized");

@@ -40,7 +40,15 @@ pub struct ShardState {
 
 impl ShardActor {
     pub fn new(node: Arc<NodeCore>, index: usize) -> ShardActor {
-        ShardActor { node, index, expiring: false, state: ShardState { index, ..ShardState::default() } }
+        ShardActor {
+            node,
+            index,
+            expiring: false,
+            state: ShardState {
+                index,
+                ..ShardState::default()
+            },
+        }
     }
 }
 
@@ -62,11 +70,18 @@ pub async fn enter<T>(node: &NodeCore, set: ShardSet, mut f: impl FnMut(Entered<
 
 /// A session for work that no client asked for.
 pub fn own_session(node: &NodeCore) -> Session {
-    Session::new(Client::new(0, String::new(), String::new(), node.clock.unix_ms()), Origin::Client)
+    Session::new(
+        Client::new(0, String::new(), String::new(), node.clock.unix_ms()),
+        Origin::Client,
+    )
 }
 
 /// Runs `f` in a command context inside the shards, in nobody's name.
-pub fn in_context<T>(node: &NodeCore, entered: Entered<'_>, f: impl FnOnce(&mut CommandContext<'_>) -> T) -> T {
+pub fn in_context<T>(
+    node: &NodeCore,
+    entered: Entered<'_>,
+    f: impl FnOnce(&mut CommandContext<'_>) -> T,
+) -> T {
     let settings = node.settings.load();
     let mut session = own_session(node);
     let mut reply = Reply::default();
@@ -100,7 +115,9 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
         // The other actors of this arbiter get their turn.
         tokio::task::yield_now().await;
     }
-    node.stats.expire_cycle_cpu_us.add(node.clock.monotonic_us() - started_us);
+    node.stats
+        .expire_cycle_cpu_us
+        .add(node.clock.monotonic_us() - started_us);
     expired
 }
 
@@ -110,13 +127,20 @@ impl Actor for ShardActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         let hz = self.node.settings.load().hz.clamp(1, 500);
-        ctx.run_interval(Duration::from_millis(1000 / u64::from(hz)), |actor, ctx| actor.expire(ctx));
+        ctx.run_interval(Duration::from_millis(1000 / u64::from(hz)), |actor, ctx| {
+            actor.expire(ctx)
+        });
     }
 }
 
 impl ShardActor {
     fn expire(&mut self, ctx: &mut Context<ShardActor>) {
-        if self.expiring || self.node.active_expire_off.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.expiring
+            || self
+                .node
+                .active_expire_off
+                .load(std::sync::atomic::Ordering::Relaxed)
+        {
             return;
         }
         self.expiring = true;
@@ -141,7 +165,10 @@ impl Handler<ServeBlocked> for ShardActor {
         let node = self.node.clone();
         Box::pin(async move {
             let all = node.keyspace.all();
-            enter(&node, all, |entered| in_context(&node, entered, blocking::serve_deferred)).await;
+            enter(&node, all, |entered| {
+                in_context(&node, entered, blocking::serve_deferred)
+            })
+            .await;
         })
     }
 }

@@ -37,7 +37,10 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         let hash = ctx.node.keyspace.hash(key);
         ctx.keys.shard_mut(hash).block(waiter.db, key, &waiter);
     }
-    ctx.session.client.blocked.store(true, std::sync::atomic::Ordering::Release);
+    ctx.session
+        .client
+        .blocked
+        .store(true, std::sync::atomic::Ordering::Release);
     ctx.session.waiting = Some(Waiting::Keys(waiter));
 }
 
@@ -82,7 +85,10 @@ fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
 }
 
 fn take_ready(ctx: &mut Context<'_>) -> Vec<ReadyKey> {
-    ctx.keys.iter_mut().flat_map(|shard| shard.take_ready()).collect()
+    ctx.keys
+        .iter_mut()
+        .flat_map(|shard| shard.take_ready())
+        .collect()
 }
 
 fn enter_quietly(ctx: &mut Context<'_>, set: ShardSet) -> bool {
@@ -105,7 +111,10 @@ fn enter_quietly(ctx: &mut Context<'_>, set: ShardSet) -> bool {
 
 /// Leaves a ready key to the shard's actor.
 fn defer(ctx: &Context<'_>, db: usize, key: &Bytes) {
-    ctx.node.deferred_ready.lock().push(ReadyKey { db, key: key.clone() });
+    ctx.node.deferred_ready.lock().push(ReadyKey {
+        db,
+        key: key.clone(),
+    });
     if let Some(services) = ctx.node.services.get() {
         services.serve_blocked();
     }

@@ -81,10 +81,16 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
         return keyspace.all();
     }
     if keyspace.shards() == 1 {
-        return if command.key_plan == KeyPlan::None { ShardSet::NONE } else { keyspace.all() };
+        return if command.key_plan == KeyPlan::None {
+            ShardSet::NONE
+        } else {
+            keyspace.all()
+        };
     }
     let mut set = ShardSet::NONE;
-    command.for_each_key(args, &mut |key| set.add(keyspace.shard_of(keyspace.hash(key))));
+    command.for_each_key(args, &mut |key| {
+        set.add(keyspace.shard_of(keyspace.hash(key)))
+    });
     set
 }
 
@@ -149,7 +155,11 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if ctx.session.handover.is_some() {
         return Outcome::Handover;
     }
-    if command.flags.has(bits::ADMIN | bits::NO_AUTH) { Outcome::Renew } else { Outcome::Done }
+    if command.flags.has(bits::ADMIN | bits::NO_AUTH) {
+        Outcome::Renew
+    } else {
+        Outcome::Done
+    }
 }
 
 /// Runs one command of our master's stream, `raw` being its bytes in the stream, and forwards the bytes into
@@ -166,7 +176,9 @@ pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Ou
         ctx.node.hub.append_from_master(raw, ctx.session.db);
     } else {
         ctx.session.unlogged.extend_from_slice(raw);
-        ctx.node.hub.append_from_master(&ctx.session.unlogged, ctx.session.db);
+        ctx.node
+            .hub
+            .append_from_master(&ctx.session.unlogged, ctx.session.db);
         ctx.session.unlogged.clear();
     }
     outcome
@@ -215,8 +227,13 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
         _ => command.flags.0,
     };
     let is_write = flags & bits::WRITE != 0;
-    if settings.maxmemory > 0 && flags & bits::DENY_OOM != 0 && node.memory_used() > settings.maxmemory {
-        return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
+    if settings.maxmemory > 0
+        && flags & bits::DENY_OOM != 0
+        && node.memory_used() > settings.maxmemory
+    {
+        return Err(
+            CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into(),
+        );
     }
     let replica = node.hub.is_replica();
     if is_write && !replica {
@@ -230,20 +247,31 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
             && settings.min_replicas_max_lag > 0
             && node.hub.good_replicas() < settings.min_replicas_to_write as usize
         {
-            return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into());
+            return Err(
+                CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into(),
+            );
         }
     }
     if is_write && replica && settings.replica_read_only {
-        return Err(CommandError::fixed("READONLY You can't write against a read only replica.").into());
+        return Err(
+            CommandError::fixed("READONLY You can't write against a read only replica.").into(),
+        );
     }
-    if session.resp == crate::resp::Resp::V2 && session.subscriptions() > 0 && !command.runs_while_subscribed() {
+    if session.resp == crate::resp::Resp::V2
+        && session.subscriptions() > 0
+        && !command.runs_while_subscribed()
+    {
         return Err(CommandError::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
             command.name.replace('|', " ")
         ))
         .into());
     }
-    if replica && !settings.replica_serve_stale_data && !node.hub.link_up() && flags & bits::STALE == 0 {
+    if replica
+        && !settings.replica_serve_stale_data
+        && !node.hub.link_up()
+        && flags & bits::STALE == 0
+    {
         return Err(CommandError::fixed(
             "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         )
@@ -254,8 +282,12 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     }
     match node.pause.kind(ctx.now_ms) {
         None => {}
-        Some(Pause::All) if !command.flags.has(bits::ADMIN) || is_write => return Err(Refusal::Wait),
-        Some(Pause::Write) if flags & (bits::WRITE | bits::MAY_REPLICATE) != 0 => return Err(Refusal::Wait),
+        Some(Pause::All) if !command.flags.has(bits::ADMIN) || is_write => {
+            return Err(Refusal::Wait);
+        }
+        Some(Pause::Write) if flags & (bits::WRITE | bits::MAY_REPLICATE) != 0 => {
+            return Err(Refusal::Wait);
+        }
         Some(_) => {}
     }
     Ok(())
@@ -271,7 +303,12 @@ fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
     if allowed {
         return Ok(());
     }
-    let name = command.name.split('|').next().unwrap_or(command.name).to_ascii_uppercase();
+    let name = command
+        .name
+        .split('|')
+        .next()
+        .unwrap_or(command.name)
+        .to_ascii_uppercase();
     Err(CommandError::err(format_args!(
         "{name} command not allowed. If the enable-{0}-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
         name.to_ascii_lowercase()
@@ -334,9 +371,11 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     }
     let took_us = ctx.now_us.saturating_sub(start_us);
     if failed {
-        node.command_stats.fail(command.id, took_us, ctx.settings.latency_tracking);
+        node.command_stats
+            .fail(command.id, took_us, ctx.settings.latency_tracking);
     } else {
-        node.command_stats.record(command.id, took_us, ctx.settings.latency_tracking);
+        node.command_stats
+            .record(command.id, took_us, ctx.settings.latency_tracking);
     }
     after_call(ctx, command, args, took_us);
 }
@@ -344,7 +383,9 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
 /// Counts and shows an EXEC whose commands have run.
 pub(super) fn after_exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, start_us: u64) {
     let took_us = ctx.now_us.saturating_sub(start_us);
-    ctx.node.command_stats.record(command.id, took_us, ctx.settings.latency_tracking);
+    ctx.node
+        .command_stats
+        .record(command.id, took_us, ctx.settings.latency_tracking);
     after_call(ctx, command, args, took_us);
 }
 
@@ -353,18 +394,29 @@ fn after_call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, took_us
     let node = ctx.node;
     let slower_than = ctx.settings.slowlog_log_slower_than;
     if slower_than >= 0 && took_us as i64 >= slower_than && !command.flags.has(bits::SKIP_SLOWLOG) {
-        node.slowlog.push(ctx.settings.slowlog_max_len, ctx.now_us, took_us, args, &ctx.session.client);
+        node.slowlog.push(
+            ctx.settings.slowlog_max_len,
+            ctx.now_us,
+            took_us,
+            args,
+            &ctx.session.client,
+        );
     }
     let threshold = ctx.settings.latency_monitor_threshold;
     if threshold > 0 && took_us / 1000 >= threshold {
-        let event = if command.flags.has(bits::FAST) { "fast-command" } else { "command" };
+        let event = if command.flags.has(bits::FAST) {
+            "fast-command"
+        } else {
+            "command"
+        };
         node.latency.record(event, ctx.now_us, took_us / 1000);
     }
     if node.monitors.any()
         && ctx.session.origin == Origin::Client
         && !command.flags.has(bits::SKIP_MONITOR | bits::ADMIN)
     {
-        node.monitors.feed(ctx.now_us, ctx.session.db, &ctx.session.client, args);
+        node.monitors
+            .feed(ctx.now_us, ctx.session.db, &ctx.session.client, args);
     }
 }
 
@@ -409,7 +461,11 @@ pub fn wait_is_over(waiting: &mut Option<Waiting>) -> bool {
 /// Ends a wait for keys from outside: `how` 2 with an error (CLIENT UNBLOCK ... ERROR), else as if timed
 /// out. The reply to send, if the wait was still on.
 pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes::BytesMut> {
-    let end = if how == 2 { WaitEnd::Unblocked } else { WaitEnd::TimedOut };
+    let end = if how == 2 {
+        WaitEnd::Unblocked
+    } else {
+        WaitEnd::TimedOut
+    };
     if !waiter.end(end) {
         return None;
     }

@@ -1,17 +1,17 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
+pub mod active_expire;
 pub mod arguments;
+pub mod blocking;
 pub mod client;
 pub mod config;
 pub mod connection;
-pub mod active_expire;
-pub mod blocking;
 pub mod context;
 pub mod counter;
 pub mod describe;
 pub mod digest;
-pub mod dump;
 pub mod dispatch;
+pub mod dump;
 pub mod effects;
 pub mod error;
 pub mod events;

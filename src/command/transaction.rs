@@ -29,7 +29,10 @@ pub(super) fn is_exec(command: &Command) -> bool {
 
 /// Commands that run inside an open MULTI instead of being queued.
 pub(super) fn runs_at_once(command: &Command) -> bool {
-    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+    matches!(
+        command.name,
+        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+    )
 }
 
 /// Queues a command that was admitted.
@@ -86,7 +89,9 @@ fn forget_watches(ctx: &mut Context<'_>) {
         let mut set = ShardSet::NONE;
         set.add(ctx.node.keyspace.shard_of(hash));
         if ctx.keys.set().contains(set) {
-            ctx.keys.shard_mut(hash).unwatch(watched.db, &watched.key, &ctx.session.watch_dirty);
+            ctx.keys
+                .shard_mut(hash)
+                .unwatch(watched.db, &watched.key, &ctx.session.watch_dirty);
         }
     }
     ctx.session.watch_dirty = Default::default();
@@ -102,13 +107,24 @@ fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     let db = ctx.session.db;
     for &key in &args[1..] {
-        if ctx.session.watched.iter().any(|w| w.db == db && w.key == key) {
+        if ctx
+            .session
+            .watched
+            .iter()
+            .any(|w| w.db == db && w.key == key)
+        {
             continue;
         }
         let expired_at_watch = is_expired(ctx, db, key);
         let hash = ctx.node.keyspace.hash(key);
-        ctx.keys.shard_mut(hash).watch(db, key, &ctx.session.watch_dirty, expired_at_watch);
-        ctx.session.watched.push(WatchedKey { db, key: Bytes::copy_from_slice(key), expired_at_watch });
+        ctx.keys
+            .shard_mut(hash)
+            .watch(db, key, &ctx.session.watch_dirty, expired_at_watch);
+        ctx.session.watched.push(WatchedKey {
+            db,
+            key: Bytes::copy_from_slice(key),
+            expired_at_watch,
+        });
     }
     Ok(())
 }
@@ -136,7 +152,8 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     };
     if multi.broken {
         discard(ctx);
-        let error = CommandError::fixed("EXECABORT Transaction discarded because of previous errors.");
+        let error =
+            CommandError::fixed("EXECABORT Transaction discarded because of previous errors.");
         dispatch::write_error(ctx, &error);
         return Outcome::Done;
     }
@@ -150,9 +167,16 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     }
     let watched = std::mem::take(&mut ctx.session.watched);
     let lost = ctx.session.watch_dirty.load(Ordering::Acquire)
-        || watched.iter().any(|w| !w.expired_at_watch && is_expired(ctx, w.db, &w.key));
+        || watched
+            .iter()
+            .any(|w| !w.expired_at_watch && is_expired(ctx, w.db, &w.key));
     ctx.session.watched = watched;
-    let queue = ctx.session.multi.take().map(|multi| multi.queue).unwrap_or_default();
+    let queue = ctx
+        .session
+        .multi
+        .take()
+        .map(|multi| multi.queue)
+        .unwrap_or_default();
     forget_watches(ctx);
     if lost {
         ctx.reply.null_array();
