@@ -1,0 +1,34 @@
+//! Any text as a configuration, in both forms and as flags: settings or a mistake that says where.
+
+#![no_main]
+
+use std::collections::HashMap;
+
+use libfuzzer_sys::fuzz_target;
+use understudy::config::layers::{Form, Layers, flags_to_lines, load};
+
+fuzz_target!(|input: &[u8]| {
+    let [choice, body @ ..] = input else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(body) else {
+        return;
+    };
+    let arguments: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    let flags = match choice & 4 {
+        0 => String::new(),
+        _ => flags_to_lines(&arguments),
+    };
+    let form = Form::of(if choice & 1 == 0 { "a.conf" } else { "a.toml" });
+    let file = (choice & 4 == 0).then_some((form, "a", text));
+    let loaded = load(Layers {
+        file,
+        stdin: (choice & 2 != 0).then_some(text),
+        environment: HashMap::from([("UNDERSTUDY_PORT".to_owned(), text.to_owned())]),
+        flags: &flags,
+        includes: &|name| Err(std::io::Error::other(name.to_owned())),
+    });
+    if let Err(mistake) = loaded {
+        let _ = mistake.to_string();
+    }
+});
