@@ -51,8 +51,6 @@ pub mod snapshot;
 pub mod stats;
 pub mod testing;
 
-/// The version of Redis that we say we are compatible with (HELLO, INFO, dump files).
-pub const REDIS_VERSION: &str = "7.2.4";
 pub use config::Settings;
 pub use local_client::LocalClient;
 pub use node::{Node, NodeBuilder, StartError};

@@ -48,6 +48,7 @@ fn log_in(ctx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult 
         Some(wanted) => same(wanted.as_bytes(), password),
     };
     if user != DEFAULT_USER || !fits {
+        ctx.node.stats.acl_access_denied_auth.inc();
         return Err(CommandError::fixed(
             "WRONGPASS invalid username-password pair or user is disabled.",
         ));
@@ -132,7 +133,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply.bulk(b"server");
     reply.bulk(b"redis");
     reply.bulk(b"version");
-    reply.bulk(crate::REDIS_VERSION.as_bytes());
+    reply.bulk(crate::process::REDIS_VERSION.as_bytes());
     reply.bulk(b"proto");
     reply.int(proto);
     reply.bulk(b"id");

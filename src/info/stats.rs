@@ -1,6 +1,7 @@
 //! INFO stats.
 
 use super::{Observed, Text};
+use crate::pubsub::Topic;
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let node = observed.node;
@@ -103,6 +104,11 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
 }
 
 /// Channels, patterns and shard channels that somebody listens to.
-fn subscriptions(_observed: &Observed<'_>) -> [usize; 3] {
-    [0; 3]
+fn subscriptions(observed: &Observed<'_>) -> [usize; 3] {
+    let count = |topic| observed.node.pubsub.count(topic);
+    [
+        count(Topic::Channel),
+        count(Topic::Pattern),
+        count(Topic::ShardChannel),
+    ]
 }
