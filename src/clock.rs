@@ -13,6 +13,9 @@ pub trait Clock: Send + Sync + 'static {
     /// A fresh random number, unpredictable in production.
     fn random(&self) -> u64;
 
+    /// Lets time pass with the calling thread standing still (DEBUG SLEEP).
+    fn sleep_us(&self, us: u64);
+
     /// Unix time, milliseconds.
     fn unix_ms(&self) -> i64 {
         (self.unix_us() / 1000) as i64
@@ -42,6 +45,10 @@ impl Clock for SystemClock {
 
     fn monotonic_us(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
+    }
+
+    fn sleep_us(&self, us: u64) {
+        std::thread::sleep(std::time::Duration::from_micros(us));
     }
 
     fn random(&self) -> u64 {
@@ -77,6 +84,10 @@ impl Clock for ManualClock {
 
     fn monotonic_us(&self) -> u64 {
         self.now_us.load(Ordering::Relaxed)
+    }
+
+    fn sleep_us(&self, us: u64) {
+        self.now_us.fetch_add(us, Ordering::Relaxed);
     }
 
     fn random(&self) -> u64 {

@@ -54,6 +54,8 @@ pub struct NodeCore {
     pub pause: PauseState,
     /// DEBUG SET-ACTIVE-EXPIRE 0: keys expire only when somebody looks.
     pub active_expire_off: AtomicBool,
+    /// DEBUG PAUSE-CRON 1: periodic work stands still.
+    pub cron_paused: AtomicBool,
     /// Ready keys whose waiters could not be served in place, for the shard's actor.
     pub deferred_ready: Mutex<Vec<ReadyKey>>,
     /// What only actors can do; set once at start, absent in pure tests.
@@ -103,6 +105,7 @@ impl NodeCore {
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
             active_expire_off: AtomicBool::new(false),
+            cron_paused: AtomicBool::new(false),
             deferred_ready: Mutex::default(),
             services: OnceLock::new(),
             settings: ArcSwap::from_pointee(settings),
@@ -190,6 +193,18 @@ pub trait Services: Send + Sync {
     /// WAIT: completes with the number of replicas that have acked `offset`, when they are `replicas` or at
     /// the deadline (unix ms; None: never).
     fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>);
+    /// WAITAOF: as [`Services::wait`], for replicas that have the offset in their append-only file; completes
+    /// with an array of 0 or 1 (our own file) and their number.
+    fn wait_aof(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+    ) {
+        let _ = (replicas, offset, deadline_ms);
+        ticket.complete(b"*2\r\n:0\r\n:0\r\n");
+    }
     /// CLIENT UNBLOCK for a session that waits for a ticket: `how` 1 as if timed out, 2 with an error.
     fn unblock(&self, ticket: Arc<Ticket>, how: u32);
     /// SAVE: completes with OK or an error when the dump is on disk.
@@ -198,6 +213,9 @@ pub trait Services: Send + Sync {
     fn bgsave(&self, ticket: Arc<Ticket>, schedule: bool);
     /// DEBUG RELOAD: saves if `save`, empties the dataset if `flush`, loads the dump, then completes.
     fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool);
+    /// FLUSHALL emptied the dataset: a background save under way is void, and with save points an empty dump
+    /// is to be written.
+    fn flushed_all(&self) {}
     /// SHUTDOWN. Completes the ticket only if it can't.
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
     /// SHUTDOWN ABORT. False: no shutdown was in progress.

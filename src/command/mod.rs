@@ -8,6 +8,8 @@ pub mod config;
 pub mod connection;
 pub mod context;
 pub mod counter;
+pub mod debug;
+mod debug_show;
 pub mod describe;
 pub mod digest;
 pub mod dispatch;
@@ -27,12 +29,15 @@ mod latency_report;
 pub mod lcs;
 pub mod list;
 mod lookup;
+pub mod memory;
 mod names;
 pub mod object;
 pub mod pubsub;
 mod sample;
+pub mod saving;
 pub mod scan;
 pub mod scan_options;
+pub mod server;
 pub mod set;
 pub mod set_algebra;
 pub mod set_random;
@@ -65,6 +70,7 @@ pub const FAMILIES: &[Handlers] = &[
     connection::HANDLERS,
     config::HANDLERS,
     counter::HANDLERS,
+    debug::HANDLERS,
     describe::HANDLERS,
     dump::HANDLERS,
     expire::HANDLERS,
@@ -75,9 +81,12 @@ pub const FAMILIES: &[Handlers] = &[
     introspect::HANDLERS,
     lcs::HANDLERS,
     list::HANDLERS,
+    memory::HANDLERS,
     object::HANDLERS,
     pubsub::HANDLERS,
+    saving::HANDLERS,
     scan::HANDLERS,
+    server::HANDLERS,
     set::HANDLERS,
     set_algebra::HANDLERS,
     set_random::HANDLERS,

@@ -18,7 +18,6 @@ use std::fmt::Write;
 
 pub use human::human_bytes;
 pub use memory::Overhead;
-pub use replication::{LinkView, ReplicaView, ReplicationView, TransferView};
 
 use crate::config::Settings;
 use crate::keyspace::Entered;

@@ -7,6 +7,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let node = observed.node;
     let stats = &node.stats;
     let rates = stats.rates();
+    let counts = node.hub.board().counts;
     let repl_input = stats.net_repl_input_bytes.get();
     let repl_output = stats.net_repl_output_bytes.get();
     text.field("total_connections_received", stats.connections.get());
@@ -33,9 +34,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         rates.repl_output_bytes / 1024.0,
     );
     text.field("rejected_connections", stats.rejected_connections.get());
-    text.field("sync_full", stats.sync_full.get());
-    text.field("sync_partial_ok", stats.sync_partial_ok.get());
-    text.field("sync_partial_err", stats.sync_partial_err.get());
+    text.field("sync_full", counts.full);
+    text.field("sync_partial_ok", counts.partial_ok);
+    text.field("sync_partial_err", counts.partial_err);
     text.field("expired_keys", stats.expired_keys.get());
     text.ratio(
         "expired_stale_perc",
@@ -55,10 +56,10 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("current_eviction_exceeded_time", 0);
     text.field("keyspace_hits", stats.keyspace_hits.get());
     text.field("keyspace_misses", stats.keyspace_misses.get());
-    let [channels, patterns, shard_channels] = subscriptions(observed);
-    text.field("pubsub_channels", channels);
-    text.field("pubsub_patterns", patterns);
-    text.field("pubsubshard_channels", shard_channels);
+    let pubsub = &node.pubsub;
+    text.field("pubsub_channels", pubsub.count(Topic::Channel));
+    text.field("pubsub_patterns", pubsub.count(Topic::Pattern));
+    text.field("pubsubshard_channels", pubsub.count(Topic::ShardChannel));
     // Nothing forks here: the time is that of the last snapshot's cut.
     text.field("latest_fork_usec", stats.last_cut_us.get());
     text.field("total_forks", 0);
@@ -101,14 +102,4 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("acl_access_denied_cmd", 0);
     text.field("acl_access_denied_key", 0);
     text.field("acl_access_denied_channel", 0);
-}
-
-/// Channels, patterns and shard channels that somebody listens to.
-fn subscriptions(observed: &Observed<'_>) -> [usize; 3] {
-    let count = |topic| observed.node.pubsub.count(topic);
-    [
-        count(Topic::Channel),
-        count(Topic::Pattern),
-        count(Topic::ShardChannel),
-    ]
 }

@@ -2,8 +2,8 @@
 
 use super::bits::{
     ACCESS, CAT_CONNECTION, CAT_DANGEROUS, CAT_KEYSPACE, CAT_LIST, CAT_SET, CAT_SORTED_SET, DELETE,
-    DENY_OOM, FAST, INSERT, LOADING, OW, READONLY, RM, RO, RW, STALE, TOUCHES_ARBITRARY_KEYS,
-    UPDATE, WRITE,
+    DENY_OOM, FAST, INSERT, LOADING, NO_SCRIPT, OW, READONLY, RM, RO, RW, STALE,
+    TOUCHES_ARBITRARY_KEYS, UPDATE, WRITE,
 };
 use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec, Reach, SpecialKeys};
 
@@ -389,6 +389,22 @@ pub const SPECS: &[CommandSpec] = &[
         arity: 3,
         categories: Categories(CAT_CONNECTION),
         arguments: &[Arg::integer("numreplicas"), Arg::integer("timeout")],
+        ..CommandSpec::of(Group::Generic)
+    },
+    CommandSpec {
+        name: "waitaof",
+        summary: "Waits until writes are on disk, here and at replicas.",
+        since: "7.2.0",
+        complexity: "O(1)",
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        arity: 4,
+        flags: Flags(NO_SCRIPT),
+        categories: Categories(CAT_CONNECTION),
+        arguments: &[
+            Arg::integer("numlocal"),
+            Arg::integer("numreplicas"),
+            Arg::integer("timeout"),
+        ],
         ..CommandSpec::of(Group::Generic)
     },
 ];

@@ -179,6 +179,15 @@ pub const SPECS: &[CommandSpec] = &[
         ..CommandSpec::of(Group::Server)
     },
     CommandSpec {
+        name: "lolwut",
+        summary: "Shows the version, with or without art.",
+        since: "5.0.0",
+        arity: -1,
+        flags: Flags(READONLY | FAST),
+        arguments: &[Arg::integer("version").after("VERSION").optional()],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
         name: "monitor",
         summary: "Streams all commands that the server runs.",
         since: "1.0.0",
@@ -212,6 +221,7 @@ pub const SPECS: &[CommandSpec] = &[
         complexity: "O(1)",
         arity: 3,
         flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
+        reach: Reach::Every,
         arguments: &[Arg::one_of(
             "args",
             &[
@@ -270,6 +280,7 @@ pub const SPECS: &[CommandSpec] = &[
         replaced_by: "`REPLICAOF`",
         arity: 3,
         flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
+        reach: Reach::Every,
         arguments: &[Arg::one_of(
             "args",
             &[

@@ -1,0 +1,232 @@
+//! Commands whose work is the actors': SAVE, BGSAVE, SHUTDOWN, REPLICAOF, WAIT, WAITAOF. They check their
+//! arguments, post the request, and leave the session waiting for the reply.
+
+use std::sync::Arc;
+
+use super::arguments::int_at_least;
+use super::context::{int_arg, is_word};
+use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::config::MasterAddress;
+use crate::node_core::{Services, ShutdownOptions};
+use crate::session::{Origin, Ticket};
+
+pub const HANDLERS: Handlers = &[
+    ("bgsave", bgsave),
+    ("replicaof", replicaof),
+    ("save", save),
+    ("shutdown", shutdown),
+    ("slaveof", replicaof),
+    ("wait", wait),
+    ("waitaof", waitaof),
+];
+
+/// Without actors (a node that only tests made) there is nobody to ask.
+fn services<'a>(ctx: &Context<'a>) -> CommandResult<&'a dyn Services> {
+    let services = ctx.node.services.get().map(|services| &**services);
+    services.ok_or(CommandError::fixed(
+        "ERR not possible in this node: it has no actors",
+    ))
+}
+
+/// Asks the actors for something; the session waits for the reply.
+pub(super) fn with_ticket(
+    ctx: &mut Context<'_>,
+    ask: impl FnOnce(&dyn Services, Arc<Ticket>),
+) -> CommandResult {
+    let services = services(ctx)?;
+    if ctx.deny_blocking {
+        return Err(CommandError::fixed("ERR not possible inside a transaction"));
+    }
+    let ticket = ctx.ticket();
+    ask(services, ticket);
+    Ok(())
+}
+
+fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
+    if ctx.node.persistence.is_saving() {
+        return Err(CommandError::fixed(
+            "ERR Background save already in progress",
+        ));
+    }
+    with_ticket(ctx, |services, ticket| services.save(ticket))
+}
+
+fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let schedule = match &args[1..] {
+        [] => false,
+        [word] if is_word(word, "schedule") => true,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    if ctx.deny_blocking {
+        // Inside EXEC nobody can wait: the promise is settled before it is made, and the save comes later.
+        let ticket = Ticket::new(ctx.session.client.clone(), ctx.session.resp);
+        ticket.complete(b"");
+        services(ctx)?.bgsave(ticket, true);
+        ctx.reply.simple("Background saving scheduled");
+        return Ok(());
+    }
+    with_ticket(ctx, |services, ticket| services.bgsave(ticket, schedule))
+}
+
+fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let mut options = ShutdownOptions::default();
+    let mut abort = false;
+    for &word in &args[1..] {
+        let option = match String::from_utf8_lossy(word).to_ascii_lowercase().as_str() {
+            "nosave" => &mut options.nosave,
+            "save" => &mut options.save,
+            "now" => &mut options.now,
+            "force" => &mut options.force,
+            "abort" => &mut abort,
+            _ => return Err(CommandError::SYNTAX),
+        };
+        *option = true;
+    }
+    let any = options != ShutdownOptions::default();
+    if (abort && any) || (options.save && options.nosave) {
+        return Err(CommandError::SYNTAX);
+    }
+    if abort {
+        if !services(ctx)?.abort_shutdown() {
+            return Err(CommandError::fixed("ERR No shutdown in progress."));
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    if !options.now && ctx.deny_blocking {
+        return Err(CommandError::fixed(
+            "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+        ));
+    }
+    with_ticket(ctx, |services, ticket| {
+        services.shutdown(Some(ticket), options)
+    })
+}
+
+/// Runs with every shard entered, so that the role changes between two commands and not inside one.
+fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let (host, port) = (args[1], args[2]);
+    let services = services(ctx)?;
+    let node = ctx.node;
+    let client = ctx.session.id();
+    if is_word(host, "no") && is_word(port, "one") {
+        if node.hub.is_replica() {
+            node.change_settings(|s| s.replicaof = None);
+            services.replicaof(None);
+            tracing::info!(
+                "MASTER MODE enabled (user request from 'id={client} addr={}')",
+                ctx.session.client.addr
+            );
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    if ctx.session.origin == Origin::Replica {
+        return Err(CommandError::fixed(
+            "ERR Command is not valid when client is a replica.",
+        ));
+    }
+    let port = int_arg(port).ok().and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
+    let Ok(host) = std::str::from_utf8(host) else {
+        return Err(CommandError::fixed("ERR Invalid master host"));
+    };
+    let current = node.settings.load();
+    let same =
+        |master: &MasterAddress| master.host.eq_ignore_ascii_case(host) && master.port == port;
+    if node.hub.is_replica() && current.replicaof.as_ref().is_some_and(same) {
+        tracing::info!(
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
+        );
+        ctx.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    let master = MasterAddress {
+        host: host.to_owned(),
+        port,
+    };
+    node.change_settings(|s| s.replicaof = Some(master));
+    services.replicaof(Some((host.to_owned(), port)));
+    tracing::info!(
+        "REPLICAOF {host}:{port} enabled (user request from 'id={client} addr={}')",
+        ctx.session.client.addr
+    );
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// The moment at which a timeout in milliseconds ends; None: never.
+fn deadline(ctx: &Context<'_>, arg: &[u8]) -> CommandResult<Option<i64>> {
+    let timeout_ms = match int_arg(arg) {
+        Ok(n) if n < 0 => return Err(CommandError::fixed("ERR timeout is negative")),
+        Ok(n) => n,
+        Err(_) => {
+            return Err(CommandError::fixed(
+                "ERR timeout is not an integer or out of range",
+            ));
+        }
+    };
+    match timeout_ms {
+        0 => Ok(None),
+        n => n
+            .checked_add(ctx.now_ms)
+            .map(Some)
+            .ok_or(CommandError::fixed("ERR timeout is out of range")),
+    }
+}
+
+fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    if ctx.node.hub.is_replica() {
+        return Err(CommandError::fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        ));
+    }
+    let replicas = int_arg(args[1])?;
+    let deadline_ms = deadline(ctx, args[2])?;
+    let offset = ctx.session.last_write_offset;
+    let acked = ctx.node.hub.board().replicas.acked(offset) as i64;
+    if acked >= replicas || ctx.deny_blocking {
+        ctx.reply.int(acked);
+        return Ok(());
+    }
+    let replicas = replicas as usize;
+    with_ticket(ctx, |services, ticket| {
+        services.wait(ticket, replicas, offset, deadline_ms)
+    })
+}
+
+/// There is no append-only file here, so only replicas with one can be waited for.
+fn waitaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let local = match int_arg(args[1])? {
+        n @ (0 | 1) => n,
+        _ => {
+            return Err(CommandError::fixed(
+                "ERR value is out of range, value must between 0 and 1",
+            ));
+        }
+    };
+    let replicas = int_at_least(args[2], 0, "ERR value is out of range, must be positive")?;
+    let deadline_ms = deadline(ctx, args[3])?;
+    if ctx.node.hub.is_replica() {
+        return Err(CommandError::fixed(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+        ));
+    }
+    if local == 1 {
+        return Err(CommandError::fixed(
+            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+        ));
+    }
+    let offset = ctx.session.last_write_offset;
+    let acked = ctx.node.hub.board().replicas.acked_aof(offset) as i64;
+    if acked >= replicas || ctx.deny_blocking {
+        ctx.reply.array(2);
+        ctx.reply.int(i64::from(offset == 0));
+        ctx.reply.int(acked);
+        return Ok(());
+    }
+    let replicas = replicas as usize;
+    with_ticket(ctx, |services, ticket| {
+        services.wait_aof(ticket, replicas, offset, deadline_ms)
+    })
+}
