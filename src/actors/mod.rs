@@ -2,6 +2,8 @@
 
 pub mod connection;
 pub mod cron;
+pub mod freeing;
+pub mod loading;
 pub mod messages;
 pub mod reception;
 pub mod root;

@@ -6,18 +6,25 @@
 //!
 //! Death: the node's.
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
 use super::cron::CronActor;
+use super::freeing::Freeing;
+use super::loading::{self, Expired, LoadedDump};
 use super::messages::AttachReplica;
 use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
 use super::services::ActorServices;
 use super::shard::ShardActor;
+use crate::command::effects::encode;
 use crate::config::Settings;
 use crate::node_core::{NodeCore, ShutdownOptions};
+use crate::repl::{History, ReplId};
 use crate::session::Ticket;
 
 /// How a node ended.
@@ -50,6 +57,7 @@ pub struct Root {
     listening: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
     arbiters: Vec<Arbiter>,
+    freeing: Option<Freeing>,
     shutting_down: Arc<AtomicBool>,
     done: Option<tokio::sync::oneshot::Sender<Stopped>>,
 }
@@ -62,6 +70,7 @@ impl Root {
             listening: Vec::new(),
             receptions: Vec::new(),
             arbiters: Vec::new(),
+            freeing: None,
             shutting_down: Arc::default(),
             done: Some(done),
         }
@@ -83,6 +92,49 @@ impl Root {
             let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
             self.listening.push(listener.start());
         }
+    }
+
+    /// Where the dump is.
+    fn dump_path(&self) -> PathBuf {
+        let settings = self.node.settings.load();
+        Path::new(settings.dir.as_deref().unwrap_or(".")).join(&settings.dbfilename)
+    }
+
+    /// Begins to load the dump, if there is one: clients are answered LOADING until it is in.
+    fn load_dump(&mut self, ctx: &mut Context<Root>) -> bool {
+        let path = self.dump_path();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => {
+                tracing::error!("Fatal error loading the DB: can't open {}: {error}. Exiting.", path.display());
+                self.stop(1);
+                return true;
+            }
+        };
+        let total = file.metadata().map_or(0, |meta| meta.len());
+        self.node.persistence.loading_total_bytes.store(total, Ordering::Relaxed);
+        self.node.loading.store(true, Ordering::Release);
+        // What our master sent and has expired since goes when it says so.
+        let keep = if self.node.settings.load().replicaof.is_some() { Expired::Keep } else { Expired::Drop };
+        let (node, root) = (self.node.clone(), ctx.address());
+        let started_us = node.clock.monotonic_us();
+        let thread = std::thread::Builder::new().name("understudy-load".into()).spawn(move || {
+            let result = loading::read(&node, file, keep);
+            let took_us = node.clock.monotonic_us() - started_us;
+            root.do_send(DumpLoaded { result, took_us });
+        });
+        if let Err(error) = thread {
+            tracing::error!("Fatal error loading the DB: no thread: {error}. Exiting.");
+            self.stop(1);
+        }
+        true
+    }
+
+    /// The dataset is in place: the node begins its work.
+    fn ready(&mut self) {
+        self.node.loading.store(false, Ordering::Release);
+        tracing::info!("Ready to accept connections tcp");
     }
 
     /// Everything stops; the node's thread ends after this.
@@ -110,6 +162,11 @@ impl Actor for Root {
             .map(|index| ShardActor::new(self.node.clone(), index).start())
             .collect();
         CronActor::new(self.node.clone()).start();
+        match Freeing::start(self.node.clone()) {
+            Ok(freeing) => self.freeing = Some(freeing),
+            // Then large values are freed when the queue is full, by whoever removes them.
+            Err(error) => tracing::warn!("No thread for freeing memory: {error}"),
+        }
         let services = ActorServices {
             root: ctx.address(),
             shards,
@@ -118,8 +175,11 @@ impl Actor for Root {
         // Set once: a node is started once.
         let _ = self.node.services.set(Box::new(services));
         tracing::info!("Server initialized");
+        let loading = self.load_dump(ctx);
         self.open(ctx.address().recipient());
-        tracing::info!("Ready to accept connections tcp");
+        if !loading {
+            self.ready();
+        }
     }
 }
 
@@ -129,6 +189,67 @@ impl Handler<AttachReplica> for Root {
     fn handle(&mut self, attach: AttachReplica, _: &mut Self::Context) {
         let _ = attach.socket.try_write(b"-ERR not available\r\n");
         self.node.clients.remove(attach.client.id);
+    }
+}
+
+/// The dump was read, or could not be.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct DumpLoaded {
+    result: Result<LoadedDump, String>,
+    took_us: u64,
+}
+
+impl Handler<DumpLoaded> for Root {
+    type Result = ();
+
+    fn handle(&mut self, loaded: DumpLoaded, _: &mut Self::Context) {
+        let dump = match loaded.result {
+            Ok(dump) => dump,
+            Err(error) => {
+                tracing::error!("Fatal error loading the DB: {error}. Exiting.");
+                self.stop(1);
+                return;
+            }
+        };
+        tracing::info!(
+            "Done loading RDB, keys loaded: {}, keys expired: {}.",
+            dump.summary.keys - dump.expired.len() as u64,
+            dump.expired.len()
+        );
+        tracing::info!("DB loaded from disk: {:.3} seconds", loaded.took_us as f64 / 1e6);
+        let persistence = &self.node.persistence;
+        persistence.loaded_keys.store(dump.summary.keys - dump.expired.len() as u64, Ordering::Relaxed);
+        persistence.loaded_expired.store(dump.expired.len() as u64, Ordering::Relaxed);
+        // Nobody else is inside while clients are answered LOADING, so this does not wait.
+        let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
+        loading::swap_in(&self.node, &mut entered, dump.dataset);
+        persistence.nothing_unsaved();
+        if let Some((id, offset)) = dump.replication {
+            self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
+        }
+        drop(entered);
+        self.ready();
+    }
+}
+
+impl Root {
+    /// Goes on with the stream that the dump is a state of. A replica asks its master for the rest of it. A
+    /// master begins a stream of its own, under a new id, that continues the old one: replicas that have
+    /// come as far as the dump get what follows, and first of all the deletion of what expired meanwhile.
+    fn take_up_stream(&self, id: ReplId, offset: u64, stream_db: Option<usize>, expired: &[(usize, Box<[u8]>)]) {
+        let is_replica = self.node.settings.load().replicaof.is_some();
+        let mut history = History::new(id);
+        if !is_replica {
+            history.shift(ReplId::random(&*self.node.clock), offset);
+        }
+        let database = if is_replica { stream_db } else { None };
+        self.node.hub.stream().adopt(history, offset, database);
+        for (db, key) in expired {
+            let mut effect = Vec::new();
+            encode(&mut effect, &[b"DEL".as_slice(), key]);
+            self.node.hub.append(*db, &effect, false);
+        }
     }
 }
 

@@ -1,0 +1,186 @@
+//! Reading a dump into a dataset built beside the one that serves: at start from the file, in a full sync
+//! from the link, for DEBUG RELOAD.
+//!
+//! [`read`] runs on a thread that may block and touches no shard; [`swap_in`] exchanges the datasets in one
+//! step, with every shard entered. A dump that is broken or cut off leaves the old dataset as it was.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::config::MaxmemoryPolicy;
+use crate::keyspace::{Dataset, DatasetBuilder, Entered};
+use crate::node_core::NodeCore;
+use crate::rdb::decode::Decoded;
+use crate::rdb::reader::{self, LoadResult, Loaded, Loader, Options, Summary};
+use crate::rdb::usage;
+use crate::repl::ReplId;
+
+/// How many bytes pass before the progress shown in INFO moves on.
+const PROGRESS_BYTES: u64 = 64 * 1024;
+
+/// What is kept of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Keys past their expiry are passed over: we are the master of this data.
+    Drop,
+    /// They are kept: our master says when they go.
+    Keep,
+}
+
+/// A dump that was read whole.
+#[derive(Debug)]
+pub struct LoadedDump {
+    pub dataset: Dataset,
+    pub summary: Summary,
+    /// Keys that were past their expiry and passed over, with their databases: replicas that hold them yet
+    /// are to be told.
+    pub expired: Vec<(usize, Box<[u8]>)>,
+    /// Replid and offset of the stream that the dump is a state of, if it says.
+    pub replication: Option<(ReplId, u64)>,
+    /// The database that the stream had selected, if the dump says.
+    pub stream_db: Option<usize>,
+}
+
+struct Builder {
+    dataset: DatasetBuilder,
+    db: usize,
+    keep: Expired,
+    now_ms: i64,
+    policy: MaxmemoryPolicy,
+    lru: u32,
+    expired: Vec<(usize, Box<[u8]>)>,
+    repl_id: Option<ReplId>,
+    repl_offset: Option<u64>,
+    stream_db: Option<usize>,
+    /// The hidden directive `key-load-delay`, for tests: microseconds to sleep after each key; negative: so
+    /// many keys a microsecond.
+    delay_us: i32,
+    delayed: i32,
+}
+
+impl Builder {
+    fn delay(&mut self) {
+        if self.delay_us > 0 {
+            std::thread::sleep(Duration::from_micros(self.delay_us as u64));
+        } else if self.delay_us < 0 {
+            self.delayed += 1;
+            if self.delayed >= -self.delay_us {
+                self.delayed = 0;
+                std::thread::sleep(Duration::from_micros(1));
+            }
+        }
+    }
+}
+
+impl Loader for Builder {
+    fn aux(&mut self, name: &[u8], value: &[u8]) -> LoadResult {
+        let number = || std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
+        match name {
+            b"repl-id" => self.repl_id = ReplId::parse(value),
+            b"repl-offset" => self.repl_offset = number(),
+            b"repl-stream-db" => self.stream_db = number().map(|n| n as usize),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, db: u64) -> LoadResult {
+        if db >= self.dataset.databases() as u64 {
+            return Err(format!(
+                "the dump has a database {db}, and this node has {}: raise the directive databases",
+                self.dataset.databases()
+            ));
+        }
+        self.db = db as usize;
+        Ok(())
+    }
+
+    fn resize(&mut self, keys: u64, _expires: u64) -> LoadResult {
+        self.dataset.reserve(self.db, keys as usize);
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Loaded<'_>) -> LoadResult {
+        if self.delay_us != 0 {
+            self.delay();
+        }
+        if self.keep == Expired::Drop && entry.expire_at.is_some_and(|at| at <= self.now_ms) {
+            self.expired.push((self.db, entry.key.into()));
+            return Ok(());
+        }
+        let lru = usage::field_of(entry.idle_seconds, entry.frequency, self.policy, self.now_ms).unwrap_or(self.lru);
+        let (db, dataset) = (self.db, &mut self.dataset);
+        let fresh = match entry.value {
+            Decoded::Text(text) => {
+                text.with(|bytes| dataset.insert_string(db, entry.key, bytes, entry.expire_at, lru))
+            }
+            Decoded::Value(value) => dataset.insert(db, entry.key, value, entry.expire_at, lru),
+        };
+        if fresh { Ok(()) } else { Err("the key is in the dump twice".into()) }
+    }
+
+    fn function(&mut self, _library: &[u8]) -> LoadResult {
+        tracing::warn!("The dump holds a function library; functions are not supported and it is left out");
+        Ok(())
+    }
+}
+
+/// Counts what is read, for INFO.
+struct Counted<'n, R> {
+    input: R,
+    node: &'n NodeCore,
+    unsaid: u64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.unsaid += n as u64;
+        if self.unsaid >= PROGRESS_BYTES {
+            self.node.persistence.loading_loaded_bytes.fetch_add(self.unsaid, Ordering::Relaxed);
+            self.unsaid = 0;
+        }
+        Ok(n)
+    }
+}
+
+/// Reads a whole dump from `input` into a dataset of the node's shape. The error says what is wrong with
+/// it, at which offset and key.
+pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDump, String> {
+    let settings = node.settings.load_full();
+    let now_ms = node.clock.unix_ms();
+    let mut builder = Builder {
+        dataset: node.keyspace.builder(),
+        db: 0,
+        keep,
+        now_ms,
+        policy: settings.maxmemory_policy,
+        lru: usage::lru_now(now_ms),
+        expired: Vec::new(),
+        repl_id: None,
+        repl_offset: None,
+        stream_db: None,
+        delay_us: settings.key_load_delay,
+        delayed: 0,
+    };
+    node.persistence.loading_start_s.store(now_ms / 1000, Ordering::Relaxed);
+    node.persistence.loading_loaded_bytes.store(0, Ordering::Relaxed);
+    let options = Options { encodings: settings.encodings, checksum: settings.rdbchecksum };
+    let input = Counted { input, node, unsaid: 0 };
+    let summary = reader::load(input, options, &mut builder).map_err(|error| error.to_string())?;
+    Ok(LoadedDump {
+        dataset: builder.dataset.finish(),
+        summary,
+        expired: builder.expired,
+        replication: builder.repl_id.zip(builder.repl_offset),
+        stream_db: builder.stream_db,
+    })
+}
+
+/// Exchanges the datasets; the old one is freed in the background. Every shard is entered.
+pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset) {
+    let old = entered.replace(dataset, node.clock.unix_ms());
+    node.lazyfree.push(Box::new(old));
+}
