@@ -27,18 +27,23 @@ impl Freeing {
     pub fn start(node: Arc<NodeCore>) -> std::io::Result<Freeing> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = stop.clone();
-        let thread = std::thread::Builder::new().name("understudy-free".into()).spawn(move || {
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-            let mut cx = Context::from_waker(&waker);
-            while !stopping.load(Ordering::Acquire) {
-                let next = std::pin::pin!(poll_fn(|cx| node.lazyfree.poll_take(cx)));
-                match next.poll(&mut cx) {
-                    Poll::Ready(garbage) => drop(garbage),
-                    Poll::Pending => std::thread::park(),
+        let thread = std::thread::Builder::new()
+            .name("understudy-free".into())
+            .spawn(move || {
+                let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+                let mut cx = Context::from_waker(&waker);
+                while !stopping.load(Ordering::Acquire) {
+                    let next = std::pin::pin!(poll_fn(|cx| node.lazyfree.poll_take(cx)));
+                    match next.poll(&mut cx) {
+                        Poll::Ready(garbage) => drop(garbage),
+                        Poll::Pending => std::thread::park(),
+                    }
                 }
-            }
-        })?;
-        Ok(Freeing { stop, thread: Some(thread) })
+            })?;
+        Ok(Freeing {
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 

@@ -76,7 +76,11 @@ impl Builder {
 
 impl Loader for Builder {
     fn aux(&mut self, name: &[u8], value: &[u8]) -> LoadResult {
-        let number = || std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
+        let number = || {
+            std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok())
+        };
         match name {
             b"repl-id" => self.repl_id = ReplId::parse(value),
             b"repl-offset" => self.repl_offset = number(),
@@ -110,7 +114,13 @@ impl Loader for Builder {
             self.expired.push((self.db, entry.key.into()));
             return Ok(());
         }
-        let lru = usage::field_of(entry.idle_seconds, entry.frequency, self.policy, self.now_ms).unwrap_or(self.lru);
+        let lru = usage::field_of(
+            entry.idle_seconds,
+            entry.frequency,
+            self.policy,
+            self.now_ms,
+        )
+        .unwrap_or(self.lru);
         let (db, dataset) = (self.db, &mut self.dataset);
         let fresh = match entry.value {
             Decoded::Text(text) => {
@@ -118,11 +128,17 @@ impl Loader for Builder {
             }
             Decoded::Value(value) => dataset.insert(db, entry.key, value, entry.expire_at, lru),
         };
-        if fresh { Ok(()) } else { Err("the key is in the dump twice".into()) }
+        if fresh {
+            Ok(())
+        } else {
+            Err("the key is in the dump twice".into())
+        }
     }
 
     fn function(&mut self, _library: &[u8]) -> LoadResult {
-        tracing::warn!("The dump holds a function library; functions are not supported and it is left out");
+        tracing::warn!(
+            "The dump holds a function library; functions are not supported and it is left out"
+        );
         Ok(())
     }
 }
@@ -139,7 +155,10 @@ impl<R: Read> Read for Counted<'_, R> {
         let n = self.input.read(buffer)?;
         self.unsaid += n as u64;
         if self.unsaid >= PROGRESS_BYTES {
-            self.node.persistence.loading_loaded_bytes.fetch_add(self.unsaid, Ordering::Relaxed);
+            self.node
+                .persistence
+                .loading_loaded_bytes
+                .fetch_add(self.unsaid, Ordering::Relaxed);
             self.unsaid = 0;
         }
         Ok(n)
@@ -165,10 +184,21 @@ pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDu
         delay_us: settings.key_load_delay,
         delayed: 0,
     };
-    node.persistence.loading_start_s.store(now_ms / 1000, Ordering::Relaxed);
-    node.persistence.loading_loaded_bytes.store(0, Ordering::Relaxed);
-    let options = Options { encodings: settings.encodings, checksum: settings.rdbchecksum };
-    let input = Counted { input, node, unsaid: 0 };
+    node.persistence
+        .loading_start_s
+        .store(now_ms / 1000, Ordering::Relaxed);
+    node.persistence
+        .loading_loaded_bytes
+        .store(0, Ordering::Relaxed);
+    let options = Options {
+        encodings: settings.encodings,
+        checksum: settings.rdbchecksum,
+    };
+    let input = Counted {
+        input,
+        node,
+        unsaid: 0,
+    };
     let summary = reader::load(input, options, &mut builder).map_err(|error| error.to_string())?;
     Ok(LoadedDump {
         dataset: builder.dataset.finish(),

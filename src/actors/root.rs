@@ -107,23 +107,35 @@ impl Root {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
             Err(error) => {
-                tracing::error!("Fatal error loading the DB: can't open {}: {error}. Exiting.", path.display());
+                tracing::error!(
+                    "Fatal error loading the DB: can't open {}: {error}. Exiting.",
+                    path.display()
+                );
                 self.stop(1);
                 return true;
             }
         };
         let total = file.metadata().map_or(0, |meta| meta.len());
-        self.node.persistence.loading_total_bytes.store(total, Ordering::Relaxed);
+        self.node
+            .persistence
+            .loading_total_bytes
+            .store(total, Ordering::Relaxed);
         self.node.loading.store(true, Ordering::Release);
         // What our master sent and has expired since goes when it says so.
-        let keep = if self.node.settings.load().replicaof.is_some() { Expired::Keep } else { Expired::Drop };
+        let keep = if self.node.settings.load().replicaof.is_some() {
+            Expired::Keep
+        } else {
+            Expired::Drop
+        };
         let (node, root) = (self.node.clone(), ctx.address());
         let started_us = node.clock.monotonic_us();
-        let thread = std::thread::Builder::new().name("understudy-load".into()).spawn(move || {
-            let result = loading::read(&node, file, keep);
-            let took_us = node.clock.monotonic_us() - started_us;
-            root.do_send(DumpLoaded { result, took_us });
-        });
+        let thread = std::thread::Builder::new()
+            .name("understudy-load".into())
+            .spawn(move || {
+                let result = loading::read(&node, file, keep);
+                let took_us = node.clock.monotonic_us() - started_us;
+                root.do_send(DumpLoaded { result, took_us });
+            });
         if let Err(error) = thread {
             tracing::error!("Fatal error loading the DB: no thread: {error}. Exiting.");
             self.stop(1);
@@ -217,10 +229,18 @@ impl Handler<DumpLoaded> for Root {
             dump.summary.keys - dump.expired.len() as u64,
             dump.expired.len()
         );
-        tracing::info!("DB loaded from disk: {:.3} seconds", loaded.took_us as f64 / 1e6);
+        tracing::info!(
+            "DB loaded from disk: {:.3} seconds",
+            loaded.took_us as f64 / 1e6
+        );
         let persistence = &self.node.persistence;
-        persistence.loaded_keys.store(dump.summary.keys - dump.expired.len() as u64, Ordering::Relaxed);
-        persistence.loaded_expired.store(dump.expired.len() as u64, Ordering::Relaxed);
+        persistence.loaded_keys.store(
+            dump.summary.keys - dump.expired.len() as u64,
+            Ordering::Relaxed,
+        );
+        persistence
+            .loaded_expired
+            .store(dump.expired.len() as u64, Ordering::Relaxed);
         // Nobody else is inside while clients are answered LOADING, so this does not wait.
         let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
         loading::swap_in(&self.node, &mut entered, dump.dataset);
@@ -237,7 +257,13 @@ impl Root {
     /// Goes on with the stream that the dump is a state of. A replica asks its master for the rest of it. A
     /// master begins a stream of its own, under a new id, that continues the old one: replicas that have
     /// come as far as the dump get what follows, and first of all the deletion of what expired meanwhile.
-    fn take_up_stream(&self, id: ReplId, offset: u64, stream_db: Option<usize>, expired: &[(usize, Box<[u8]>)]) {
+    fn take_up_stream(
+        &self,
+        id: ReplId,
+        offset: u64,
+        stream_db: Option<usize>,
+        expired: &[(usize, Box<[u8]>)],
+    ) {
         let is_replica = self.node.settings.load().replicaof.is_some();
         let mut history = History::new(id);
         if !is_replica {
