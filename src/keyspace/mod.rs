@@ -10,11 +10,15 @@ pub(crate) mod cut;
 pub mod dataset;
 pub mod db;
 pub mod entering;
+#[cfg(test)]
+mod entering_tests;
 pub mod hasher;
 pub mod pace;
 pub mod record;
 mod segment;
 pub mod shard;
+#[cfg(test)]
+mod shard_tests;
 mod table;
 #[cfg(test)]
 mod table_tests;

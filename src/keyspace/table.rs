@@ -70,10 +70,6 @@ impl Table {
         }
     }
 
-    pub fn hasher(&self) -> &Arc<KeyHasher> {
-        &self.hasher
-    }
-
     #[inline]
     pub fn len(&self) -> usize {
         self.len

@@ -1,0 +1,230 @@
+//! Watches, waiters and whole-keyspace work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::{Entered, Expiry, Keyspace, WaitEnd, Waiter, WaiterState};
+use crate::data::Kind;
+use crate::resp::Resp;
+use crate::session::Client;
+
+const NOW: i64 = 1000;
+
+struct Bench {
+    keyspace: Keyspace,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench {
+            keyspace: Keyspace::new(4, 3, 9),
+        }
+    }
+
+    fn all(&self) -> Entered<'_> {
+        self.keyspace.enter(self.keyspace.all())
+    }
+
+    fn len(&self, db: usize) -> usize {
+        self.all().len(db)
+    }
+
+    fn set(&self, db: usize, key: &[u8], expiry: Expiry) {
+        let hash = self.keyspace.hash(key);
+        let mut entered = self.all();
+        let shard = entered.shard_mut(hash);
+        shard.dbs[db].set_string(key, hash, b"v", expiry);
+        shard.touch(db, key, hash);
+    }
+
+    fn delete(&self, db: usize, key: &[u8]) {
+        let hash = self.keyspace.hash(key);
+        let mut entered = self.all();
+        let shard = entered.shard_mut(hash);
+        shard.dbs[db].delete(key, hash);
+        shard.touch(db, key, hash);
+    }
+
+    /// Watches as WATCH does at `NOW`.
+    fn watch(&self, db: usize, key: &[u8]) -> Arc<AtomicBool> {
+        let dirty = Arc::<AtomicBool>::default();
+        let hash = self.keyspace.hash(key);
+        let mut entered = self.all();
+        let shard = entered.shard_mut(hash);
+        let entry = shard.dbs[db].get(key, hash);
+        let expired = entry.is_some_and(|e| e.is_expired(NOW));
+        shard.watch(db, key, &dirty, expired);
+        dirty
+    }
+}
+
+fn is_dirty(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Acquire)
+}
+
+#[test]
+fn a_change_of_a_watched_key_is_seen_by_its_watchers_only() {
+    let bench = Bench::new();
+    let here = bench.watch(0, b"a");
+    let other_key = bench.watch(0, b"b");
+    let other_db = bench.watch(1, b"a");
+    bench.set(0, b"a", Expiry::Clear);
+    assert!(is_dirty(&here) && !is_dirty(&other_key) && !is_dirty(&other_db));
+    let mut entered = bench.all();
+    let hash = bench.keyspace.hash(b"b");
+    let shard = entered.shard_mut(hash);
+    shard.unwatch(0, b"b", &other_key);
+    shard.touch(0, b"b", hash);
+    assert!(!is_dirty(&other_key));
+}
+
+#[test]
+fn deleting_what_was_expired_at_watch_is_no_change_but_setting_it_is() {
+    let bench = Bench::new();
+    bench.set(0, b"old", Expiry::At(NOW - 1));
+    let dirty = bench.watch(0, b"old");
+    bench.delete(0, b"old");
+    assert!(!is_dirty(&dirty));
+    bench.set(0, b"old", Expiry::Clear);
+    assert!(is_dirty(&dirty));
+}
+
+#[test]
+fn a_flush_touches_only_watched_keys_that_exist() {
+    let bench = Bench::new();
+    bench.set(0, b"there", Expiry::Clear);
+    bench.set(0, b"expired", Expiry::At(NOW - 1));
+    bench.set(1, b"other", Expiry::Clear);
+    let there = bench.watch(0, b"there");
+    let absent = bench.watch(0, b"absent");
+    let expired = bench.watch(0, b"expired");
+    let other = bench.watch(1, b"other");
+    let dropped = bench.all().flush(Some(0));
+    assert_eq!(dropped.keys(), 2);
+    drop(dropped);
+    assert!(is_dirty(&there) && !is_dirty(&absent) && !is_dirty(&expired) && !is_dirty(&other));
+    assert_eq!((bench.len(0), bench.len(1)), (0, 1));
+    drop(bench.all().flush(None));
+    assert!(is_dirty(&other));
+    assert!(bench.all().is_empty(1));
+}
+
+#[test]
+fn swapping_touches_what_exists_on_either_side() {
+    let bench = Bench::new();
+    bench.set(0, b"both", Expiry::Clear);
+    bench.set(1, b"both", Expiry::Clear);
+    bench.set(1, b"theirs", Expiry::Clear);
+    bench.set(1, b"their-expired", Expiry::At(NOW - 1));
+    let both = bench.watch(0, b"both");
+    let theirs = bench.watch(0, b"theirs");
+    let neither = bench.watch(0, b"neither");
+    let their_expired = bench.watch(0, b"their-expired");
+    bench.all().swap_dbs(0, 1, NOW);
+    assert!(is_dirty(&both) && is_dirty(&theirs));
+    assert!(!is_dirty(&neither) && !is_dirty(&their_expired));
+    assert_eq!((bench.len(0), bench.len(1)), (3, 1));
+}
+
+#[test]
+fn a_dataset_built_aside_replaces_everything_at_once() {
+    let bench = Bench::new();
+    for n in 0..500 {
+        bench.set(0, format!("old:{n}").as_bytes(), Expiry::Clear);
+    }
+    let watched = bench.watch(0, b"old:3");
+    let mut builder = bench.keyspace.builder();
+    builder.reserve(2, 300);
+    for n in 0..300 {
+        let key = format!("new:{n}");
+        assert!(builder.insert_string(2, key.as_bytes(), b"v", Some(5000), 7));
+    }
+    assert!(!builder.insert_string(2, b"new:0", b"w", None, 7));
+    assert_eq!(builder.keys(), 300);
+    let dropped = bench.all().replace(builder.finish(), NOW);
+    assert_eq!(dropped.keys(), 500);
+    drop(dropped);
+    assert!(is_dirty(&watched));
+    let entered = bench.all();
+    assert_eq!(
+        (entered.len(0), entered.len(2), entered.expires(2)),
+        (0, 300, 299)
+    );
+    for n in 0..300 {
+        let key = format!("new:{n}").into_bytes();
+        let hash = bench.keyspace.hash(&key);
+        assert!(
+            entered.shard(hash).dbs[2]
+                .get(&key, hash)
+                .is_some_and(|e| e.lru == 7)
+        );
+    }
+}
+
+fn waiter(keys: &[&'static [u8]]) -> Arc<Waiter> {
+    let client = Client::new(1, "a:1".into(), "b:2".into(), 0);
+    let keys = keys.iter().map(|k| Bytes::from_static(k)).collect();
+    Waiter::new(
+        client,
+        Vec::new(),
+        0,
+        Resp::V2,
+        keys,
+        None,
+        Kind::List,
+        true,
+        "default".into(),
+    )
+}
+
+#[test]
+fn ready_keys_are_listed_once_and_waiters_stand_in_order() {
+    let bench = Bench::new();
+    let key = Bytes::from_static(b"list");
+    let hash = bench.keyspace.hash(&key);
+    let (first, second) = (waiter(&[b"list"]), waiter(&[b"list"]));
+    let mut entered = bench.all();
+    let shard = entered.shard_mut(hash);
+    shard.signal_ready(0, b"list");
+    assert!(shard.take_ready().is_empty());
+    shard.block(0, &key, &first);
+    shard.block(0, &key, &second);
+    shard.signal_ready(0, b"list");
+    shard.signal_ready(0, b"list");
+    shard.signal_ready(1, b"list");
+    let ready = shard.take_ready();
+    assert_eq!(ready.len(), 1);
+    assert_eq!((ready[0].db, &ready[0].key), (0, &key));
+    let standing = shard.blocked.waiters(0, &key);
+    assert!(Arc::ptr_eq(&standing[0], &first) && Arc::ptr_eq(&standing[1], &second));
+    assert!(first.end(WaitEnd::TimedOut));
+    assert_eq!(shard.blocked.waiters(0, &key).len(), 1);
+    shard.unblock(0, &key, &second);
+    assert!(shard.blocked.is_empty());
+}
+
+#[test]
+fn swapping_in_a_key_somebody_waits_for_makes_it_ready() {
+    let bench = Bench::new();
+    bench.set(1, b"list", Expiry::Clear);
+    let key = Bytes::from_static(b"list");
+    let hash = bench.keyspace.hash(&key);
+    let mut entered = bench.all();
+    entered.shard_mut(hash).block(0, &key, &waiter(&[b"list"]));
+    entered.swap_dbs(0, 1, NOW);
+    assert_eq!(entered.shard_mut(hash).take_ready().len(), 1);
+}
+
+#[test]
+fn only_one_ends_a_wait() {
+    let wait = waiter(&[b"k"]);
+    assert!(wait.begin_serving());
+    assert!(!wait.begin_serving());
+    assert!(!wait.end(WaitEnd::TimedOut));
+    wait.resume();
+    assert!(wait.end(WaitEnd::Unblocked));
+    assert!(!wait.end(WaitEnd::Gone));
+    assert_eq!(wait.state(), WaiterState::Done(WaitEnd::Unblocked));
+}
