@@ -14,7 +14,9 @@ fn log(c: &mut Criterion) {
     let mut group = c.benchmark_group("log");
     group.throughput(Throughput::Bytes(EFFECT.len() as u64));
     let mut log = Log::new(0, 1 << 20);
-    group.bench_function("append one effect", |b| b.iter(|| log.append(black_box(EFFECT))));
+    group.bench_function("append one effect", |b| {
+        b.iter(|| log.append(black_box(EFFECT)))
+    });
 
     group.throughput(Throughput::Bytes((EFFECT.len() * BURST) as u64));
     let mut log = Log::new(0, 1 << 20);
@@ -26,7 +28,8 @@ fn log(c: &mut Criterion) {
                 log.append(EFFECT);
             }
             pieces.clear();
-            log.read(from, usize::MAX, &mut pieces).expect("just written");
+            log.read(from, usize::MAX, &mut pieces)
+                .expect("just written");
             pieces.len()
         });
     });

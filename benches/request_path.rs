@@ -33,7 +33,13 @@ fn reads(command: impl Fn(usize) -> Vec<String>) -> Vec<Vec<u8>> {
 }
 
 fn parsing(c: &mut Criterion) {
-    let reads = reads(|n| vec!["SET".into(), format!("key:{n:012}"), "xxxxxxxxxxxxxxxx".into()]);
+    let reads = reads(|n| {
+        vec![
+            "SET".into(),
+            format!("key:{n:012}"),
+            "xxxxxxxxxxxxxxxx".into(),
+        ]
+    });
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Elements(PIPELINE as u64));
     let (mut parser, mut batch) = (Parser::default(), Batch::default());
@@ -41,7 +47,9 @@ fn parsing(c: &mut Criterion) {
     group.bench_function("pipeline of 16 SET", |b| {
         b.iter(|| {
             let read = next.next().map_or(&[][..], Vec::as_slice);
-            parser.parse(black_box(read), &Limits::default(), &mut batch).expect("well-formed");
+            parser
+                .parse(black_box(read), &Limits::default(), &mut batch)
+                .expect("well-formed");
             batch.len()
         });
     });
@@ -50,15 +58,42 @@ fn parsing(c: &mut Criterion) {
 
 fn dispatching(c: &mut Criterion) {
     let workloads: [(&str, Vec<Vec<u8>>); 7] = [
-        ("SET", reads(|n| vec!["SET".into(), format!("key:{n:012}"), "xxxxxxxxxxxxxxxx".into()])),
+        (
+            "SET",
+            reads(|n| {
+                vec![
+                    "SET".into(),
+                    format!("key:{n:012}"),
+                    "xxxxxxxxxxxxxxxx".into(),
+                ]
+            }),
+        ),
         ("GET", reads(|n| vec!["GET".into(), format!("key:{n:012}")])),
-        ("INCR", reads(|n| vec!["INCR".into(), format!("ctr:{n:012}")])),
-        ("HSET", reads(|n| vec!["HSET".into(), format!("h:{n:012}"), "f".into(), "v".into()])),
-        ("SADD", reads(|n| vec!["SADD".into(), "s".into(), n.to_string()])),
-        ("ZADD", reads(|n| vec!["ZADD".into(), "z".into(), n.to_string(), n.to_string()])),
-        ("LPUSH", reads(|_| vec!["LPUSH".into(), "l".into(), "v".into()])),
+        (
+            "INCR",
+            reads(|n| vec!["INCR".into(), format!("ctr:{n:012}")]),
+        ),
+        (
+            "HSET",
+            reads(|n| vec!["HSET".into(), format!("h:{n:012}"), "f".into(), "v".into()]),
+        ),
+        (
+            "SADD",
+            reads(|n| vec!["SADD".into(), "s".into(), n.to_string()]),
+        ),
+        (
+            "ZADD",
+            reads(|n| vec!["ZADD".into(), "z".into(), n.to_string(), n.to_string()]),
+        ),
+        (
+            "LPUSH",
+            reads(|_| vec!["LPUSH".into(), "l".into(), "v".into()]),
+        ),
     ];
-    let settings = Settings { shards: 1, ..Settings::default() };
+    let settings = Settings {
+        shards: 1,
+        ..Settings::default()
+    };
     let node = Arc::new(NodeCore::new(SystemClock::new(), settings, None, None));
     let client = Client::new(1, "bench:0".into(), String::new(), 0);
     let mut session = Session::new(client, Origin::Client);
@@ -72,10 +107,13 @@ fn dispatching(c: &mut Criterion) {
         group.bench_function(format!("pipeline of 16 {name}"), |b| {
             b.iter(|| {
                 let read = next.next().map_or(&[][..], Vec::as_slice);
-                parser.parse(read, &Limits::default(), &mut batch).expect("well-formed");
+                parser
+                    .parse(read, &Limits::default(), &mut batch)
+                    .expect("well-formed");
                 let settings = node.settings.load();
                 let mut args = Vec::new();
-                let mut ctx = Context::new(&node, &settings, &mut session, &mut reply, &mut effects);
+                let mut ctx =
+                    Context::new(&node, &settings, &mut session, &mut reply, &mut effects);
                 for index in 0..batch.len() {
                     batch.args(index, read, &mut args);
                     dispatch::run(&mut ctx, &args);
