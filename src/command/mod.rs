@@ -2,6 +2,8 @@
 
 pub mod active_expire;
 pub mod arguments;
+#[cfg(test)]
+mod bench;
 pub mod blocking;
 pub mod client;
 pub mod config;
@@ -17,6 +19,8 @@ pub mod dump;
 pub mod effects;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod everyday_tests;
 pub mod expire;
 pub mod generic;
 pub mod hash;

@@ -1,0 +1,137 @@
+//! A bench for handlers: a node without actors, one session, a clock that stands still until moved.
+
+use std::sync::Arc;
+
+use super::{Args, Context, Effects};
+use crate::clock::ManualClock;
+use crate::config::Settings;
+use crate::keyspace::ShardSet;
+use crate::node_core::NodeCore;
+use crate::resp::{Reply, Resp};
+use crate::session::{Client, Origin, Session};
+
+/// When the bench's clock begins, unix ms.
+pub(super) const START_MS: i64 = 1_700_000_000_000;
+
+pub(super) struct Bench {
+    pub node: NodeCore,
+    pub session: Session,
+    pub clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        Bench::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Bench {
+        let clock = ManualClock::new(START_MS as u64, 1);
+        let client = Client::new(1, String::new(), String::new(), START_MS);
+        Bench {
+            node: NodeCore::new(clock.clone(), settings, None, None),
+            session: Session::new(client, Origin::Client),
+            clock,
+        }
+    }
+
+    /// Runs one command in all shards: its reply, and its effects as dispatch would log them, commands
+    /// separated by "; ".
+    pub fn run(&mut self, args: &Args<'_>) -> (String, String) {
+        let command = self.node.table.find(args).expect("a command");
+        command.check_arity(args).expect("its arity");
+        let handler = command.handler;
+        let mut reply = Reply::new(self.session.resp);
+        let mut effects = Effects::default();
+        effects.enabled = true;
+        effects.db = self.session.db;
+        let settings = self.node.settings.load_full();
+        let mut ctx = Context {
+            node: &self.node,
+            settings: &settings,
+            session: &mut self.session,
+            keys: self
+                .node
+                .keyspace
+                .enter(ShardSet::all(self.node.keyspace.shards())),
+            reply: &mut reply,
+            effects: &mut effects,
+            now_ms: crate::clock::Clock::unix_ms(&*self.clock),
+            dirty: 0,
+            deny_blocking: false,
+            block: None,
+            unblocking: false,
+        };
+        let result = handler(&mut ctx, args);
+        let dirty = ctx.dirty;
+        drop(ctx);
+        if let Err(error) = result {
+            assert!(reply.buf.is_empty(), "an error after a reply");
+            reply.error(&error.0);
+        }
+        if dirty > 0 && !effects.overridden {
+            effects.also(args);
+        }
+        assert!(dirty > 0 || effects.commands == 0 || !effects.overridden);
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\'", "'");
+        (
+            text(&reply.buf)
+                .replace("\\r\\n", " ")
+                .trim_end()
+                .to_owned(),
+            words(&effects),
+        )
+    }
+
+    /// Runs a command given as words.
+    pub fn line(&mut self, line: &str) -> (String, String) {
+        let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        self.run(&args)
+    }
+
+    /// Runs a line and gives only the reply.
+    pub fn reply(&mut self, line: &str) -> String {
+        self.line(line).0
+    }
+
+    /// Runs lines; each must reply and log what stands beside it.
+    pub fn expect(&mut self, lines: &[(&str, &str, &str)]) {
+        for (line, reply, effects) in lines {
+            let got = self.line(line);
+            assert_eq!(
+                (got.0.as_str(), got.1.as_str()),
+                (*reply, *effects),
+                "{line}"
+            );
+        }
+    }
+
+    pub fn resp3(&mut self) {
+        self.session.resp = Resp::V3;
+    }
+}
+
+/// The effects' commands as words.
+fn words(effects: &Effects) -> String {
+    let mut commands = Vec::new();
+    for (_, bytes) in effects.parts() {
+        let mut command: Vec<String> = Vec::new();
+        let mut rest = bytes;
+        while let Some((head, tail)) = take_line(rest) {
+            rest = tail;
+            if head.first() == Some(&b'*') {
+                commands.extend((!command.is_empty()).then(|| command.join(" ")));
+                command.clear();
+            } else if let Ok(length) = String::from_utf8_lossy(&head[1..]).parse::<usize>() {
+                command.push(rest[..length].escape_ascii().to_string());
+                rest = &rest[length + 2..];
+            }
+        }
+        commands.push(command.join(" "));
+    }
+    commands.join("; ")
+}
+
+fn take_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memmem::find(bytes, b"\r\n")?;
+    Some((&bytes[..end], &bytes[end + 2..]))
+}
