@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{Args, Context, Effects};
 use crate::clock::ManualClock;
 use crate::config::Settings;
-use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::resp::{Reply, Resp};
 use crate::session::{Client, Origin, Session};
@@ -42,25 +41,17 @@ impl Bench {
         let handler = command.handler;
         let mut reply = Reply::new(self.session.resp);
         let mut effects = Effects::default();
-        effects.enabled = true;
         effects.db = self.session.db;
         let settings = self.node.settings.load_full();
-        let mut ctx = Context {
-            node: &self.node,
-            settings: &settings,
-            session: &mut self.session,
-            keys: self
-                .node
-                .keyspace
-                .enter(ShardSet::all(self.node.keyspace.shards())),
-            reply: &mut reply,
-            effects: &mut effects,
-            now_ms: crate::clock::Clock::unix_ms(&*self.clock),
-            dirty: 0,
-            deny_blocking: false,
-            block: None,
-            unblocking: false,
-        };
+        let mut ctx = Context::new(
+            &self.node,
+            &settings,
+            &mut self.session,
+            &mut reply,
+            &mut effects,
+        );
+        ctx.keys = self.node.keyspace.enter(self.node.keyspace.all());
+        ctx.effects.enabled = true;
         let result = handler(&mut ctx, args);
         let dirty = ctx.dirty;
         drop(ctx);
