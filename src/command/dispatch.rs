@@ -114,6 +114,10 @@ pub fn run(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         _ if ctx.session.reply_mode == ReplyMode::Off => ctx.reply.buf.truncate(start),
         _ => {}
     }
+    // What the command published to its own client follows the reply, hidden or not.
+    if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
+        ctx.session.append_pushes(&mut ctx.reply.buf);
+    }
     outcome
 }
 
@@ -123,6 +127,8 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         Ok(command) => command,
         Err(error) => return refuse(ctx, None, error),
     };
+    let last_command = &ctx.session.client.last_command;
+    last_command.store(command.id, std::sync::atomic::Ordering::Relaxed);
     if let Err(refusal) = admit(ctx, command, args) {
         return match refusal {
             Refusal::Error(error) => refuse(ctx, Some(command), error),
@@ -366,6 +372,10 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     }
     let blocked = ctx.block.is_some();
     ctx.now_us = node.clock.unix_us();
+    // A command that waits is shown when it begins to, and not once more when it has been served.
+    if !ctx.unblocking {
+        show_to_monitors(ctx, command, args);
+    }
     if blocked {
         return;
     }
@@ -386,6 +396,7 @@ pub(super) fn after_exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'
     ctx.node
         .command_stats
         .record(command.id, took_us, ctx.settings.latency_tracking);
+    show_to_monitors(ctx, command, args);
     after_call(ctx, command, args, took_us);
 }
 
@@ -411,12 +422,16 @@ fn after_call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, took_us
         };
         node.latency.record(event, ctx.now_us, took_us / 1000);
     }
-    if node.monitors.any()
-        && ctx.session.origin == Origin::Client
+}
+
+#[inline]
+fn show_to_monitors(ctx: &Context<'_>, command: &Command, args: &Args<'_>) {
+    if ctx.node.monitors.any()
+        && ctx.session.origin != Origin::Replay
         && !command.flags.has(bits::SKIP_MONITOR | bits::ADMIN)
     {
-        node.monitors
-            .feed(ctx.now_us, ctx.session.db, &ctx.session.client, args);
+        let (db, client) = (ctx.session.db, &ctx.session.client);
+        ctx.node.monitors.feed(ctx.now_us, db, client, args);
     }
 }
 
