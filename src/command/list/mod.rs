@@ -138,7 +138,9 @@ fn lset(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let key = args[1];
     let enc = ctx.encodings();
     let list = ctx.find_list_mut(key)?.ok_or(CommandError::NO_SUCH_KEY)?;
-    if !list.set(int_arg(args[2])?, args[3], &enc) {
+    // Redis keeps the low 32 bits of this index, here only.
+    let index = i64::from(int_arg(args[2])? as i32);
+    if !list.set(index, args[3], &enc) {
         return Err(CommandError::OUT_OF_RANGE);
     }
     ctx.reply.ok();
