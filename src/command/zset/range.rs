@@ -121,6 +121,10 @@ impl Request {
     /// The ranks to give, LIMIT taken into account.
     fn span(&self, zset: &Zset) -> Range<usize> {
         let span = self.wanted.span(zset, self.rev);
+        if matches!(self.wanted, Wanted::Rank(..)) {
+            // LIMIT is refused here, but for one that asks for all; its offset is then not looked at.
+            return span;
+        }
         let (Ok(offset), left) = (usize::try_from(self.offset), span.len()) else {
             // A negative offset skips everything.
             return 0..0;
