@@ -27,6 +27,7 @@ use parking_lot::Mutex;
 
 use crate::actors::reception::{self, Listener};
 use crate::actors::root::{Root, RootParts, Stopped};
+use crate::actors::system_probe::SystemProbe;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::local_client::LocalClient;
@@ -73,6 +74,7 @@ pub struct NodeBuilder {
     clock: Arc<dyn Clock>,
     memory: Option<Box<dyn MemoryProbe>>,
     config_file: Option<std::path::PathBuf>,
+    zero_is_no_port: bool,
 }
 
 impl NodeBuilder {
@@ -82,7 +84,14 @@ impl NodeBuilder {
             clock: SystemClock::new(),
             memory: None,
             config_file: None,
+            zero_is_no_port: false,
         }
+    }
+
+    /// Port 0 means no TCP at all, as in configuration files; else it means any port that is free.
+    pub fn no_tcp_at_port_zero(mut self) -> NodeBuilder {
+        self.zero_is_no_port = true;
+        self
     }
 
     /// Another source of time and randomness.
@@ -106,7 +115,8 @@ impl NodeBuilder {
     /// Starts the node: when this returns, its addresses are bound and it serves (it may still be loading
     /// its dump, answering LOADING meanwhile).
     pub fn start(self) -> Result<Node, StartError> {
-        let listeners = bind(&self.settings)?;
+        let tcp = self.settings.port != 0 || !self.zero_is_no_port;
+        let listeners = bind(&self.settings, tcp)?;
         let port = listeners.iter().find_map(|l| match l {
             Listener::Tcp(l) => l.local_addr().ok().map(|a| a.port()),
             Listener::Unix(..) => None,
@@ -119,14 +129,17 @@ impl NodeBuilder {
             // "no TCP" for redis-server; here that is an empty `bind`.
             settings.port = port;
         }
-        let shards = shard_count(&settings);
-        settings.shards = shards;
+        let configured_shards = settings.shards;
+        settings.shards = shard_count(&settings);
+        let memory = self.memory.unwrap_or_else(|| Box::new(SystemProbe));
         let core = Arc::new(NodeCore::new(
             self.clock,
             settings,
-            self.memory,
+            Some(memory),
             self.config_file,
         ));
+        // CONFIG shows what was asked for, not what was made of it.
+        core.change_settings(|settings| settings.shards = configured_shards);
         let parts = RootParts {
             node: core.clone(),
             listeners,
@@ -174,10 +187,10 @@ fn shard_count(settings: &Settings) -> usize {
 }
 
 /// Binds every address of the settings.
-fn bind(settings: &Settings) -> Result<Vec<Listener>, StartError> {
+fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
     let mut port = settings.port;
-    for name in &settings.bind {
+    for name in settings.bind.iter().filter(|_| tcp) {
         let (name, optional) = match name.strip_prefix('-') {
             Some(name) => (name, true),
             None => (name.as_str(), false),

@@ -41,6 +41,7 @@ pub struct NodeCore {
     pub memory: Memory,
     pub persistence: Persistence,
     pub process: Process,
+    settings_watchers: Mutex<Vec<SettingsWatcher>>,
     /// Held while the settings are changed, so that changes come one after the other.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
@@ -61,6 +62,9 @@ pub struct NodeCore {
     /// What only actors can do; set once at start, absent in pure tests.
     pub services: OnceLock<Box<dyn Services>>,
 }
+
+/// Told of directives that changed: the new settings, and the directives' names. Must be quick.
+pub type SettingsWatcher = Box<dyn Fn(&Settings, &[&'static str]) + Send + Sync>;
 
 /// Shards where neither they nor the arbiters are given.
 const SHARDS_DEFAULT: usize = 8;
@@ -102,6 +106,7 @@ impl NodeCore {
             memory: Memory::new(memory),
             persistence: Persistence::new(clock.unix_ms() / 1000),
             process: Process::new(&*clock, config_file),
+            settings_watchers: Mutex::default(),
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
             active_expire_off: AtomicBool::new(false),
@@ -125,6 +130,22 @@ impl NodeCore {
     /// Whether the last background save failed. Lock-free.
     pub fn last_save_failed(&self) -> bool {
         self.persistence.last_save_failed()
+    }
+
+    /// Has the watcher told of every change by CONFIG SET from now on.
+    pub fn watch_settings(&self, watcher: SettingsWatcher) {
+        self.settings_watchers.lock().push(watcher);
+    }
+
+    /// Tells the watchers, then the actors.
+    pub fn settings_changed(&self, names: &[&'static str]) {
+        let settings = self.settings.load();
+        for watcher in self.settings_watchers.lock().iter() {
+            watcher(&settings, names);
+        }
+        if let Some(services) = self.services.get() {
+            services.settings_changed(names);
+        }
     }
 
     /// Changes the settings by themselves (a role change, a tool); CONFIG SET has its own way, with checks.

@@ -1,5 +1,6 @@
 //! The actors: thin shells around the pure rooms, with the sockets, files and timers.
 
+pub mod config_file;
 pub mod connection;
 pub mod cron;
 pub mod freeing;
@@ -10,4 +11,5 @@ pub mod root;
 pub mod services;
 pub mod shard;
 pub mod socket;
+pub mod system_probe;
 pub mod workbench;

@@ -1,25 +1,158 @@
 //! The server: flags and files to settings, settings to a node, the node until it ends.
 
-use understudy::{Node, Settings};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use understudy::Node;
+use understudy::actors::config_file;
+use understudy::config::{Loaded, Mistake, Settings};
+use understudy::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+
+#[path = "understudy/cli.rs"]
+mod cli;
+#[path = "understudy/jemalloc.rs"]
+mod jemalloc;
+#[path = "understudy/log.rs"]
+mod log;
+#[path = "understudy/service.rs"]
+mod service;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() {
-    let port = std::env::args()
-        .skip_while(|a| a != "--port")
-        .nth(1)
-        .and_then(|p| p.parse().ok())
-        .unwrap_or(6379);
-    let settings = Settings {
-        port,
-        ..Settings::default()
+fn main() -> ExitCode {
+    let request = cli::parse(std::env::args().skip(1).collect());
+    let file = request.config_file.as_deref().map(absolute);
+    let loaded = config_file::read(file.as_deref(), request.stdin, &request.flags);
+    let mut loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(mistake) => return refuse(&mistake),
     };
-    match Node::start(settings) {
-        Ok(node) => std::process::exit(node.wait()),
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::exit(1);
-        }
+    if let Err(why) = enter_directory(&mut loaded.settings) {
+        eprintln!("\n*** FATAL CONFIG FILE ERROR (understudy {UNDERSTUDY_VERSION}) ***\n{why}");
+        return ExitCode::FAILURE;
     }
+    if request.check {
+        for note in &loaded.notes {
+            println!("{note}");
+        }
+        println!("The configuration is right.");
+        return ExitCode::SUCCESS;
+    }
+    run(loaded, file)
+}
+
+/// Runs a node until it ends.
+fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
+    let Loaded { settings, notes } = loaded;
+    let supervised = service::is_supervised(settings.supervised);
+    let background = settings.daemonize && !supervised;
+    if background && let Err(error) = service::daemonize() {
+        eprintln!("can't go to the background: {error}");
+        return ExitCode::FAILURE;
+    }
+    let level = log::start(settings.loglevel, &settings.logfile);
+    announce(&notes, config_file.as_deref());
+    let pidfile = match &settings.pidfile {
+        Some(path) => Some(path.clone()),
+        None => background.then(|| service::DEFAULT_PIDFILE.to_owned()),
+    };
+    let port = settings.port;
+    let mut builder = Node::builder(settings)
+        .memory(Box::new(jemalloc::Jemalloc))
+        .no_tcp_at_port_zero();
+    if let Some(path) = config_file {
+        builder = builder.config_file(path);
+    }
+    let node = match builder.start() {
+        Ok(node) => node,
+        Err(error) => {
+            tracing::warn!("{error}");
+            tracing::warn!("Failed listening on port {port} (tcp), aborting.");
+            return ExitCode::FAILURE;
+        }
+    };
+    log::follow(node.observe(), level);
+    if let Some(path) = &pidfile {
+        service::write_pidfile(path);
+    }
+    if let Err(error) = service::listen_to_signals(&node) {
+        tracing::error!("signals can't be listened to: {error}");
+    }
+    if supervised {
+        service::notify("STATUS=Ready to accept connections\nREADY=1\n");
+    }
+    let code = node.wait();
+    if supervised {
+        service::notify("STOPPING=1\n");
+    }
+    if let Some(path) = &pidfile {
+        service::remove_pidfile(path);
+    }
+    tracing::warn!("Redis is now ready to exit, bye bye...");
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn announce(notes: &[String], config_file: Option<&Path>) {
+    tracing::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "Redis version={REDIS_VERSION}, bits=64, understudy={UNDERSTUDY_VERSION}, pid={}, just started",
+        std::process::id()
+    );
+    match config_file {
+        Some(_) => tracing::info!("Configuration loaded"),
+        None => tracing::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a config file use understudy /path/to/config.toml"
+        ),
+    }
+    for note in notes {
+        tracing::info!("{note}");
+    }
+}
+
+/// Prints what is wrong with the configuration, where, and what to do about it.
+fn refuse(mistake: &Mistake) -> ExitCode {
+    let origin = &mistake.origin;
+    eprintln!("\n*** FATAL CONFIG FILE ERROR (understudy {UNDERSTUDY_VERSION}) ***");
+    match origin.line {
+        0 => eprintln!("Reading the configuration: {}", origin.source),
+        line => eprintln!(
+            "Reading the configuration file, at line {line} of {}",
+            origin.source
+        ),
+    }
+    if !origin.text.is_empty() {
+        eprintln!(">>> '{}'", origin.text);
+    }
+    eprintln!("{}", mistake.what);
+    if !mistake.fix.is_empty() {
+        eprintln!("{}", mistake.fix);
+    }
+    ExitCode::FAILURE
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Makes `dir` the working directory, and absolute in the settings.
+fn enter_directory(settings: &mut Settings) -> Result<(), String> {
+    let dir = settings.dir.as_deref().unwrap_or(".");
+    let at = |why: String| format!("Can't chdir to '{dir}': {why}");
+    let absolute = config_file::absolute_directory(None, dir).map_err(at)?;
+    std::env::set_current_dir(&absolute).map_err(|error| at(config_file::system_text(&error)))?;
+    if !settings.logfile.is_empty() {
+        let opened = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&settings.logfile);
+        opened.map_err(|error| {
+            format!(
+                "Can't open the log file: {}",
+                config_file::system_text(&error)
+            )
+        })?;
+    }
+    settings.dir = Some(absolute);
+    Ok(())
 }

@@ -104,9 +104,7 @@ fn put_into_force(node: &NodeCore, new: Settings, changed: &[&'static str]) {
         node.hub.set_backlog_size(new.repl_backlog_size);
     }
     node.settings.store(Arc::new(new));
-    if let Some(services) = node.services.get() {
-        services.settings_changed(changed);
-    }
+    node.settings_changed(changed);
 }
 
 /// A directive to set: its name as the table spells it, and the words of its value.

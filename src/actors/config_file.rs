@@ -1,0 +1,239 @@
+//! The configuration on disk: reading it with what it includes, and writing it back. The sole place that
+//! touches these files; what they mean is `config`'s business.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::lines::Origin;
+use crate::config::{Form, Layers, Loaded, Mistake, Settings, load, rewrite};
+
+/// Longest configuration text that is read, bytes.
+const TEXT_MAX: u64 = 64 << 20;
+
+/// Reads all layers: the file, standard input if asked for, the process's environment, and the flags (lines
+/// in redis.conf form, see [`crate::config::flags_to_lines`]). Relative names in the file are relative to
+/// the working directory, as for redis-server.
+pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Mistake> {
+    let name = file
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
+    let trouble = |source: &str, error: &io::Error| {
+        let origin = Origin {
+            source: source.to_owned(),
+            ..Origin::default()
+        };
+        let what = format!("can't read it: {}", system_text(error));
+        Mistake::new(&origin, what, "give the path of a file that is there")
+    };
+    let text = match file {
+        Some(path) => read_text(path).map_err(|error| trouble(&name, &error))?,
+        None => String::new(),
+    };
+    let mut from_stdin = String::new();
+    if stdin {
+        io::stdin()
+            .take(TEXT_MAX)
+            .read_to_string(&mut from_stdin)
+            .map_err(|error| trouble("standard input", &error))?;
+    }
+    let environment: HashMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    load(Layers {
+        file: file.map(|_| (Form::of(&name), name.as_str(), text.as_str())),
+        stdin: stdin.then_some(from_stdin.as_str()),
+        environment,
+        flags,
+        includes: &included,
+    })
+}
+
+/// CONFIG REWRITE: puts the settings into the file's text and replaces the file in one step. The error is
+/// the system's word for it.
+pub fn write_back(path: &Path, settings: &Settings) -> Result<(), String> {
+    let old = match read_text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(system_text(&error)),
+    };
+    let form = Form::of(&path.display().to_string());
+    let new = rewrite(form, &old, settings)?;
+    replace(path, new.as_bytes()).map_err(|error| system_text(&error))
+}
+
+/// Writes beside the file, forces it to disk, then renames, so that a crash leaves the old or the new text.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = directory.join(name);
+    let written = (|| {
+        let mut file = File::create(&beside)?;
+        file.write_all(text)?;
+        if let Ok(old) = fs::metadata(path) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        File::open(directory)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(TEXT_MAX).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// The files that an `include` names: a pattern may fit none, a plain name must be there.
+fn included(pattern: &str) -> Result<Vec<(String, String)>, String> {
+    let paths = match pattern.contains(['*', '?', '[']) {
+        true => expand(pattern),
+        false => vec![PathBuf::from(pattern)],
+    };
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let name = path.display().to_string();
+        let text = read_text(&path)
+            .map_err(|error| format!("can't open config file '{name}': {}", system_text(&error)))?;
+        files.push((name, text));
+    }
+    Ok(files)
+}
+
+/// The paths that fit a pattern, in order of their names. A star doesn't cross directories, and hidden files
+/// want their dot spelled out.
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    let start = if pattern.starts_with('/') { "/" } else { "" };
+    let mut found = vec![PathBuf::from(start)];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        if !part.contains(['*', '?', '[']) {
+            found.iter_mut().for_each(|path| path.push(part));
+            continue;
+        }
+        found = found
+            .iter()
+            .flat_map(|directory| matching(directory, part))
+            .collect();
+    }
+    found.retain(|path| path.is_file());
+    found.sort();
+    found
+}
+
+fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
+    let listed = match directory.as_os_str().is_empty() {
+        true => fs::read_dir("."),
+        false => fs::read_dir(directory),
+    };
+    let fits = |name: &str| {
+        (!name.starts_with('.') || part.starts_with('.'))
+            && crate::data::glob::matches(part.as_bytes(), name.as_bytes(), false)
+    };
+    listed
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(fits))
+        .map(|entry| directory.join(entry.file_name()))
+        .collect()
+}
+
+/// A directory's absolute name, or the system's word for why it can't be one.
+pub fn absolute_directory(base: Option<&str>, directory: &str) -> Result<String, String> {
+    let path = match base {
+        Some(base) => Path::new(base).join(directory),
+        None => PathBuf::from(directory),
+    };
+    let path = fs::canonicalize(path).map_err(|error| system_text(&error))?;
+    fs::read_dir(&path).map_err(|error| system_text(&error))?;
+    Ok(path.display().to_string())
+}
+
+/// An error as the system words it, without its number.
+pub fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_included_and_writes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let main = dir.path().join("redis.conf");
+        let parts = dir.path().join("conf.d");
+        fs::create_dir(&parts).unwrap();
+        fs::write(parts.join("b.conf"), "timeout 2\n").unwrap();
+        fs::write(parts.join("a.conf"), "timeout 1\nhz 20\n").unwrap();
+        fs::write(parts.join(".hidden.conf"), "timeout 9\n").unwrap();
+        let text = format!(
+            "# head\nport 7000\ninclude {}/*.conf\ninclude {}/none*\n",
+            parts.display(),
+            parts.display()
+        );
+        fs::write(&main, &text).unwrap();
+
+        let mut settings = read(Some(&main), false, "").unwrap().settings;
+        assert_eq!(
+            (settings.port, settings.timeout, settings.hz),
+            (7000, 2, 20)
+        );
+        settings.port = 7001;
+        write_back(&main, &settings).unwrap();
+        let new = fs::read_to_string(&main).unwrap();
+        assert!(new.starts_with("# head\nport 7001\ninclude "), "{new}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+
+        let missing = read(Some(&dir.path().join("none.conf")), false, "");
+        let text = missing.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            text.contains("none.conf: can't read it: No such file or directory"),
+            "{text}"
+        );
+        fs::write(&main, "include nowhere.conf\n").unwrap();
+        let missing = read(Some(&main), false, "")
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("line 1") && missing.contains("'nowhere.conf': No such"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn directories_are_absolute_and_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap().display().to_string();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(
+            absolute_directory(Some(&base), "sub"),
+            Ok(format!("{base}/sub"))
+        );
+        assert_eq!(
+            absolute_directory(Some(&base), "none"),
+            Err("No such file or directory".into())
+        );
+        assert_eq!(
+            absolute_directory(Some(&base), "file"),
+            Err("Not a directory".into())
+        );
+    }
+}
