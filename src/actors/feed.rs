@@ -19,6 +19,8 @@ struct State {
     chunks: VecDeque<Bytes>,
     /// Index of the first chunk held.
     base: usize,
+    /// The takers are there: chunks may be let go.
+    open: bool,
     ended: bool,
     takers: Vec<Taker>,
     producer: Option<Waker>,
@@ -48,13 +50,20 @@ pub enum Next {
 }
 
 impl Feed {
-    /// Adds a taker, who begins at the first chunk. Only before anything was produced.
+    /// Adds a taker, who begins at the first chunk. Only before the feed is opened.
     pub fn join(&self, id: u64) {
         self.state.lock().takers.push(Taker {
             id,
             next: 0,
             waker: None,
         });
+    }
+
+    /// All takers have joined. The producer may have begun before; nothing was let go.
+    pub fn open(&self) {
+        let mut state = self.state.lock();
+        state.open = true;
+        state.release();
     }
 
     pub fn leave(&self, id: u64) {
@@ -118,6 +127,9 @@ impl State {
 
     /// Lets go what everybody has.
     fn release(&mut self) {
+        if !self.open {
+            return;
+        }
         let end = self.base + self.chunks.len();
         let passed = self.takers.iter().map(|t| t.next).min().unwrap_or(end);
         while self.base < passed && self.chunks.pop_front().is_some() {
@@ -140,6 +152,7 @@ mod tests {
         let feed = Feed::default();
         feed.join(1);
         feed.join(2);
+        feed.open();
         for i in 0..WINDOW {
             assert!(feed.has_room(Waker::noop()));
             feed.push(Bytes::from(vec![i as u8]));

@@ -1,0 +1,734 @@
+//! The actor that is a replica to our master: it carries out what the pure [`Link`] decides.
+//!
+//! It owns the socket, runs the handshake, sends a full sync's dump through a bounded pipe to a loader
+//! thread, swaps the loaded dataset in with every shard entered, and applies the stream in order through
+//! dispatch, which logs each command's bytes as they came. A busy shard, a full pipe or a busy socket is
+//! waited for asynchronously: reading from the master stops meanwhile, so memory is bounded by one read, one
+//! pipe and one command.
+//!
+//! Death: the node stays a replica that no longer hears its master; the root restarts the actor, and the
+//! next PSYNC goes on from the hub's replid and offset, which only ever name what was applied.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::loader::{self, Expired, LoadedDump};
+use super::master::{CloseReplicas, MasterActor};
+use super::pipe::{PipeWriter, pipe};
+use crate::command::dispatch::{self, Outcome};
+use crate::command::{Context as CommandContext, Effects};
+use crate::config::Settings;
+use crate::keyspace::{Keyspace, ShardSet};
+use crate::node_core::NodeCore;
+use crate::repl::{Action, Env, History, Link, LinkConfig, LinkState, LinkView, ReplId};
+use crate::resp::Reply;
+use crate::resp::request::{Batch, Limits, Parser};
+use crate::session::{Client, Origin, Session};
+
+const TICK: Duration = Duration::from_millis(100);
+/// Bytes read from the master at a time.
+const READ_BYTES: usize = 128 * 1024;
+/// Bytes of a dump between the link and the loader.
+const PIPE_BYTES: usize = 4 << 20;
+/// Reads, or batches applied, in one poll before others get their turn.
+const ROUNDS_MAX: usize = 8;
+
+/// A loader at work.
+struct Loading {
+    id: ReplId,
+    offset: u64,
+    pipe: PipeWriter,
+    outcome: Arc<Outcomes>,
+    /// Loaded, waiting for all shards.
+    loaded: Option<LoadedDump>,
+    finished: bool,
+}
+
+/// Where the loader thread leaves its result.
+#[derive(Default)]
+struct Outcomes {
+    result: Mutex<Option<Result<LoadedDump, String>>>,
+    waker: Mutex<Option<Waker>>,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
+
+/// See the module.
+pub struct SlaveLinkActor {
+    node: Arc<NodeCore>,
+    master: Addr<MasterActor>,
+    link: Option<Link>,
+    /// `Hub::epoch` when the present link began: a later one makes what it receives void.
+    epoch: u64,
+    connecting: Option<Connecting>,
+    socket: Option<TcpStream>,
+    output: BytesMut,
+    loading: Option<Loading>,
+    session: Session,
+    reply: Reply,
+    effects: Effects,
+    batch: Batch,
+    parser: Parser,
+    /// Stream received and not applied.
+    input: BytesMut,
+    buffer: Box<[u8]>,
+    down_since_ms: Option<i64>,
+    waker: Option<Waker>,
+    /// Shards that the next command, or the swap, waits for.
+    busy: Option<ShardSet>,
+}
+
+impl SlaveLinkActor {
+    /// `resumable`: the replid and offset in the hub were taken up from a dump.
+    pub fn new(node: Arc<NodeCore>, master: Addr<MasterActor>, resumable: bool) -> SlaveLinkActor {
+        let session = master_session(&node, "");
+        let mut actor = SlaveLinkActor {
+            node,
+            master,
+            link: None,
+            epoch: 0,
+            connecting: None,
+            socket: None,
+            output: BytesMut::new(),
+            loading: None,
+            session,
+            reply: Reply::default(),
+            effects: Effects::default(),
+            batch: Batch::default(),
+            parser: Parser::default(),
+            input: BytesMut::new(),
+            buffer: vec![0; READ_BYTES].into(),
+            down_since_ms: None,
+            waker: None,
+            busy: None,
+        };
+        if actor.node.hub.is_replica() {
+            actor.begin(resumable);
+        }
+        actor
+    }
+
+    fn config(settings: &Settings, host: String, port: u16) -> LinkConfig {
+        LinkConfig {
+            host,
+            port,
+            user: settings.masteruser.clone().filter(|u| !u.is_empty()),
+            password: settings.masterauth.clone().filter(|p| !p.is_empty()),
+            announce_port: match settings.replica_announce_port {
+                0 => settings.port,
+                port => port,
+            },
+            announce_ip: settings.replica_announce_ip.clone().filter(|ip| !ip.is_empty()),
+            timeout_ms: settings.repl_timeout as i64 * 1000,
+            failover: false,
+        }
+    }
+
+    /// Starts a link to the master that the hub names.
+    fn begin(&mut self, resumable: bool) {
+        self.epoch = self.node.hub.epoch();
+        let address = self.node.hub.board().link.as_ref().map(|l| (l.host.clone(), l.port));
+        if let Some((host, port)) = address {
+            let config = SlaveLinkActor::config(&self.node.settings.load(), host, port);
+            self.link = Some(Link::new(config, resumable));
+            self.down_since_ms = Some(self.node.clock.unix_ms());
+        }
+    }
+
+    fn env(&self) -> Env {
+        let stream = self.node.hub.stream();
+        Env {
+            now_ms: self.node.clock.unix_ms(),
+            id: stream.history.id,
+            offset: stream.log.end(),
+            random: self.node.clock.random(),
+        }
+    }
+
+    fn with_link(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
+        let env = self.env();
+        let mut actions = Vec::new();
+        if let Some(link) = &mut self.link {
+            f(link, &env, &mut actions);
+        }
+        for action in actions {
+            self.act(action);
+        }
+        self.publish();
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect => self.connect(),
+            Action::Close => self.close(),
+            Action::Send(bytes) => {
+                self.output.extend_from_slice(&bytes);
+                self.wake();
+            }
+            Action::BeginLoad { id, offset, .. } => self.begin_load(id, offset),
+            Action::Load(bytes) => {
+                if let Some(loading) = &self.loading {
+                    loading.pipe.push(bytes);
+                }
+            }
+            Action::FinishLoad => {
+                if let Some(loading) = &mut self.loading {
+                    loading.pipe.close(Ok(()));
+                    loading.finished = true;
+                }
+                self.wake();
+            }
+            Action::AbortLoad => self.abort_load(),
+            Action::Continue { new_id } => {
+                let mut stream = self.node.hub.stream();
+                stream.active = true;
+                self.session.db = stream.database.unwrap_or(0);
+                if let Some(id) = new_id {
+                    let end = stream.log.end();
+                    stream.history.shift(id, end);
+                }
+                drop(stream);
+                if new_id.is_some() {
+                    self.master.do_send(CloseReplicas);
+                }
+            }
+            Action::Apply(bytes) => self.input.extend_from_slice(&bytes),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn connect(&mut self) {
+        let Some(link) = &self.link else { return };
+        let config = link.config().clone();
+        let settings = self.node.settings.load();
+        let source = settings.bind_source_addr.as_deref().and_then(|a| a.parse().ok());
+        self.connecting = Some(Box::pin(async move {
+            let mut last = io::Error::from(io::ErrorKind::NotFound);
+            for address in tokio::net::lookup_host((config.host.as_str(), config.port)).await? {
+                let socket = match address {
+                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                if let Some(ip) = source {
+                    socket.bind(SocketAddr::new(ip, 0))?;
+                }
+                match socket.connect(address).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        }));
+        self.wake();
+    }
+
+    /// Drops the connection and what it brought that wasn't applied.
+    fn close(&mut self) {
+        self.connecting = None;
+        self.socket = None;
+        self.output.clear();
+        self.input.clear();
+        self.parser.reset();
+        self.busy = None;
+        self.session.multi = None;
+        self.session.unlogged.clear();
+    }
+
+    // ---- full sync ----
+
+    fn begin_load(&mut self, id: ReplId, offset: u64) {
+        // Who came by the old SYNC has no id; ours must be one that no master knows.
+        let id = if id == ReplId::ZERO {
+            ReplId::random(&*self.node.clock)
+        } else {
+            id
+        };
+        let (writer, reader) = pipe(PIPE_BYTES);
+        let outcome = Arc::new(Outcomes::default());
+        let (node, there) = (self.node.clone(), outcome.clone());
+        let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
+            let result = loader::load(&node, reader, Expired::Keep);
+            *there.result.lock() = Some(result);
+            if let Some(waker) = there.waker.lock().take() {
+                waker.wake();
+            }
+        });
+        if let Err(error) = spawned {
+            *outcome.result.lock() = Some(Err(error.to_string()));
+        }
+        self.set_loading(true);
+        self.loading = Some(Loading {
+            id,
+            offset,
+            pipe: writer,
+            outcome,
+            loaded: None,
+            finished: false,
+        });
+    }
+
+    fn abort_load(&mut self) {
+        if let Some(loading) = self.loading.take() {
+            loading.pipe.close(Err("the transfer was given up".into()));
+            if let Some(loaded) = loading.loaded {
+                self.node.lazyfree.push(Box::new(loaded));
+            }
+            self.set_loading(false);
+            tracing::info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
+        }
+    }
+
+    fn set_loading(&self, on: bool) {
+        self.node
+            .persistence
+            .async_loading
+            .store(on, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Looks after the loader: its result, and then the swap.
+    fn poll_loading(&mut self, cx: &mut TaskContext<'_>) {
+        let Some(loading) = &mut self.loading else {
+            return;
+        };
+        if loading.loaded.is_none() {
+            *loading.outcome.waker.lock() = Some(cx.waker().clone());
+            let result = loading.outcome.result.lock().take();
+            match result {
+                None => return,
+                Some(Err(error)) => {
+                    self.with_link(|l, e, o| l.load_failed(e, &error, o));
+                    return;
+                }
+                Some(Ok(loaded)) => loading.loaded = Some(loaded),
+            }
+        }
+        if !loading.finished {
+            // The dump's own end came before the transfer's: the rest is still on its way.
+            return;
+        }
+        if self.epoch != self.node.hub.epoch() {
+            return;
+        }
+        let node = self.node.clone();
+        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+            self.busy = Some(node.keyspace.all());
+            return;
+        };
+        let Some(loading) = self.loading.take() else {
+            return;
+        };
+        let Some(loaded) = loading.loaded else {
+            return;
+        };
+        tracing::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
+        let dropped = entered.replace(loaded.dataset, node.clock.unix_ms());
+        let database = loaded.stream_db;
+        node.hub
+            .stream()
+            .adopt(History::new(loading.id), loading.offset, database);
+        drop(entered);
+        node.lazyfree.push(Box::new(dropped));
+        tracing::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
+        self.set_loading(false);
+        node.persistence.add_changes(1);
+        self.session.db = database.unwrap_or(0);
+        self.session.multi = None;
+        self.session.unlogged.clear();
+        self.master.do_send(CloseReplicas);
+        self.with_link(|l, e, o| l.loaded(e, o));
+    }
+
+    // ---- the socket ----
+
+    fn poll_work(&mut self, cx: &mut TaskContext<'_>) {
+        self.waker = Some(cx.waker().clone());
+        self.poll_connecting(cx);
+        for _ in 0..ROUNDS_MAX {
+            if let Some(set) = self.busy.take() {
+                // Registered before the next try, so that a shard left in between isn't missed.
+                self.node.keyspace.wake_when_free(set, cx.waker());
+            }
+            self.poll_loading(cx);
+            self.apply();
+            self.flush(cx);
+            if self.busy.is_some() {
+                if is_free(&self.node.keyspace, self.busy) {
+                    continue;
+                }
+                let set = self.busy;
+                if let Some(set) = set {
+                    self.node.keyspace.wake_when_free(set, cx.waker());
+                }
+                if is_free(&self.node.keyspace, set) {
+                    cx.waker().wake_by_ref();
+                }
+                return;
+            }
+            if !self.read(cx) {
+                return;
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn poll_connecting(&mut self, cx: &mut TaskContext<'_>) {
+        let Some(connecting) = &mut self.connecting else {
+            return;
+        };
+        let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
+            return;
+        };
+        self.connecting = None;
+        match result {
+            Ok(stream) => {
+                let _ = stream.set_nodelay(true);
+                let peer = stream.peer_addr().map_or_else(|_| String::new(), |a| a.to_string());
+                self.session = master_session(&self.node, &peer);
+                self.socket = Some(stream);
+                self.with_link(|l, e, o| l.connected(e, o));
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.with_link(|l, e, o| l.closed(e, &text, o));
+            }
+        }
+    }
+
+    fn flush(&mut self, cx: &mut TaskContext<'_>) {
+        while !self.output.is_empty() {
+            let Some(socket) = &self.socket else { return };
+            match socket.try_write(&self.output) {
+                Ok(n) => self.output.advance(n),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if socket.poll_write_ready(cx).is_pending() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    self.with_link(|l, e, o| l.closed(e, &text, o));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads once. False if there is nothing to read now, or no place for it.
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let Some(link) = &self.link else { return false };
+        if !link.wants_read() {
+            return false;
+        }
+        if let Some(loading) = &self.loading
+            && !loading.pipe.has_room(cx.waker())
+        {
+            let env = self.env();
+            if let Some(link) = &mut self.link {
+                link.touch(&env);
+            }
+            return false;
+        }
+        let Some(socket) = &self.socket else {
+            return false;
+        };
+        match socket.poll_read_ready(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) | Poll::Ready(Err(_)) => {}
+        }
+        match socket.try_read(&mut self.buffer) {
+            Ok(0) => {
+                self.with_link(|l, e, o| l.closed(e, "connection lost", o));
+                false
+            }
+            Ok(n) => {
+                self.node.stats.net_repl_input_bytes.add(n as u64);
+                let bytes = Bytes::copy_from_slice(&self.buffer[..n]);
+                self.with_link(|l, e, o| l.received(e, bytes, o));
+                true
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
+            Err(error) => {
+                let text = error.to_string();
+                self.with_link(|l, e, o| l.closed(e, &text, o));
+                false
+            }
+        }
+    }
+
+    // ---- the stream ----
+
+    /// Applies every whole command that has come, in order, until a shard is busy.
+    fn apply(&mut self) {
+        if self.input.is_empty() || self.busy.is_some() || self.epoch != self.node.hub.epoch() {
+            return;
+        }
+        let node = self.node.clone();
+        let settings = node.settings.load();
+        let limits = Limits {
+            bulk_bytes_max: usize::MAX / 2,
+            ..Limits::default()
+        };
+        let input = std::mem::take(&mut self.input);
+        let mut used = 0;
+        let mut acks = 0;
+        let mut broken = None;
+        while used < input.len() && self.busy.is_none() && broken.is_none() {
+            let rest = &input[used..];
+            let parsed = self.parser.parse(rest, &limits, &mut self.batch);
+            let count = self.batch.len();
+            let mut args = Vec::new();
+            let mut ctx = CommandContext::new(
+                &node,
+                &settings,
+                &mut self.session,
+                &mut self.reply,
+                &mut self.effects,
+            );
+            let mut done = 0;
+            for index in 0..count {
+                let end = self.batch.end_of(index);
+                let mut raw = &rest[done..end];
+                // Bare line ends between commands are signs of life, not part of the stream.
+                while let [b'\r' | b'\n', tail @ ..] = raw {
+                    raw = tail;
+                }
+                if raw.first() != Some(&b'*') {
+                    broken = Some("inline command in the stream".to_owned());
+                    break;
+                }
+                self.batch.args(index, rest, &mut args);
+                if is_getack(&args) {
+                    acks += 1;
+                    if acks == 1 {
+                        // The ack tells the offset before the asking itself, as redis-server's does.
+                        let offset = node.hub.offset();
+                        ack_now(&mut self.output, offset);
+                    }
+                }
+                let outcome = dispatch::run_from_master(&mut ctx, &args, raw);
+                if ctx.reply.buf.first() == Some(&b'-') {
+                    complain(&args, &ctx.reply.buf);
+                    node.stats.unexpected_error_replies.inc();
+                }
+                ctx.reply.buf.clear();
+                match outcome {
+                    Outcome::Busy(set) => {
+                        self.busy = Some(set);
+                        break;
+                    }
+                    Outcome::Paused => {
+                        self.busy = Some(ShardSet::NONE);
+                        break;
+                    }
+                    _ => done = end,
+                }
+            }
+            ctx.finish();
+            drop(args);
+            if self.busy.is_some() || broken.is_some() {
+                used += done;
+                self.parser.reset();
+                break;
+            }
+            used += self.batch.consumed();
+            if let Err(error) = parsed {
+                broken = Some(error.0);
+                break;
+            }
+            if count == 0 || count < limits.commands_max {
+                break;
+            }
+        }
+        self.input = input;
+        self.input.advance(used);
+        if used > 0 {
+            node.hub.wake();
+        }
+        if let Some(error) = broken {
+            self.with_link(|l, e, o| l.broken(e, &error, o));
+        }
+    }
+
+    /// Shows INFO, ROLE and dispatch where the link stands.
+    fn publish(&mut self) {
+        let Some(link) = &self.link else { return };
+        let state = link.state();
+        let up = state == LinkState::Connected;
+        if up {
+            self.down_since_ms = None;
+        } else if self.node.hub.link_up() {
+            self.down_since_ms = Some(self.node.clock.unix_ms());
+        }
+        if self.epoch != self.node.hub.epoch() {
+            return;
+        }
+        self.node.hub.set_link_up(up);
+        let read_offset = self.node.hub.offset() + self.input.len() as u64;
+        let mut board = self.node.hub.board();
+        if let Some(view) = &mut board.link {
+            *view = LinkView {
+                host: std::mem::take(&mut view.host),
+                port: view.port,
+                state,
+                last_io_ms: Some(link.last_io_ms()).filter(|ms| *ms > 0),
+                down_since_ms: self.down_since_ms,
+                transfer: link.progress(),
+                read_offset,
+            };
+        }
+    }
+}
+
+/// The session that speaks for our master.
+fn master_session(node: &NodeCore, peer: &str) -> Session {
+    let now_ms = node.clock.unix_ms();
+    let client = Client::new(0, peer.to_owned(), String::new(), now_ms);
+    client.view.lock().master = true;
+    let mut session = Session::new(client, Origin::Master);
+    session.authenticated = true;
+    session
+}
+
+fn is_free(keyspace: &Keyspace, set: Option<ShardSet>) -> bool {
+    set.is_some_and(|set| !set.is_empty() && keyspace.try_enter(set).is_some())
+}
+
+fn is_getack(args: &[&[u8]]) -> bool {
+    args.len() == 3
+        && args[0].eq_ignore_ascii_case(b"replconf")
+        && args[1].eq_ignore_ascii_case(b"getack")
+}
+
+fn ack_now(output: &mut BytesMut, offset: u64) {
+    let mut bytes = Vec::new();
+    let text = offset.to_string();
+    crate::repl::wire::command(&mut bytes, &["REPLCONF", "ACK", &text]);
+    output.extend_from_slice(&bytes);
+}
+
+/// A command of our master failed here: something is wrong with one of us.
+fn complain(args: &[&[u8]], reply: &[u8]) {
+    let line = reply.split(|b| *b == b'\r').next().unwrap_or_default();
+    tracing::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+        String::from_utf8_lossy(line.get(1..).unwrap_or_default()),
+        String::from_utf8_lossy(args.first().copied().unwrap_or_default())
+    );
+}
+
+struct Work;
+
+impl ActorFuture<SlaveLinkActor> for Work {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut SlaveLinkActor,
+        _: &mut Context<SlaveLinkActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        actor.poll_work(task);
+        Poll::Pending
+    }
+}
+
+impl Actor for SlaveLinkActor {
+    type Context = Context<SlaveLinkActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(16);
+        ctx.spawn(Work);
+        ctx.run_interval(TICK, |actor, _| {
+            if let Some(link) = &actor.link {
+                let config = link.config();
+                let (host, port) = (config.host.clone(), config.port);
+                let config = SlaveLinkActor::config(&actor.node.settings.load(), host, port);
+                if let Some(link) = &mut actor.link {
+                    link.set_config(config);
+                }
+                actor.with_link(|l, e, o| l.tick(e, o));
+                actor.wake();
+            }
+        });
+    }
+}
+
+/// The hub's role or master has changed: follow it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retarget;
+
+impl Handler<Retarget> for SlaveLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retarget, _: &mut Self::Context) {
+        if self.epoch == self.node.hub.epoch() {
+            return;
+        }
+        let mut resumable = true;
+        if let Some(mut link) = self.link.take() {
+            resumable = link.resumable();
+            let mut actions = Vec::new();
+            link.stop(&mut actions);
+            for action in actions {
+                self.act(action);
+            }
+        } else if self.node.hub.is_replica() {
+            tracing::info!(
+                "Before turning into a replica, using my own master parameters to synthesize a cached master: I \
+                 may be able to synchronize with the new master with just a partial transfer."
+            );
+        }
+        self.close();
+        self.down_since_ms = None;
+        self.epoch = self.node.hub.epoch();
+        if self.node.hub.is_replica() {
+            self.begin(resumable);
+        } else {
+            self.master.do_send(CloseReplicas);
+        }
+        self.with_link(|l, e, o| l.tick(e, o));
+        self.wake();
+    }
+}
+
+/// Asks for the observable state; the rest is in `Hub::observe`.
+#[derive(Debug, Message)]
+#[rtype(result = "Observed")]
+pub struct Observe;
+
+/// What the link is doing.
+#[derive(Clone, Copy, Debug, MessageResponse)]
+pub struct Observed {
+    pub state: Option<LinkState>,
+    /// Bytes of stream received and not applied.
+    pub unapplied: usize,
+    pub loading: bool,
+}
+
+impl Handler<Observe> for SlaveLinkActor {
+    type Result = Observed;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
+        Observed {
+            state: self.link.as_ref().map(Link::state),
+            unapplied: self.input.len(),
+            loading: self.loading.is_some(),
+        }
+    }
+}

@@ -1,0 +1,538 @@
+//! The actor that makes snapshots, one at a time: for replicas (to their sockets or to the dump file), for
+//! SAVE, BGSAVE and the save points.
+//!
+//! The cut, the walk and the encoding run on a thread of the snapshot's own, which enters one shard at a
+//! time for a short turn; no arbiter does any of it. The actor keeps the queue of what is wanted, says what
+//! is going on, and reports: to who asked, and to INFO by [`Persistence`](crate::persistence::Persistence).
+//!
+//! Bounds: one snapshot at a time, one more waiting save, one more for replicas; chunks on their way by the
+//! feed's window or the writer's gate. Death: a running save is given up (its temporary file goes), replicas
+//! that wait for it time out and ask again; no data is touched.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::Bytes;
+
+use super::feed::Feed;
+use super::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
+use crate::node_core::NodeCore;
+use crate::rdb::writer::{Preamble, ReplicationMark};
+use crate::repl::Cursor;
+use crate::repl::transfer::MARK;
+use crate::session::Ticket;
+use crate::snapshot::{Options, Snapshot, Want};
+
+/// Output of one turn of encoding, bytes.
+const ENCODE_BYTES: usize = 64 * 1024;
+/// Longest sleep while waiting for takers: an abort is noticed after this at the latest.
+const PARK_MAX: Duration = Duration::from_millis(50);
+/// After a failed save by save point, the next try comes this much later, ms.
+const RETRY_MS: i64 = 5000;
+
+/// Where a snapshot's chunks go.
+enum Sink {
+    /// To replicas; the mark ends it.
+    Feed(Feed, [u8; MARK]),
+    File(PathBuf),
+}
+
+struct Job {
+    /// The asker's number.
+    number: u64,
+    sink: Sink,
+    /// Who wants to hear of its stages; a snapshot for replicas also pins the log.
+    report: Option<Recipient<Progress>>,
+    /// SAVE: answered at the end.
+    tickets: Vec<Arc<Ticket>>,
+    background: bool,
+}
+
+struct Running {
+    number: u64,
+    aborted: Arc<AtomicBool>,
+    to_file: bool,
+    /// For replicas' sockets: nothing of it stays on disk.
+    for_replicas: bool,
+    tickets: Vec<Arc<Ticket>>,
+    background: bool,
+}
+
+/// See the module.
+pub struct SnapshotActor {
+    node: Arc<NodeCore>,
+    writer: Addr<SnapshotWriterActor>,
+    running: Option<Running>,
+    queue: Vec<Job>,
+}
+
+impl SnapshotActor {
+    pub fn new(node: Arc<NodeCore>, writer: Addr<SnapshotWriterActor>) -> SnapshotActor {
+        SnapshotActor {
+            node,
+            writer,
+            running: None,
+            queue: Vec::new(),
+        }
+    }
+
+    fn dump_path(&self) -> PathBuf {
+        dump_path(&self.node)
+    }
+
+    /// Starts the next job if none runs.
+    fn start_next(&mut self, ctx: &mut Context<SnapshotActor>) {
+        if self.running.is_some() || self.queue.is_empty() {
+            return;
+        }
+        let job = self.queue.remove(0);
+        let to_file = matches!(job.sink, Sink::File(_));
+        let now_ms = self.node.clock.unix_ms();
+        if to_file {
+            let now_us = self.node.clock.monotonic_us();
+            self.node.persistence.begin(now_us, now_ms);
+        }
+        let aborted = Arc::new(AtomicBool::new(false));
+        self.running = Some(Running {
+            number: job.number,
+            aborted: aborted.clone(),
+            to_file,
+            for_replicas: job.report.is_some(),
+            tickets: job.tickets,
+            background: job.background,
+        });
+        let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
+        let (number, report, sink) = (job.number, job.report, job.sink);
+        let spawned = thread::Builder::new().name("snapshot".into()).spawn(move || {
+            let maker = Maker {
+                node,
+                number,
+                aborted,
+                report,
+            };
+            maker.run(sink, &writer, me);
+        });
+        if let Err(error) = spawned {
+            tracing::warn!("Can't save in background: {error}");
+            ctx.notify(Ended {
+                result: Err(error.to_string()),
+                changes: 0,
+                report: None,
+            });
+        } else if job.background || self.running.as_ref().is_some_and(|r| r.for_replicas) {
+            tracing::info!("Background saving started");
+        }
+    }
+}
+
+/// Where the node's dump is.
+pub fn dump_path(node: &NodeCore) -> PathBuf {
+    let settings = node.settings.load();
+    let directory = settings.dir.as_deref().unwrap_or(".");
+    PathBuf::from(directory).join(&settings.dbfilename)
+}
+
+impl Actor for SnapshotActor {
+    type Context = Context<SnapshotActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(256);
+        ctx.run_interval(Duration::from_millis(100), SnapshotActor::check_save_points);
+    }
+}
+
+impl SnapshotActor {
+    /// Saves if a save point is reached.
+    fn check_save_points(&mut self, ctx: &mut Context<SnapshotActor>) {
+        if self.running.is_some() || !self.queue.is_empty() || self.node.is_loading() {
+            return;
+        }
+        let settings = self.node.settings.load();
+        let persistence = &self.node.persistence;
+        let (unsaved, now_ms) = (persistence.unsaved(), self.node.clock.unix_ms());
+        let idle_s = now_ms / 1000 - persistence.last_save_s();
+        let rested = !persistence.last_save_failed()
+            || now_ms - persistence.last_attempt_ms.load(Ordering::Relaxed) > RETRY_MS;
+        let due = settings
+            .save
+            .iter()
+            .find(|p| unsaved >= p.changes && idle_s > p.seconds as i64);
+        if let Some(point) = due
+            && rested
+        {
+            tracing::info!(
+                "{} changes in {} seconds. Saving...",
+                point.changes,
+                point.seconds
+            );
+            self.save(Vec::new(), true, ctx);
+        }
+    }
+
+    fn save(&mut self, tickets: Vec<Arc<Ticket>>, background: bool, ctx: &mut Context<SnapshotActor>) {
+        self.queue.push(Job {
+            number: 0,
+            sink: Sink::File(self.dump_path()),
+            report: None,
+            tickets,
+            background,
+        });
+        self.start_next(ctx);
+    }
+}
+
+/// A stage of a snapshot for replicas.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Progress {
+    pub number: u64,
+    pub stage: Stage,
+}
+
+#[derive(Debug)]
+pub enum Stage {
+    /// It is cut after `offset` bytes of the stream; `pin` holds the log there.
+    Cut { offset: u64, pin: Option<Cursor> },
+    /// All of it is in the feed, or in this file; or it failed.
+    Ended(Result<Option<PathBuf>, String>),
+}
+
+/// Make a snapshot for replicas: into a feed, or (None) into the dump file.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForReplicas {
+    pub number: u64,
+    pub feed: Option<(Feed, [u8; MARK])>,
+    pub report: Recipient<Progress>,
+}
+
+impl Handler<ForReplicas> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, wanted: ForReplicas, ctx: &mut Self::Context) {
+        let sink = match wanted.feed {
+            Some((feed, mark)) => Sink::Feed(feed, mark),
+            None => Sink::File(self.dump_path()),
+        };
+        self.queue.push(Job {
+            number: wanted.number,
+            sink,
+            report: Some(wanted.report),
+            tickets: Vec::new(),
+            background: true,
+        });
+        self.start_next(ctx);
+    }
+}
+
+/// Give a snapshot for replicas up.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortSnapshot {
+    pub number: u64,
+}
+
+impl Handler<AbortSnapshot> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, abort: AbortSnapshot, _: &mut Self::Context) {
+        self.queue
+            .retain(|job| job.report.is_none() || job.number != abort.number);
+        if let Some(running) = &self.running
+            && running.for_replicas
+            && running.number == abort.number
+        {
+            running.aborted.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// SAVE (answered when the dump is on disk) and BGSAVE (answered at once).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Save {
+    pub ticket: Option<Arc<Ticket>>,
+    pub background: bool,
+}
+
+impl Handler<Save> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, save: Save, ctx: &mut Self::Context) {
+        let answer = |text: &[u8]| {
+            if let Some(ticket) = &save.ticket {
+                ticket.complete(text);
+            }
+        };
+        if self.running.is_some() {
+            answer(b"-ERR Background save already in progress\r\n");
+            return;
+        }
+        if save.background {
+            answer(b"+Background saving started\r\n");
+            self.save(Vec::new(), true, ctx);
+        } else {
+            self.save(save.ticket.into_iter().collect(), false, ctx);
+        }
+    }
+}
+
+/// A snapshot's thread and file are through.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ended {
+    result: Result<Option<PathBuf>, String>,
+    /// Changes to the dataset before the cut.
+    changes: u64,
+    report: Option<(Recipient<Progress>, u64)>,
+}
+
+impl Handler<Ended> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let (now_us, now_ms) = (self.node.clock.monotonic_us(), self.node.clock.unix_ms());
+        if running.to_file {
+            match &ended.result {
+                Ok(_) => {
+                    tracing::info!("DB saved on disk");
+                    self.node
+                        .persistence
+                        .saved(ended.changes, now_ms / 1000, now_us);
+                }
+                Err(_) => self.node.persistence.failed(now_us),
+            }
+        }
+        if running.background {
+            match &ended.result {
+                Ok(_) => tracing::info!("Background saving terminated with success"),
+                Err(error) => tracing::warn!("Background saving error: {error}"),
+            }
+        }
+        for ticket in running.tickets {
+            ticket.complete(if ended.result.is_ok() {
+                b"+OK\r\n"
+            } else {
+                b"-ERR\r\n"
+            });
+        }
+        if let Some((report, number)) = ended.report {
+            report.do_send(Progress {
+                number,
+                stage: Stage::Ended(ended.result),
+            });
+        }
+        self.start_next(ctx);
+    }
+}
+
+/// Asks for the observable state; the rest is in INFO persistence.
+#[derive(Debug, Message)]
+#[rtype(result = "Observed")]
+pub struct Observe;
+
+/// What is being made and what waits.
+#[derive(Clone, Copy, Debug, MessageResponse)]
+pub struct Observed {
+    pub running: bool,
+    pub waiting: usize,
+}
+
+impl Handler<Observe> for SnapshotActor {
+    type Result = Observed;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
+        Observed {
+            running: self.running.is_some(),
+            waiting: self.queue.len(),
+        }
+    }
+}
+
+// ---- the snapshot's own thread ----
+
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What the thread works with.
+struct Maker {
+    node: Arc<NodeCore>,
+    number: u64,
+    aborted: Arc<AtomicBool>,
+    report: Option<Recipient<Progress>>,
+}
+
+impl Maker {
+    fn run(self, sink: Sink, writer: &Addr<SnapshotWriterActor>, me: Addr<SnapshotActor>) {
+        let changes = std::cell::Cell::new(0);
+        match sink {
+            Sink::Feed(feed, mark) => {
+                let waker = Waker::from(Arc::new(Parked(thread::current())));
+                let result = self.make(&changes, &mut |chunk| {
+                    while !feed.has_room(&waker) {
+                        if self.aborted.load(Ordering::Acquire) {
+                            return;
+                        }
+                        thread::park_timeout(PARK_MAX);
+                    }
+                    feed.push(chunk);
+                });
+                if result.is_ok() {
+                    feed.push(Bytes::copy_from_slice(&mark));
+                }
+                me.do_send(Ended {
+                    result: result.map(|()| None),
+                    changes: changes.get(),
+                    report: self.report.map(|r| (r, self.number)),
+                });
+            }
+            Sink::File(path) => {
+                let incremental_sync = self.node.settings.load().rdb_save_incremental_fsync;
+                writer.do_send(snapshot_writer::Begin {
+                    path,
+                    number: self.number,
+                    incremental_sync,
+                });
+                let gate = Arc::new(Gate::default());
+                let result = self.make(&changes, &mut |bytes| {
+                    gate.enter(bytes.len());
+                    writer.do_send(snapshot_writer::Chunk {
+                        bytes,
+                        gate: gate.clone(),
+                    });
+                });
+                let (changes, report) = (changes.get(), self.report.map(|r| (r, self.number)));
+                let done = move |written: Written| {
+                    me.do_send(Ended {
+                        result: written.map(Some),
+                        changes,
+                        report,
+                    });
+                };
+                writer.do_send(snapshot_writer::Finish {
+                    result,
+                    done: Box::new(done),
+                });
+            }
+        }
+    }
+
+    /// Cuts and walks to the end, handing on each chunk.
+    fn make(
+        &self,
+        changes: &std::cell::Cell<u64>,
+        hand_on: &mut dyn FnMut(Bytes),
+    ) -> Result<(), String> {
+        let node = &self.node;
+        let mut snapshot = self.cut(changes)?;
+        let delay_us = node.settings.load().rdb_key_save_delay;
+        let persistence = &node.persistence;
+        persistence
+            .saving_keys_total
+            .store(snapshot.progress().keys, Ordering::Relaxed);
+        let mut chunks: Vec<Bytes> = Vec::new();
+        loop {
+            if self.aborted.load(Ordering::Acquire) {
+                snapshot.abort();
+                return Err("aborted".into());
+            }
+            match snapshot.next() {
+                Want::Encode if delay_us > 0 => {
+                    let before = snapshot.progress().keys_done;
+                    snapshot.encode(&mut chunks, 1);
+                    let keys = snapshot.progress().keys_done - before;
+                    self.dawdle(keys * delay_us as u64);
+                }
+                Want::Encode => snapshot.encode(&mut chunks, ENCODE_BYTES),
+                Want::Enter(set) => {
+                    let mut entered = node.keyspace.enter(set);
+                    let dropped = snapshot.collect(&mut entered);
+                    drop(entered);
+                    drop(dropped);
+                }
+                Want::Finish => {
+                    snapshot.finish(&mut chunks);
+                    for chunk in chunks.drain(..) {
+                        hand_on(chunk);
+                    }
+                    return Ok(());
+                }
+            }
+            persistence
+                .saving_keys_done
+                .store(snapshot.progress().keys_done, Ordering::Relaxed);
+            for chunk in chunks.drain(..) {
+                hand_on(chunk);
+            }
+        }
+    }
+
+    /// `rdb-key-save-delay`: waits, but not past an abort.
+    fn dawdle(&self, mut left_us: u64) {
+        while left_us > 0 && !self.aborted.load(Ordering::Acquire) {
+            let part = left_us.min(PARK_MAX.as_micros() as u64);
+            thread::sleep(Duration::from_micros(part));
+            left_us -= part;
+        }
+    }
+
+    /// The cut, with all shards entered, and the log's position at it.
+    fn cut(&self, changes: &std::cell::Cell<u64>) -> Result<Snapshot, String> {
+        let node = &self.node;
+        let settings = node.settings.load();
+        let options = Options::from_settings(&settings);
+        let now_ms = node.clock.unix_ms();
+        let mut entered = node.keyspace.enter(node.keyspace.all());
+        let begin_us = node.clock.monotonic_us();
+        let mut stream = node.hub.stream();
+        let offset = stream.log.end();
+        let replication = stream.active.then(|| ReplicationMark {
+            replid: stream.history.id.to_string(),
+            offset: offset as i64,
+            stream_db: stream.database.unwrap_or(0) as i64,
+        });
+        let mut pin = None;
+        if self.report.is_some() {
+            pin = stream.log.attach(offset).ok();
+            if !node.hub.is_replica() {
+                // Who loads this knows of no SELECT before it.
+                stream.database = None;
+            }
+        }
+        drop(stream);
+        let preamble = Preamble {
+            server_version: crate::process::REDIS_VERSION.into(),
+            created_at: now_ms / 1000,
+            used_memory_bytes: node.memory_used(),
+            replication,
+            aof_base: false,
+        };
+        changes.set(node.persistence.changes());
+        let snapshot = Snapshot::begin(&mut entered, &preamble, options, now_ms);
+        drop(entered);
+        let took_us = node.clock.monotonic_us() - begin_us;
+        node.stats.snapshots.inc();
+        node.stats.last_cut_us.set(took_us);
+        if let Some(report) = &self.report {
+            report.do_send(Progress {
+                number: self.number,
+                stage: Stage::Cut { offset, pin },
+            });
+        }
+        snapshot.ok_or_else(|| "another snapshot is in progress".into())
+    }
+}
+

@@ -1,0 +1,251 @@
+//! The actor that is a snapshot's sink on disk, on a thread of its own: disks stall, and nobody else must.
+//!
+//! A dump is written to a temporary file beside its place, synced, and renamed over it, so that a crash at
+//! any moment leaves the old dump or the new one. Chunks come from the snapshot's thread, which waits while
+//! more than [`IN_FLIGHT_MAX`] bytes are on their way: that bounds the mailbox.
+//!
+//! Death: saves fail, and say so; the data in memory is not touched.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+/// Bytes of chunks that may wait for the disk.
+pub const IN_FLIGHT_MAX: usize = 4 << 20;
+/// With `rdb-save-incremental-fsync`, bytes between two syncs.
+const SYNC_BYTES: u64 = 4 << 20;
+
+/// Holds the producer back while the disk is behind.
+#[derive(Debug, Default)]
+pub struct Gate {
+    in_flight: Mutex<usize>,
+    moved: Condvar,
+}
+
+impl Gate {
+    /// Blocks until there is room, then takes it.
+    pub fn enter(&self, bytes: usize) {
+        let mut in_flight = self.in_flight.lock();
+        while *in_flight > IN_FLIGHT_MAX {
+            self.moved.wait(&mut in_flight);
+        }
+        *in_flight += bytes;
+    }
+
+    fn leave(&self, bytes: usize) {
+        *self.in_flight.lock() -= bytes;
+        self.moved.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Writing {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    unsynced: u64,
+    incremental_sync: bool,
+    error: Option<io::Error>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct SnapshotWriterActor {
+    writing: Option<Writing>,
+}
+
+impl SnapshotWriterActor {
+    /// Starts the actor's thread.
+    pub fn spawn() -> Addr<SnapshotWriterActor> {
+        SyncArbiter::start(1, SnapshotWriterActor::default)
+    }
+
+    fn give_up(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            let _ = fs::remove_file(&writing.temporary);
+        }
+    }
+}
+
+impl Actor for SnapshotWriterActor {
+    type Context = SyncContext<SnapshotWriterActor>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.give_up();
+    }
+}
+
+/// Begin a dump at `path`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Begin {
+    pub path: PathBuf,
+    pub number: u64,
+    pub incremental_sync: bool,
+}
+
+impl Handler<Begin> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        self.give_up();
+        let name = format!("temp-{}-{}.rdb", std::process::id(), begin.number);
+        let temporary = begin.path.with_file_name(name);
+        match File::create(&temporary) {
+            Ok(file) => {
+                self.writing = Some(Writing {
+                    file,
+                    temporary,
+                    path: begin.path,
+                    unsynced: 0,
+                    incremental_sync: begin.incremental_sync,
+                    error: None,
+                });
+            }
+            Err(error) => tracing::warn!(
+                "Failed opening the temp RDB file {} (in server root dir {}) for saving: {error}",
+                temporary.display(),
+                begin.path.parent().unwrap_or(Path::new(".")).display()
+            ),
+        }
+    }
+}
+
+/// The dump's next bytes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Chunk {
+    pub bytes: Bytes,
+    pub gate: Arc<Gate>,
+}
+
+impl Handler<Chunk> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, chunk: Chunk, _: &mut Self::Context) {
+        if let Some(writing) = &mut self.writing
+            && writing.error.is_none()
+        {
+            let mut written = writing.file.write_all(&chunk.bytes);
+            writing.unsynced += chunk.bytes.len() as u64;
+            if written.is_ok() && writing.incremental_sync && writing.unsynced >= SYNC_BYTES {
+                writing.unsynced = 0;
+                written = writing.file.sync_data();
+            }
+            writing.error = written.err();
+        }
+        chunk.gate.leave(chunk.bytes.len());
+    }
+}
+
+/// How writing a dump ended: its path, or what went wrong.
+pub type Written = Result<PathBuf, String>;
+
+/// The dump is complete: put it in its place and say so. With `Err` it is dropped.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Finish {
+    pub result: Result<(), String>,
+    pub done: Box<dyn FnOnce(Written) + Send>,
+}
+
+impl Handler<Finish> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, finish: Finish, _: &mut Self::Context) {
+        let result = match (finish.result, self.writing.take()) {
+            (Err(error), writing) => {
+                self.writing = writing;
+                self.give_up();
+                Err(error)
+            }
+            (Ok(()), None) => Err("the file could not be created".into()),
+            (Ok(()), Some(writing)) => put(writing).map_err(|error| {
+                tracing::warn!("Write error saving DB on disk: {error}");
+                error.to_string()
+            }),
+        };
+        (finish.done)(result);
+    }
+}
+
+fn put(writing: Writing) -> io::Result<PathBuf> {
+    let result = match writing.error {
+        Some(error) => Err(error),
+        None => writing
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&writing.temporary, &writing.path)),
+    };
+    if let Err(error) = result {
+        let _ = fs::remove_file(&writing.temporary);
+        return Err(error);
+    }
+    // The rename itself must be on disk, too.
+    if let Some(directory) = writing.path.parent()
+        && let Ok(directory) = File::open(if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        })
+    {
+        directory.sync_all()?;
+    }
+    Ok(writing.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(f: impl FnOnce(Addr<SnapshotWriterActor>) + 'static) {
+        System::new().block_on(async move {
+            f(SnapshotWriterActor::spawn());
+        });
+    }
+
+    fn write(path: &Path, parts: &[&'static str], result: Result<(), String>) -> Written {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let path = path.to_owned();
+        let parts: Vec<&'static str> = parts.to_vec();
+        run(move |writer| {
+            writer.do_send(Begin {
+                path,
+                number: 1,
+                incremental_sync: true,
+            });
+            let gate = Arc::new(Gate::default());
+            for part in parts {
+                gate.enter(part.len());
+                writer.do_send(Chunk {
+                    bytes: Bytes::from_static(part.as_bytes()),
+                    gate: gate.clone(),
+                });
+            }
+            writer.do_send(Finish {
+                result,
+                done: Box::new(move |written| sender.send(written).unwrap()),
+            });
+            // The thread works while this one waits.
+        });
+        receiver.recv().unwrap()
+    }
+
+    #[test]
+    fn a_dump_replaces_the_old_one_or_leaves_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.rdb");
+        assert_eq!(write(&path, &["a", "b"], Ok(())), Ok(path.clone()));
+        assert_eq!(fs::read(&path).unwrap(), b"ab");
+        assert!(write(&path, &["c"], Err("aborted".into())).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"ab");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let nowhere = directory.path().join("no/dump.rdb");
+        assert!(write(&nowhere, &["c"], Ok(())).is_err());
+    }
+}
