@@ -96,8 +96,8 @@ impl MasterActor {
             timeout_ms: settings.repl_timeout as i64 * 1000,
             backlog_ttl_ms: settings.repl_backlog_ttl as i64 * 1000,
             limit: OutputLimit {
-                hard: limit.hard_bytes,
-                soft: limit.soft_bytes,
+                hard: limit.hard,
+                soft: limit.soft,
                 soft_s: limit.soft_seconds,
             },
             min_replicas_max_lag_s: settings.min_replicas_max_lag as i64,
