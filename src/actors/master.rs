@@ -281,9 +281,7 @@ impl MasterActor {
             }
         };
         if let Request::Psync {
-            id,
-            failover: true,
-            ..
+            id, failover: true, ..
         } = &request
         {
             tracing::info!("Failover request received for replid {id}.");
@@ -292,7 +290,10 @@ impl MasterActor {
                 return;
             }
             if !id.eq_ignore_ascii_case(self.node.hub.history().id.as_str()) {
-                self.refuse(attach, "-ERR PSYNC FAILOVER replid must match my replid.\r\n");
+                self.refuse(
+                    attach,
+                    "-ERR PSYNC FAILOVER replid must match my replid.\r\n",
+                );
                 return;
             }
             // The promotion needs all shards, which may be busy: until then the request waits.
@@ -551,10 +552,7 @@ impl Handler<Progress> for MasterActor {
     fn handle(&mut self, progress: Progress, ctx: &mut Self::Context) {
         if self.running.as_ref().map(|r| r.number) != Some(progress.number) {
             // One that was given up; its hold on the log goes with it.
-            if let Stage::Cut {
-                pin: Some(pin), ..
-            } = progress.stage
-            {
+            if let Stage::Cut { pin: Some(pin), .. } = progress.stage {
                 self.node.hub.stream().log.detach(pin);
             }
             return;

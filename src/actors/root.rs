@@ -19,6 +19,7 @@ use super::freeing::Freeing;
 use super::loading::{self, Expired, LoadedDump};
 use super::messages::AttachReplica;
 use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
+use super::replication::Replication;
 use super::services::ActorServices;
 use super::shard::ShardActor;
 use crate::command::effects::encode;
@@ -58,6 +59,7 @@ pub struct Root {
     receptions: Vec<Addr<ReceptionActor>>,
     arbiters: Vec<Arbiter>,
     freeing: Option<Freeing>,
+    replication: Option<Replication>,
     shutting_down: Arc<AtomicBool>,
     done: Option<tokio::sync::oneshot::Sender<Stopped>>,
 }
@@ -71,6 +73,7 @@ impl Root {
             receptions: Vec::new(),
             arbiters: Vec::new(),
             freeing: None,
+            replication: None,
             shutting_down: Arc::default(),
             done: Some(done),
         }
@@ -143,9 +146,12 @@ impl Root {
         true
     }
 
-    /// The dataset is in place: the node begins its work.
-    fn ready(&mut self) {
+    /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
+    fn ready(&mut self, resumable: bool) {
         self.node.loading.store(false, Ordering::Release);
+        if let Some(replication) = &self.replication {
+            replication.begin(resumable);
+        }
         tracing::info!("Ready to accept connections tcp");
     }
 
@@ -179,28 +185,23 @@ impl Actor for Root {
             // Then large values are freed when the queue is full, by whoever removes them.
             Err(error) => tracing::warn!("No thread for freeing memory: {error}"),
         }
+        let replication = Replication::start(&self.node);
+        self.replication = Some(replication.clone());
+        let replicas = replication.master.clone().recipient();
         let services = ActorServices {
             root: ctx.address(),
             shards,
+            replication,
             shutting_down: self.shutting_down.clone(),
         };
         // Set once: a node is started once.
         let _ = self.node.services.set(Box::new(services));
         tracing::info!("Server initialized");
         let loading = self.load_dump(ctx);
-        self.open(ctx.address().recipient());
+        self.open(replicas);
         if !loading {
-            self.ready();
+            self.ready(false);
         }
-    }
-}
-
-impl Handler<AttachReplica> for Root {
-    type Result = ();
-
-    fn handle(&mut self, attach: AttachReplica, _: &mut Self::Context) {
-        let _ = attach.socket.try_write(b"-ERR not available\r\n");
-        self.node.clients.remove(attach.client.id);
     }
 }
 
@@ -245,11 +246,12 @@ impl Handler<DumpLoaded> for Root {
         let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
         loading::swap_in(&self.node, &mut entered, dump.dataset);
         persistence.nothing_unsaved();
+        let resumable = dump.replication.is_some();
         if let Some((id, offset)) = dump.replication {
             self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
         }
         drop(entered);
-        self.ready();
+        self.ready(resumable);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
+use super::replication::Replication;
 use super::root::{AbortShutdown, Root, SettingsChanged, Shutdown};
 use super::shard::{ServeBlocked, ShardActor};
 use crate::node_core::{Services, ShutdownOptions};
@@ -14,6 +15,7 @@ use crate::session::Ticket;
 pub struct ActorServices {
     pub root: Addr<Root>,
     pub shards: Vec<Addr<ShardActor>>,
+    pub replication: Replication,
     /// A shutdown waits for replicas.
     pub shutting_down: Arc<AtomicBool>,
 }
@@ -23,26 +25,36 @@ fn not_yet(ticket: &Ticket) {
 }
 
 impl Services for ActorServices {
-    fn replicaof(&self, _target: Option<(String, u16)>) {}
+    fn replicaof(&self, target: Option<(String, u16)>) {
+        self.replication.replicaof(target);
+    }
 
-    fn wait(&self, ticket: Arc<Ticket>, _replicas: usize, _offset: u64, _deadline_ms: Option<i64>) {
-        ticket.complete(b":0\r\n");
+    fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
+        self.replication
+            .wait(ticket, replicas, offset, deadline_ms, false);
+    }
+
+    fn wait_aof(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+    ) {
+        self.replication
+            .wait(ticket, replicas, offset, deadline_ms, true);
     }
 
     fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
-        if how == 2 {
-            ticket.complete(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
-        } else {
-            ticket.complete(b":0\r\n");
-        }
+        self.replication.unblock(ticket, how);
     }
 
     fn save(&self, ticket: Arc<Ticket>) {
-        not_yet(&ticket);
+        self.replication.save(ticket, false);
     }
 
     fn bgsave(&self, ticket: Arc<Ticket>, _schedule: bool) {
-        not_yet(&ticket);
+        self.replication.save(ticket, true);
     }
 
     fn reload(&self, ticket: Arc<Ticket>, _save: bool, _flush: bool) {

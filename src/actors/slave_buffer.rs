@@ -252,8 +252,11 @@ impl SlaveBufferActor {
         let parsed = self
             .parser
             .parse(&input, &Limits::default(), &mut self.batch);
-        let number =
-            |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|t| t.parse::<u64>().ok());
+        let number = |arg: &[u8]| {
+            std::str::from_utf8(arg)
+                .ok()
+                .and_then(|t| t.parse::<u64>().ok())
+        };
         let mut ack = None;
         let mut args = Vec::new();
         for index in 0..self.batch.len() {

@@ -22,7 +22,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::loader::{self, Expired, LoadedDump};
+use super::loading::{self, Expired, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
 use crate::command::dispatch::{self, Outcome};
@@ -89,10 +89,10 @@ pub struct SlaveLinkActor {
 }
 
 impl SlaveLinkActor {
-    /// `resumable`: the replid and offset in the hub were taken up from a dump.
-    pub fn new(node: Arc<NodeCore>, master: Addr<MasterActor>, resumable: bool) -> SlaveLinkActor {
+    /// A link that does nothing until it is told to [`Begin`].
+    pub fn new(node: Arc<NodeCore>, master: Addr<MasterActor>) -> SlaveLinkActor {
         let session = master_session(&node, "");
-        let mut actor = SlaveLinkActor {
+        SlaveLinkActor {
             node,
             master,
             link: None,
@@ -111,11 +111,7 @@ impl SlaveLinkActor {
             down_since_ms: None,
             waker: None,
             busy: None,
-        };
-        if actor.node.hub.is_replica() {
-            actor.begin(resumable);
         }
-        actor
     }
 
     fn config(settings: &Settings, host: String, port: u16) -> LinkConfig {
@@ -128,7 +124,10 @@ impl SlaveLinkActor {
                 0 => settings.port,
                 port => port,
             },
-            announce_ip: settings.replica_announce_ip.clone().filter(|ip| !ip.is_empty()),
+            announce_ip: settings
+                .replica_announce_ip
+                .clone()
+                .filter(|ip| !ip.is_empty()),
             timeout_ms: settings.repl_timeout as i64 * 1000,
             failover: false,
         }
@@ -137,7 +136,13 @@ impl SlaveLinkActor {
     /// Starts a link to the master that the hub names.
     fn begin(&mut self, resumable: bool) {
         self.epoch = self.node.hub.epoch();
-        let address = self.node.hub.board().link.as_ref().map(|l| (l.host.clone(), l.port));
+        let address = self
+            .node
+            .hub
+            .board()
+            .link
+            .as_ref()
+            .map(|l| (l.host.clone(), l.port));
         if let Some((host, port)) = address {
             let config = SlaveLinkActor::config(&self.node.settings.load(), host, port);
             self.link = Some(Link::new(config, resumable));
@@ -216,7 +221,10 @@ impl SlaveLinkActor {
         let Some(link) = &self.link else { return };
         let config = link.config().clone();
         let settings = self.node.settings.load();
-        let source = settings.bind_source_addr.as_deref().and_then(|a| a.parse().ok());
+        let source = settings
+            .bind_source_addr
+            .as_deref()
+            .and_then(|a| a.parse().ok());
         self.connecting = Some(Box::pin(async move {
             let mut last = io::Error::from(io::ErrorKind::NotFound);
             for address in tokio::net::lookup_host((config.host.as_str(), config.port)).await? {
@@ -261,13 +269,15 @@ impl SlaveLinkActor {
         let (writer, reader) = pipe(PIPE_BYTES);
         let outcome = Arc::new(Outcomes::default());
         let (node, there) = (self.node.clone(), outcome.clone());
-        let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
-            let result = loader::load(&node, reader, Expired::Keep);
-            *there.result.lock() = Some(result);
-            if let Some(waker) = there.waker.lock().take() {
-                waker.wake();
-            }
-        });
+        let spawned = std::thread::Builder::new()
+            .name("loader".into())
+            .spawn(move || {
+                let result = loading::read(&node, reader, Expired::Keep);
+                *there.result.lock() = Some(result);
+                if let Some(waker) = there.waker.lock().take() {
+                    waker.wake();
+                }
+            });
         if let Err(error) = spawned {
             *outcome.result.lock() = Some(Err(error.to_string()));
         }
@@ -397,7 +407,9 @@ impl SlaveLinkActor {
         match result {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
-                let peer = stream.peer_addr().map_or_else(|_| String::new(), |a| a.to_string());
+                let peer = stream
+                    .peer_addr()
+                    .map_or_else(|_| String::new(), |a| a.to_string());
                 self.session = master_session(&self.node, &peer);
                 self.socket = Some(stream);
                 self.with_link(|l, e, o| l.connected(e, o));
@@ -665,6 +677,26 @@ impl Actor for SlaveLinkActor {
                 actor.wake();
             }
         });
+    }
+}
+
+/// The node has its data: if it is a replica, connect. `resumable`: the replid and offset in the hub were
+/// taken up from a dump.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Begin {
+    pub resumable: bool,
+}
+
+impl Handler<Begin> for SlaveLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        if self.link.is_none() && self.node.hub.is_replica() {
+            self.begin(begin.resumable);
+            self.with_link(|l, e, o| l.tick(e, o));
+        }
+        self.epoch = self.node.hub.epoch();
     }
 }
 

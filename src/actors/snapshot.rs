@@ -108,15 +108,17 @@ impl SnapshotActor {
         });
         let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
         let (number, report, sink) = (job.number, job.report, job.sink);
-        let spawned = thread::Builder::new().name("snapshot".into()).spawn(move || {
-            let maker = Maker {
-                node,
-                number,
-                aborted,
-                report,
-            };
-            maker.run(sink, &writer, me);
-        });
+        let spawned = thread::Builder::new()
+            .name("snapshot".into())
+            .spawn(move || {
+                let maker = Maker {
+                    node,
+                    number,
+                    aborted,
+                    report,
+                };
+                maker.run(sink, &writer, me);
+            });
         if let Err(error) = spawned {
             tracing::warn!("Can't save in background: {error}");
             ctx.notify(Ended {
@@ -174,7 +176,12 @@ impl SnapshotActor {
         }
     }
 
-    fn save(&mut self, tickets: Vec<Arc<Ticket>>, background: bool, ctx: &mut Context<SnapshotActor>) {
+    fn save(
+        &mut self,
+        tickets: Vec<Arc<Ticket>>,
+        background: bool,
+        ctx: &mut Context<SnapshotActor>,
+    ) {
         self.queue.push(Job {
             number: 0,
             sink: Sink::File(self.dump_path()),
@@ -535,4 +542,3 @@ impl Maker {
         snapshot.ok_or_else(|| "another snapshot is in progress".into())
     }
 }
-

@@ -37,6 +37,7 @@ pub mod memory;
 mod names;
 pub mod object;
 pub mod pubsub;
+pub mod replication;
 mod sample;
 pub mod saving;
 pub mod scan;
@@ -88,6 +89,7 @@ pub const FAMILIES: &[Handlers] = &[
     memory::HANDLERS,
     object::HANDLERS,
     pubsub::HANDLERS,
+    replication::HANDLERS,
     saving::HANDLERS,
     scan::HANDLERS,
     server::HANDLERS,

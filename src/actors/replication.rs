@@ -1,0 +1,85 @@
+//! The replication and snapshot actors of a node, started together, and what the node asks of them.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::master::{MasterActor, Unblock, Wait};
+use super::slave_link::{Begin, Retarget, SlaveLinkActor};
+use super::snapshot::{Save, SnapshotActor};
+use super::snapshot_writer::SnapshotWriterActor;
+use crate::node_core::NodeCore;
+use crate::session::Ticket;
+
+/// Addresses of the actors, all on the arbiter that started them.
+#[derive(Clone)]
+pub struct Replication {
+    node: Arc<NodeCore>,
+    pub master: Addr<MasterActor>,
+    pub link: Addr<SlaveLinkActor>,
+    pub snapshots: Addr<SnapshotActor>,
+}
+
+impl Replication {
+    /// Starts the actors. The role is what the settings say; the link waits for [`Replication::begin`].
+    pub fn start(node: &Arc<NodeCore>) -> Replication {
+        if let Some(master) = &node.settings.load().replicaof {
+            node.hub.follow(master.host.clone(), master.port);
+        }
+        let writer = SnapshotWriterActor::spawn();
+        let snapshots = SnapshotActor::new(node.clone(), writer).start();
+        let master = MasterActor::new(node.clone(), snapshots.clone()).start();
+        let link = SlaveLinkActor::new(node.clone(), master.clone()).start();
+        Replication {
+            node: node.clone(),
+            master,
+            link,
+            snapshots,
+        }
+    }
+
+    /// The dataset is in place: a replica connects. `resumable`: the hub's replid and offset were taken up
+    /// from a dump.
+    pub fn begin(&self, resumable: bool) {
+        self.link.do_send(Begin { resumable });
+    }
+
+    /// Changes the role; called with every shard entered.
+    pub fn replicaof(&self, target: Option<(String, u16)>) {
+        match target {
+            Some((host, port)) => self.node.hub.follow(host, port),
+            None => {
+                self.node.hub.promote(&*self.node.clock);
+            }
+        }
+        self.link.do_send(Retarget);
+    }
+
+    pub fn wait(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+        aof: bool,
+    ) {
+        self.master.do_send(Wait {
+            ticket,
+            replicas,
+            offset,
+            deadline_ms,
+            aof,
+        });
+    }
+
+    pub fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
+        self.master.do_send(Unblock { ticket, how });
+    }
+
+    pub fn save(&self, ticket: Arc<Ticket>, background: bool) {
+        self.snapshots.do_send(Save {
+            ticket: Some(ticket),
+            background,
+        });
+    }
+}
