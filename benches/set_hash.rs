@@ -6,6 +6,10 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use understudy::data::{Encodings, Hash, Set};
 
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const LARGE: usize = 1_000_000;
 
 fn members(word: &str, count: usize) -> Vec<Vec<u8>> {

@@ -142,8 +142,7 @@ impl Hash {
             pairs.replace(at, value);
             return false;
         }
-        pairs.append(field);
-        pairs.append(value);
+        pairs.append_pair(field, value);
         if pairs.len() / 2 > enc.hash_max_listpack_entries {
             self.make_table(0, enc);
         }

@@ -220,6 +220,13 @@ impl<'a> Encoded<'a> {
         }
     }
 
+    /// As `size`, with the back length.
+    #[inline]
+    fn full(&self) -> usize {
+        let size = self.size();
+        size + back_size(size)
+    }
+
     /// Writes encoding, data and back length; `out` has exactly that size.
     pub(crate) fn write(&self, out: &mut [u8]) {
         let size = self.size();
@@ -628,8 +635,7 @@ impl Listpack {
     }
 
     fn splice(&mut self, at: usize, remove: usize, value: &Encoded<'_>) {
-        let size = value.size();
-        let gap = self.flat.splice(at, remove, size + back_size(size));
+        let gap = self.flat.splice(at, remove, value.full());
         value.write(gap);
     }
 
@@ -648,6 +654,17 @@ impl Listpack {
     pub fn append(&mut self, value: &[u8]) {
         let end = self.view().end();
         self.insert(end, value);
+    }
+
+    /// Appends two elements (field and value, member and score) in one go.
+    pub fn append_pair(&mut self, first: &[u8], second: &[u8]) {
+        let (first, second) = (Encoded::of(first), Encoded::of(second));
+        let end = self.view().end();
+        let gap = self.flat.splice(end, 0, first.full() + second.full());
+        let (a, b) = gap.split_at_mut(first.full());
+        first.write(a);
+        second.write(b);
+        self.add_count(2);
     }
 
     pub fn append_int(&mut self, value: i64) {

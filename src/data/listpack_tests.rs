@@ -14,8 +14,7 @@ fn texts(listpack: &Listpack) -> Vec<Vec<u8>> {
 fn the_bytes_are_those_of_redis() {
     let mut lp = Listpack::new();
     assert_eq!(lp.as_bytes(), EMPTY);
-    lp.append(b"hello");
-    lp.append(b"1");
+    lp.append_pair(b"hello", b"1");
     lp.append(b"-1");
     lp.append(b"300000");
     assert_eq!(
