@@ -87,7 +87,7 @@ pub fn in_context<T>(
     let mut reply = Reply::default();
     let mut effects = Effects::default();
     let mut ctx = CommandContext::new(node, &settings, &mut session, &mut reply, &mut effects);
-    ctx.keys = entered;
+    ctx.set_keys(entered);
     let result = f(&mut ctx);
     ctx.finish();
     result

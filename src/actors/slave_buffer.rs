@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::{Buf, Bytes, BytesMut};
@@ -65,6 +66,8 @@ pub struct SlaveBufferActor {
     input: BytesMut,
     waker: Option<Waker>,
     reported: bool,
+    /// When the socket last took something, unix ms.
+    written_ms: i64,
 }
 
 impl SlaveBufferActor {
@@ -81,7 +84,9 @@ impl SlaveBufferActor {
         if !output.is_empty() {
             queue.push_back(output);
         }
+        let written_ms = node.clock.unix_ms();
         SlaveBufferActor {
+            written_ms,
             node,
             master,
             client,
@@ -210,6 +215,7 @@ impl SlaveBufferActor {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(e),
             };
+            self.written_ms = self.node.clock.unix_ms();
             self.node.stats.net_repl_output_bytes.add(n as u64);
             while let Some(front) = self.queue.front_mut() {
                 let part = n.min(front.len());
@@ -318,6 +324,18 @@ impl Actor for SlaveBufferActor {
             return;
         }
         ctx.spawn(Work);
+        ctx.run_interval(Duration::from_secs(1), |actor, ctx| {
+            // A replica that takes nothing of a dump holds its snapshot back for all others.
+            let timeout_ms = actor.node.settings.load().repl_timeout as i64 * 1000;
+            let stuck = actor.node.clock.unix_ms() - actor.written_ms > timeout_ms;
+            if matches!(actor.source, Source::Feed(_)) && !actor.queue.is_empty() && stuck {
+                tracing::warn!(
+                    "Disconnecting timedout replica (full sync): {}",
+                    actor.client.addr
+                );
+                ctx.stop();
+            }
+        });
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {

@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -86,12 +87,14 @@ pub struct SlaveLinkActor {
     waker: Option<Waker>,
     /// Shards that the next command, or the swap, waits for.
     busy: Option<ShardSet>,
+    /// The session's client is in the registry.
+    registered: bool,
 }
 
 impl SlaveLinkActor {
     /// A link that does nothing until it is told to [`Begin`].
     pub fn new(node: Arc<NodeCore>, master: Addr<MasterActor>) -> SlaveLinkActor {
-        let session = master_session(&node, "");
+        let session = master_session(&node, String::new(), String::new());
         SlaveLinkActor {
             node,
             master,
@@ -111,6 +114,7 @@ impl SlaveLinkActor {
             down_since_ms: None,
             waker: None,
             busy: None,
+            registered: false,
         }
     }
 
@@ -307,7 +311,7 @@ impl SlaveLinkActor {
         self.node
             .persistence
             .async_loading
-            .store(on, std::sync::atomic::Ordering::Relaxed);
+            .store(on, Ordering::Relaxed);
     }
 
     /// Looks after the loader: its result, and then the swap.
@@ -368,6 +372,13 @@ impl SlaveLinkActor {
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) {
         self.waker = Some(cx.waker().clone());
         self.poll_connecting(cx);
+        if self.registered {
+            // Nothing is pushed to a master, but this is how a kill reaches us.
+            let _ = self.session.client.take_output(cx.waker());
+            if self.session.client.killed.load(Ordering::Acquire) {
+                self.with_link(|l, e, o| l.closed(e, "killed", o));
+            }
+        }
         for _ in 0..ROUNDS_MAX {
             if let Some(set) = self.busy.take() {
                 // Registered before the next try, so that a shard left in between isn't missed.
@@ -407,10 +418,10 @@ impl SlaveLinkActor {
         match result {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
-                let peer = stream
-                    .peer_addr()
-                    .map_or_else(|_| String::new(), |a| a.to_string());
-                self.session = master_session(&self.node, &peer);
+                let name =
+                    |a: io::Result<SocketAddr>| a.map_or_else(|_| String::new(), |a| a.to_string());
+                let (peer, local) = (name(stream.peer_addr()), name(stream.local_addr()));
+                self.session = master_session(&self.node, peer, local);
                 self.socket = Some(stream);
                 self.with_link(|l, e, o| l.connected(e, o));
             }
@@ -581,6 +592,15 @@ impl SlaveLinkActor {
         let Some(link) = &self.link else { return };
         let state = link.state();
         let up = state == LinkState::Connected;
+        // CLIENT LIST and KILL know our master while it is one.
+        if up != self.registered {
+            self.registered = up;
+            if up {
+                self.node.clients.add(self.session.client.clone());
+            } else {
+                self.node.clients.remove(self.session.client.id);
+            }
+        }
         if up {
             self.down_since_ms = None;
         } else if self.node.hub.link_up() {
@@ -607,9 +627,9 @@ impl SlaveLinkActor {
 }
 
 /// The session that speaks for our master.
-fn master_session(node: &NodeCore, peer: &str) -> Session {
+fn master_session(node: &NodeCore, peer: String, local: String) -> Session {
     let now_ms = node.clock.unix_ms();
-    let client = Client::new(0, peer.to_owned(), String::new(), now_ms);
+    let client = Client::new(node.clients.next_id(), peer, local, now_ms);
     client.view.lock().master = true;
     let mut session = Session::new(client, Origin::Master);
     session.authenticated = true;
@@ -727,6 +747,9 @@ impl Handler<Retarget> for SlaveLinkActor {
             );
         }
         self.close();
+        if std::mem::take(&mut self.registered) {
+            self.node.clients.remove(self.session.client.id);
+        }
         self.down_since_ms = None;
         self.epoch = self.node.hub.epoch();
         if self.node.hub.is_replica() {

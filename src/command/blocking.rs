@@ -101,7 +101,7 @@ fn enter_quietly(ctx: &mut Context<'_>, set: ShardSet) -> bool {
     let entered = ctx.node.keyspace.try_enter(set);
     let ok = entered.is_some();
     if let Some(keys) = entered {
-        ctx.keys = keys;
+        ctx.set_keys(keys);
     }
     for ReadyKey { db, key } in left_over {
         defer(ctx, db, &key);

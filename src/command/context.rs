@@ -76,6 +76,9 @@ pub struct Context<'a> {
     pub inside: u32,
     /// The log has grown: the MasterActor is to be woken when the batch ends.
     pub wake_log: bool,
+    /// `Hub::epoch` when the running command was let in: if it has changed once the shards are entered, the
+    /// command is to be judged again.
+    pub role_epoch: u64,
 }
 
 impl<'a> Context<'a> {
@@ -104,7 +107,15 @@ impl<'a> Context<'a> {
             unblocking: false,
             inside: 0,
             wake_log: false,
+            role_epoch: node.hub.epoch(),
         }
+    }
+
+    /// Works inside these shards from now on. Whether writes are logged is asked here, and not when the batch
+    /// began: a snapshot's cut is made with every shard entered, and what comes after it must be in the log.
+    pub fn set_keys(&mut self, keys: Entered<'a>) {
+        self.keys = keys;
+        self.effects.enabled = self.session.origin == Origin::Client && self.node.hub.log_active();
     }
 
     /// Ends the batch: leaves the shards, and has what was logged forwarded.

@@ -67,8 +67,14 @@ pub(super) fn enter(ctx: &mut Context<'_>, set: ShardSet) -> Result<(), Outcome>
     }
     match ctx.node.keyspace.try_enter(set) {
         Some(keys) => {
-            ctx.keys = keys;
-            Ok(())
+            ctx.set_keys(keys);
+            if ctx.node.hub.epoch() == ctx.role_epoch {
+                return Ok(());
+            }
+            // We became a master or a replica while the command waited for its shards: whether it may run
+            // is to be asked again.
+            release(ctx);
+            Err(Outcome::Busy(set))
         }
         None => Err(Outcome::Busy(set)),
     }
@@ -207,6 +213,7 @@ impl From<CommandError> for Refusal {
 fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<(), Refusal> {
     command.check_arity(args)?;
     let node = ctx.node;
+    ctx.role_epoch = node.hub.epoch();
     let settings = ctx.settings;
     if ctx.session.origin == Origin::Client {
         if !ctx.session.authenticated
