@@ -295,9 +295,8 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     }
     match node.pause.kind(ctx.now_ms) {
         None => {}
-        Some(Pause::All) if !command.flags.has(bits::ADMIN) || is_write => {
-            return Err(Refusal::Wait);
-        }
+        // CLIENT UNPAUSE too: a pause of everything ends by its time.
+        Some(Pause::All) => return Err(Refusal::Wait),
         Some(Pause::Write) if flags & (bits::WRITE | bits::MAY_REPLICATE) != 0 => {
             return Err(Refusal::Wait);
         }
