@@ -352,6 +352,13 @@ impl Client {
         }
     }
 
+    /// Its session begins to wait. A request to end an earlier wait that came too late is forgotten, so that
+    /// it doesn't end this one.
+    pub fn begin_wait(&self) {
+        self.unblock.store(0, Ordering::Release);
+        self.blocked.store(true, Ordering::Release);
+    }
+
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.wake();

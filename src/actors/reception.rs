@@ -257,7 +257,9 @@ impl ReceptionActor {
             view.user = "default".into();
         }
         self.node.clients.add(client.clone());
-        let session = Session::new(client, Origin::Client);
+        let mut session = Session::new(client, Origin::Client);
+        // A client that came while no password was set stays logged in when one is.
+        session.authenticated = self.node.settings.load().requirepass.is_none();
         ConnectionActor::new(
             self.node.clone(),
             self.bench.clone(),

@@ -37,10 +37,7 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         let hash = ctx.node.keyspace.hash(key);
         ctx.keys.shard_mut(hash).block(waiter.db, key, &waiter);
     }
-    ctx.session
-        .client
-        .blocked
-        .store(true, std::sync::atomic::Ordering::Release);
+    ctx.session.client.begin_wait();
     ctx.session.waiting = Some(Waiting::Keys(waiter));
 }
 

@@ -162,6 +162,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     finish_unit(ctx);
     if ctx.session.waiting.is_some() {
+        ctx.session.client.begin_wait();
         return Outcome::Suspended;
     }
     if ctx.session.handover.is_some() {
@@ -276,7 +277,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     {
         return Err(CommandError::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            command.name.replace('|', " ")
+            command.name
         ))
         .into());
     }
