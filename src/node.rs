@@ -187,7 +187,7 @@ fn shard_count(settings: &Settings) -> usize {
 }
 
 /// Binds every address of the settings.
-fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, StartError> {
+pub(crate) fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
     let mut port = settings.port;
     for name in settings.bind.iter().filter(|_| tcp) {
@@ -306,7 +306,7 @@ impl Node {
     }
 
     fn stop(&mut self, save: bool) -> i32 {
-        self.root.do_send(crate::actors::root::Stop { save });
+        self.root.do_send(crate::actors::shutdown::Stop { save });
         let code = self
             .stopped
             .lock()

@@ -8,9 +8,9 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -22,11 +22,16 @@ use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
 use super::replication::Replication;
 use super::services::ActorServices;
 use super::shard::ShardActor;
+use super::snapshot::dump_path;
+use super::shutdown::ShutdownState;
 use crate::command::effects::encode;
 use crate::config::Settings;
-use crate::node_core::{NodeCore, ShutdownOptions};
+use crate::node_core::NodeCore;
 use crate::repl::{History, ReplId};
-use crate::session::Ticket;
+
+/// Tries at binding changed addresses, and the pause before each.
+const BIND_TRIES: usize = 20;
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a node ended.
 #[derive(Clone, Copy, Debug)]
@@ -53,14 +58,14 @@ pub fn serving_arbiters(settings: &Settings) -> usize {
 
 /// See the module.
 pub struct Root {
-    node: Arc<NodeCore>,
+    pub(super) node: Arc<NodeCore>,
     listeners: Vec<Listener>,
     listening: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
     arbiters: Vec<Arbiter>,
     freeing: Option<Freeing>,
-    replication: Option<Replication>,
-    shutting_down: Arc<AtomicBool>,
+    pub(super) replication: Option<Replication>,
+    pub(super) shutdown: ShutdownState,
     done: Option<tokio::sync::oneshot::Sender<Stopped>>,
 }
 
@@ -74,7 +79,7 @@ impl Root {
             arbiters: Vec::new(),
             freeing: None,
             replication: None,
-            shutting_down: Arc::default(),
+            shutdown: ShutdownState::default(),
             done: Some(done),
         }
     }
@@ -97,15 +102,9 @@ impl Root {
         }
     }
 
-    /// Where the dump is.
-    fn dump_path(&self) -> PathBuf {
-        let settings = self.node.settings.load();
-        Path::new(settings.dir.as_deref().unwrap_or(".")).join(&settings.dbfilename)
-    }
-
     /// Begins to load the dump, if there is one: clients are answered LOADING until it is in.
     fn load_dump(&mut self, ctx: &mut Context<Root>) -> bool {
-        let path = self.dump_path();
+        let path = dump_path(&self.node);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
@@ -156,7 +155,7 @@ impl Root {
     }
 
     /// Everything stops; the node's thread ends after this.
-    fn stop(&mut self, exit_code: i32) {
+    pub(super) fn stop(&mut self, exit_code: i32) {
         for listener in self.listening.drain(..) {
             listener.do_send(StopListening);
         }
@@ -192,7 +191,7 @@ impl Actor for Root {
             root: ctx.address(),
             shards,
             replication,
-            shutting_down: self.shutting_down.clone(),
+            shutting_down: self.shutdown.in_progress.clone(),
         };
         // Set once: a node is started once.
         let _ = self.node.services.set(Box::new(services));
@@ -281,52 +280,6 @@ impl Root {
     }
 }
 
-/// Stop at once (the embedder's wish), saving first if `save`.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Stop {
-    pub save: bool,
-}
-
-impl Handler<Stop> for Root {
-    type Result = ();
-
-    fn handle(&mut self, _stop: Stop, _: &mut Self::Context) {
-        self.stop(0);
-    }
-}
-
-/// SHUTDOWN, or a signal's.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Shutdown {
-    pub ticket: Option<Arc<Ticket>>,
-    pub options: ShutdownOptions,
-}
-
-impl Handler<Shutdown> for Root {
-    type Result = ();
-
-    fn handle(&mut self, _shutdown: Shutdown, _: &mut Self::Context) {
-        self.shutting_down.store(true, Ordering::Release);
-        tracing::info!("User requested shutdown...");
-        self.stop(0);
-    }
-}
-
-/// SHUTDOWN ABORT.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct AbortShutdown;
-
-impl Handler<AbortShutdown> for Root {
-    type Result = ();
-
-    fn handle(&mut self, _: AbortShutdown, _: &mut Self::Context) {
-        self.shutting_down.store(false, Ordering::Release);
-    }
-}
-
 /// Directives changed at run time.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -335,5 +288,40 @@ pub struct SettingsChanged(pub Vec<&'static str>);
 impl Handler<SettingsChanged> for Root {
     type Result = ();
 
-    fn handle(&mut self, _: SettingsChanged, _: &mut Self::Context) {}
+    fn handle(&mut self, changed: SettingsChanged, ctx: &mut Self::Context) {
+        let touches = |names: &[&str]| changed.0.iter().any(|name| names.contains(name));
+        if touches(&["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]) {
+            self.listen_anew(ctx);
+        }
+    }
+}
+
+impl Root {
+    /// Binds the addresses that the settings name now; those that clients have come by stay connected. If
+    /// one can't be bound the listeners stay as they were, and the log says why.
+    fn listen_anew(&mut self, ctx: &mut Context<Root>) {
+        let old: Vec<_> = self.listening.drain(..).collect();
+        let node = self.node.clone();
+        let work = async move {
+            for listener in old {
+                let _ = listener.send(StopListening).await;
+            }
+            // A stopped actor's socket closes when its arbiter has dropped it, a moment later.
+            for _ in 0..BIND_TRIES {
+                tokio::time::sleep(BIND_PAUSE).await;
+                let settings = node.settings.load_full();
+                match crate::node::bind(&settings, settings.port != 0) {
+                    Ok(listeners) => return listeners,
+                    Err(error) => tracing::warn!("{error}"),
+                }
+            }
+            Vec::new()
+        };
+        ctx.spawn(work.into_actor(self).map(|listeners, root, _| {
+            for listener in listeners {
+                let actor = ListenerActor::new(root.node.clone(), listener, root.receptions.clone());
+                root.listening.push(actor.start());
+            }
+        }));
+    }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix::prelude::*;
 
 use super::replication::Replication;
-use super::root::{AbortShutdown, Root, SettingsChanged, Shutdown};
+use super::reload::Reload;
+use super::root::{Root, SettingsChanged};
+use super::shutdown::{AbortShutdown, Shutdown};
 use super::shard::{ServeBlocked, ShardActor};
 use crate::node_core::{Services, ShutdownOptions};
 use crate::session::Ticket;
@@ -18,10 +20,6 @@ pub struct ActorServices {
     pub replication: Replication,
     /// A shutdown waits for replicas.
     pub shutting_down: Arc<AtomicBool>,
-}
-
-fn not_yet(ticket: &Ticket) {
-    ticket.complete(b"-ERR not available\r\n");
 }
 
 impl Services for ActorServices {
@@ -57,8 +55,8 @@ impl Services for ActorServices {
         self.replication.save(ticket, true);
     }
 
-    fn reload(&self, ticket: Arc<Ticket>, _save: bool, _flush: bool) {
-        not_yet(&ticket);
+    fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool) {
+        self.root.do_send(Reload { ticket, save, flush });
     }
 
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {

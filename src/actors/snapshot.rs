@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::feed::Feed;
 use super::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
@@ -50,6 +51,8 @@ struct Job {
     report: Option<Recipient<Progress>>,
     /// SAVE: answered at the end.
     tickets: Vec<Arc<Ticket>>,
+    /// Told at the end.
+    done: Option<oneshot::Sender<Result<(), String>>>,
     background: bool,
 }
 
@@ -60,6 +63,7 @@ struct Running {
     /// For replicas' sockets: nothing of it stays on disk.
     for_replicas: bool,
     tickets: Vec<Arc<Ticket>>,
+    done: Option<oneshot::Sender<Result<(), String>>>,
     background: bool,
 }
 
@@ -104,6 +108,7 @@ impl SnapshotActor {
             to_file,
             for_replicas: job.report.is_some(),
             tickets: job.tickets,
+            done: job.done,
             background: job.background,
         });
         let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
@@ -187,6 +192,7 @@ impl SnapshotActor {
             sink: Sink::File(self.dump_path()),
             report: None,
             tickets,
+            done: None,
             background,
         });
         self.start_next(ctx);
@@ -231,6 +237,7 @@ impl Handler<ForReplicas> for SnapshotActor {
             sink,
             report: Some(wanted.report),
             tickets: Vec::new(),
+            done: None,
             background: true,
         });
         self.start_next(ctx);
@@ -289,6 +296,29 @@ impl Handler<Save> for SnapshotActor {
     }
 }
 
+/// Save to the dump file, behind whatever is being made; answered at the end.
+#[derive(Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct SaveNow;
+
+impl Handler<SaveNow> for SnapshotActor {
+    type Result = ResponseFuture<Result<(), String>>;
+
+    fn handle(&mut self, _: SaveNow, ctx: &mut Self::Context) -> Self::Result {
+        let (done, end) = oneshot::channel();
+        self.queue.push(Job {
+            number: 0,
+            sink: Sink::File(self.dump_path()),
+            report: None,
+            tickets: Vec::new(),
+            done: Some(done),
+            background: false,
+        });
+        self.start_next(ctx);
+        Box::pin(async move { end.await.unwrap_or_else(|_| Err("the save was given up".into())) })
+    }
+}
+
 /// A snapshot's thread and file are through.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -323,6 +353,9 @@ impl Handler<Ended> for SnapshotActor {
                 Ok(_) => tracing::info!("Background saving terminated with success"),
                 Err(error) => tracing::warn!("Background saving error: {error}"),
             }
+        }
+        if let Some(done) = running.done {
+            let _ = done.send(ended.result.as_ref().map(|_| ()).map_err(String::clone));
         }
         for ticket in running.tickets {
             ticket.complete(if ended.result.is_ok() {
