@@ -27,15 +27,22 @@ pub struct Reload {
 
 async fn load(node: &Arc<NodeCore>) -> Result<(), String> {
     let path = dump_path(node);
-    let file = File::open(&path).map_err(|error| format!("can't open {}: {error}", path.display()))?;
-    let keep = if node.hub.is_replica() { Expired::Keep } else { Expired::Drop };
+    let file =
+        File::open(&path).map_err(|error| format!("can't open {}: {error}", path.display()))?;
+    let keep = if node.hub.is_replica() {
+        Expired::Keep
+    } else {
+        Expired::Drop
+    };
     let (done, loaded) = oneshot::channel();
     let reading = node.clone();
     std::thread::Builder::new()
         .name("understudy-load".into())
         .spawn(move || done.send(loading::read(&reading, file, keep)))
         .map_err(|error| error.to_string())?;
-    let dump = loaded.await.unwrap_or_else(|_| Err("the loading thread died".into()))?;
+    let dump = loaded
+        .await
+        .unwrap_or_else(|_| Err("the loading thread died".into()))?;
     let mut dataset = Some(dump.dataset);
     enter(node, node.keyspace.all(), |mut entered| {
         if let Some(dataset) = dataset.take() {
@@ -50,17 +57,26 @@ impl Handler<Reload> for Root {
     type Result = ();
 
     fn handle(&mut self, reload: Reload, ctx: &mut Self::Context) {
-        let Reload { ticket, save, flush } = reload;
+        let Reload {
+            ticket,
+            save,
+            flush,
+        } = reload;
         if !flush {
             ticket.complete(b"-ERR DEBUG RELOAD NOFLUSH is not supported\r\n");
             return;
         }
-        let Some(snapshots) = self.replication.as_ref().map(|r| r.snapshots.clone()) else { return };
+        let Some(snapshots) = self.replication.as_ref().map(|r| r.snapshots.clone()) else {
+            return;
+        };
         let node = self.node.clone();
         let work = async move {
             node.loading.store(true, Ordering::Release);
             let saved = match save {
-                true => snapshots.send(SaveNow).await.unwrap_or_else(|error| Err(error.to_string())),
+                true => snapshots
+                    .send(SaveNow)
+                    .await
+                    .unwrap_or_else(|error| Err(error.to_string())),
                 false => Ok(()),
             };
             let result = match saved {
@@ -75,7 +91,9 @@ impl Handler<Reload> for Root {
                 }
                 Err(error) => {
                     tracing::warn!("DEBUG RELOAD: {error}");
-                    ticket.complete(b"-ERR Error trying to load the RDB dump, check server logs.\r\n");
+                    ticket.complete(
+                        b"-ERR Error trying to load the RDB dump, check server logs.\r\n",
+                    );
                 }
             }
         };

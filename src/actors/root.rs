@@ -22,8 +22,8 @@ use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
 use super::replication::Replication;
 use super::services::ActorServices;
 use super::shard::ShardActor;
-use super::snapshot::dump_path;
 use super::shutdown::ShutdownState;
+use super::snapshot::dump_path;
 use crate::command::effects::encode;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
@@ -290,7 +290,13 @@ impl Handler<SettingsChanged> for Root {
 
     fn handle(&mut self, changed: SettingsChanged, ctx: &mut Self::Context) {
         let touches = |names: &[&str]| changed.0.iter().any(|name| names.contains(name));
-        if touches(&["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]) {
+        if touches(&[
+            "port",
+            "bind",
+            "unixsocket",
+            "unixsocketperm",
+            "tcp-backlog",
+        ]) {
             self.listen_anew(ctx);
         }
     }
@@ -319,7 +325,8 @@ impl Root {
         };
         ctx.spawn(work.into_actor(self).map(|listeners, root, _| {
             for listener in listeners {
-                let actor = ListenerActor::new(root.node.clone(), listener, root.receptions.clone());
+                let actor =
+                    ListenerActor::new(root.node.clone(), listener, root.receptions.clone());
                 root.listening.push(actor.start());
             }
         }));

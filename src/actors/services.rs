@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
-use super::replication::Replication;
 use super::reload::Reload;
+use super::replication::Replication;
 use super::root::{Root, SettingsChanged};
-use super::shutdown::{AbortShutdown, Shutdown};
 use super::shard::{ServeBlocked, ShardActor};
+use super::shutdown::{AbortShutdown, Shutdown};
 use crate::node_core::{Services, ShutdownOptions};
 use crate::session::Ticket;
 
@@ -56,7 +56,11 @@ impl Services for ActorServices {
     }
 
     fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool) {
-        self.root.do_send(Reload { ticket, save, flush });
+        self.root.do_send(Reload {
+            ticket,
+            save,
+            flush,
+        });
     }
 
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {

@@ -42,8 +42,15 @@ impl Handler<Stop> for Root {
 
     fn handle(&mut self, stop: Stop, ctx: &mut Self::Context) {
         if stop.save {
-            let options = ShutdownOptions { save: true, force: true, ..ShutdownOptions::default() };
-            ctx.notify(Shutdown { ticket: None, options });
+            let options = ShutdownOptions {
+                save: true,
+                force: true,
+                ..ShutdownOptions::default()
+            };
+            ctx.notify(Shutdown {
+                ticket: None,
+                options,
+            });
         } else {
             self.stop(0);
         }
@@ -61,7 +68,9 @@ pub struct Shutdown {
 /// Whether some replica has not acked all there is.
 fn replicas_lag(node: &NodeCore) -> bool {
     let view = node.hub.observe();
-    view.replicas.iter().any(|replica| replica.ack_offset < view.offset)
+    view.replicas
+        .iter()
+        .any(|replica| replica.ack_offset < view.offset)
 }
 
 /// Waits until the replicas have everything, `shutdown-timeout` is over, or the shutdown was called off.
@@ -73,7 +82,8 @@ async fn wait_for_replicas(node: &NodeCore, in_progress: &AtomicBool) {
     tracing::info!("Waiting for replicas before shutting down.");
     let now_ms = node.clock.unix_ms();
     let until_ms = now_ms + timeout_s as i64 * 1000;
-    node.pause.pause(PausePurpose::Shutdown, Pause::Write, until_ms, now_ms);
+    node.pause
+        .pause(PausePurpose::Shutdown, Pause::Write, until_ms, now_ms);
     while in_progress.load(Ordering::Acquire) && node.clock.unix_ms() < until_ms {
         if !replicas_lag(node) {
             return;
@@ -108,13 +118,17 @@ impl Handler<Shutdown> for Root {
                 // A dataset that is half loaded is not worth the file that it comes from.
                 Some(snapshots) if save && !loading && in_progress.load(Ordering::Acquire) => {
                     tracing::info!("Saving the final RDB snapshot before exiting.");
-                    snapshots.send(SaveNow).await.unwrap_or_else(|error| Err(error.to_string()))
+                    snapshots
+                        .send(SaveNow)
+                        .await
+                        .unwrap_or_else(|error| Err(error.to_string()))
                 }
                 _ => Ok(()),
             }
         };
         ctx.spawn(work.into_actor(self).map(move |saved, root, _| {
-            if root.shutdown.number != number || !root.shutdown.in_progress.load(Ordering::Acquire) {
+            if root.shutdown.number != number || !root.shutdown.in_progress.load(Ordering::Acquire)
+            {
                 return;
             }
             match saved {

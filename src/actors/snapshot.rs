@@ -315,7 +315,10 @@ impl Handler<SaveNow> for SnapshotActor {
             background: false,
         });
         self.start_next(ctx);
-        Box::pin(async move { end.await.unwrap_or_else(|_| Err("the save was given up".into())) })
+        Box::pin(async move {
+            end.await
+                .unwrap_or_else(|_| Err("the save was given up".into()))
+        })
     }
 }
 
