@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::signal::unix::{SignalKind, signal};
 use understudy::Node;
-use understudy::actors::root::Shutdown;
+use understudy::actors::shutdown::Shutdown;
 use understudy::config::{ShutdownFlags, Supervised};
 use understudy::node_core::ShutdownOptions;
 
