@@ -228,3 +228,6 @@ fn lrem(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     ctx.reply.int(gone as i64);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::{End, Item};
 use crate::data::{Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::Expiry;
-use crate::resp::Reply;
+use crate::resp::{DoubleText, Reply};
 
 pub const HANDLERS: Handlers = &[
     ("zadd", |ctx, args| add::add(ctx, args, false)),
@@ -273,11 +273,16 @@ fn zscan(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (mut next, mut count) = (0, 0);
     if let Some(zset) = zset {
         let options = ScanOptions::parse(&args[3..], false)?;
+        // Redis hands out a listpack's own text, and 17 digits from the large form.
+        let compact = zset.as_listpack().is_some();
         next = zset.scan(cursor, options.count, &mut |member, score| {
             if member.with(|text| options.wants(text)) {
                 put_member(&mut pairs, member);
-                // With 17 digits in either protocol, unlike every other reply.
-                pairs.bulk(digits17(score).as_bytes());
+                if compact {
+                    pairs.bulk(DoubleText::new(score).as_bytes());
+                } else {
+                    pairs.bulk(digits17(score).as_bytes());
+                }
                 count += 2;
             }
         });
@@ -285,3 +290,6 @@ fn zscan(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_scan(reply, next, count, &pairs);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
