@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::{EventClass, command_name, int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::resp::reply::error_text;
 
 pub const HANDLERS: Handlers = &[
     ("expire", expire),
@@ -67,7 +68,7 @@ impl Conditions {
                 w if is_word(w, "gt") => conditions.if_greater = true,
                 w if is_word(w, "lt") => conditions.if_less = true,
                 w => {
-                    let word = String::from_utf8_lossy(w);
+                    let word = error_text(w);
                     return Err(CommandError::err(format_args!("Unsupported option {word}")));
                 }
             }

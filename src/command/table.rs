@@ -8,6 +8,7 @@ use super::names::NameIndex;
 use super::spec::bits;
 use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
 use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
+use crate::resp::reply::error_text;
 
 /// A command's place in per-command statistics: dense from 0.
 pub type CommandId = u32;
@@ -208,7 +209,7 @@ impl CommandTable {
         let shown = |arg: &[u8], limit: usize| {
             // C's %s ends at a zero byte.
             let end = memchr::memchr(0, arg).unwrap_or(arg.len()).min(limit);
-            String::from_utf8_lossy(&arg[..end]).into_owned()
+            (error_text(&arg[..end]), end)
         };
         let Some(name) = args.first() else {
             return CommandError::err("unknown command ''");
@@ -216,8 +217,8 @@ impl CommandTable {
         let text = match (self.lookup(name), args.get(1)) {
             (Some(_), Some(sub)) => format!(
                 "unknown subcommand '{}'. Try {} HELP.",
-                shown(sub, SHOWN),
-                shown(name, usize::MAX).to_ascii_uppercase()
+                shown(sub, SHOWN).0,
+                shown(name, usize::MAX).0.to_ascii_uppercase()
             ),
             _ => {
                 let mut rest = String::new();
@@ -226,15 +227,15 @@ impl CommandTable {
                     if taken >= SHOWN {
                         break;
                     }
-                    let piece = shown(arg, SHOWN - taken);
-                    taken += piece.len() + 3;
+                    let (piece, length) = shown(arg, SHOWN - taken);
+                    taken += length + 3;
                     rest.push('\'');
                     rest.push_str(&piece);
                     rest.push_str("' ");
                 }
                 format!(
                     "unknown command '{}', with args beginning with: {rest}",
-                    shown(name, SHOWN)
+                    shown(name, SHOWN).0
                 )
             }
         };

@@ -79,9 +79,13 @@ impl Reply {
     pub fn error(&mut self, text: &str) {
         self.buf.reserve(text.len() + 3);
         self.buf.put_u8(b'-');
-        for &b in text.as_bytes() {
-            self.buf
-                .put_u8(if b == b'\r' || b == b'\n' { b' ' } else { b });
+        let mut utf8 = [0; 4];
+        for c in text.chars() {
+            match (c, carried_byte(c)) {
+                ('\r' | '\n', _) => self.buf.put_u8(b' '),
+                (_, Some(byte)) => self.buf.put_u8(byte),
+                _ => self.buf.put_slice(c.encode_utf8(&mut utf8).as_bytes()),
+            }
         }
         self.buf.put_slice(b"\r\n");
     }
@@ -222,7 +226,54 @@ impl Reply {
     }
 }
 
+/// The first of 256 characters of a private plane that carry bytes through an error's text.
+const CARRIER: u32 = 0x10_ff00;
+
+/// Bytes as a part of an error's text: those that are no UTF-8 are carried as private characters, which
+/// [`Reply::error`] turns into the bytes again.
+pub fn error_text(mut bytes: &[u8]) -> String {
+    let mut text = String::new();
+    while !bytes.is_empty() {
+        let valid = match std::str::from_utf8(bytes) {
+            Ok(valid) => valid,
+            Err(error) => {
+                let (valid, _) = bytes.split_at(error.valid_up_to());
+                std::str::from_utf8(valid).unwrap_or_default()
+            }
+        };
+        text.push_str(valid);
+        bytes = &bytes[valid.len()..];
+        if let [bad, rest @ ..] = bytes {
+            text.extend(char::from_u32(CARRIER + u32::from(*bad)));
+            bytes = rest;
+        }
+    }
+    text
+}
+
+fn carried_byte(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).checked_sub(CARRIER)?).ok()
+}
+
 /// Formats a double as Redis 7.2 does in replies; [`DoubleText`] is the form without an allocation.
 pub fn format_double(value: f64) -> String {
     DoubleText::new(value).as_str().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reply, Resp, error_text};
+
+    #[test]
+    fn errors_carry_any_bytes() {
+        let bytes: Vec<u8> = (0..=255).chain("täxt\u{10fffd}".bytes()).collect();
+        let mut reply = Reply::new(Resp::V2);
+        reply.error(&error_text(&bytes));
+        let mut want = [b"-".as_slice(), &bytes, b"\r\n"].concat();
+        want[1 + usize::from(b'\r')] = b' ';
+        want[1 + usize::from(b'\n')] = b' ';
+        // The private characters themselves are the one thing that is not.
+        want.splice(want.len() - 6..want.len() - 2, [0xfd]);
+        assert_eq!(reply.buf, want);
+    }
 }

@@ -1049,5 +1049,7 @@ fn forbidden(command: &Command) -> bool {
     // New in 7.2; inside MULTI the refusal of 7.0 would spoil the whole block.
     let new = name.ends_with(b"RANK") && command.len() == 4;
     let ordered_by_hash = name == b"DUMP" || (name == b"SORT" && has(b"STORE"));
-    blocks || (expires && soon) || lex || new || ordered_by_hash
+    // 7.2 keeps the low 32 bits of LSET's index.
+    let wraps = name == b"LSET" && command.iter().any(|arg| arg.len() > 18);
+    blocks || (expires && soon) || lex || new || wraps || ordered_by_hash
 }

@@ -265,8 +265,11 @@ impl Differential {
 
     /// DEBUG DIGEST on both; if they differ, says which keys do.
     fn compare_data(&mut self) {
+        if from_env("DIFF_DIGEST", 1) == 0 {
+            return;
+        }
         let [theirs, ours] = self.servers.each_ref().map(Server::digest);
-        if theirs == ours || from_env("DIFF_DIGEST", 1) == 0 {
+        if theirs == ours {
             return;
         }
         let mut differing = Vec::new();

@@ -25,7 +25,8 @@ fn wait(ctx: &mut Context<'_>, keys: &[&[u8]], deadline_ms: Option<i64>, null_ar
         keys: keys.iter().map(|key| key.to_vec().into()).collect(),
         deadline_ms,
         kind: Kind::List,
-        null_array,
+        // After a wait it is a null array, whatever the command gives without one.
+        null_array: true,
     });
 }
 

@@ -94,6 +94,10 @@ impl Request {
         }
         let by = chosen_by.unwrap_or(By::Rank);
         let rev = chosen_rev.unwrap_or(false);
+        // A LIMIT without an end is let pass by rank, and means nothing there.
+        if by == By::Rank {
+            offset = 0;
+        }
         if limit != -1 && by == By::Rank {
             return Err(CommandError::fixed(
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
