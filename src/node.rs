@@ -26,7 +26,7 @@ use actix::prelude::*;
 use parking_lot::Mutex;
 
 use crate::actors::reception::{self, Listener};
-use crate::actors::root::{Root, RootParts, Stopped};
+use crate::actors::root::{IsUp, Root, RootParts, Stopped};
 use crate::actors::system_probe::SystemProbe;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
@@ -153,6 +153,8 @@ impl NodeBuilder {
                 let (done_sender, done) = tokio::sync::oneshot::channel();
                 let reason = system.block_on(async move {
                     let root = Root::new(parts, done_sender).start();
+                    // Answered once it has started: from then on there is somebody to ask for anything.
+                    let _ = root.send(IsUp).await;
                     let _ = up_sender.send(root);
                     done.await.unwrap_or(Stopped { exit_code: 1 })
                 });

@@ -32,7 +32,8 @@ impl Process {
         Process {
             pid: std::process::id(),
             run_id,
-            executable: String::new(),
+            executable: std::env::current_exe()
+                .map_or_else(|_| String::new(), |path| path.display().to_string()),
             config_file,
             started_unix_us: clock.unix_us(),
             started_monotonic_us: clock.monotonic_us(),

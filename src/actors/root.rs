@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -28,10 +27,6 @@ use crate::command::effects::encode;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::{History, ReplId};
-
-/// Tries at binding changed addresses, and the pause before each.
-const BIND_TRIES: usize = 20;
-const BIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a node ended.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +55,8 @@ pub fn serving_arbiters(settings: &Settings) -> usize {
 pub struct Root {
     pub(super) node: Arc<NodeCore>,
     listeners: Vec<Listener>,
-    listening: Vec<Addr<ListenerActor>>,
+    listening_tcp: Vec<Addr<ListenerActor>>,
+    listening_unix: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
     arbiters: Vec<Arbiter>,
     freeing: Option<Freeing>,
@@ -74,7 +70,8 @@ impl Root {
         Root {
             node: parts.node,
             listeners: parts.listeners,
-            listening: Vec::new(),
+            listening_tcp: Vec::new(),
+            listening_unix: Vec::new(),
             receptions: Vec::new(),
             arbiters: Vec::new(),
             freeing: None,
@@ -97,8 +94,12 @@ impl Root {
             self.arbiters.push(arbiter);
         }
         for listener in self.listeners.drain(..) {
+            let listening = match &listener {
+                Listener::Tcp(_) => &mut self.listening_tcp,
+                Listener::Unix(..) => &mut self.listening_unix,
+            };
             let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
-            self.listening.push(listener.start());
+            listening.push(listener.start());
         }
     }
 
@@ -156,7 +157,8 @@ impl Root {
 
     /// Everything stops; the node's thread ends after this.
     pub(super) fn stop(&mut self, exit_code: i32) {
-        for listener in self.listening.drain(..) {
+        let listening = self.listening_tcp.drain(..);
+        for listener in listening.chain(self.listening_unix.drain(..)) {
             listener.do_send(StopListening);
         }
         for client in self.node.clients.all() {
@@ -191,6 +193,7 @@ impl Actor for Root {
             root: ctx.address(),
             shards,
             replication,
+            config_file: self.node.process.config_file.clone(),
             shutting_down: self.shutdown.in_progress.clone(),
         };
         // Set once: a node is started once.
@@ -280,6 +283,36 @@ impl Root {
     }
 }
 
+/// Answered when the root has started.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct IsUp;
+
+impl Handler<IsUp> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: IsUp, _: &mut Self::Context) {}
+}
+
+/// From now on these TCP listeners and no others; Unix sockets stay.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ListenAt(pub Vec<Listener>);
+
+impl Handler<ListenAt> for Root {
+    type Result = ();
+
+    fn handle(&mut self, ListenAt(listeners): ListenAt, _: &mut Self::Context) {
+        for old in self.listening_tcp.drain(..) {
+            old.do_send(StopListening);
+        }
+        for listener in listeners {
+            let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
+            self.listening_tcp.push(listener.start());
+        }
+    }
+}
+
 /// Directives changed at run time.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -288,47 +321,6 @@ pub struct SettingsChanged(pub Vec<&'static str>);
 impl Handler<SettingsChanged> for Root {
     type Result = ();
 
-    fn handle(&mut self, changed: SettingsChanged, ctx: &mut Self::Context) {
-        let touches = |names: &[&str]| changed.0.iter().any(|name| names.contains(name));
-        if touches(&[
-            "port",
-            "bind",
-            "unixsocket",
-            "unixsocketperm",
-            "tcp-backlog",
-        ]) {
-            self.listen_anew(ctx);
-        }
-    }
-}
-
-impl Root {
-    /// Binds the addresses that the settings name now; those that clients have come by stay connected. If
-    /// one can't be bound the listeners stay as they were, and the log says why.
-    fn listen_anew(&mut self, ctx: &mut Context<Root>) {
-        let old: Vec<_> = self.listening.drain(..).collect();
-        let node = self.node.clone();
-        let work = async move {
-            for listener in old {
-                let _ = listener.send(StopListening).await;
-            }
-            // A stopped actor's socket closes when its arbiter has dropped it, a moment later.
-            for _ in 0..BIND_TRIES {
-                tokio::time::sleep(BIND_PAUSE).await;
-                let settings = node.settings.load_full();
-                match crate::node::bind(&settings, settings.port != 0) {
-                    Ok(listeners) => return listeners,
-                    Err(error) => tracing::warn!("{error}"),
-                }
-            }
-            Vec::new()
-        };
-        ctx.spawn(work.into_actor(self).map(|listeners, root, _| {
-            for listener in listeners {
-                let actor =
-                    ListenerActor::new(root.node.clone(), listener, root.receptions.clone());
-                root.listening.push(actor.start());
-            }
-        }));
-    }
+    /// What must be done beforehand is done by `settings_change`; the rest reads the settings anew.
+    fn handle(&mut self, _: SettingsChanged, _: &mut Self::Context) {}
 }

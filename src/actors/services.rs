@@ -1,5 +1,6 @@
 //! What commands may ask of the actors, as messages to them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +11,8 @@ use super::replication::Replication;
 use super::root::{Root, SettingsChanged};
 use super::shard::{ServeBlocked, ShardActor};
 use super::shutdown::{AbortShutdown, Shutdown};
+use super::{config_file, settings_change};
+use crate::config::Settings;
 use crate::node_core::{Services, ShutdownOptions};
 use crate::session::Ticket;
 
@@ -18,6 +21,8 @@ pub struct ActorServices {
     pub root: Addr<Root>,
     pub shards: Vec<Addr<ShardActor>>,
     pub replication: Replication,
+    /// What CONFIG REWRITE writes.
+    pub config_file: Option<PathBuf>,
     /// A shutdown waits for replicas.
     pub shutting_down: Arc<AtomicBool>,
 }
@@ -73,6 +78,22 @@ impl Services for ActorServices {
             self.root.do_send(AbortShutdown);
         }
         was
+    }
+
+    fn prepare_settings(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        names: &[&'static str],
+    ) -> Result<(), (&'static str, String)> {
+        settings_change::prepare(&self.root, old, new, names)
+    }
+
+    fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
+        match &self.config_file {
+            Some(path) => config_file::write_back(path, settings),
+            None => Err("The server is running without a config file".into()),
+        }
     }
 
     fn settings_changed(&self, names: &[&'static str]) {

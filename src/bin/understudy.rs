@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use understudy::Node;
-use understudy::actors::config_file;
+use understudy::actors::{config_file, file_limit};
 use understudy::config::{Loaded, Mistake, Settings};
 use understudy::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
 
@@ -44,7 +44,10 @@ fn main() -> ExitCode {
 
 /// Runs a node until it ends.
 fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
-    let Loaded { settings, notes } = loaded;
+    let Loaded {
+        mut settings,
+        notes,
+    } = loaded;
     let supervised = service::is_supervised(settings.supervised);
     let background = settings.daemonize && !supervised;
     if background && let Err(error) = service::daemonize() {
@@ -53,6 +56,14 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
     }
     let level = log::start(settings.loglevel, &settings.logfile);
     announce(&notes, config_file.as_deref());
+    let clients = file_limit::raise_for(settings.maxclients);
+    if clients < settings.maxclients {
+        tracing::warn!(
+            "The system allows too few open files for {} clients: maxclients has been reduced to {clients}",
+            settings.maxclients
+        );
+        settings.maxclients = clients.max(1);
+    }
     let pidfile = match &settings.pidfile {
         Some(path) => Some(path.clone()),
         None => background.then(|| service::DEFAULT_PIDFILE.to_owned()),

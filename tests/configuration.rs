@@ -1,0 +1,227 @@
+//! Configuration end to end: files, flags and environment into the binary, CONFIG on a running node.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use understudy::config::Protected;
+use understudy::{Node, NodeBuilder, RespValue, Settings};
+
+fn binary(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_understudy"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("UNDERSTUDY_PORT")
+        .output()
+        .unwrap()
+}
+
+/// The binary's word on a configuration that is wrong.
+fn complaint(dir: &Path, arguments: &[&str]) -> String {
+    let output = binary(dir, arguments);
+    assert!(!output.status.success(), "{arguments:?} was taken");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_committed_file_and_redis_conf_are_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    let output = binary(dir.path(), &["--check-config", ours]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let debian = Path::new("/etc/redis/redis.conf");
+    // Its directories belong to another user; everything else in it must load as it stands.
+    if let Ok(text) = std::fs::read_to_string(debian) {
+        let text = text
+            .replace("dir /var/lib/redis", "dir ./")
+            .replace("logfile /var/log", "# logfile /var/log");
+        let copy = dir.path().join("redis.conf");
+        std::fs::write(&copy, text).unwrap();
+        let output = binary(dir.path(), &["--check-config", "redis.conf"]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// The messages that Redis's own suite asks of redis-server's command line.
+#[test]
+fn flags_that_are_wrong_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (
+            &["--invalid"][..],
+            &["Bad directive or wrong number of arguments"][..],
+        ),
+        (&["--port"], &["'port'", "wrong number of arguments"]),
+        (
+            &["--port", "6380", "--loglevel"],
+            &["'loglevel'", "wrong number of arguments"],
+        ),
+        (
+            &["--port", "6379", "6380"],
+            &["'port \"6379\" \"6380\"'", "wrong number of arguments"],
+        ),
+        (
+            &["--port", "--loglevel", "verbose"],
+            &["'port \"--loglevel\" \"verbose\"'", "wrong number"],
+        ),
+        (
+            &["--port", "--bla", "--loglevel", "verbose"],
+            &["'port \"--bla\"'", "couldn't be parsed into an integer"],
+        ),
+        (
+            &["--logfile", "--my--log", "--loglevel", "--bla"],
+            &["'loglevel \"--bla\"'", "must be one of the following"],
+        ),
+        (
+            &["--shutdown-on-sigint"],
+            &["'shutdown-on-sigint'", "must be one of the following"],
+        ),
+        (
+            &["--replicaof", "127.0.0.1", "abc"],
+            &["'replicaof \"127.0.0.1\" \"abc\"'", "Invalid master port"],
+        ),
+        (
+            &["--replicaof", "--127.0.0.1", "--abc"],
+            &["'replicaof \"--127.0.0.1\"'", "wrong number of arguments"],
+        ),
+        (&["none.conf"], &["none.conf", "No such file or directory"]),
+        (
+            &["--dir", "/no/such/place"],
+            &["/no/such/place", "No such file or directory"],
+        ),
+    ] {
+        let complaint = complaint(dir.path(), arguments);
+        for word in words {
+            assert!(
+                complaint.contains(word),
+                "{arguments:?}: no {word:?} in {complaint}"
+            );
+        }
+    }
+}
+
+fn node(settings: Settings, file: Option<&Path>) -> Node {
+    let mut builder = NodeBuilder::new(Settings {
+        bind: vec!["127.0.0.1".into()],
+        enable_protected_configs: Protected::Yes,
+        save: Vec::new(),
+        ..settings
+    });
+    if let Some(file) = file {
+        builder = builder.config_file(file.to_owned());
+    }
+    builder.start().unwrap()
+}
+
+/// A reply's text; an array's elements with spaces between.
+fn text(value: RespValue) -> String {
+    match value {
+        RespValue::Simple(text) | RespValue::Error(text) => text,
+        RespValue::Bulk(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        RespValue::Array(values) => values.into_iter().map(text).collect::<Vec<_>>().join(" "),
+        RespValue::Map(pairs) => {
+            let pair = |(k, v)| format!("{} {}", text(k), text(v));
+            pairs.into_iter().map(pair).collect::<Vec<_>>().join(" ")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn answers_at(address: &str, port: u16) -> bool {
+    TcpStream::connect((address, port)).is_ok()
+}
+
+#[test]
+fn the_port_and_the_addresses_move() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        port: 0,
+        dir: Some(dir.path().display().to_string()),
+        ..Settings::default()
+    };
+    let node = node(settings, None);
+    let first = node.port().unwrap();
+    let mut client = node.client();
+    let mut call = |words: &[&str]| text(client.call(words));
+    assert!(answers_at("127.0.0.1", first));
+
+    let second = free_port();
+    assert_eq!(call(&["CONFIG", "SET", "port", &second.to_string()]), "OK");
+    assert!(answers_at("127.0.0.1", second));
+
+    // All or nothing: a port that is taken leaves everything as it was.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let refused = call(&["CONFIG", "SET", "timeout", "99", "port", &taken]);
+    assert!(refused.contains("CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."), "{refused}");
+    assert_eq!(call(&["CONFIG", "GET", "timeout"]), "timeout 0");
+    assert!(answers_at("127.0.0.1", second));
+
+    // The wildcard needs the old socket out of its way.
+    assert_eq!(call(&["CONFIG", "SET", "bind", "*"]), "OK");
+    assert!(answers_at("127.0.0.2", second));
+    let refused = call(&["CONFIG", "SET", "bind", "999.999.999.999"]);
+    assert!(
+        refused.contains("Failed to bind to specified addresses."),
+        "{refused}"
+    );
+    assert!(answers_at("127.0.0.2", second));
+    node.shutdown();
+}
+
+#[test]
+fn rewrite_keeps_the_file_and_what_was_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(base.join("data")).unwrap();
+    for (name, before, hz_line) in [
+        ("redis.conf", "# mine\ntimeout 3\n", "\nhz 42\n"),
+        ("c.toml", "# mine\ntimeout = 3\n", "\nhz = 42\n"),
+    ] {
+        let file = base.join(name);
+        std::fs::write(&file, before).unwrap();
+        let settings = Settings {
+            port: 0,
+            timeout: 3,
+            dir: Some(base.display().to_string()),
+            ..Settings::default()
+        };
+        let node = node(settings, Some(&file));
+        let mut client = node.client();
+        let mut call = |words: &[&str]| text(client.call(words));
+        assert_eq!(call(&["CONFIG", "SET", "hz", "42", "dir", "data"]), "OK");
+        let refused = call(&["CONFIG", "SET", "dir", "nowhere"]);
+        assert!(
+            refused.contains("'dir') - No such file or directory"),
+            "{refused}"
+        );
+        assert_eq!(call(&["CONFIG", "REWRITE"]), "OK");
+        let new = std::fs::read_to_string(&file).unwrap();
+        assert!(new.starts_with("# mine\ntimeout"), "{new}");
+        assert!(new.contains(hz_line), "{new}");
+        assert!(
+            new.contains(&format!("\"{}/data\"", base.display())),
+            "{new}"
+        );
+        node.shutdown();
+        let output = binary(&base, &["--check-config", name]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
