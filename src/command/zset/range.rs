@@ -192,12 +192,12 @@ pub fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         None => Zset::new(),
         Some(zset) => {
             let members = zset.range(request.span(zset), false);
-            // Redis knows how many there will be in a range of ranks only; else it prepares for many.
-            let expected = match request.wanted {
-                Wanted::Rank(..) => members.len(),
+            // Redis knows beforehand how many there will be only for ranks; else it takes the large form.
+            let longest = match request.wanted {
+                Wanted::Rank(..) => 0,
                 Wanted::Score(_) | Wanted::Lex(_) => usize::MAX,
             };
-            let mut result = Zset::for_members(expected, 0, &enc);
+            let mut result = Zset::for_members(members.len(), longest, &enc);
             for (member, score) in members {
                 member.with(|bytes| result.insert(bytes, score, &enc));
             }
