@@ -27,6 +27,7 @@ use super::messages::AttachReplica;
 use super::socket::Socket;
 use super::workbench::{SharedWorkbench, Workbench};
 use crate::command::Context as CommandContext;
+use crate::command::ahead::WINDOW;
 use crate::command::dispatch::{self, Outcome};
 use crate::config::OutputLimit;
 use crate::keyspace::ShardSet;
@@ -320,6 +321,11 @@ impl ConnectionActor {
             );
             let mut renew = false;
             while index < count {
+                if index % WINDOW == 0 && index + 1 < count {
+                    let next = (index..count.min(index + WINDOW))
+                        .filter_map(|next| bench.batch.first_arg(next, rest));
+                    ctx.look_ahead(next);
+                }
                 bench.batch.args(index, rest, &mut args);
                 match dispatch::run(&mut ctx, &args) {
                     Outcome::Done => {}

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ahead::Ahead;
 use super::lookup::{Found, Look};
 use super::{Args, CommandError, CommandResult, Effects, events};
 use crate::config::Settings;
@@ -79,6 +80,8 @@ pub struct Context<'a> {
     /// `Hub::epoch` when the running command was let in: if it has changed once the shards are entered, the
     /// command is to be judged again.
     pub role_epoch: u64,
+    /// Keys of the commands to come, see [`Context::look_ahead`].
+    pub ahead: Ahead,
 }
 
 impl<'a> Context<'a> {
@@ -108,6 +111,7 @@ impl<'a> Context<'a> {
             inside: 0,
             wake_log: false,
             role_epoch: node.hub.epoch(),
+            ahead: Ahead::new(),
         }
     }
 

@@ -154,6 +154,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if let Err(busy) = enter(ctx, set) {
         return busy;
     }
+    ctx.fetch_ahead();
     call(ctx, command, args);
     if let Some(request) = ctx.block.take() {
         blocking::suspend(ctx, request, args);

@@ -1,6 +1,7 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
 pub mod active_expire;
+pub mod ahead;
 pub mod arguments;
 #[cfg(test)]
 mod bench;

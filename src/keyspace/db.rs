@@ -90,6 +90,13 @@ impl Db {
         self.table.find(key, hash)
     }
 
+    /// Has the records of these hashes brought into the cache, their misses overlapping: for a pipeline's
+    /// keys, before its commands run one by one.
+    #[inline]
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u64>) {
+        self.table.prefetch(hashes);
+    }
+
     /// The entry at a place that [`Db::locate`] gave.
     #[inline]
     pub fn at(&self, place: Place) -> Entry<'_> {

@@ -88,6 +88,21 @@ impl Slot {
         self.0 = (self.0 & !ADDRESS) | address;
     }
 
+    /// Has the record brought into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let start = self.body().ptr().as_ptr().cast_const().cast::<i8>();
+            // SAFETY: prefetching is a hint and reads nothing. Most records lie in one or two lines.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(start);
+                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(47));
+            }
+        }
+    }
+
     /// Exchanges the record.
     pub fn replace(&mut self, record: Record) -> Record {
         let old = self.body();
@@ -217,6 +232,13 @@ impl Segment {
         self.table.find_bucket_index(inner_hash(tag), |slot| {
             slot.tag() == tag && slot.key() == key
         })
+    }
+
+    /// The slot that most likely holds the key of a hash, found without looking at records.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Option<&Slot> {
+        let tag = tag_of(hash);
+        self.table.find(inner_hash(tag), |slot| slot.tag() == tag)
     }
 
     /// Whether an insert needs the segment to be split first.

@@ -314,6 +314,17 @@ impl Table {
         Some(Place { segment, bucket })
     }
 
+    /// Has the records of these hashes brought into the cache, all their misses at once.
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u64>) {
+        for hash in hashes {
+            if let Some(number) = self.number(hash)
+                && let Some(slot) = self.segment(number).guess(hash)
+            {
+                slot.prefetch();
+            }
+        }
+    }
+
     #[inline]
     pub fn slot(&self, place: Place) -> &Slot {
         self.segment(place.segment)

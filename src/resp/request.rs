@@ -106,19 +106,28 @@ impl Batch {
     /// Puts the arguments of command `index` into `args`; `buffer` is the one that was parsed.
     pub fn args<'b>(&'b self, index: usize, buffer: &'b [u8], args: &mut Vec<&'b [u8]>) {
         let request = self.requests[index];
+        let spans = &self.spans[request.first..request.first + request.count];
         args.clear();
-        args.extend(
-            self.spans[request.first..request.first + request.count]
-                .iter()
-                .map(|span| {
-                    if span.start & ARENA != 0 {
-                        let start = span.start & !ARENA;
-                        &self.arena[start..start + span.len]
-                    } else {
-                        &buffer[span.start..span.start + span.len]
-                    }
-                }),
-        );
+        args.extend(spans.iter().map(|span| self.bytes(*span, buffer)));
+    }
+
+    /// The first argument after the name of command `index`, if there is one.
+    pub fn first_arg<'b>(&'b self, index: usize, buffer: &'b [u8]) -> Option<&'b [u8]> {
+        let request = self.requests.get(index)?;
+        if request.count < 2 {
+            return None;
+        }
+        let span = self.spans.get(request.first + 1)?;
+        Some(self.bytes(*span, buffer))
+    }
+
+    fn bytes<'b>(&'b self, span: Span, buffer: &'b [u8]) -> &'b [u8] {
+        if span.start & ARENA != 0 {
+            let start = span.start & !ARENA;
+            &self.arena[start..start + span.len]
+        } else {
+            &buffer[span.start..span.start + span.len]
+        }
     }
 
     fn clear(&mut self) {
