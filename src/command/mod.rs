@@ -46,6 +46,8 @@ pub mod scan_options;
 pub mod server;
 pub mod set;
 pub mod set_algebra;
+#[cfg(test)]
+mod set_hash_tests;
 pub mod set_random;
 pub mod sort;
 pub mod spec;
