@@ -56,6 +56,7 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
     }
     let level = log::start(settings.loglevel, &settings.logfile);
     announce(&notes, config_file.as_deref());
+    announce_place(settings.port, settings.always_show_logo);
     let clients = file_limit::raise_for(settings.maxclients);
     if clients < settings.maxclients {
         tracing::warn!(
@@ -118,6 +119,17 @@ fn announce(notes: &[String], config_file: Option<&Path>) {
     }
     for note in notes {
         tracing::info!("{note}");
+    }
+}
+
+/// Where this process is to be found: with `always-show-logo` in the lines that go with redis-server's logo
+/// (its test suite waits for them).
+fn announce_place(port: u16, with_logo: bool) {
+    if with_logo {
+        tracing::info!("Port: {port}");
+        tracing::info!(" PID: {}", std::process::id());
+    } else {
+        tracing::info!("Running mode=standalone, port={port}.");
     }
 }
 
