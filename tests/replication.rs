@@ -1,0 +1,302 @@
+//! Replication with a real redis-server on either side: full and partial syncs, chains, promotions, restarts
+//! and masters that lie.
+//!
+//! `KEYS=1000000` runs the main job at its full size; by default it is smaller, so that the suite stays quick.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{Make, Proxy, Server, ServerOptions, seed, wait_for};
+use fastrand::Rng;
+
+const LONG: Duration = Duration::from_secs(120);
+
+fn keys() -> usize {
+    std::env::var("KEYS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(30_000)
+}
+
+fn node(make: Make) -> ServerOptions {
+    ServerOptions::new(make)
+        .with("repl-diskless-sync-delay", 0)
+        .with("repl-backlog-size", "64mb")
+}
+
+/// Waits until every node is at the top's offset, then compares data, offsets and replids.
+fn assert_equal(nodes: &[&Server]) {
+    let top = nodes[0];
+    wait_for("all nodes are at the same offset", LONG, || {
+        let offset = top.info("master_repl_offset");
+        nodes.iter().all(|n| n.info("master_repl_offset") == offset)
+    });
+    let digest = top.digest();
+    let replid = top.info("master_replid");
+    for node in nodes {
+        assert_eq!(node.digest(), digest, "{:?}", node.options);
+        assert_eq!(node.info("master_replid"), replid);
+    }
+}
+
+fn count(server: &Server, field: &str) -> u64 {
+    server.info(field).parse().unwrap_or(0)
+}
+
+/// A chain of three with a proxy in each link; writes go on while links are cut.
+fn main_job(makes: [Make; 3]) {
+    let top = node(makes[0]).start();
+    let keys = keys();
+    seed::fill(&mut top.client(), 7, "k", keys);
+    top.call(&["CONFIG", "SET", "repl-ping-replica-period", "1"]);
+    let upper = Proxy::new(top.port);
+    let middle = node(makes[1]).replica_of(upper.port).start();
+    middle.wait_synced(LONG);
+    let lower = Proxy::new(middle.port);
+    let bottom = node(makes[2]).replica_of(lower.port).start();
+    bottom.wait_synced(LONG);
+    assert_equal(&[&top, &middle, &bottom]);
+
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = top.client();
+            let mut rng = Rng::with_seed(8);
+            while !stop.load(Ordering::Relaxed) {
+                let batch: Vec<_> = (0..50).map(|_| seed::write(&mut rng, 2000)).collect();
+                for reply in client.pipeline(&batch) {
+                    assert!(!reply.is_error(), "{reply:?}");
+                }
+            }
+        });
+        for round in 0..20 {
+            let (proxy, replica) = if round % 2 == 0 {
+                (&upper, &middle)
+            } else {
+                (&lower, &bottom)
+            };
+            let before = proxy.accepted();
+            proxy.cut();
+            wait_for("the replica is back", LONG, || proxy.accepted() > before);
+            replica.wait_synced(LONG);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_equal(&[&top, &middle, &bottom]);
+    for server in [&top, &middle] {
+        assert_eq!(count(server, "sync_full"), 1, "{:?}", server.options);
+        assert!(count(server, "sync_partial_ok") >= 10);
+    }
+}
+
+#[test]
+fn between_two_redis_servers() {
+    main_job([Make::Redis, Make::Understudy, Make::Redis]);
+}
+
+#[test]
+fn around_a_redis_server() {
+    main_job([Make::Understudy, Make::Redis, Make::Understudy]);
+}
+
+#[test]
+fn a_promotion_in_a_chain_is_all_partial_and_loses_no_acked_write() {
+    let a = node(Make::Understudy).start();
+    let b = node(Make::Understudy).replica_of(a.port).start();
+    b.wait_synced(LONG);
+    let c = node(Make::Understudy).replica_of(b.port).start();
+    c.wait_synced(LONG);
+    seed::fill(&mut a.client(), 1, "k", 1000);
+    let mut client = a.client();
+    client.call(&["SET", "acked", "yes"]);
+    assert_eq!(client.call(&["WAIT", "1", "5000"]).int(), Some(1));
+    // The master goes away and comes back as the promoted node's replica.
+    b.call(&["REPLICAOF", "NO", "ONE"]);
+    b.call(&["SET", "after", "promotion"]);
+    a.call(&["REPLICAOF", "127.0.0.1", &b.port.to_string()]);
+    a.wait_synced(LONG);
+    c.wait_synced(LONG);
+    assert_equal(&[&b, &a, &c]);
+    assert_eq!(c.call(&["GET", "acked"]).text(), "yes");
+    assert_eq!(a.call(&["GET", "after"]).text(), "promotion");
+    // One full sync each, from the time when they first attached.
+    assert_eq!((count(&a, "sync_full"), count(&b, "sync_full")), (1, 1));
+    assert_eq!(count(&b, "sync_partial_ok"), 2);
+}
+
+#[test]
+fn a_restart_with_a_saved_dump_goes_on_partially() {
+    for make in [Make::Redis, Make::Understudy] {
+        let top = node(make).start();
+        seed::fill(&mut top.client(), 1, "k", 1000);
+        let mut replica = node(Make::Understudy).replica_of(top.port).start();
+        replica.wait_synced(LONG);
+        top.call(&["SET", "x", "1"]);
+        assert_equal(&[&top, &replica]);
+        replica.shut_down(true);
+        top.call(&["SET", "while", "away"]);
+        replica.restart(None);
+        replica.wait_synced(LONG);
+        assert_equal(&[&top, &replica]);
+        assert_eq!(count(&top, "sync_full"), 1);
+        assert_eq!(count(&top, "sync_partial_ok"), 1);
+    }
+}
+
+#[test]
+fn a_restarted_master_lets_its_replicas_go_on() {
+    let mut top = node(Make::Understudy).start();
+    seed::fill(&mut top.client(), 1, "k", 1000);
+    let ours = node(Make::Understudy).replica_of(top.port).start();
+    let theirs = node(Make::Redis).replica_of(top.port).start();
+    ours.wait_synced(LONG);
+    theirs.wait_synced(LONG);
+    assert_equal(&[&top, &ours, &theirs]);
+    top.shut_down(true);
+    top.restart(None);
+    ours.wait_synced(LONG);
+    theirs.wait_synced(LONG);
+    top.call(&["SET", "y", "2"]);
+    assert_equal(&[&top, &ours, &theirs]);
+    assert_eq!(count(&top, "sync_full"), 0);
+    assert_eq!(count(&top, "sync_partial_ok"), 2);
+}
+
+#[test]
+fn both_transfer_forms_work_with_either_make() {
+    for diskless in ["yes", "no"] {
+        let top = node(Make::Understudy)
+            .with("repl-diskless-sync", diskless)
+            .start();
+        seed::fill(&mut top.client(), 2, "k", 5000);
+        let replicas: Vec<Server> = [Make::Redis, Make::Understudy, Make::Redis]
+            .into_iter()
+            .map(|make| {
+                node(make)
+                    .with("repl-diskless-sync", diskless)
+                    .replica_of(top.port)
+                    .start()
+            })
+            .collect();
+        for replica in &replicas {
+            replica.wait_synced(LONG);
+        }
+        seed::fill(&mut top.client(), 3, "more", 500);
+        assert_equal(&[&top, &replicas[0], &replicas[1], &replicas[2]]);
+    }
+}
+
+#[test]
+fn replicas_that_come_during_the_delay_share_a_snapshot() {
+    let top = node(Make::Understudy)
+        .with("repl-diskless-sync-delay", 2)
+        .start();
+    seed::fill(&mut top.client(), 2, "k", 1000);
+    let replicas: Vec<Server> = (0..3)
+        .map(|_| node(Make::Redis).replica_of(top.port).start())
+        .collect();
+    for replica in &replicas {
+        replica.wait_synced(LONG);
+    }
+    assert_eq!(count(&top, "sync_full"), 3);
+    assert_eq!(top.log().matches("Starting BGSAVE for SYNC").count(), 1);
+}
+
+/// A master that speaks the handshake and then says what it likes, once per connection.
+fn liar(payload: impl Fn() -> Vec<u8> + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut seen = Vec::new();
+            let mut buffer = [0; 4096];
+            let mut replied = 0;
+            while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                seen.extend_from_slice(&buffer[..n]);
+                let text = String::from_utf8_lossy(&seen).to_uppercase();
+                let commands = text.matches("PING").count() + text.matches("REPLCONF").count();
+                while replied < commands {
+                    replied += 1;
+                    let _ = stream.write_all(b"+OK\r\n");
+                }
+                if text.contains("PSYNC") {
+                    let _ = stream
+                        .write_all(b"+FULLRESYNC 0123456789012345678901234567890123456789 1\r\n");
+                    let _ = stream.write_all(&payload());
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn what_a_bad_master_sends_leaves_the_data_as_it_was() {
+    let good = ServerOptions::new(Make::Redis).start();
+    seed::fill(&mut good.client(), 4, "k", 2000);
+    good.call(&["SAVE"]);
+    let dump = std::fs::read(good.dir().join("dump.rdb")).unwrap();
+    let cut = {
+        let mut bytes = format!("${}\r\n", dump.len()).into_bytes();
+        bytes.extend_from_slice(&dump[..dump.len() / 2]);
+        bytes
+    };
+    let corrupt = {
+        let mut bytes = format!("${}\r\n", dump.len()).into_bytes();
+        let mut dump = dump.clone();
+        let middle = dump.len() / 2;
+        dump[middle] ^= 0xff;
+        bytes.extend_from_slice(&dump);
+        bytes
+    };
+    let huge = b"$99999999999999\r\nREDIS0010".to_vec();
+    let garbage = b"$20\r\nthis is no dump at all".to_vec();
+    let endless = vec![b'x'; 1 << 20];
+    for payload in [cut, corrupt, huge, garbage, endless] {
+        let replica = node(Make::Understudy).start();
+        seed::fill(&mut replica.client(), 5, "own", 500);
+        let before = replica.digest();
+        let port = liar(move || payload.clone());
+        replica.call(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+        wait_for("the replica has tried twice", LONG, || {
+            replica
+                .log()
+                .matches("MASTER <-> REPLICA sync started")
+                .count()
+                >= 2
+        });
+        assert_eq!(replica.digest(), before);
+        assert_eq!(replica.info("master_link_status"), "down");
+    }
+}
+
+#[test]
+fn a_cut_transfer_leaves_the_old_data_and_the_next_one_replaces_it() {
+    let top = node(Make::Redis).start();
+    seed::fill(&mut top.client(), 6, "k", 20_000);
+    let proxy = Proxy::new(top.port);
+    proxy.throttle(100_000);
+    let replica = node(Make::Understudy).start();
+    seed::fill(&mut replica.client(), 5, "own", 500);
+    let before = replica.digest();
+    replica.call(&["REPLICAOF", "127.0.0.1", &proxy.port.to_string()]);
+    wait_for("the transfer runs", LONG, || {
+        replica.info("master_sync_in_progress") == "1"
+    });
+    assert_eq!(replica.digest(), before);
+    proxy.cut();
+    wait_for("the replica has noticed", LONG, || {
+        replica.info("master_sync_in_progress") == "0"
+    });
+    assert_eq!(replica.digest(), before);
+    proxy.throttle(0);
+    replica.wait_synced(LONG);
+    assert_equal(&[&top, &replica]);
+}
