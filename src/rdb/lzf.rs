@@ -179,64 +179,74 @@ fn put_copy(out: &mut Vec<u8>, offset: usize, length: usize, end: usize) -> bool
     true
 }
 
-/// Appends exactly `length` decompressed bytes to `out`; false if the input is malformed or makes another
-/// length (`out` then holds a prefix of unspecified length). Memory grows only as bytes are produced.
+/// Appends exactly `length` decompressed bytes to `out`. If the input is malformed or makes another length,
+/// says false and leaves `out` as it was.
 pub fn decompress(input: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    let Some(end) = start.checked_add(length) else {
-        return false;
-    };
-    // A byte of input can make at most 88 bytes of output, so a false length cannot ask for much.
+    // A byte of input makes at most 88 bytes of output, so a false length cannot ask for much memory.
     if length / 88 > input.len() {
         return false;
     }
-    out.reserve(length);
-    let mut rest = input;
-    while let [control, tail @ ..] = rest {
-        let control = usize::from(*control);
+    let start = out.len();
+    out.resize(start + length, 0);
+    let good = expand(input, &mut out[start..]).is_some();
+    if !good {
+        out.truncate(start);
+    }
+    good
+}
+
+/// Runs and copies up to this length are moved as one block where there is room for a whole one: what is
+/// written too far is written again by what follows.
+const BLOCK: usize = 16;
+
+/// Fills `out` exactly; None if the input doesn't.
+fn expand(input: &[u8], out: &mut [u8]) -> Option<()> {
+    let mut read = 0;
+    let mut made = 0;
+    while let Some(&control) = input.get(read) {
+        read += 1;
+        let control = usize::from(control);
         if control < MAX_LITERALS {
-            let Some((run, tail)) = tail.split_at_checked(control + 1) else {
-                return false;
-            };
-            if out.len() + run.len() > end {
-                return false;
+            let run = control + 1;
+            if run <= BLOCK && read + BLOCK <= input.len() && made + BLOCK <= out.len() {
+                out[made..made + BLOCK].copy_from_slice(&input[read..read + BLOCK]);
+            } else {
+                out.get_mut(made..made + run)?
+                    .copy_from_slice(input.get(read..read + run)?);
             }
-            out.extend_from_slice(run);
-            rest = tail;
+            read += run;
+            made += run;
         } else {
             let mut count = (control >> 5) + 2;
-            let mut tail = tail;
             if count == 9 {
-                let [extra, after @ ..] = tail else {
-                    return false;
-                };
-                count += usize::from(*extra);
-                tail = after;
+                count += usize::from(*input.get(read)?);
+                read += 1;
             }
-            let [low, after @ ..] = tail else {
-                return false;
-            };
-            let distance = ((control & 31) << 8 | usize::from(*low)) + 1;
-            let produced = out.len();
-            if distance > produced - start || produced + count > end {
-                return false;
+            let low = usize::from(*input.get(read)?);
+            read += 1;
+            let distance = ((control & 31) << 8 | low) + 1;
+            let from = made.checked_sub(distance)?;
+            if made + count > out.len() {
+                return None;
             }
-            let from = produced - distance;
-            if distance >= count {
-                out.extend_from_within(from..from + count);
+            if count <= BLOCK && distance >= BLOCK && made + BLOCK <= out.len() {
+                out.copy_within(from..from + BLOCK, made);
+            } else if distance >= count {
+                out.copy_within(from..from + count, made);
             } else {
-                // The copy overlaps itself: it repeats the last `distance` bytes.
-                let mut left = count;
-                while left > 0 {
-                    let have = (out.len() - from).min(left);
-                    out.extend_from_within(from..from + have);
-                    left -= have;
+                // The copy overlaps itself: it repeats the last `distance` bytes, which double with every
+                // round.
+                let mut done = 0;
+                while done < count {
+                    let part = (distance + done).min(count - done);
+                    out.copy_within(from..from + part, made + done);
+                    done += part;
                 }
             }
-            rest = after;
+            made += count;
         }
     }
-    out.len() == end
+    (made == out.len()).then_some(())
 }
 
 #[cfg(test)]

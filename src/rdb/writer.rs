@@ -47,6 +47,23 @@ pub struct Encoder {
     compression: bool,
     /// Made when first needed.
     compressor: Option<Compressor>,
+    /// By size class, strings first: how often in a row compression did not pay, and how many strings are
+    /// to be passed over before it is tried again.
+    failures: [(u8, u8); 2 * SIZE_CLASSES],
+}
+
+/// Lengths by powers of two.
+const SIZE_CLASSES: usize = usize::BITS as usize + 1;
+/// After so many failures in a row compression is no longer tried on every string.
+const PATIENCE: u8 = 8;
+/// The most strings passed over between two tries.
+const PASSED_OVER_MAX: u8 = 15;
+
+/// What is being written: collections may compress where strings do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    String = 0,
+    Collection = 1,
 }
 
 impl Encoder {
@@ -55,6 +72,7 @@ impl Encoder {
         Encoder {
             compression,
             compressor: None,
+            failures: [(0, 0); 2 * SIZE_CLASSES],
         }
     }
 
@@ -184,19 +202,43 @@ impl Encoder {
         {
             return;
         }
-        self.blob(out, bytes);
+        self.text(out, bytes, Content::String);
+    }
+
+    /// An encoded collection.
+    fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        self.text(out, bytes, Content::Collection);
     }
 
     /// A string that is known not to spell an integer.
-    fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
-        if bytes.len() > COMPRESS_OVER && self.compression {
-            let compressor = self.compressor.get_or_insert_default();
-            if compress(compressor, out, bytes) {
-                return;
-            }
+    fn text(&mut self, out: &mut Vec<u8>, bytes: &[u8], content: Content) {
+        if bytes.len() > COMPRESS_OVER && self.compression && self.compressed(out, bytes, content) {
+            return;
         }
         length(out, bytes.len() as u64);
         out.extend_from_slice(bytes);
+    }
+
+    /// Writes a string compressed, if it is tried and pays. Data that does not compress (numbers of cards,
+    /// images, what is compressed already) comes in masses, and trying costs several times what writing
+    /// does: after a row of failures only a sample is tried, until one succeeds.
+    fn compressed(&mut self, out: &mut Vec<u8>, bytes: &[u8], content: Content) -> bool {
+        let class = (usize::BITS - bytes.len().leading_zeros()) as usize;
+        let (failures, skip) = &mut self.failures[content as usize * SIZE_CLASSES + class];
+        if *skip > 0 {
+            *skip -= 1;
+            return false;
+        }
+        let compressor = self.compressor.get_or_insert_default();
+        let good = compress(compressor, out, bytes);
+        *failures = match good {
+            true => 0,
+            false => failures.saturating_add(1),
+        };
+        *skip = failures
+            .saturating_sub(PATIENCE)
+            .min(PASSED_OVER_MAX);
+        good
     }
 }
 
@@ -439,5 +481,34 @@ impl ChunkWriter {
     /// Bytes not yet handed on.
     pub fn pending(&self) -> usize {
         self.buffer.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_compress_is_only_sampled() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut encoder = Encoder::new(true);
+        let mut out = Vec::new();
+        for _ in 0..200 {
+            let noise: Vec<u8> = (0..100).map(|_| rng.u8(..)).collect();
+            encoder.string(&mut out, &noise);
+        }
+        let class = 7;
+        assert!(encoder.failures[class].0 < 40, "tried {}", encoder.failures[class].0);
+        // Strings of another size, and collections, are tried regardless; so are these after a while.
+        let text = "the same words, the same words again, and the same words once more, always the same words";
+        let shrinks = |encoder: &mut Encoder, text: &[u8]| {
+            let mut out = Vec::new();
+            encoder.string(&mut out, text);
+            out.len() < text.len()
+        };
+        assert!(shrinks(&mut encoder, text.repeat(2).as_bytes()));
+        let tries = (0..40).find(|_| shrinks(&mut encoder, text.as_bytes()));
+        assert!(tries.is_some_and(|tries| tries <= usize::from(PASSED_OVER_MAX)));
+        assert!(shrinks(&mut encoder, text.as_bytes()), "a success ends the sampling");
     }
 }

@@ -17,7 +17,6 @@
 //! A snapshot that is dropped before its end is given up: tables notice and stop keeping anything.
 
 mod encode;
-pub mod load;
 #[cfg(test)]
 mod tests;
 
