@@ -235,9 +235,7 @@ impl Encoder {
             true => 0,
             false => failures.saturating_add(1),
         };
-        *skip = failures
-            .saturating_sub(PATIENCE)
-            .min(PASSED_OVER_MAX);
+        *skip = failures.saturating_sub(PATIENCE).min(PASSED_OVER_MAX);
         good
     }
 }
@@ -498,7 +496,11 @@ mod tests {
             encoder.string(&mut out, &noise);
         }
         let class = 7;
-        assert!(encoder.failures[class].0 < 40, "tried {}", encoder.failures[class].0);
+        assert!(
+            encoder.failures[class].0 < 40,
+            "tried {}",
+            encoder.failures[class].0
+        );
         // Strings of another size, and collections, are tried regardless; so are these after a while.
         let text = "the same words, the same words again, and the same words once more, always the same words";
         let shrinks = |encoder: &mut Encoder, text: &[u8]| {
@@ -509,6 +511,9 @@ mod tests {
         assert!(shrinks(&mut encoder, text.repeat(2).as_bytes()));
         let tries = (0..40).find(|_| shrinks(&mut encoder, text.as_bytes()));
         assert!(tries.is_some_and(|tries| tries <= usize::from(PASSED_OVER_MAX)));
-        assert!(shrinks(&mut encoder, text.as_bytes()), "a success ends the sampling");
+        assert!(
+            shrinks(&mut encoder, text.as_bytes()),
+            "a success ends the sampling"
+        );
     }
 }
