@@ -123,6 +123,8 @@ pub struct Directive {
     pub many_words: bool,
     /// Of files and flags only: CONFIG does not know it.
     pub file_only: bool,
+    /// Not one of Redis's.
+    pub ours: bool,
     /// A further check on a single word.
     pub check: Option<fn(&str) -> Result<(), String>>,
 }
@@ -142,6 +144,7 @@ impl Directive {
             deny_loading: false,
             many_words: false,
             file_only: false,
+            ours: false,
             check: None,
         }
     }
@@ -240,6 +243,11 @@ impl Directive {
 
     pub const fn many_words(mut self) -> Directive {
         self.many_words = true;
+        self
+    }
+
+    pub const fn ours(mut self) -> Directive {
+        self.ours = true;
         self
     }
 
