@@ -27,11 +27,11 @@ pub const DIRECTIVES: &[Directive] = &[
     D::text("logfile", at!(logfile),
         "File to log to; empty: standard output.").immutable(),
     D::yes_no("always-show-logo", at!(always_show_logo),
-        "Greet with the logo even when not started in a terminal.").immutable(),
+        "Kept for tools: there is no logo.").immutable(),
     D::yes_no("set-proc-title", at!(set_proc_title),
-        "Show address and port in the process list.").immutable(),
+        "Kept for tools: the process list shows the command line as it was given.").immutable(),
     D::text("proc-title-template", at!(proc_title_template),
-        "What the process list shows; knows {title} {listen-addr} {server-mode} {port} {tls-port} {unixsocket} {config-file}.")
+        "Kept for tools, as set-proc-title.")
         .check(special::check_title_template),
     D::optional("requirepass", at!(requirepass),
         "Password of the default user; empty: none is asked.").sensitive(),
