@@ -29,6 +29,10 @@ const ROOT_BITS: u8 = 20;
 /// Chunks merge when they have at most this many segments together.
 const MERGE_SEGMENTS: usize = 64;
 
+/// The most entries that a table takes room for in advance: a false count costs at most some tens of
+/// megabytes.
+const PRESIZED_MAX: usize = 1 << 22;
+
 /// The place in a directory of `bits` bits for a hash whose first `skip` bits are used up.
 #[inline]
 fn place(hash: u64, skip: u8, bits: u8) -> usize {
@@ -74,8 +78,8 @@ impl<T> Chunk<T> {
         }
     }
 
-    /// A chunk of `2^bits` empty segments.
-    fn presized(depth: u8, bits: u8) -> Chunk<T> {
+    /// A chunk of `2^bits` empty segments, each with room for so many entries.
+    fn presized(depth: u8, bits: u8, room: usize) -> Chunk<T> {
         let mut directory = [0; 1 << CHUNK_BITS];
         for (i, place) in directory.iter_mut().enumerate().take(1 << bits) {
             *place = i as u8;
@@ -85,7 +89,7 @@ impl<T> Chunk<T> {
             bits,
             directory,
             segments: (0..1 << bits)
-                .map(|_| Segment::new(depth + bits, MAX_ENTRIES / 2))
+                .map(|_| Segment::new(depth + bits, room))
                 .collect(),
         }
     }
@@ -320,10 +324,15 @@ impl<T> SegTable<T> {
         }
     }
 
-    /// An empty table that takes about `entries` without splitting. The hint is bounded: a wrong one
-    /// costs at most some tens of megabytes.
+    /// An empty table that takes about `entries` (bounded) with few splits.
     pub fn with_capacity(entries: usize) -> SegTable<T> {
-        let segments = (entries.min(1 << 22) / (MAX_ENTRIES * 3 / 4)).max(1);
+        // Segments differ in how much they get: some room to spare saves nearly all splits.
+        let entries = entries.min(PRESIZED_MAX);
+        let segments = entries
+            .div_ceil(MAX_ENTRIES * 7 / 8)
+            .max(1)
+            .next_power_of_two();
+        let room = (entries / segments) * 9 / 8 + 4;
         let bits = segments.ilog2() as u8;
         let chunk_bits = bits.min(CHUNK_BITS - 1);
         let root_bits = bits - chunk_bits;
@@ -332,7 +341,7 @@ impl<T> SegTable<T> {
             bits: root_bits,
             directory: (0..1 << root_bits).collect(),
             chunks: (0..1 << root_bits)
-                .map(|_| Arc::new(Chunk::presized(root_bits, chunk_bits)))
+                .map(|_| Arc::new(Chunk::presized(root_bits, chunk_bits, room)))
                 .collect(),
         }
     }
