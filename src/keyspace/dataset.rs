@@ -17,7 +17,12 @@ pub struct DatasetBuilder {
     databases: usize,
     /// By shard, then database.
     shards: Vec<Vec<Db>>,
+    /// How many more announced keys room is made for.
+    believed_left: usize,
 }
+
+/// Room for so many keys is made before any has come, at some 15 bytes each.
+const BELIEVED_MAX: usize = 1 << 22;
 
 /// A filled dataset.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ impl DatasetBuilder {
             hasher: hasher.clone(),
             databases,
             shards: (0..shards).map(|_| dbs()).collect(),
+            believed_left: BELIEVED_MAX,
         }
     }
 
@@ -74,11 +80,12 @@ impl DatasetBuilder {
         matches!(put, super::Put::New)
     }
 
-    /// How many keys are to come in a database: a hint that spares growing. Bounded, since it is a
-    /// stranger's word.
+    /// How many keys are to come in a database: a hint that spares growing. Bounded over all databases,
+    /// since it is a stranger's word.
     pub fn reserve(&mut self, db: usize, keys: usize) {
-        const BELIEVED_MAX: usize = 1 << 20;
-        let each = keys.min(BELIEVED_MAX) / self.shards.len();
+        let keys = keys.min(self.believed_left);
+        self.believed_left -= keys;
+        let each = keys / self.shards.len();
         for shard in &mut self.shards {
             if let Some(part) = shard.get_mut(db) {
                 part.reserve(each);

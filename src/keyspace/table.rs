@@ -294,12 +294,15 @@ impl Table {
         if !self.directory.is_empty() || records <= FULL {
             return;
         }
-        // Segments are then three quarters full.
-        let wanted = records / (FULL / 4 * 3);
-        let depth = (wanted.max(1).ilog2()).min(PREFIX_BITS);
+        // As many as splitting would lead to, at most three quarters full on average, and each with room for
+        // its part: growing later would read every record's key again.
+        let wanted = records.div_ceil(FULL / 4 * 3).next_power_of_two();
+        let depth = wanted.ilog2().min(PREFIX_BITS);
+        let each = (records >> depth).min(FULL / 4 * 3);
         self.depth = depth;
         for prefix in 0..1u64 << depth {
-            let segment = Segment::new(prefix << (PREFIX_BITS - depth), depth, 0);
+            let prefix = prefix << (PREFIX_BITS - depth);
+            let segment = Segment::new(prefix, depth, each + each / 8);
             let number = self.add_segment(segment);
             self.directory.push(number);
         }
