@@ -72,8 +72,7 @@ pub struct MasterActor {
 
 impl MasterActor {
     pub fn new(node: Arc<NodeCore>, snapshots: Addr<SnapshotActor>) -> MasterActor {
-        let mut master = Master::default();
-        master.alone_from(node.clock.unix_ms());
+        let master = Master::starting(node.clock.unix_ms());
         MasterActor {
             node,
             snapshots,
@@ -116,6 +115,7 @@ impl MasterActor {
         let mut stream = node.hub.stream();
         let mut board = node.hub.board();
         let before = stream.log.end();
+        let counts = self.master.counts;
         let mut env = MasterEnv {
             now_ms: node.clock.unix_ms(),
             stream: &mut stream,
@@ -127,13 +127,23 @@ impl MasterActor {
         };
         let result = f(&mut self.master, &mut env, &mut orders);
         board.counts = self.master.counts;
+        // Not only on a timer: who sees a replica online may rely on it being counted.
+        let good = board
+            .replicas
+            .good(settings.min_replicas_max_lag_s, node.clock.unix_ms());
+        node.hub.set_good_replicas(good);
         let grown = stream.log.end() != before;
         drop(board);
         drop(stream);
-        let counts = self.master.counts;
-        node.stats.sync_full.set(counts.full);
-        node.stats.sync_partial_ok.set(counts.partial_ok);
-        node.stats.sync_partial_err.set(counts.partial_err);
+        // Added and not set: CONFIG RESETSTAT may have zeroed them.
+        let (was, is) = (counts, self.master.counts);
+        node.stats.sync_full.add(is.full - was.full);
+        node.stats
+            .sync_partial_ok
+            .add(is.partial_ok - was.partial_ok);
+        node.stats
+            .sync_partial_err
+            .add(is.partial_err - was.partial_err);
         for order in orders {
             self.obey(order, ctx);
         }
@@ -445,8 +455,7 @@ impl Actor for MasterActor {
         ctx.set_mailbox_capacity(1024);
         ctx.spawn(Bursts);
         ctx.run_interval(TICK, |actor, ctx| {
-            let good = actor.with(ctx, |m, e, o| m.tick(e, o));
-            actor.node.hub.set_good_replicas(good);
+            actor.with(ctx, |m, e, o| m.tick(e, o));
             actor.answer_waiters();
         });
     }

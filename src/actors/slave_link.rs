@@ -476,6 +476,8 @@ impl SlaveLinkActor {
         match socket.try_read(&mut self.buffer) {
             Ok(0) => {
                 self.with_link(|l, e, o| l.closed(e, "connection lost", o));
+                // A link that worked is tried again at once.
+                self.with_link(|l, e, o| l.tick(e, o));
                 false
             }
             Ok(n) => {

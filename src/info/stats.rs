@@ -7,7 +7,6 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let node = observed.node;
     let stats = &node.stats;
     let rates = stats.rates();
-    let counts = node.hub.board().counts;
     let repl_input = stats.net_repl_input_bytes.get();
     let repl_output = stats.net_repl_output_bytes.get();
     text.field("total_connections_received", stats.connections.get());
@@ -34,9 +33,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         rates.repl_output_bytes / 1024.0,
     );
     text.field("rejected_connections", stats.rejected_connections.get());
-    text.field("sync_full", counts.full);
-    text.field("sync_partial_ok", counts.partial_ok);
-    text.field("sync_partial_err", counts.partial_err);
+    text.field("sync_full", stats.sync_full.get());
+    text.field("sync_partial_ok", stats.sync_partial_ok.get());
+    text.field("sync_partial_err", stats.sync_partial_err.get());
     text.field("expired_keys", stats.expired_keys.get());
     text.ratio(
         "expired_stale_perc",

@@ -29,6 +29,7 @@ pub struct MasterSettings {
     /// repl-backlog-ttl; 0: never freed.
     pub backlog_ttl_ms: i64,
     pub limit: OutputLimit,
+    /// How old the last ack of a good replica may be.
     pub min_replicas_max_lag_s: i64,
 }
 
@@ -499,8 +500,8 @@ impl Master {
         }
     }
 
-    /// Time passed; to be called about ten times a second. How many replicas are good.
-    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) -> usize {
+    /// Time passed; to be called about ten times a second.
+    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         let (now_ms, settings) = (env.now_ms, env.settings);
         self.maybe_start(env, out);
         if now_ms - self.last_ping_ms >= settings.ping_period_ms {
@@ -549,12 +550,16 @@ impl Master {
                 settings.backlog_ttl_ms / 1000
             );
         }
-        env.replicas.good(settings.min_replicas_max_lag_s, now_ms)
     }
 
-    /// We begin to count the time without replicas now (start, promotion).
-    pub fn alone_from(&mut self, now_ms: i64) {
-        self.alone_since_ms = now_ms;
+    /// Begins at this time: pings, newlines and the time without replicas count from here.
+    pub fn starting(now_ms: i64) -> Master {
+        Master {
+            last_ping_ms: now_ms,
+            last_newline_ms: now_ms,
+            alone_since_ms: now_ms,
+            ..Master::default()
+        }
     }
 
     /// Whether a snapshot for replicas is ordered or running.

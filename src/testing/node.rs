@@ -308,9 +308,7 @@ impl SimNode {
         self.step_link(around);
         self.step_peers(around);
         self.step_snapshot(around);
-        self.with_master(around, |m, e, o| {
-            m.tick(e, o);
-        });
+        self.with_master(around, |m, e, o| m.tick(e, o));
         self.claim(around);
     }
 
