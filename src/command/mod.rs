@@ -34,6 +34,8 @@ mod latency_report;
 pub mod lcs;
 pub mod list;
 mod lookup;
+#[cfg(test)]
+mod lookup_tests;
 pub mod memory;
 mod names;
 pub mod object;

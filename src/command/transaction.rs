@@ -141,7 +141,7 @@ fn is_expired(ctx: &Context<'_>, db: usize, key: &[u8]) -> bool {
     ctx.keys.shard(hash).dbs[db]
         .get(key, hash)
         .and_then(|entry| entry.expire_at)
-        .is_some_and(|at| at <= ctx.now_ms)
+        .is_some_and(|at| at < ctx.now_ms)
 }
 
 /// EXEC inside MULTI: the whole transaction.

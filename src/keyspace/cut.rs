@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::record::{Body, Record};
-use super::segment::PREFIX_END;
+use super::segment::{PREFIX_END, Slot};
 use super::table::Table;
 
 /// What all cuts of one snapshot share.
@@ -175,6 +175,10 @@ impl Table {
                 break;
             };
             segment.mark_for(cut.id);
+            // All of the segment's misses at once; with a small budget, only as many as it may use.
+            const RECORD_MIN: usize = 40;
+            let few = (budget - seen) / RECORD_MIN + 1;
+            segment.table.iter().take(few).for_each(Slot::prefetch);
             let mut whole = true;
             for slot in segment.table.iter_mut() {
                 if slot.is_marked() {

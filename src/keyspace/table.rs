@@ -153,6 +153,7 @@ impl Table {
             segment.next_expiry,
         );
         let old = std::mem::take(&mut segment.table);
+        old.iter().for_each(Slot::prefetch);
         let bit = |slot: &Slot| hasher.hash(slot.key()) >> (63 - depth) & 1 == 1;
         let mut upper: Vec<Slot> = Vec::with_capacity(old.len());
         let mut lower: Vec<Slot> = Vec::with_capacity(old.len());
@@ -544,6 +545,7 @@ impl Table {
         let mut staying = 0;
         let mut dead: Vec<u32> = Vec::new();
         let segment = self.segment(number);
+        segment.table.iter().for_each(Slot::prefetch);
         for bucket in 0..segment.table.num_buckets() {
             let Some(slot) = segment.table.get_bucket(bucket) else {
                 continue;
