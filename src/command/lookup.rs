@@ -120,7 +120,7 @@ impl Context<'_> {
             if self.session.origin == Origin::Master {
                 return Fate::Seen;
             }
-            if !(look.write && !self.settings.replica_read_only) {
+            if !look.write || self.settings.replica_read_only {
                 return Fate::Hidden;
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn tag_of(hash: u64) -> u64 {
 /// What the inner table hashes by: hashbrown takes the low bits as the place and the top seven to compare.
 #[inline]
 pub(super) fn inner_hash(tag: u64) -> u64 {
-    (tag << 57) | (tag >> 7)
+    tag.rotate_right(7)
 }
 
 /// An owned record with its tag and mark.
