@@ -273,6 +273,9 @@ impl ConnectionActor {
     /// Ends a wait for keys with its timeout reply (1) or an error (2); a wait for an actor's reply with what
     /// the actor says.
     fn end_wait_early(&mut self, how: u32) {
+        if how == dispatch::UNBLOCK_ROLE_CHANGED {
+            self.session.closing = true;
+        }
         match &self.session.waiting {
             Some(Waiting::Keys(waiter)) => {
                 if let Some(reply) = dispatch::end_wait(&self.node, waiter, how) {

@@ -25,6 +25,7 @@ use super::feed::Feed;
 use super::messages::AttachReplica;
 use super::slave_buffer::{self, SlaveBufferActor};
 use super::snapshot::{AbortSnapshot, ForReplicas, Progress, SnapshotActor, Stage};
+use crate::command::dispatch::unblock_error;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::transfer::{Form, MARK};
@@ -666,8 +667,8 @@ impl Handler<Unblock> for MasterActor {
             return;
         };
         let waiter = self.waiters.swap_remove(at);
-        let reply = if unblock.how == 2 {
-            b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n".to_vec()
+        let reply = if let Some(error) = unblock_error(unblock.how) {
+            format!("-{error}\r\n").into_bytes()
         } else {
             let board = self.node.hub.board();
             let acked = if waiter.aof {

@@ -481,20 +481,36 @@ pub fn wait_is_over(waiting: &mut Option<Waiting>) -> bool {
     over
 }
 
+/// The error with which a wait ends that is broken off from outside (`Client::unblock`); None: as if it had
+/// timed out.
+pub fn unblock_error(how: u32) -> Option<&'static str> {
+    match how {
+        2 => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        UNBLOCK_ROLE_CHANGED => Some(
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        ),
+        _ => None,
+    }
+}
+
+/// `Client::unblock`: the node became a replica, so what the client waits for cannot come. The client is
+/// closed after it was told.
+pub const UNBLOCK_ROLE_CHANGED: u32 = 3;
+
 /// Ends a wait for keys from outside: `how` 2 with an error (CLIENT UNBLOCK ... ERROR), else as if timed
 /// out. The reply to send, if the wait was still on.
 pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes::BytesMut> {
-    let end = if how == 2 {
-        WaitEnd::Unblocked
-    } else {
-        WaitEnd::TimedOut
+    let error = unblock_error(how);
+    let end = match error {
+        Some(_) => WaitEnd::Unblocked,
+        None => WaitEnd::TimedOut,
     };
     if !waiter.end(end) {
         return None;
     }
     let mut reply = Reply::new(waiter.resp);
-    if how == 2 {
-        reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    if let Some(error) = error {
+        reply.error(error);
     } else if waiter.null_array {
         reply.null_array();
     } else {
