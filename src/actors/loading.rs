@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::config::MaxmemoryPolicy;
-use crate::keyspace::{Dataset, DatasetBuilder, Entered};
+use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::node_core::NodeCore;
 use crate::rdb::decode::Decoded;
 use crate::rdb::reader::{self, LoadResult, Loaded, Loader, Options, Summary};
@@ -43,8 +43,13 @@ pub struct LoadedDump {
     pub stream_db: Option<usize>,
 }
 
+/// Strings up to this length are inserted in batches, bytes.
+const BATCHED_BYTES: usize = 1024;
+
 struct Builder {
     dataset: DatasetBuilder,
+    /// Strings read but not yet in the dataset.
+    batch: StringBatch,
     db: usize,
     keep: Expired,
     now_ms: i64,
@@ -61,6 +66,13 @@ struct Builder {
 }
 
 impl Builder {
+    /// Inserts the strings that wait.
+    fn flush(&mut self) -> LoadResult {
+        self.dataset
+            .insert_batch(&mut self.batch)
+            .map_err(|key| format!("the key \"{}\" is in the dump twice", key.escape_ascii()))
+    }
+
     fn delay(&mut self) {
         if self.delay_us > 0 {
             std::thread::sleep(Duration::from_micros(self.delay_us as u64));
@@ -121,18 +133,28 @@ impl Loader for Builder {
             self.now_ms,
         )
         .unwrap_or(self.lru);
-        let (db, dataset) = (self.db, &mut self.dataset);
+        let (db, key, expire_at) = (self.db, entry.key, entry.expire_at);
         let fresh = match entry.value {
             Decoded::Text(text) => {
-                text.with(|bytes| dataset.insert_string(db, entry.key, bytes, entry.expire_at, lru))
+                let (batch, dataset) = (&mut self.batch, &mut self.dataset);
+                text.with(|bytes| {
+                    if bytes.len() <= BATCHED_BYTES {
+                        batch.push(db, key, bytes, expire_at, lru);
+                        true
+                    } else {
+                        dataset.insert_string(db, key, bytes, expire_at, lru)
+                    }
+                })
             }
-            Decoded::Value(value) => dataset.insert(db, entry.key, value, entry.expire_at, lru),
+            Decoded::Value(value) => self.dataset.insert(db, key, value, expire_at, lru),
         };
-        if fresh {
-            Ok(())
-        } else {
-            Err("the key is in the dump twice".into())
+        if !fresh {
+            return Err("the key is in the dump twice".into());
         }
+        if self.batch.is_full() {
+            self.flush()?;
+        }
+        Ok(())
     }
 
     fn function(&mut self, _library: &[u8]) -> LoadResult {
@@ -172,6 +194,7 @@ pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDu
     let now_ms = node.clock.unix_ms();
     let mut builder = Builder {
         dataset: node.keyspace.builder(),
+        batch: StringBatch::default(),
         db: 0,
         keep,
         now_ms,
@@ -200,6 +223,7 @@ pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDu
         unsaid: 0,
     };
     let summary = reader::load(input, options, &mut builder).map_err(|error| error.to_string())?;
+    builder.flush()?;
     Ok(LoadedDump {
         dataset: builder.dataset.finish(),
         summary,

@@ -26,7 +26,7 @@ pub mod waiter;
 pub mod watch;
 
 pub use blocked::{Blocked, ReadyKey};
-pub use dataset::{Dataset, DatasetBuilder};
+pub use dataset::{Dataset, DatasetBuilder, StringBatch};
 pub use db::{Db, Entry, Expiry, Put};
 pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use hasher::KeyHasher;
