@@ -28,6 +28,9 @@ impl CronActor {
     }
 
     fn round(&mut self) {
+        if self.node.cron_paused.load(Ordering::Relaxed) {
+            return;
+        }
         self.rounds += 1;
         self.node.stats.sample(self.node.clock.monotonic_us());
         // With `maxmemory` every write is judged by it; else it is only shown.

@@ -113,6 +113,7 @@ pub(super) fn protocol(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult 
     } else if is("integer") {
         reply.int(12345);
     } else if is("double") {
+        #[allow(clippy::approx_constant)] // Redis's own test value, and not meant to be pi.
         reply.double(3.141);
     } else if is("bignum") {
         reply.big_number("1234567999999999999999999999999999999");

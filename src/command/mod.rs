@@ -46,6 +46,8 @@ pub mod saving;
 pub mod scan;
 pub mod scan_options;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod set;
 pub mod set_algebra;
 #[cfg(test)]

@@ -77,8 +77,10 @@ fn flush(ctx: &mut Context<'_>, args: &Args<'_>, db: Option<usize>) -> CommandRe
     let dropped = ctx.keys.flush(db);
     let keys = dropped.keys();
     ctx.dirty += keys as u64;
-    // Logged even if there was nothing to empty: a replica may hold keys that we don't.
-    ctx.effects.replace(args);
+    if keys == 0 {
+        // Logged all the same: a replica may hold keys that we don't.
+        ctx.effects.also(args);
+    }
     if lazy || keys > FREED_IN_PLACE_MAX {
         ctx.node.lazyfree.push(Box::new(dropped));
     } else {

@@ -61,6 +61,9 @@ pub struct Special {
     pub always_written: bool,
 }
 
+/// A check of a single word: what is wrong with it, if anything.
+pub type Check = fn(&str) -> Result<(), String>;
+
 /// What a value looks like, and where it lives.
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -126,7 +129,7 @@ pub struct Directive {
     /// Not one of Redis's.
     pub ours: bool,
     /// A further check on a single word.
-    pub check: Option<fn(&str) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
 
 impl Directive {
@@ -256,7 +259,7 @@ impl Directive {
         self
     }
 
-    pub const fn check(mut self, check: fn(&str) -> Result<(), String>) -> Directive {
+    pub const fn check(mut self, check: Check) -> Directive {
         self.check = Some(check);
         self
     }

@@ -269,11 +269,10 @@ pub fn flags_to_lines(arguments: &[String]) -> String {
         let name_alone = words::split(argument).is_some_and(|words| words.len() == 1);
         had_value = !name_alone;
         let next = arguments.get(index + 1);
-        if name_alone && argument.eq_ignore_ascii_case("--save") {
-            if next.is_none_or(|next| next.starts_with("--")) {
-                text.push_str("\"\"");
-                had_value = true;
-            }
+        let nothing_follows = next.is_none_or(|next| next.starts_with("--"));
+        if name_alone && nothing_follows && argument.eq_ignore_ascii_case("--save") {
+            text.push_str("\"\"");
+            had_value = true;
         }
     }
     text

@@ -1,0 +1,408 @@
+//! The server's commands, run by line.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::bench::{Bench, START_MS};
+use crate::config::{Protected, Settings};
+use crate::node_core::{Services, ShutdownOptions};
+use crate::session::{Ticket, Waiting};
+
+/// Notes what it is asked for, and may refuse new settings.
+#[derive(Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn note(&self, text: String) {
+        self.0.lock().push(text);
+    }
+}
+
+impl Services for Notes {
+    fn replicaof(&self, target: Option<(String, u16)>) {
+        self.note(format!("replicaof {target:?}"));
+    }
+    fn wait(&self, _: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
+        self.note(format!("wait {replicas} {offset} {deadline_ms:?}"));
+    }
+    fn unblock(&self, _: Arc<Ticket>, _: u32) {}
+    fn save(&self, _: Arc<Ticket>) {
+        self.note("save".into());
+    }
+    fn bgsave(&self, ticket: Arc<Ticket>, schedule: bool) {
+        self.note(format!("bgsave {schedule} {}", ticket.is_done()));
+    }
+    fn reload(&self, _: Arc<Ticket>, save: bool, flush: bool) {
+        self.note(format!("reload {save} {flush}"));
+    }
+    fn shutdown(&self, _: Option<Arc<Ticket>>, options: ShutdownOptions) {
+        self.note(format!("shutdown {options:?}"));
+    }
+    fn abort_shutdown(&self) -> bool {
+        false
+    }
+    fn prepare_settings(
+        &self,
+        _: &Settings,
+        new: &mut Settings,
+        _: &[&'static str],
+    ) -> Result<(), (&'static str, String)> {
+        match new.port {
+            1 => Err(("port", "no".into())),
+            _ => Ok(()),
+        }
+    }
+    fn settings_changed(&self, names: &[&'static str]) {
+        self.note(format!("changed {names:?}"));
+    }
+    fn serve_blocked(&self) {}
+}
+
+fn bench() -> (Bench, Arc<Mutex<Vec<String>>>) {
+    let bench = Bench::new();
+    let notes = Notes::default();
+    let noted = notes.0.clone();
+    assert!(bench.node.services.set(Box::new(notes)).is_ok());
+    (bench, noted)
+}
+
+#[test]
+fn databases_are_counted_emptied_and_swapped() {
+    let (mut bench, _) = bench();
+    bench.expect(&[
+        ("FLUSHALL", "+OK", "FLUSHALL"),
+        ("FLUSHDB ASYNC", "+OK", "FLUSHDB ASYNC"),
+        ("SET a 1", "+OK", "SET a 1"),
+        ("SET b 1", "+OK", "SET b 1"),
+        ("DBSIZE", ":2", ""),
+        ("SWAPDB 0 1", "+OK", "SWAPDB 0 1"),
+        ("DBSIZE", ":0", ""),
+        ("SWAPDB 0 99", "-ERR DB index is out of range", ""),
+        ("SWAPDB 0 -1", "-ERR DB index is out of range", ""),
+        ("SWAPDB x 1", "-ERR invalid first DB index", ""),
+        ("SWAPDB 0 9999999999", "-ERR invalid second DB index", ""),
+        ("SWAPDB 1 0", "+OK", "SWAPDB 1 0"),
+        ("FLUSHDB NOW", "-ERR syntax error", ""),
+        ("FLUSHDB SYNC ASYNC", "-ERR syntax error", ""),
+        ("FLUSHDB SYNC", "+OK", "FLUSHDB SYNC"),
+        ("DBSIZE", ":0", ""),
+        ("TIME", "*2 $10 1700000000 $1 0", ""),
+        ("LASTSAVE", ":1700000000", ""),
+        ("ROLE", "*3 $6 master :0 *0", ""),
+        ("LOLWUT VERSION 5", "$17 Redis ver. 7.2.4\\n", ""),
+    ]);
+    bench.resp3();
+    assert!(
+        bench
+            .reply("INFO cluster")
+            .starts_with("=32 txt:# Cluster cluster_enabled:0")
+    );
+    assert_eq!(bench.reply("INFO nothing"), "=4 txt:");
+}
+
+#[test]
+fn config_set_is_all_or_nothing() {
+    let (mut bench, noted) = bench();
+    let failed = "-ERR CONFIG SET failed (possibly related to argument";
+    for (line, reply) in [
+        ("CONFIG SET timeout 7 hz 1000", "+OK".to_owned()),
+        (
+            "CONFIG GET timeout hz",
+            "*4 $7 timeout $1 7 $2 hz $3 500".into(),
+        ),
+        (
+            "CONFIG SET timeout 8 port 1",
+            format!("{failed} 'port') - no"),
+        ),
+        (
+            "CONFIG SET timeout 8 hz x",
+            format!("{failed} 'hz') - argument couldn't be parsed into an integer"),
+        ),
+        (
+            "CONFIG SET timeout 8 nonsense 1",
+            "-ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'".into(),
+        ),
+        (
+            "CONFIG SET timeout 8 timeout 9",
+            format!("{failed} 'timeout') - duplicate parameter"),
+        ),
+        (
+            "CONFIG SET slave-read-only no replica-read-only yes",
+            format!("{failed} 'replica-read-only') - duplicate parameter"),
+        ),
+        (
+            "CONFIG SET databases 3",
+            format!("{failed} 'databases') - can't set immutable config"),
+        ),
+        (
+            "CONFIG SET dir /tmp",
+            format!("{failed} 'dir') - can't set protected config"),
+        ),
+        ("CONFIG SET timeout 8 hz", "-ERR syntax error".into()),
+        (
+            "CONFIG SET maxmemory 1gb maxmemory-policy allkeys-lru",
+            format!(
+                "{failed} 'maxmemory-policy') - with maxmemory set, maxmemory-policy must be noeviction, not allkeys-lru: eviction comes with a later version"
+            ),
+        ),
+        (
+            "CONFIG SET appendonly yes",
+            format!(
+                "{failed} 'appendonly') - only 'no' is possible in this version: append-only files come with a later version"
+            ),
+        ),
+        (
+            "CONFIG SET maxclients 0",
+            format!("{failed} 'maxclients') - argument must be between 1 and 4294967295 inclusive"),
+        ),
+        (
+            "CONFIG SET maxmemory -1",
+            format!("{failed} 'maxmemory') - argument must be a memory value"),
+        ),
+        (
+            "CONFIG SET loglevel loud",
+            format!(
+                "{failed} 'loglevel') - argument(s) must be one of the following: debug, verbose, notice, warning, nothing"
+            ),
+        ),
+        ("CONFIG GET timeout", "*2 $7 timeout $1 7".into()),
+        (
+            "CONFIG GET TIMEOUT timeou? hz*",
+            "*4 $7 TIMEOUT $1 7 $2 hz $3 500".into(),
+        ),
+        (
+            "CONFIG GET slave-prior* nothing",
+            "*2 $14 slave-priority $3 100".into(),
+        ),
+        ("CONFIG GET key-load-dela*", "*0".into()),
+        (
+            "CONFIG GET key-load-delay rename-command",
+            "*2 $14 key-load-delay $1 0".into(),
+        ),
+        (
+            "CONFIG REWRITE",
+            "-ERR The server is running without a config file".into(),
+        ),
+        ("CONFIG SET repl-backlog-size 2mb", "+OK".into()),
+    ] {
+        assert_eq!(bench.reply(line), reply, "{line}");
+    }
+    assert_eq!(
+        *noted.lock(),
+        [
+            "changed [\"timeout\", \"hz\"]",
+            "changed [\"repl-backlog-size\"]"
+        ]
+    );
+    assert_eq!(bench.node.hub.observe().backlog_size, 2 << 20);
+    // An empty value and one with several words.
+    assert_eq!(bench.run(&[b"CONFIG", b"SET", b"save", b""]).0, "+OK");
+    assert_eq!(
+        bench.run(&[b"CONFIG", b"SET", b"bind", b"127.0.0.1 ::1"]).0,
+        "+OK"
+    );
+    assert_eq!(
+        bench.reply("CONFIG GET save bind"),
+        "*4 $4 save $0  $4 bind $13 127.0.0.1 ::1"
+    );
+}
+
+#[test]
+fn protected_directives_may_be_opened_to_this_machine() {
+    let settings = Settings {
+        enable_protected_configs: Protected::Local,
+        ..Settings::default()
+    };
+    // The bench's client has no address: it is in the process.
+    assert_eq!(
+        Bench::with(settings).reply("CONFIG SET dbfilename x.rdb"),
+        "+OK"
+    );
+}
+
+#[test]
+fn what_actors_do_is_posted_and_waited_for() {
+    let (mut bench, noted) = bench();
+    let tickets = [
+        ("SAVE", "save"),
+        ("BGSAVE SCHEDULE", "bgsave true false"),
+        ("DEBUG RELOAD NOSAVE NOFLUSH MERGE", "reload false false"),
+        ("WAIT 1 0", "wait 1 0 None"),
+        ("WAIT 2 50", "wait 2 0 Some(1700000000050)"),
+        (
+            "SHUTDOWN NOSAVE FORCE",
+            "shutdown ShutdownOptions { save: false, nosave: true, now: false, force: true }",
+        ),
+    ];
+    for (line, note) in tickets {
+        assert_eq!(bench.line(line), (String::new(), String::new()), "{line}");
+        assert_eq!(noted.lock().pop().as_deref(), Some(note));
+        assert!(
+            matches!(bench.session.waiting.take(), Some(Waiting::Reply(_))),
+            "{line}"
+        );
+    }
+    bench.expect(&[
+        ("WAIT 0 0", ":0", ""),
+        (
+            "WAIT x 0",
+            "-ERR value is not an integer or out of range",
+            "",
+        ),
+        ("WAIT 1 -1", "-ERR timeout is negative", ""),
+        (
+            "WAIT 1 x",
+            "-ERR timeout is not an integer or out of range",
+            "",
+        ),
+        (
+            "WAITAOF 1 0 0",
+            "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+            "",
+        ),
+        (
+            "WAITAOF 2 0 0",
+            "-ERR value is out of range, value must between 0 and 1",
+            "",
+        ),
+        ("BGSAVE NOW", "-ERR syntax error", ""),
+        ("SHUTDOWN SAVE NOSAVE", "-ERR syntax error", ""),
+        ("SHUTDOWN ABORT NOW", "-ERR syntax error", ""),
+        ("SHUTDOWN ABORT", "-ERR No shutdown in progress.", ""),
+        (
+            "DEBUG RELOAD FAST",
+            "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+            "",
+        ),
+    ]);
+    bench.node.persistence.begin(1, START_MS);
+    bench.expect(&[("SAVE", "-ERR Background save already in progress", "")]);
+    assert!(bench.session.waiting.is_none() && noted.lock().is_empty());
+}
+
+#[test]
+fn replicaof_changes_the_setting_and_asks_for_the_link() {
+    let (mut bench, noted) = bench();
+    bench.expect(&[
+        ("REPLICAOF NO ONE", "+OK", ""),
+        ("REPLICAOF h 65536", "-ERR Invalid master port", ""),
+        ("REPLICAOF h 1000", "+OK", ""),
+    ]);
+    assert_eq!(*noted.lock(), ["replicaof Some((\"h\", 1000))"]);
+    assert_eq!(bench.reply("CONFIG GET slaveof"), "*2 $7 slaveof $6 h 1000");
+    // What the actors do when they are asked.
+    bench.node.hub.follow("h".into(), 1000);
+    bench.expect(&[
+        ("SLAVEOF H 1000", "+OK Already connected to specified master", ""),
+        ("ROLE", "*5 $5 slave $1 h :1000 $7 connect :-1", ""),
+        ("WAIT 0 0", "-ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.", ""),
+        ("REPLICAOF no one", "+OK", ""),
+    ]);
+    assert_eq!(
+        noted.lock().last().map(String::as_str),
+        Some("replicaof None")
+    );
+    assert_eq!(bench.reply("CONFIG GET replicaof"), "*2 $9 replicaof $0");
+}
+
+#[test]
+fn debug_shows_and_switches() {
+    let (mut bench, _) = bench();
+    bench.expect(&[
+        ("DEBUG POPULATE 3", "+OK", ""),
+        ("DEBUG POPULATE 2 p 10", "+OK", ""),
+        ("GET key:2", "$7 value:2", ""),
+        ("GET p:1", "$10 value:1\\x00\\x00\\x00", ""),
+        (
+            "DEBUG POPULATE -1",
+            "-ERR value is out of range, must be positive",
+            "",
+        ),
+        (
+            "DEBUG DIGEST-VALUE none",
+            "*1 +0000000000000000000000000000000000000000",
+            "",
+        ),
+        ("DEBUG HTSTATS 99", "-ERR Out of range database", ""),
+        (
+            "DEBUG HTSTATS-KEY key:1",
+            "-ERR The value stored at the specified key is not represented using an hash table",
+            "",
+        ),
+        ("DEBUG OBJECT none", "-ERR no such key", ""),
+        (
+            "DEBUG LISTPACK key:1",
+            "-ERR Not a listpack encoded object.",
+            "",
+        ),
+        ("DEBUG ERROR MYCODE", "-MYCODE", ""),
+        (
+            "DEBUG PROTOCOL push",
+            "-ERR RESP2 is not supported by this command",
+            "",
+        ),
+        ("DEBUG PROTOCOL map", "*6 :0 :0 :1 :1 :2 :0", ""),
+        ("DEBUG STRINGMATCH-LEN abc a*", ":1", ""),
+        ("DEBUG QUICKLIST-PACKED-THRESHOLD 1b", "+OK", ""),
+        (
+            "DEBUG QUICKLIST-PACKED-THRESHOLD 4gb",
+            "-ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+            "",
+        ),
+        (
+            "DEBUG NONSENSE",
+            "-ERR unknown subcommand or wrong number of arguments for 'NONSENSE'. Try DEBUG HELP.",
+            "",
+        ),
+        ("DEBUG SET-ACTIVE-EXPIRE 0", "+OK", ""),
+        ("DEBUG SLEEP 0.5", "+OK", ""),
+    ]);
+    assert!(bench.node.active_expire_off.load(Ordering::Relaxed));
+    assert_eq!(bench.reply("TIME"), "*2 $10 1700000000 $6 500000");
+    bench.line("RPUSH l a b");
+    let object = bench.reply("DEBUG OBJECT l");
+    assert!(
+        object.contains("refcount:1 encoding:listpack serializedlength:"),
+        "{object}"
+    );
+    let before = bench.node.hub.history().id;
+    bench.expect(&[("DEBUG CHANGE-REPL-ID", "+OK", "")]);
+    assert_ne!(bench.node.hub.history().id, before);
+    bench.resp3();
+    bench.expect(&[
+        ("DEBUG PROTOCOL double", ",3.141", ""),
+        (
+            "DEBUG PROTOCOL attrib",
+            "|1 $14 key-popularity *2 $7 key:123 :90 $39 Some real reply following the attribute",
+            "",
+        ),
+        ("DEBUG PROTOCOL true", "#t", ""),
+    ]);
+}
+
+#[test]
+fn memory_tells_of_keys_and_the_process() {
+    let (mut bench, _) = bench();
+    bench.line("SET a 1");
+    assert!(bench.reply("MEMORY USAGE a SAMPLES 5").starts_with(':'));
+    bench.expect(&[
+        ("MEMORY USAGE none", "$-1", ""),
+        ("MEMORY USAGE a SAMPLES", "-ERR syntax error", ""),
+        ("MEMORY USAGE a SAMPLES -1", "-ERR syntax error", ""),
+        (
+            "MEMORY USAGE a SAMPLES x",
+            "-ERR value is not an integer or out of range",
+            "",
+        ),
+        ("MEMORY PURGE", "+OK", ""),
+    ]);
+    bench.resp3();
+    let stats = bench.reply("MEMORY STATS");
+    assert!(stats.starts_with("%28 $14 peak.allocated "), "{stats}");
+    assert!(
+        stats.contains("$4 db.0 %3 $23 overhead.hashtable.main"),
+        "{stats}"
+    );
+}
