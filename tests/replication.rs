@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Make, Proxy, Server, ServerOptions, seed, wait_for};
+use common::{Make, Proxy, RespClient, Server, ServerOptions, seed, wait_for};
 use fastrand::Rng;
 
 const LONG: Duration = Duration::from_secs(120);
@@ -47,11 +47,39 @@ fn count(server: &Server, field: &str) -> u64 {
     server.info(field).parse().unwrap_or(0)
 }
 
+/// Elements of each large collection.
+const LARGE: usize = 100_000;
+
+/// One collection of each type that is far past the compact encodings.
+fn add_large_collections(client: &mut RespClient) {
+    for from in (0..LARGE).step_by(1000) {
+        let numbers = from..from + 1000;
+        let one = |word: &str| numbers.clone().map(|n| format!("{word}:{n}")).collect::<Vec<_>>();
+        let two = |first: &dyn Fn(usize) -> String| {
+            numbers.clone().flat_map(|n| [first(n), format!("member:{n}")]).collect::<Vec<_>>()
+        };
+        let parts = [
+            ("RPUSH", "large:list", one("value")),
+            ("SADD", "large:set", one("member")),
+            ("HSET", "large:hash", two(&|n| format!("field:{n}"))),
+            ("ZADD", "large:zset", two(&|n| n.to_string())),
+        ];
+        let commands: Vec<Vec<String>> = parts
+            .into_iter()
+            .map(|(name, key, items)| [vec![name.to_owned(), key.to_owned()], items].concat())
+            .collect();
+        for reply in client.pipeline(&commands) {
+            assert!(!reply.is_error(), "{reply:?}");
+        }
+    }
+}
+
 /// A chain of three with a proxy in each link; writes go on while links are cut.
 fn main_job(makes: [Make; 3]) {
     let top = node(makes[0]).start();
     let keys = keys();
     seed::fill(&mut top.client(), 7, "k", keys);
+    add_large_collections(&mut top.client());
     top.call(&["CONFIG", "SET", "repl-ping-replica-period", "1"]);
     let upper = Proxy::new(top.port);
     let middle = node(makes[1]).replica_of(upper.port).start();

@@ -1,11 +1,11 @@
-//! Peers that break the rules: clients that send nonsense, a master that lies. The answer is a clear error,
-//! memory stays bounded, and the data held before is still there.
+//! Clients that send nonsense, and a dump file that is broken: the answer is a clear error, memory stays
+//! bounded, and the data held before is still there.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::common::{Make, Server, ServerOptions, wait_for};
+use crate::common::{Make, Server, ServerOptions};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -43,80 +43,6 @@ fn clients_that_break_the_protocol() {
     drop(half);
     let used: u64 = server.info("used_memory").parse().expect("a number");
     assert!(used < 100 << 20, "a declared length is not allocated for: {used}");
-}
-
-/// A master that answers the handshake and then sends `transfer`, once per connection, and closes.
-fn lying_master(transfer: Vec<u8>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let transfer = transfer.clone();
-            std::thread::spawn(move || answer(stream, &transfer));
-        }
-    });
-    port
-}
-
-fn answer(mut stream: TcpStream, transfer: &[u8]) {
-    let mut buffer = [0; 4096];
-    while let Ok(n @ 1..) = stream.read(&mut buffer) {
-        let text = String::from_utf8_lossy(&buffer[..n]).to_ascii_uppercase();
-        let reply = if text.contains("PING") { "+PONG\r\n" } else { "+OK\r\n" };
-        // REPLCONF may come several at a time, and PSYNC right behind.
-        let lines = text.matches("REPLCONF").count() + text.matches("PING").count();
-        for _ in 0..lines {
-            let _ = stream.write_all(reply.as_bytes());
-        }
-        if text.contains("PSYNC") {
-            let id = "f".repeat(40);
-            let _ = stream.write_all(format!("+FULLRESYNC {id} 0\r\n").as_bytes());
-            let _ = stream.write_all(transfer);
-            return;
-        }
-    }
-}
-
-#[test]
-fn a_master_that_lies_leaves_the_old_data() {
-    let good = {
-        let source = Server::understudy();
-        source.call(&["DEBUG", "POPULATE", "1000", "new", "100"]);
-        source.call(&["SAVE"]);
-        std::fs::read(source.dir().join("dump.rdb")).expect("the dump")
-    };
-    let with_length = |declared: u64, body: &[u8]| {
-        let mut bytes = format!("${declared}\r\n").into_bytes();
-        bytes.extend_from_slice(body);
-        bytes
-    };
-    let len = good.len();
-    let mut flipped = good.clone();
-    flipped[len / 2] ^= 0x55;
-    let transfers = [
-        ("cut short", with_length(len as u64, &good[..len / 2])),
-        ("a length that is a lie", with_length(1 << 50, &good)),
-        ("a length too small", with_length(20, &good)),
-        ("a flipped byte", with_length(len as u64, &flipped)),
-        ("no dump at all", with_length(100, &[b'x'; 100])),
-        ("a newer version", with_length(9, b"REDIS9999")),
-        ("no length", b"hello\r\n".to_vec()),
-        ("a negative length", b"$-1\r\n".to_vec()),
-    ];
-    for (what, transfer) in transfers {
-        let replica = Server::understudy();
-        replica.call(&["SET", "kept", "yes"]);
-        let port = lying_master(transfer).to_string();
-        assert_eq!(replica.call(&["REPLICAOF", "127.0.0.1", &port]).text(), "OK");
-        wait_for("the transfer was tried", LONG, || replica.log().contains("Full resync from master"));
-        wait_for("it failed", LONG, || {
-            replica.info("master_sync_in_progress") == "0" && replica.info("master_link_status") == "down"
-        });
-        assert_eq!(replica.call(&["GET", "kept"]).text(), "yes", "{what}");
-        assert_eq!(replica.call(&["DBSIZE"]).int(), Some(1), "{what}");
-        let used: u64 = replica.info("used_memory").parse().expect("a number");
-        assert!(used < 100 << 20, "{what}: memory is bounded: {used}");
-    }
 }
 
 #[test]

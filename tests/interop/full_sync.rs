@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Make, RespClient, Server, ServerOptions, wait_for};
+use crate::common::{Make, RespClient, Server, ServerOptions};
 
 const LONG: Duration = Duration::from_secs(120);
 /// A stall that is no scheduling accident, even on a busy machine.
@@ -53,34 +53,4 @@ fn requests_go_on_during_a_full_sync() {
     assert_eq!(replica.digest(), master.digest());
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", master.pid()));
     assert_eq!(children.unwrap_or_default(), "", "the master never forks");
-}
-
-#[test]
-fn several_replicas_share_one_snapshot() {
-    let master = ServerOptions::new(Make::Understudy).with("repl-diskless-sync-delay", "1").start();
-    master.call(&["DEBUG", "POPULATE", "20000"]);
-    let replicas: Vec<_> = [Make::Understudy, Make::Redis, Make::Understudy]
-        .map(|make| ServerOptions::new(make).replica_of(master.port).start())
-        .into();
-    for replica in &replicas {
-        replica.wait_synced(LONG);
-    }
-    wait_for("all three ack", LONG, || master.call(&["WAIT", "3", "100"]).int() == Some(3));
-    assert_eq!(master.info("rdb_saves"), "0", "sockets, no file");
-    for replica in &replicas {
-        assert_eq!(replica.digest(), master.digest());
-    }
-    let starts = master.log().matches("Starting BGSAVE for SYNC").count();
-    assert!(starts <= 2, "{starts} snapshots for three replicas that came together");
-}
-
-#[test]
-fn disk_based_transfer_both_ways() {
-    for (master, replica) in [(Make::Understudy, Make::Redis), (Make::Redis, Make::Understudy)] {
-        let master = ServerOptions::new(master).with("repl-diskless-sync", "no").start();
-        master.call(&["DEBUG", "POPULATE", "20000"]);
-        let replica = ServerOptions::new(replica).replica_of(master.port).start();
-        replica.wait_synced(LONG);
-        assert_eq!(replica.digest(), master.digest());
-    }
 }

@@ -1,4 +1,5 @@
-//! Understudy beside real redis-servers: as master, as replica, in the middle and at the ends.
+//! Long chains of both makes, requests during a full sync, and clients that break the protocol. The main job is
+//! in `tests/replication.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -6,5 +7,3 @@ mod common;
 mod bad_peers;
 mod chain;
 mod full_sync;
-mod main_job;
-mod promotion;
