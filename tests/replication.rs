@@ -54,9 +54,17 @@ const LARGE: usize = 100_000;
 fn add_large_collections(client: &mut RespClient) {
     for from in (0..LARGE).step_by(1000) {
         let numbers = from..from + 1000;
-        let one = |word: &str| numbers.clone().map(|n| format!("{word}:{n}")).collect::<Vec<_>>();
+        let one = |word: &str| {
+            numbers
+                .clone()
+                .map(|n| format!("{word}:{n}"))
+                .collect::<Vec<_>>()
+        };
         let two = |first: &dyn Fn(usize) -> String| {
-            numbers.clone().flat_map(|n| [first(n), format!("member:{n}")]).collect::<Vec<_>>()
+            numbers
+                .clone()
+                .flat_map(|n| [first(n), format!("member:{n}")])
+                .collect::<Vec<_>>()
         };
         let parts = [
             ("RPUSH", "large:list", one("value")),

@@ -19,7 +19,8 @@ fn five_levels_speak_of_one_stream() {
     seed::fill(&mut chain[0].client(), 5, "chain", 3000);
     let (head, rest) = chain.split_first().expect("five servers");
     wait_for("all have the head's offset", LONG, || {
-        rest.iter().all(|s| s.info("master_repl_offset") == head.info("master_repl_offset"))
+        rest.iter()
+            .all(|s| s.info("master_repl_offset") == head.info("master_repl_offset"))
     });
     for server in rest {
         assert_eq!(server.info("master_replid"), head.info("master_replid"));
@@ -31,7 +32,9 @@ fn five_levels_speak_of_one_stream() {
     assert_eq!(rest[0].call(&["REPLICAOF", "NO", "ONE"]).text(), "OK");
     rest[0].call(&["SET", "promoted", "yes"]);
     for server in &rest[1..] {
-        wait_for("the write came down", LONG, || server.call(&["GET", "promoted"]).text() == "yes");
+        wait_for("the write came down", LONG, || {
+            server.call(&["GET", "promoted"]).text() == "yes"
+        });
     }
     let now: Vec<_> = rest.iter().map(|s| s.info("sync_full")).collect();
     assert_eq!(fulls, now);

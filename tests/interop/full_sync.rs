@@ -20,7 +20,10 @@ fn probe(port: u16, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<(Duration,
             let start = Instant::now();
             let reply = client.call(&["GET", "key:1"]);
             assert!(!reply.is_error(), "{reply:?}");
-            assert!(!reply.is_null(), "the data that was there before is still served");
+            assert!(
+                !reply.is_null(),
+                "the data that was there before is still served"
+            );
             worst = worst.max(start.elapsed());
             count += 1;
         }
@@ -30,19 +33,33 @@ fn probe(port: u16, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<(Duration,
 
 fn populated(make: Make, keys: usize) -> Server {
     let server = ServerOptions::new(make).start();
-    assert_eq!(server.call(&["DEBUG", "POPULATE", &keys.to_string(), "key", "100"]).text(), "OK");
+    assert_eq!(
+        server
+            .call(&["DEBUG", "POPULATE", &keys.to_string(), "key", "100"])
+            .text(),
+        "OK"
+    );
     server
 }
 
 #[test]
 fn requests_go_on_during_a_full_sync() {
-    let keys = std::env::var("INTEROP_KEYS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let keys = std::env::var("INTEROP_KEYS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1_000_000);
     let master = populated(Make::Understudy, keys);
     let replica = populated(Make::Understudy, 1000);
     let stop = Arc::new(AtomicBool::new(false));
-    let probes = [probe(master.port, stop.clone()), probe(replica.port, stop.clone())];
+    let probes = [
+        probe(master.port, stop.clone()),
+        probe(replica.port, stop.clone()),
+    ];
     let target = master.port.to_string();
-    assert_eq!(replica.call(&["REPLICAOF", "127.0.0.1", &target]).text(), "OK");
+    assert_eq!(
+        replica.call(&["REPLICAOF", "127.0.0.1", &target]).text(),
+        "OK"
+    );
     replica.wait_synced(LONG);
     stop.store(true, Ordering::Release);
     for (probe, who) in probes.into_iter().zip(["master", "replica"]) {
