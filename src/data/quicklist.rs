@@ -208,7 +208,7 @@ impl Quicklist {
     /// caller removes it.
     fn edit<R>(&mut self, at: Position, f: impl FnOnce(&mut ListNode) -> R) -> R {
         let chunk = &mut self.chunks[at.chunk];
-        let slot = &mut chunk.slots.as_mut()[at.slot];
+        let slot = &mut chunk.slots.items_mut()[at.slot];
         let node = Arc::make_mut(&mut slot.node);
         let result = f(node);
         let (before, now) = (slot.count as usize, node.count());

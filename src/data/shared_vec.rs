@@ -167,7 +167,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// The items for writing; copies the node first if it is shared.
-    pub fn as_mut(&mut self) -> &mut [T] {
+    pub fn items_mut(&mut self) -> &mut [T] {
         self.reserve_total(0);
         // SAFETY: unshared now, and `0..len` is initialised.
         unsafe { std::slice::from_raw_parts_mut(self.items(), self.len()) }
@@ -425,7 +425,7 @@ mod tests {
                         drop(held);
                     }
                     Op::Set(i, v) if len > 0 => {
-                        *ours.as_mut()[i % len] = v;
+                        *ours.items_mut()[i % len] = v;
                         model[i % len] = v;
                     }
                     Op::Shrink => ours.shrink(),

@@ -32,7 +32,7 @@ impl Options {
             }
             rest = tail;
         }
-        if rest.is_empty() || rest.len() % 2 != 0 {
+        if rest.is_empty() || !rest.len().is_multiple_of(2) {
             return Err(CommandError::SYNTAX);
         }
         if self.only_new && self.only_existing {
