@@ -290,12 +290,23 @@ impl<'a, T> SegmentMut<'a, T> {
         len
     }
 
-    /// Takes an entry out; the last takes its slot. Panics if there is no such slot.
+    /// Takes an entry out; the last takes its slot. Gives memory back. Panics if there is no such slot.
     pub fn swap_remove(&mut self, slot: usize) -> (u8, T) {
+        let out = self.swap_take(slot);
+        // Shrink late, so that removals and additions in turn don't move everything each time.
+        let len = self.segment.len();
+        if self.segment.header().capacity as usize > len + 2 * GROUP {
+            self.segment.resize(len + GROUP / 2);
+        }
+        out
+    }
+
+    /// As `swap_remove`, keeping the memory.
+    pub fn swap_take(&mut self, slot: usize) -> (u8, T) {
         let len = self.segment.len();
         assert!(slot < len);
         // SAFETY: sole owner; both slots are initialised, and the last one is given up.
-        let out = unsafe {
+        unsafe {
             let tags = self.segment.ptr.as_ptr().cast::<u8>().add(HEADER);
             let entries = self.segment.entries_ptr();
             let out = (tags.add(slot).read(), entries.add(slot).read());
@@ -303,12 +314,7 @@ impl<'a, T> SegmentMut<'a, T> {
             entries.add(slot).copy_from(entries.add(len - 1), 1);
             self.segment.ptr.as_mut().len -= 1;
             out
-        };
-        // Shrink late, so that removals and additions in turn don't move everything each time.
-        if self.segment.header().capacity as usize >= len + 2 * GROUP {
-            self.segment.resize(len + GROUP / 2);
         }
-        out
     }
 
     /// Makes the capacity fit the length.

@@ -15,6 +15,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::segment::Segment;
 
 /// A segment splits when it would hold more.
@@ -146,16 +148,21 @@ impl<T: Clone> Chunk<T> {
         };
         let bit = 63 - depth;
         let mut segment = self.segments[index].make_mut();
-        let mut other = Segment::new(depth + 1, MAX_ENTRIES / 2);
+        // All hashes first: their loads don't depend on one another, so the misses overlap.
+        let goes: SmallVec<[bool; MAX_ENTRIES]> = segment
+            .entries()
+            .iter()
+            .map(|entry| hash_of(entry) >> bit & 1 == 1)
+            .collect();
+        let moving = goes.iter().filter(|&&goes| goes).count();
+        let mut other = Segment::new(depth + 1, moving);
         {
             let mut other = other.make_mut();
-            let mut slot = 0;
-            while let Some(entry) = segment.entries().get(slot) {
-                if hash_of(entry) >> bit & 1 == 1 {
-                    let (tag, entry) = segment.swap_remove(slot);
+            // From the end, so that what takes an emptied slot has been looked at.
+            for slot in (0..goes.len()).rev() {
+                if goes[slot] {
+                    let (tag, entry) = segment.swap_take(slot);
                     other.push(tag, entry);
-                } else {
-                    slot += 1;
                 }
             }
         }
@@ -243,7 +250,7 @@ impl<T: Clone> Chunk<T> {
             let mut other = other.make_mut();
             let mut segment = self.segments[index].make_mut();
             while other.len() > 0 {
-                let (tag, entry) = other.swap_remove(other.len() - 1);
+                let (tag, entry) = other.swap_take(other.len() - 1);
                 segment.push(tag, entry);
             }
             segment.set_depth(depth - 1);
