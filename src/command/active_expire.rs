@@ -19,6 +19,10 @@ pub struct Expired {
 /// replica (its master says what expires) or while clients are paused.
 pub fn step(ctx: &mut Context<'_>, index: usize, pace: &Pace) -> Expired {
     debug_assert!(ctx.keys.set().contains(ShardSet::one(index)));
+    let leftovers = ctx.keys.at_mut(index).take_abandoned();
+    if !leftovers.is_empty() {
+        ctx.node.lazyfree.push(Box::new(leftovers));
+    }
     if ctx.node.hub.is_replica() || ctx.node.pause.holds_expiry(ctx.now_ms) {
         return Expired::default();
     }

@@ -6,11 +6,17 @@
 
 use smallvec::SmallVec;
 
-use super::Context;
+use super::table::Command;
+use super::{Args, Context};
 use crate::keyspace::ShardSet;
 
 /// How many commands ahead. More than this would push out what was brought in first.
 pub const WINDOW: usize = 16;
+
+/// A command with this many arguments may have several keys (MGET, MSET, DEL).
+const MANY: usize = 4;
+/// Keys of one command that are fetched together.
+const KEYS_MAX: usize = 64;
 
 /// The hashes of keys that commands to come will want.
 pub type Ahead = SmallVec<[u64; WINDOW]>;
@@ -30,6 +36,31 @@ impl Context<'_> {
     pub(super) fn fetch_ahead(&mut self) {
         if !self.ahead.is_empty() {
             self.fetch();
+        }
+    }
+
+    /// Fetches the records of all the keys of a command of many.
+    #[inline]
+    pub(super) fn fetch_keys(&mut self, command: &Command, args: &Args<'_>) {
+        if args.len() >= MANY {
+            self.fetch_many(command, args);
+        }
+    }
+
+    fn fetch_many(&mut self, command: &Command, args: &Args<'_>) {
+        let keyspace = &self.node.keyspace;
+        let mut hashes = SmallVec::<[u64; KEYS_MAX]>::new();
+        command.for_each_key(args, &mut |key| {
+            if hashes.len() < KEYS_MAX {
+                hashes.push(keyspace.hash(key));
+            }
+        });
+        if hashes.len() < 2 {
+            return;
+        }
+        let db = self.session.db;
+        for hash in hashes {
+            self.keys.shard(hash).dbs[db].prefetch(std::iter::once(hash));
         }
     }
 

@@ -155,6 +155,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return busy;
     }
     ctx.fetch_ahead();
+    ctx.fetch_keys(command, args);
     call(ctx, command, args);
     if let Some(request) = ctx.block.take() {
         blocking::suspend(ctx, request, args);

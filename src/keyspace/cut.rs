@@ -63,6 +63,11 @@ impl Cut {
         self.shared.abandoned.load(Ordering::Relaxed)
     }
 
+    /// What was saved and not collected.
+    pub fn into_saved(self) -> Vec<Record> {
+        self.saved
+    }
+
     pub fn keep(&mut self, record: Record) {
         // Nodes that a large collection's copy shares cost nothing until they are written to; then what is
         // copied belongs to the live collection. The record's own bytes are what is held extra.

@@ -28,16 +28,25 @@ pub struct Shard {
 #[must_use = "dropping it here frees it here; large ones belong on another thread"]
 pub struct Dropped {
     dbs: Vec<Db>,
+    records: Vec<Record>,
 }
 
 impl Dropped {
     pub(super) fn from_dbs(dbs: Vec<Db>) -> Dropped {
-        Dropped { dbs }
+        Dropped {
+            dbs,
+            records: Vec::new(),
+        }
     }
 
     /// How many keys go.
     pub fn keys(&self) -> usize {
-        self.dbs.iter().map(Db::len).sum()
+        self.dbs.iter().map(Db::len).sum::<usize>() + self.records.len()
+    }
+
+    /// Whether dropping it is no work.
+    pub fn is_empty(&self) -> bool {
+        self.keys() == 0
     }
 }
 
@@ -172,9 +181,14 @@ impl Shard {
         }
     }
 
-    /// Gives up tables that were kept for a snapshot which has been given up itself.
+    /// Parts with what was kept for a snapshot that has been given up.
     pub fn take_abandoned(&mut self) -> Dropped {
         let mut dropped = Dropped::default();
+        for part in &mut self.dbs {
+            if let Some(cut) = part.table.cut.take_if(|cut| cut.is_abandoned()) {
+                dropped.records.extend(cut.into_saved());
+            }
+        }
         let abandoned = |table: &mut Table| table.cut.as_ref().is_none_or(|c| c.is_abandoned());
         for table in self.retired.extract_if(.., abandoned) {
             dropped.dbs.push(Db { table });

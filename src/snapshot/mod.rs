@@ -203,8 +203,8 @@ impl Snapshot {
         }
     }
 
-    /// Gives the snapshot up. Tables that were flushed away while it ran are freed with what
-    /// `Shard::take_abandoned` gives, which the next snapshot's cut also asks for.
+    /// Gives the snapshot up. What the shards kept for it they give with `Shard::take_abandoned`, which
+    /// active expiry asks for now and then.
     pub fn abort(self) {
         drop(self);
     }

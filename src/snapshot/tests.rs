@@ -320,6 +320,10 @@ proptest! {
             during.next().into_iter().flatten().for_each(|op| apply(&keyspace, op));
         }
         snapshot.abort();
+        for shard in keyspace.enter(keyspace.all()).iter_mut() {
+            drop(shard.take_abandoned());
+            prop_assert!(shard.take_abandoned().is_empty());
+        }
         after.iter().for_each(|op| apply(&keyspace, op));
         let want = picture(&keyspace);
         let mut chunks = Vec::new();
