@@ -92,6 +92,13 @@ pub const KNOWN: &[Known] = &[
         applies: |command, theirs, ours| encodings(command, theirs, ours, "embstr", "int"),
     },
     Known {
+        reason: "ours: a short string that was edited is embedded again by RENAME, COPY and MOVE",
+        applies: |command, theirs, ours| {
+            encodings(command, theirs, ours, "raw", "embstr")
+                || encodings(command, theirs, ours, "raw", "int")
+        },
+    },
+    Known {
         reason: "ours: every small integer counts as shared to OBJECT REFCOUNT",
         applies: |command, theirs, ours| {
             let shared = RawReply::Int(i64::from(i32::MAX));

@@ -180,6 +180,7 @@ impl Generator {
         }
     }
 
+    /// No negative zero, nor a weight that makes one: 7.0 and 7.2 differ in when they keep its sign.
     fn score(&mut self) -> Vec<u8> {
         match self.rng.u8(..24) {
             0 => "inf".into(),
@@ -187,7 +188,6 @@ impl Generator {
             2 => "+Inf".into(),
             3 => "1e10".into(),
             4 => "0x1p3".into(),
-            5 => "-0".into(),
             _ => format!("{}", f64::from(self.rng.i32(-40..80)) / 2.0).into_bytes(),
         }
     }
@@ -233,7 +233,8 @@ impl Generator {
         }
     }
 
-    /// Something wrong. No negative counts of large magnitude: some commands repeat elements that often.
+    /// Something wrong. No negative counts of large magnitude: some commands repeat elements that often. No
+    /// floats out of range: redis-server's SORT may then fail later, since it looks at a stale errno.
     fn junk(&mut self) -> Vec<u8> {
         self.pick(&[
             "",
@@ -242,13 +243,11 @@ impl Generator {
             "0",
             "1",
             "3.14",
-            "1e400",
             "nan",
             " 1",
             "1 ",
             "+1",
             "01",
-            "-0",
             "9223372036854775807",
             "9223372036854775808",
             "-9223372036854775808",
@@ -858,7 +857,7 @@ impl Generator {
         if self.one_in(3) {
             command.extend(cmd!["WEIGHTS"]);
             for _ in 0..keys {
-                let weight = self.pick(&["1", "2", "-1", "0", "0.5", "inf"]);
+                let weight = self.pick(&["1", "2", "3", "0.5", "inf"]);
                 command.extend(cmd![weight]);
             }
         }
