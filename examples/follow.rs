@@ -14,7 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = arguments.next().unwrap_or_else(|| "6379".into());
 
     // No socket of its own: `bind` is empty.
-    let node = Node::start(Settings { bind: Vec::new(), save: Vec::new(), ..Settings::default() })?;
+    let node = Node::start(Settings {
+        bind: Vec::new(),
+        save: Vec::new(),
+        ..Settings::default()
+    })?;
     let mut events = node.client();
     events.call(&["CONFIG", "SET", "notify-keyspace-events", "EA"]);
     events.call(&["PSUBSCRIBE", "__keyevent@*"]);
@@ -22,10 +26,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:?}", data.call(&["REPLICAOF", &host, &port]));
 
     loop {
-        let Some(RespValue::Push(message)) = events.wait_push(Duration::from_secs(1)) else { continue };
+        let Some(RespValue::Push(message)) = events.wait_push(Duration::from_secs(1)) else {
+            continue;
+        };
         // pmessage, pattern, channel, key
-        let [.., channel, key] = message.as_slice() else { continue };
-        let (Some(channel), Some(key)) = (channel.as_bytes(), key.as_bytes()) else { continue };
+        let [.., channel, key] = message.as_slice() else {
+            continue;
+        };
+        let (Some(channel), Some(key)) = (channel.as_bytes(), key.as_bytes()) else {
+            continue;
+        };
         let event = channel.rsplit(|&b| b == b':').next().unwrap_or_default();
         let kind = data.call(&[b"TYPE".as_slice(), key]);
         let value = match kind.as_bytes() {

@@ -11,14 +11,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn start() -> Result<Node, understudy::StartError> {
     // Port 0 takes any that is free; without save points nothing is written to disk.
-    Node::builder(Settings { port: 0, save: Vec::new(), ..Settings::default() }).start()
+    Node::builder(Settings {
+        port: 0,
+        save: Vec::new(),
+        ..Settings::default()
+    })
+    .start()
 }
 
 fn text(client: &mut LocalClient, command: &[&str]) -> String {
     match client.call(command) {
         understudy::RespValue::Int(n) => n.to_string(),
         understudy::RespValue::Error(error) => format!("error: {error}"),
-        value => value.as_bytes().map_or_else(String::new, |b| String::from_utf8_lossy(b).into_owned()),
+        value => value
+            .as_bytes()
+            .map_or_else(String::new, |b| String::from_utf8_lossy(b).into_owned()),
     }
 }
 
@@ -32,12 +39,16 @@ fn wait_for(client: &mut LocalClient, key: &str, value: &str) {
 
 fn follow(client: &mut LocalClient, node: &Node) {
     let port = node.port().unwrap_or_default().to_string();
-    println!("REPLICAOF 127.0.0.1 {port}: {}", text(client, &["REPLICAOF", "127.0.0.1", &port]));
+    println!(
+        "REPLICAOF 127.0.0.1 {port}: {}",
+        text(client, &["REPLICAOF", "127.0.0.1", &port])
+    );
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (master, first, second) = (start()?, start()?, start()?);
-    let (mut on_master, mut on_first, mut on_second) = (master.client(), first.client(), second.client());
+    let (mut on_master, mut on_first, mut on_second) =
+        (master.client(), first.client(), second.client());
     on_master.call(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
     follow(&mut on_first, &master);
     follow(&mut on_second, &master);
@@ -45,11 +56,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     on_master.call(&["SET", "role", "lead"]);
     wait_for(&mut on_first, "role", "lead");
     wait_for(&mut on_second, "role", "lead");
-    println!("both replicas have it; acked by {}", text(&mut on_master, &["WAIT", "2", "2000"]));
+    println!(
+        "both replicas have it; acked by {}",
+        text(&mut on_master, &["WAIT", "2", "2000"])
+    );
 
     drop(on_master);
     master.shutdown();
-    println!("the master is gone; promotion: {}", text(&mut on_first, &["REPLICAOF", "NO", "ONE"]));
+    println!(
+        "the master is gone; promotion: {}",
+        text(&mut on_first, &["REPLICAOF", "NO", "ONE"])
+    );
     on_first.call(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
     follow(&mut on_second, &first);
     on_first.call(&["SET", "role", "understudy"]);
