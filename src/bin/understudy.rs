@@ -101,7 +101,6 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
     if let Some(path) = &pidfile {
         service::remove_pidfile(path);
     }
-    tracing::warn!("Redis is now ready to exit, bye bye...");
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
