@@ -122,6 +122,8 @@ pub struct Session {
     pub patterns: HashSet<Bytes>,
     pub shard_channels: HashSet<Bytes>,
     pub reply_mode: ReplyMode,
+    /// Bytes of the read buffer that holds the running command (CLIENT LIST shows them).
+    pub input_bytes: usize,
     /// The session runs nothing until this has come.
     pub waiting: Option<Waiting>,
     /// As our master: bytes of its stream that have run or been queued and are not in the log yet.
@@ -167,6 +169,7 @@ impl Session {
             patterns: HashSet::new(),
             shard_channels: HashSet::new(),
             reply_mode: ReplyMode::On,
+            input_bytes: 0,
             waiting: None,
             unlogged: Vec::new(),
             handover: None,

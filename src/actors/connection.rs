@@ -301,6 +301,7 @@ impl ConnectionActor {
         let mut used = 0;
         let mut held = Held::No;
         let node = self.node.clone();
+        self.session.input_bytes = data.len();
         while used < data.len() && held == Held::No && !self.session.closing {
             let settings = node.settings.load();
             let limits = Limits {

@@ -258,11 +258,16 @@ fn describe(ctx: &Context<'_>, client: &Client, running: &str, text: &mut String
     };
     let last_seen_ms = client.last_seen_ms.load(Ordering::Relaxed);
     let seconds_since = |ms: i64| (ctx.now_ms - ms).max(0) / 1000;
+    let query_buffer = if own {
+        ctx.session.input_bytes
+    } else {
+        view.query_buffer
+    };
     let pushed = client.outbox.lock().bytes.len();
     let output = view.output_buffer + pushed;
     let memory = size_of::<Client>()
         + size_of::<crate::session::Session>()
-        + view.query_buffer
+        + query_buffer
         + view.query_buffer_free
         + view.multi_bytes
         + output;
@@ -286,7 +291,7 @@ fn describe(ctx: &Context<'_>, client: &Client, running: &str, text: &mut String
         psub = view.pattern_subscriptions,
         ssub = view.shard_subscriptions,
         multi = view.multi,
-        qbuf = view.query_buffer,
+        qbuf = query_buffer,
         qbuf_free = view.query_buffer_free,
         multi_mem = view.multi_bytes,
         oll = usize::from(output > 0),

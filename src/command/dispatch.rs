@@ -399,12 +399,21 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     after_call(ctx, command, args, took_us);
 }
 
-/// Counts and shows an EXEC whose commands have run.
-pub(super) fn after_exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, start_us: u64) {
+/// Counts and shows an EXEC: its commands have run, or it has been answered without (`failed`: by an error).
+pub(super) fn after_exec(
+    ctx: &mut Context<'_>,
+    command: &Command,
+    args: &Args<'_>,
+    start_us: u64,
+    failed: bool,
+) {
     let took_us = ctx.now_us.saturating_sub(start_us);
-    ctx.node
-        .command_stats
-        .record(command.id, took_us, ctx.settings.latency_tracking);
+    let (stats, track) = (&ctx.node.command_stats, ctx.settings.latency_tracking);
+    if failed {
+        stats.fail(command.id, took_us, track);
+    } else {
+        stats.record(command.id, took_us, track);
+    }
     show_to_monitors(ctx, command, args);
     after_call(ctx, command, args, took_us);
 }

@@ -155,6 +155,7 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
         let error =
             CommandError::fixed("EXECABORT Transaction discarded because of previous errors.");
         dispatch::write_error(ctx, &error);
+        dispatch::after_exec(ctx, command, args, ctx.now_us, true);
         return Outcome::Done;
     }
     let keyspace = &ctx.node.keyspace;
@@ -180,11 +181,12 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     forget_watches(ctx);
     if lost {
         ctx.reply.null_array();
+        dispatch::after_exec(ctx, command, args, ctx.now_us, false);
         return Outcome::Done;
     }
     let start_us = ctx.now_us;
     run_queue(ctx, &queue);
-    dispatch::after_exec(ctx, command, args, start_us);
+    dispatch::after_exec(ctx, command, args, start_us, false);
     dispatch::finish_unit(ctx);
     Outcome::Renew
 }
