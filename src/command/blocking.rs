@@ -165,6 +165,11 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         }
     }
     waiter.client.push(&reply.buf);
+    // It no longer waits from here on, whenever its own thread takes notice.
+    waiter
+        .client
+        .blocked
+        .store(false, std::sync::atomic::Ordering::Release);
     waiter.finish_serving();
     waiter.client.wake();
 }

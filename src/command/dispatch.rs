@@ -518,6 +518,14 @@ pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes
     if !waiter.end(end) {
         return None;
     }
+    // A command that had to wait is counted when its wait ends, however it ends.
+    let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
+    if let Ok(command) = node.table.resolve(&args) {
+        match error {
+            Some(_) => node.command_stats.fail(command.id, 0, false),
+            None => node.command_stats.record(command.id, 0, false),
+        }
+    }
     let mut reply = Reply::new(waiter.resp);
     if let Some(error) = error {
         reply.error(error);
