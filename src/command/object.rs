@@ -1,5 +1,6 @@
 //! OBJECT: how a value is kept and when it was last used. Looking this way changes nothing.
 
+use super::lookup::lfu;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::config::Settings;
 use crate::data::{StrRef, ValueRef};
@@ -78,20 +79,10 @@ fn idle_s(entry: &Entry<'_>, now_ms: i64) -> i64 {
     i64::from(now_s.wrapping_sub(entry.lru) & 0xff_ffff)
 }
 
-/// The logarithmic use counter (low 8 bits), less one for each decay period since it was last decayed
-/// (16 bits of minutes above).
+/// The logarithmic use counter, less what has decayed since it was last stamped.
 fn frequency(entry: &Entry<'_>, now_ms: i64, settings: &Settings) -> i64 {
-    let counter = entry.lru & 0xff;
-    let now_min = (now_ms / 60_000) as u32 & 0xffff;
-    let then_min = entry.lru >> 8 & 0xffff;
-    let elapsed_min = match now_min.checked_sub(then_min) {
-        Some(minutes) => minutes,
-        None => 0xffff - then_min + now_min,
-    };
-    let periods = elapsed_min
-        .checked_div(settings.lfu_decay_time)
-        .unwrap_or(0);
-    i64::from(counter.saturating_sub(periods))
+    let now_minutes = (now_ms / 60_000) as u32 & 0xffff;
+    i64::from(lfu::decay(entry.lru, now_minutes, settings.lfu_decay_time))
 }
 
 fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {

@@ -300,7 +300,7 @@ fn mget(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn mset(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(CommandError::arity("mset"));
     }
     set_pairs(ctx, &args[1..]);
@@ -309,7 +309,7 @@ fn mset(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn msetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(CommandError::arity("msetnx"));
     }
     let pairs = &args[1..];
