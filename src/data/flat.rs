@@ -139,7 +139,7 @@ impl<L: SelfSized> Flat<L> {
 
     /// The bytes, for changing anything but the length. Empty if there is no allocation yet.
     #[inline]
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
         if self.is_static() {
             return &mut [];
         }
