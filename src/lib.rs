@@ -37,6 +37,7 @@ pub mod memory;
 pub mod monitors;
 pub mod node;
 pub mod node_core;
+pub mod own_expiries;
 pub mod pause;
 pub mod persistence;
 pub mod process;

@@ -18,6 +18,7 @@ use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
 use crate::memory::{Memory, MemoryProbe};
 use crate::monitors::Monitors;
+use crate::own_expiries::OwnExpiries;
 use crate::pause::PauseState;
 use crate::persistence::Persistence;
 use crate::process::Process;
@@ -45,6 +46,8 @@ pub struct NodeCore {
     /// Held while the settings are changed, so that changes come one after the other.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
+    /// As a writable replica: keys of our own clients that expire.
+    pub own_expiries: OwnExpiries,
     /// The commands. That handlers see the node which holds them is the one circle among the rooms.
     pub table: CommandTable,
     pub command_stats: CommandStats,
@@ -109,6 +112,7 @@ impl NodeCore {
             settings_watchers: Mutex::default(),
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
+            own_expiries: OwnExpiries::default(),
             active_expire_off: AtomicBool::new(false),
             cron_paused: AtomicBool::new(false),
             deferred_ready: Mutex::default(),

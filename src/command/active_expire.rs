@@ -15,16 +15,23 @@ pub struct Expired {
     pub more: bool,
 }
 
-/// Expires due keys of shard `index`, which is entered, as many as `pace` allows in one step. Nothing on a
-/// replica (its master says what expires) or while clients are paused.
+/// Expires due keys of shard `index`, which is entered, as many as `pace` allows in one step. On a replica
+/// only those that its own clients wrote (its master says what else expires); nothing while clients are
+/// paused.
 pub fn step(ctx: &mut Context<'_>, index: usize, pace: &Pace) -> Expired {
     debug_assert!(ctx.keys.set().contains(ShardSet::one(index)));
     let leftovers = ctx.keys.at_mut(index).take_abandoned();
     if !leftovers.is_empty() {
         ctx.node.lazyfree.push(Box::new(leftovers));
     }
-    if ctx.node.hub.is_replica() || ctx.node.pause.holds_expiry(ctx.now_ms) {
+    if ctx.node.pause.holds_expiry(ctx.now_ms) {
         return Expired::default();
+    }
+    if ctx.node.hub.is_replica() {
+        return expire_own(ctx, index);
+    }
+    if ctx.node.own_expiries.any() {
+        ctx.node.own_expiries.clear();
     }
     let (gone, more) = ctx.keys.at_mut(index).expire_step(ctx.now_ms, pace);
     let keys = gone.len();
@@ -37,4 +44,33 @@ pub fn step(ctx: &mut Context<'_>, index: usize, pace: &Pace) -> Expired {
     }
     ctx.session.db = 0;
     Expired { keys, more }
+}
+
+/// On a writable replica: deletes what our own clients let expire, telling our own watchers and subscribers
+/// only.
+fn expire_own(ctx: &mut Context<'_>, index: usize) -> Expired {
+    let mut expired = Expired::default();
+    if !ctx.node.own_expiries.any() {
+        return expired;
+    }
+    let keyspace = &ctx.node.keyspace;
+    let mine = |key: &[u8]| keyspace.shard_of(keyspace.hash(key)) == index;
+    for (db, key) in ctx.node.own_expiries.take_due(ctx.now_ms, mine) {
+        ctx.session.db = db;
+        ctx.effects.db = db;
+        let hash = keyspace.hash(&key);
+        let entry = ctx.keys.at(index).dbs[db].get(&key, hash);
+        // The master may have written it since.
+        if !entry.is_some_and(|entry| entry.is_expired(ctx.now_ms)) {
+            continue;
+        }
+        if let Some(Some(record)) = ctx.keys.at_mut(index).dbs[db].unlink(&key, hash) {
+            ctx.discard_record(record);
+        }
+        ctx.tell_expired(&key);
+        ctx.effects.clear();
+        expired.keys += 1;
+    }
+    ctx.session.db = 0;
+    expired
 }

@@ -314,6 +314,9 @@ impl<'a> Context<'a> {
             .db_mut(hash)
             .put_string_at(place, key, hash, value, expiry, lru);
         self.settle(key, put);
+        if let Expiry::At(at) = expiry {
+            self.note_expiry(key, at);
+        }
     }
     /// Sets the integer whose place a lookup has just found, or adds it; keeps the expiry.
     pub(super) fn set_integer(&mut self, key: &[u8], found: Option<Found>, value: i64) {
@@ -336,6 +339,9 @@ impl<'a> Context<'a> {
         }
         let put = shard.dbs[db].put(key, hash, value, expiry, lru);
         self.settle(key, put);
+        if let Expiry::At(at) = expiry {
+            self.note_expiry(key, at);
+        }
     }
     /// Edits a string's bytes (see `Db::edit_string`); the key must hold a string or nothing.
     pub fn edit_string(&mut self, key: &[u8], f: &mut dyn FnMut(&mut Vec<u8>)) {
@@ -365,6 +371,9 @@ impl<'a> Context<'a> {
     }
     /// Sets or clears the expiry (unix ms). False if the key is absent.
     pub fn set_expire(&mut self, key: &[u8], at: Option<i64>) -> bool {
+        if let Some(at) = at {
+            self.note_expiry(key, at);
+        }
         let hash = self.keys.keyspace().hash(key);
         self.db_mut(hash).set_expire(key, hash, at)
     }

@@ -145,6 +145,13 @@ impl Context<'_> {
         true
     }
 
+    /// A key got an expiry: on a writable replica nobody but us will look after it.
+    pub(super) fn note_expiry(&mut self, key: &[u8], at_ms: i64) {
+        if self.node.hub.is_replica() && self.session.origin == Origin::Client {
+            self.node.own_expiries.remember(self.session.db, key, at_ms);
+        }
+    }
+
     /// Tells everyone that a key was removed because its time had come.
     pub(super) fn tell_expired(&mut self, key: &[u8]) {
         self.node.stats.expired_keys.inc();
