@@ -38,8 +38,10 @@ impl OwnExpiries {
     /// Forgets and gives the keys that are due and `mine`.
     pub fn take_due(&self, now_ms: i64, mine: impl Fn(&[u8]) -> bool) -> Vec<(usize, Bytes)> {
         let mut due = self.due_ms.lock();
-        let taken: Vec<_> =
-            due.extract_if(|(_, key), at_ms| *at_ms < now_ms && mine(key)).map(|(key, _)| key).collect();
+        let taken: Vec<_> = due
+            .extract_if(|(_, key), at_ms| *at_ms < now_ms && mine(key))
+            .map(|(key, _)| key)
+            .collect();
         self.any.store(!due.is_empty(), Ordering::Relaxed);
         taken
     }
