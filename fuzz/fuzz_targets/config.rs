@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
         stdin: (choice & 2 != 0).then_some(text),
         environment: HashMap::from([("UNDERSTUDY_PORT".to_owned(), text.to_owned())]),
         flags: &flags,
-        includes: &|name| Err(std::io::Error::other(name.to_owned())),
+        includes: &|name| Err(format!("no file {name}")),
     });
     if let Err(mistake) = loaded {
         let _ = mistake.to_string();

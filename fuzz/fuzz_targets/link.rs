@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use understudy::repl::link::{Action, Env, Link, LinkConfig};
+use understudy::repl::link::{Action, Env, Link, LinkConfig, LinkState};
 use understudy::repl::psync::Request;
 use understudy::repl::replid::ReplId;
 
@@ -45,8 +45,12 @@ fuzz_target!(|input: &[u8]| {
             }
             0xfe => link.closed(&env, "closed", &mut out),
             0xfd => link.connected(&env, &mut out),
-            0xfc => link.loaded(&env, &mut out),
-            0xfb => link.load_failed(&env, "failed", &mut out),
+            // The loader says how it went, which only counts while there is one.
+            0xfc if loading => {
+                link.loaded(&env, &mut out);
+                loading = link.state() == LinkState::Sync;
+            }
+            0xfb if loading => link.load_failed(&env, "failed", &mut out),
             length => {
                 let length = usize::from(*length).min(rest.len());
                 let (bytes, tail) = rest.split_at(length);
@@ -64,7 +68,9 @@ fuzz_target!(|input: &[u8]| {
                     loading = true;
                 }
                 Action::Load(bytes) => assert!(loading && !bytes.is_empty()),
-                Action::FinishLoad | Action::AbortLoad => {
+                // The load then goes on by itself, until it is said to have ended.
+                Action::FinishLoad => assert!(loading),
+                Action::AbortLoad => {
                     assert!(loading);
                     loading = false;
                 }
