@@ -327,8 +327,7 @@ fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>> + Clone) -> bool {
         }
     };
     let mut seen = [Item::Int(0); FEW];
-    let mut count = 0;
-    for item in items.clone() {
+    for (count, item) in items.clone().enumerate() {
         if count == FEW {
             return has_duplicates_hashed(items);
         }
@@ -336,7 +335,6 @@ fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>> + Clone) -> bool {
             return true;
         }
         seen[count] = item;
-        count += 1;
     }
     false
 }
