@@ -15,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -456,6 +457,9 @@ impl Actor for MasterActor {
         ctx.set_mailbox_capacity(1024);
         ctx.spawn(Bursts);
         ctx.run_interval(TICK, |actor, ctx| {
+            if actor.node.cron_paused.load(Ordering::Relaxed) {
+                return;
+            }
             actor.with(ctx, |m, e, o| m.tick(e, o));
             actor.answer_waiters();
         });

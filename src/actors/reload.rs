@@ -38,7 +38,10 @@ async fn load(node: &Arc<NodeCore>) -> Result<(), String> {
     let reading = node.clone();
     std::thread::Builder::new()
         .name("understudy-load".into())
-        .spawn(move || done.send(loading::read(&reading, file, keep)))
+        .spawn(move || {
+            // Nobody waits any more if the node is stopping.
+            let _ = done.send(loading::read(&reading, file, keep));
+        })
         .map_err(|error| error.to_string())?;
     let dump = loaded
         .await

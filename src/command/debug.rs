@@ -116,12 +116,15 @@ fn is_zero(arg: &[u8]) -> bool {
     int_arg(arg).unwrap_or(0) == 0
 }
 
-/// Sleeps with every shard held, as redis-server would stand still.
+/// Sleeps with every shard held and the periodic duties at rest, as redis-server would stand still: replicas
+/// hear nothing of us either.
 fn sleep(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let text = std::str::from_utf8(args[2]).unwrap_or_default();
     let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite());
     let us = (seconds.unwrap_or(0.0).clamp(0.0, 86_400.0) * 1e6) as u64;
+    let paused = ctx.node.cron_paused.swap(true, Ordering::Relaxed);
     ctx.node.clock.sleep_us(us);
+    ctx.node.cron_paused.store(paused, Ordering::Relaxed);
     done(ctx)
 }
 

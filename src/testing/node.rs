@@ -594,7 +594,7 @@ impl SimNode {
                 self.with_master(around, |m, e, o| m.snapshot_started(e, offset, pin, o));
             }
             if target == Target::Sockets {
-                self.to_takers(header.into(), around);
+                self.give_to_takers(header.into(), around);
             }
             return;
         }
@@ -606,9 +606,9 @@ impl SimNode {
             match snapshot.target {
                 Target::Sockets => {
                     let half = snapshot.image.len() / 2;
-                    self.to_takers(Bytes::copy_from_slice(&snapshot.image[..half]), around);
+                    self.give_to_takers(Bytes::copy_from_slice(&snapshot.image[..half]), around);
                     let rest = [&snapshot.image[half..], &snapshot.mark].concat();
-                    self.to_takers(rest.into(), around);
+                    self.give_to_takers(rest.into(), around);
                 }
                 Target::Disk => self.finished_dump = snapshot.image,
             }
@@ -617,7 +617,7 @@ impl SimNode {
         self.with_master(around, |m, e, o| m.snapshot_ended(e, result, o));
     }
 
-    fn to_takers(&mut self, bytes: Bytes, around: &mut Around<'_>) {
+    fn give_to_takers(&mut self, bytes: Bytes, around: &mut Around<'_>) {
         for id in Master::takers(&self.replicas) {
             around
                 .network

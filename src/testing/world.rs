@@ -145,12 +145,10 @@ impl World {
         let other = self.any();
         let now_ms = self.now_ms;
         match self.rng.u16(0..1000) {
-            0..50 => {
-                if !self.network.connections.is_empty() {
-                    let at = self.rng.usize(0..self.network.connections.len());
-                    let id = self.network.connections[at].id;
-                    self.network.cut(id, now_ms, &mut self.rng);
-                }
+            0..50 if !self.network.connections.is_empty() => {
+                let at = self.rng.usize(0..self.network.connections.len());
+                let id = self.network.connections[at].id;
+                self.network.cut(id, now_ms, &mut self.rng);
             }
             50..58 if node != other => {
                 let until = now_ms + self.rng.i64(100..5000);
