@@ -9,6 +9,7 @@ use std::task::Waker;
 use bytes::{Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
 
+use crate::config::OutputLimits;
 use crate::resp::Resp;
 
 /// What kind of peer a session speaks for.
@@ -223,6 +224,17 @@ impl Session {
         view.no_touch = self.no_touch;
         view.closing = self.closing;
         view.authenticated = self.authenticated;
+    }
+
+    /// Bounds what others may have waiting for the client by its class: who gets pushes, or a normal client.
+    pub fn limit_outbox(&self, limits: &OutputLimits) {
+        let class = if self.monitor || self.subscriptions() > 0 {
+            limits.pubsub
+        } else {
+            limits.normal
+        };
+        let hard = usize::try_from(class.hard).unwrap_or(usize::MAX);
+        self.client.outbox_limit.store(hard, Ordering::Relaxed);
     }
 
     /// Appends to `reply` what was pushed to this client while its unit ran: a message that it published to

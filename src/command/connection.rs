@@ -219,11 +219,10 @@ fn reset(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         ctx.session.monitor = false;
         ctx.node.monitors.remove(ctx.session.id());
     }
-    // The flag is left to the shards that still hold it: they drop it when they next touch the key.
-    ctx.session.multi = None;
-    ctx.session.watched.clear();
-    ctx.session.watch_dirty = Default::default();
+    super::transaction::discard(ctx);
     ctx.node.pubsub.forget(ctx.session);
+    let limits = &ctx.settings.client_output_buffer_limit;
+    ctx.session.limit_outbox(limits);
     let session = &mut *ctx.session;
     session.db = 0;
     session.authenticated = ctx.settings.requirepass.is_none();
@@ -248,5 +247,39 @@ mod tests {
         assert!(!same(b"abc", b"ab"));
         assert!(!same(b"abc", b"abd"));
         assert!(same(b"", b""));
+    }
+
+    use crate::command::bench::Bench;
+    use crate::config::Settings;
+
+    #[test]
+    fn hello_switches_logs_in_and_names() {
+        let mut bench = Bench::with(Settings {
+            requirepass: Some("secret".into()),
+            ..Settings::default()
+        });
+        assert!(bench.line("hello 3").0.starts_with("-NOAUTH HELLO must"));
+        assert!(bench.line("hello 4").0.starts_with("-NOPROTO unsupported"));
+        let wrong = bench.line("hello 3 auth default nope").0;
+        assert!(wrong.starts_with("-WRONGPASS"));
+        assert!(!bench.session.authenticated);
+        let reply = bench.line("hello 3 auth default secret setname me").0;
+        assert!(reply.starts_with("%7 $6 server $5 redis"));
+        assert!(bench.session.authenticated);
+        assert_eq!(bench.line("client getname").0, "$2 me");
+        assert_eq!(bench.line("select 3").0, "+OK");
+        assert_eq!(bench.line("reset").0, "+RESET");
+        assert_eq!(bench.session.db, 0);
+        assert!(!bench.session.authenticated);
+        assert_eq!(bench.line("client getname").0, "$-1");
+    }
+
+    #[test]
+    fn databases_are_chosen_within_bounds() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.line("select 15").0, "+OK");
+        assert_eq!(bench.line("select 16").0, "-ERR DB index is out of range");
+        assert_eq!(bench.line("select -1").0, "-ERR DB index is out of range");
+        assert_eq!(bench.session.db, 15);
     }
 }

@@ -453,3 +453,52 @@ fn command_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::bench::Bench;
+
+    #[test]
+    fn commands_are_described() {
+        let mut bench = Bench::new();
+        assert_eq!(
+            bench.line("command info get nope").0,
+            "*2 *10 $3 get :2 *2 +readonly +fast :1 :1 :1 *3 +@read +@string +@fast *0 \
+             *1 *6 $5 flags *2 +RO +access $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
+             $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0 $-1"
+        );
+        assert_eq!(
+            bench.line("command list filterby pattern CONFIG|SE*").0,
+            "*1 $10 config|set"
+        );
+        assert_eq!(bench.line("command list filterby module x").0, "*0");
+        assert_eq!(bench.line("command docs nope").0, "*0");
+    }
+
+    #[test]
+    fn keys_are_told() {
+        let mut bench = Bench::new();
+        let mut told = |line: &str| bench.line(line).0;
+        assert_eq!(told("command getkeys mset a 1 b 2"), "*2 $1 a $1 b");
+        assert_eq!(
+            told("command getkeysandflags set a b get"),
+            "*1 *2 $1 a *3 +RW +access +update"
+        );
+        assert_eq!(
+            told("command getkeys ping"),
+            "-ERR The command has no key arguments"
+        );
+        assert_eq!(
+            told("command getkeys get"),
+            "-ERR Invalid number of arguments specified for command"
+        );
+        assert_eq!(
+            told("command getkeys zunionstore d x a"),
+            "-ERR Invalid arguments specified for command"
+        );
+        assert_eq!(
+            told("command getkeys nope a"),
+            "-ERR Invalid command specified"
+        );
+    }
+}

@@ -36,6 +36,8 @@ fn monitor(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     }
     ctx.session.monitor = true;
     ctx.session.refresh_view();
+    let limits = &ctx.settings.client_output_buffer_limit;
+    ctx.session.limit_outbox(limits);
     ctx.node.monitors.add(ctx.session.client.clone());
     ctx.reply.ok();
     Ok(())

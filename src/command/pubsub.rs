@@ -60,6 +60,7 @@ fn listen(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> C
         confirm(ctx, topic, kind, Some(name));
     }
     ctx.session.refresh_view();
+    limit_outbox(ctx);
     Ok(())
 }
 
@@ -81,7 +82,14 @@ fn leave(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> Co
         end(ctx, topic, kind, name);
     }
     ctx.session.refresh_view();
+    limit_outbox(ctx);
     Ok(())
+}
+
+/// What may wait in the outbox follows from what the session is now.
+fn limit_outbox(ctx: &Context<'_>) {
+    let limits = &ctx.settings.client_output_buffer_limit;
+    ctx.session.limit_outbox(limits);
 }
 
 /// Ends one subscription. Messages that came before must not follow the confirmation.
@@ -124,14 +132,14 @@ fn confirm(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: Option<&[u8]>)
 fn publish(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let receivers = ctx.node.pubsub.publish(args[1], args[2]);
     // Replicas have listeners of their own.
-    ctx.effects.replace(args);
+    ctx.effects.also(args);
     ctx.reply.int(receivers as i64);
     Ok(())
 }
 
 fn spublish(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let receivers = ctx.node.pubsub.publish_shard(args[1], args[2]);
-    ctx.effects.replace(args);
+    ctx.effects.also(args);
     ctx.reply.int(receivers as i64);
     Ok(())
 }
@@ -205,4 +213,46 @@ fn pubsub_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "    Return the number of subscribers for the specified shard level channel(s)",
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::bench::Bench;
+    use crate::session::ReplyMode;
+
+    #[test]
+    fn confirmations_count_what_is_left() {
+        let mut bench = Bench::new();
+        let (reply, _) = bench.line("subscribe a b");
+        assert_eq!(reply, "*3 $9 subscribe $1 a :1 *3 $9 subscribe $1 b :2");
+        assert_eq!(bench.line("psubscribe a*").0, "*3 $10 psubscribe $2 a* :3");
+        assert_eq!(bench.line("ssubscribe s").0, "*3 $10 ssubscribe $1 s :1");
+        assert_eq!(bench.line("unsubscribe x").0, "*3 $11 unsubscribe $1 x :3");
+        assert_eq!(bench.line("punsubscribe").0, "*3 $12 punsubscribe $2 a* :2");
+        assert_eq!(bench.line("punsubscribe").0, "*3 $12 punsubscribe $-1 :2");
+        assert_eq!(bench.line("pubsub numsub a x").0, "*4 $1 a :1 $1 x :0");
+        assert_eq!(bench.line("ping").0, "*2 $4 pong $0");
+    }
+
+    #[test]
+    fn a_message_precedes_the_end_of_its_subscription() {
+        let mut bench = Bench::new();
+        bench.line("subscribe a");
+        let (reply, effects) = bench.line("publish a hi");
+        assert_eq!((reply.as_str(), effects.as_str()), (":1", "publish a hi"));
+        assert_eq!(
+            bench.line("unsubscribe a").0,
+            "*3 $7 message $1 a $2 hi *3 $11 unsubscribe $1 a :0"
+        );
+    }
+
+    #[test]
+    fn confirmations_are_shown_though_replies_are_not() {
+        let mut bench = Bench::new();
+        bench.session.reply_mode = ReplyMode::Off;
+        assert_eq!(bench.line("subscribe a").0, "");
+        let mut pushed = bytes::BytesMut::new();
+        bench.session.append_pushes(&mut pushed);
+        assert_eq!(&pushed[..], b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    }
 }
