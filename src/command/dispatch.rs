@@ -535,5 +535,14 @@ pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes
         reply.null();
     }
     node.forget_waiter(waiter);
+    // It ran after all, to this end.
+    let args: Vec<&[u8]> = waiter.args.iter().map(|a| &a[..]).collect();
+    if let Ok(command) = node.table.resolve(&args) {
+        if error.is_some() {
+            node.command_stats.fail(command.id, 0, false);
+        } else {
+            node.command_stats.record(command.id, 0, false);
+        }
+    }
     Some(reply.buf)
 }
