@@ -18,6 +18,8 @@ pub struct Persistence {
     last_took_s: AtomicI64,
     /// Monotonic microseconds at which the save in progress began; 0: none is.
     saving_since_us: AtomicU64,
+    /// A snapshot for replicas' sockets is being made; it shows as a background save, and nothing is on disk.
+    pub sending: AtomicBool,
     /// Unix milliseconds of the last attempt at a background save.
     pub last_attempt_ms: AtomicI64,
     /// Dumps written since the start.
@@ -45,6 +47,7 @@ impl Persistence {
             last_save_failed: AtomicBool::new(false),
             last_took_s: AtomicI64::new(-1),
             saving_since_us: AtomicU64::new(0),
+            sending: AtomicBool::new(false),
             last_attempt_ms: AtomicI64::new(0),
             saves: AtomicU64::new(0),
             loaded_keys: AtomicU64::new(0),

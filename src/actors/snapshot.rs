@@ -101,6 +101,10 @@ impl SnapshotActor {
             let now_us = self.node.clock.monotonic_us();
             self.node.persistence.begin(now_us, now_ms);
         }
+        self.node
+            .persistence
+            .sending
+            .store(!to_file, Ordering::Relaxed);
         let aborted = Arc::new(AtomicBool::new(false));
         self.running = Some(Running {
             number: job.number,
@@ -339,6 +343,10 @@ impl Handler<Ended> for SnapshotActor {
         let Some(running) = self.running.take() else {
             return;
         };
+        self.node
+            .persistence
+            .sending
+            .store(false, Ordering::Relaxed);
         let (now_us, now_ms) = (self.node.clock.monotonic_us(), self.node.clock.unix_ms());
         if running.to_file {
             match &ended.result {
