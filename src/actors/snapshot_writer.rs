@@ -203,19 +203,12 @@ fn put(writing: Writing) -> io::Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn run(f: impl FnOnce(Addr<SnapshotWriterActor>) + 'static) {
-        System::new().block_on(async move {
-            f(SnapshotWriterActor::spawn());
-        });
-    }
-
     fn write(path: &Path, parts: &[&'static str], result: Result<(), String>) -> Written {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let path = path.to_owned();
-        let parts: Vec<&'static str> = parts.to_vec();
-        run(move |writer| {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        System::new().block_on(async move {
+            let writer = SnapshotWriterActor::spawn();
             writer.do_send(Begin {
-                path,
+                path: path.to_owned(),
                 number: 1,
                 incremental_sync: true,
             });
@@ -231,9 +224,11 @@ mod tests {
                 result,
                 done: Box::new(move |written| sender.send(written).unwrap()),
             });
-            // The thread works while this one waits.
-        });
-        receiver.recv().unwrap()
+            // The actor must not be dropped before it has worked off its messages.
+            let written = receiver.await.unwrap();
+            drop(writer);
+            written
+        })
     }
 
     #[test]
