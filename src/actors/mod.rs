@@ -1,8 +1,10 @@
 //! The actors: thin shells around the pure rooms, with the sockets, files and timers.
 
+pub mod attachment;
 pub mod config_file;
 pub mod connection;
 pub mod cron;
+pub mod delivery;
 pub mod feed;
 pub mod file_limit;
 pub mod freeing;
@@ -24,4 +26,5 @@ pub mod snapshot;
 pub mod snapshot_writer;
 pub mod socket;
 pub mod system_probe;
+pub mod waiters;
 pub mod workbench;

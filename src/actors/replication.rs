@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 
-use super::master::{MasterActor, Unblock, Wait};
+use super::master::MasterActor;
 use super::slave_link::{Begin, Retarget, SlaveLinkActor};
 use super::snapshot::{Save, SnapshotActor};
 use super::snapshot_writer::SnapshotWriterActor;
+use super::waiters::{Unblock, Wait};
 use crate::command::dispatch::UNBLOCK_ROLE_CHANGED;
 use crate::node_core::NodeCore;
 use crate::session::Ticket;

@@ -20,8 +20,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::delivery::{DumpSent, DumpStreamed};
 use super::feed::{Feed, Next};
-use super::master::{Acked, Detached, DumpSent, DumpStreamed, MasterActor};
+use super::master::{Acked, Detached, MasterActor};
 use super::socket::Socket;
 use crate::node_core::NodeCore;
 use crate::repl::Cursor;
