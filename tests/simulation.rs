@@ -33,6 +33,8 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.full_syncs += report.full_syncs;
                     total.partial_syncs += report.partial_syncs;
                     total.refused_partial_syncs += report.refused_partial_syncs;
+                    total.snapshots += report.snapshots;
+                    total.spilled += report.spilled;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
                 }
                 Err(error) => failures.push(error),
@@ -55,4 +57,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     assert!(sum(|r| r.full_syncs) > seeds);
     assert!(sum(|r| r.partial_syncs) > seeds);
     assert!(sum(|r| r.refused_partial_syncs) > seeds / 4);
+    // Snapshots are shared, and the spool is used.
+    assert!(sum(|r| r.snapshots) < sum(|r| r.full_syncs));
+    assert!(sum(|r| r.spilled) > seeds * 100);
 }

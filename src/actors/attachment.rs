@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::master::MasterActor;
 use super::messages::AttachReplica;
 use super::slave_buffer::{self, SlaveBufferActor};
-use crate::repl::{Replica, ReplicaState, Request};
+use crate::repl::{Replica, ReplicaState, Request, SyncProgress};
 
 impl MasterActor {
     fn attach(&mut self, attach: AttachReplica, ctx: &mut Context<MasterActor>) {
@@ -77,6 +77,7 @@ impl MasterActor {
             ack_offset: 0,
             ack_aof_offset: 0,
             ack_ms: 0,
+            sync: SyncProgress::default(),
             waits_for_ack: false,
         };
         let socket = match attach.socket.rebind() {
@@ -99,6 +100,7 @@ impl MasterActor {
             socket,
             attach.output.freeze(),
             attach.input,
+            self.sending.clone(),
         )
         .start();
         self.buffers.insert(client.id, buffer.clone());

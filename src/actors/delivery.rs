@@ -4,6 +4,7 @@
 //! SnapshotActor to the SlaveBufferActors, by way of a feed or of the dump file, and its end is told.
 
 use std::fs::File;
+use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -13,61 +14,67 @@ use super::master::MasterActor;
 use super::slave_buffer;
 use super::snapshot::{ForReplicas, Progress, Stage};
 use crate::repl::transfer::{Form, MARK};
-use crate::repl::{Cursor, Master, ReplId, Target};
+use crate::repl::{ReplId, SyncProgress, Target};
 
-/// The snapshot for replicas that was ordered last.
+/// The snapshot for replicas that is being made.
 pub(super) struct Running {
     pub(super) number: u64,
-    /// For sockets: what the replicas take, and how its end is marked.
-    pub(super) feed: Option<(Feed, [u8; MARK])>,
-    /// Everything is in the feed; it has ended when the replicas have taken it.
-    pub(super) produced: bool,
+}
+
+/// What replicas take of a snapshot to sockets, and how its end is marked.
+pub(super) struct Sending {
+    pub(super) feed: Feed,
+    pub(super) mark: [u8; MARK],
 }
 
 impl MasterActor {
     pub(super) fn start_snapshot(&mut self, target: Target, ctx: &mut Context<MasterActor>) {
         self.number += 1;
-        let feed = match target {
+        self.feed = match target {
             Target::Disk => None,
             Target::Sockets => {
                 let id = ReplId::random(&*self.node.clock);
                 let mut mark = [0; MARK];
                 mark.copy_from_slice(id.as_bytes());
-                Some((Feed::default(), mark))
+                let feed = Feed::new(self.node.hub.spool(), Some(self.sending.files.clone()));
+                self.feeds.push(feed.downgrade());
+                Some(Sending { feed, mark })
             }
         };
         self.snapshots.do_send(ForReplicas {
             number: self.number,
-            feed: feed.clone(),
+            feed: self.feed.as_ref().map(|s| (s.feed.clone(), s.mark)),
             report: ctx.address().recipient(),
         });
         self.running = Some(Running {
             number: self.number,
-            feed,
-            produced: false,
         });
     }
 
-    /// The cut is made: replicas that wait get their line, and those of a diskless sync its feed.
-    fn snapshot_cut(&mut self, offset: u64, pin: Cursor, ctx: &mut Context<MasterActor>) {
-        self.with(ctx, |m, e, o| m.snapshot_started(e, offset, pin, o));
-        let Some((feed, mark)) = self.running.as_ref().and_then(|r| r.feed.clone()) else {
+    /// The replica gets the present snapshot's chunks, from the first one on.
+    pub(super) fn send_feed(&mut self, id: u64) {
+        let progress = self.progress_of(id);
+        let Some(buffer) = self.buffers.get(&id) else {
             return;
         };
-        let takers = Master::takers(&self.node.hub.board().replicas);
-        for id in &takers {
-            feed.join(*id);
-        }
-        let header = Bytes::from(Form::Mark(mark).header());
-        for id in takers {
-            if let Some(buffer) = self.buffers.get(&id) {
-                buffer.do_send(slave_buffer::Send(header.clone()));
-                buffer.do_send(slave_buffer::TakeFeed(feed.clone()));
-            } else {
-                feed.leave(id);
+        match &self.feed {
+            Some(Sending { feed, mark }) if feed.join(id) => {
+                let header = Bytes::from(Form::Mark(*mark).header());
+                buffer.do_send(slave_buffer::Send(header));
+                buffer.do_send(slave_buffer::TakeFeed {
+                    feed: feed.clone(),
+                    progress,
+                });
             }
+            // Its first chunks have gone in this very moment.
+            _ => buffer.do_send(slave_buffer::Close { last: None }),
         }
-        feed.open();
+    }
+
+    fn progress_of(&self, id: u64) -> SyncProgress {
+        let board = self.node.hub.board();
+        let replica = board.replicas.get(id);
+        replica.map(|r| r.sync.clone()).unwrap_or_default()
     }
 
     pub(super) fn send_dump(&mut self, id: u64) {
@@ -77,6 +84,7 @@ impl MasterActor {
             .ok_or_else(|| std::io::Error::other("no dump"))
             .and_then(File::open)
             .and_then(|file| Ok((file.metadata()?.len(), file)));
+        let progress = self.progress_of(id);
         let Some(buffer) = self.buffers.get(&id) else {
             return;
         };
@@ -84,21 +92,13 @@ impl MasterActor {
             Ok((length, file)) => {
                 let header = Form::Length(length).header();
                 buffer.do_send(slave_buffer::Send(header.into()));
-                buffer.do_send(slave_buffer::TakeFile(file));
+                progress.total.store(length, Ordering::Relaxed);
+                buffer.do_send(slave_buffer::TakeFile { file, progress });
             }
             Err(error) => {
                 tracing::warn!("SYNC failed. Can't open/stat DB after BGSAVE: {error}");
                 buffer.do_send(slave_buffer::Close { last: None });
             }
-        }
-    }
-
-    /// A diskless snapshot ends when everything is made and everybody has it.
-    pub(super) fn end_if_taken(&mut self, ctx: &mut Context<MasterActor>) {
-        let produced = self.running.as_ref().is_some_and(|r| r.produced);
-        if produced && Master::takers(&self.node.hub.board().replicas).is_empty() {
-            self.running = None;
-            self.with(ctx, |m, e, o| m.snapshot_ended(e, Ok(()), o));
         }
     }
 }
@@ -114,11 +114,7 @@ impl Handler<DumpStreamed> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, DumpStreamed { id }: DumpStreamed, ctx: &mut Self::Context) {
-        // A feed also ends when its snapshot fails; then the report of that closes the replica.
-        if self.running.as_ref().is_some_and(|r| r.produced) {
-            self.with(ctx, |m, e, o| m.dump_streamed(e, id, o));
-            self.end_if_taken(ctx);
-        }
+        self.with(ctx, |m, e, o| m.dump_streamed(e, id, o));
     }
 }
 
@@ -152,20 +148,17 @@ impl Handler<Progress> for MasterActor {
             Stage::Cut {
                 offset,
                 pin: Some(pin),
-            } => self.snapshot_cut(offset, pin, ctx),
+            } => {
+                self.with(ctx, |m, e, o| m.snapshot_started(e, offset, pin, o));
+            }
             Stage::Cut { .. } => {}
             Stage::Ended(Ok(path)) => {
-                if let Some(running) = &mut self.running
-                    && let Some((feed, _)) = &running.feed
-                {
-                    running.produced = true;
-                    feed.end();
-                    self.end_if_taken(ctx);
-                } else {
-                    self.running = None;
-                    self.dump = path;
-                    self.with(ctx, |m, e, o| m.snapshot_ended(e, Ok(()), o));
+                self.running = None;
+                match (path, &self.feed) {
+                    (None, Some(sending)) => sending.feed.end(),
+                    (path, _) => self.dump = path,
                 }
+                self.with(ctx, |m, e, o| m.snapshot_ended(e, Ok(()), o));
             }
             Stage::Ended(Err(error)) => {
                 self.running = None;

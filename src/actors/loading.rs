@@ -13,7 +13,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::node_core::NodeCore;
 use crate::rdb::decode::Decoded;
-use crate::rdb::reader::{self, LoadResult, Loaded, Loader, Options, Summary};
+use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
 use crate::rdb::usage;
 use crate::repl::ReplId;
 
@@ -190,6 +190,26 @@ impl<R: Read> Read for Counted<'_, R> {
 /// Reads a whole dump from `input` into a dataset of the node's shape. The error says what is wrong with
 /// it, at which offset and key.
 pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDump, String> {
+    read_some(node, input, keep).map(|(dump, _)| dump)
+}
+
+/// As [`read`], of a full sync's dump: it must be all that there is, since what the master says of its
+/// length, were it wrong, would have the stream's first bytes taken for the dump's last.
+pub fn read_transfer(node: &NodeCore, input: impl Read) -> Result<LoadedDump, String> {
+    let (dump, mut rest) = read_some(node, input, Expired::Keep)?;
+    match rest.read(&mut [0; 1]) {
+        Ok(0) => Ok(dump),
+        Ok(_) => Err("there are bytes behind the end of the dump".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The dump, and what comes behind it.
+fn read_some<'n>(
+    node: &'n NodeCore,
+    input: impl Read + 'n,
+    keep: Expired,
+) -> Result<(LoadedDump, impl Read + 'n), String> {
     let settings = node.settings.load_full();
     let now_ms = node.clock.unix_ms();
     let mut builder = Builder {
@@ -222,15 +242,20 @@ pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDu
         node,
         unsaid: 0,
     };
-    let summary = reader::load(input, options, &mut builder).map_err(|error| error.to_string())?;
+    let mut reader = Reader::new(input, options);
+    let summary = reader
+        .load(&mut builder)
+        .map_err(|error| error.to_string())?;
     builder.flush()?;
-    Ok(LoadedDump {
+    let (ahead, input) = reader.into_rest();
+    let dump = LoadedDump {
         dataset: builder.dataset.finish(),
         summary,
         expired: builder.expired,
         replication: builder.repl_id.zip(builder.repl_offset),
         stream_db: builder.stream_db,
-    })
+    };
+    Ok((dump, io::Cursor::new(ahead).chain(input)))
 }
 
 /// Exchanges the datasets; the old one is freed in the background. Every shard is entered.

@@ -23,9 +23,11 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 
-use super::delivery::Running;
-use super::slave_buffer::{self, SlaveBufferActor};
+use super::delivery::{Running, Sending};
+use super::feed::WeakFeed;
+use super::slave_buffer::{self, SharedSending, SlaveBufferActor};
 use super::snapshot::{AbortSnapshot, SnapshotActor};
+use super::spool_file::{SpoolFileActor, spool_log};
 use super::waiters::Waiter;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
@@ -33,6 +35,8 @@ use crate::repl::{Master, MasterEnv, MasterSettings, Order, OutputLimit, Replica
 
 /// Between two looks at timers.
 const TICK: Duration = Duration::from_millis(100);
+/// Between two tries to spool when it fails, ms.
+const SPOOL_RETRY_MS: i64 = 1000;
 
 /// See the module.
 pub struct MasterActor {
@@ -42,6 +46,12 @@ pub struct MasterActor {
     pub(super) buffers: HashMap<u64, Addr<SlaveBufferActor>>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) running: Option<Running>,
+    /// What replicas take of the last snapshot to sockets, while others can join it.
+    pub(super) feed: Option<Sending>,
+    /// All such feeds, as long as some replica takes them.
+    pub(super) feeds: Vec<WeakFeed>,
+    pub(super) sending: SharedSending,
+    pub(super) last_retry_ms: i64,
     /// The last finished dump file for replicas.
     pub(super) dump: Option<PathBuf>,
     /// Numbers snapshots, so that a report about one that was given up is told apart.
@@ -51,6 +61,10 @@ pub struct MasterActor {
 impl MasterActor {
     pub fn new(node: Arc<NodeCore>, snapshots: Addr<SnapshotActor>) -> MasterActor {
         let master = Master::starting(node.clock.unix_ms());
+        let sending = SharedSending {
+            files: SpoolFileActor::spawn(&node),
+            bandwidth: Arc::default(),
+        };
         MasterActor {
             node,
             snapshots,
@@ -58,6 +72,10 @@ impl MasterActor {
             buffers: HashMap::new(),
             waiters: Vec::new(),
             running: None,
+            feed: None,
+            feeds: Vec::new(),
+            sending,
+            last_retry_ms: 0,
             dump: None,
             number: 0,
         }
@@ -77,6 +95,8 @@ impl MasterActor {
                 soft: limit.soft,
                 soft_s: limit.soft_seconds,
             },
+            transfers_max: settings.repl_max_transfers as usize,
+            keep_ms: settings.repl_snapshot_keep as i64 * 1000,
             min_replicas_max_lag_s: settings.min_replicas_max_lag as i64,
         }
     }
@@ -90,6 +110,8 @@ impl MasterActor {
         let node = self.node.clone();
         let settings = MasterActor::settings(&node.settings.load());
         let mut orders = Vec::new();
+        let joinable = self.feed.as_ref().is_some_and(|s| s.feed.is_joinable());
+        self.master.joins_closed = !joinable;
         let mut stream = node.hub.stream();
         let mut board = node.hub.board();
         let before = stream.log.end();
@@ -147,7 +169,14 @@ impl MasterActor {
             }
             Order::StartSnapshot { target } => self.start_snapshot(target, ctx),
             Order::SendDump { id } => self.send_dump(id),
+            Order::SendFeed { id } => self.send_feed(id),
+            Order::CloseFeed => {
+                if let Some(sending) = self.feed.take() {
+                    sending.feed.close_joins();
+                }
+            }
             Order::AbortSnapshot => {
+                self.feed = None;
                 if let Some(running) = self.running.take() {
                     self.snapshots.do_send(AbortSnapshot {
                         number: running.number,
@@ -166,6 +195,20 @@ impl MasterActor {
         if let Some(buffer) = self.buffers.get(&id) {
             buffer.do_send(slave_buffer::Send(bytes));
         }
+    }
+
+    /// Spools what is due, for the log and for every feed, and tries again now and then what failed.
+    fn tend_spool(&mut self) {
+        let settings = self.node.settings.load();
+        let spool = self.node.hub.spool();
+        spool.configure(settings.repl_spool_memory, settings.repl_spool_limit);
+        let now_ms = self.node.clock.unix_ms();
+        if now_ms - self.last_retry_ms >= SPOOL_RETRY_MS {
+            self.last_retry_ms = now_ms;
+            spool.retry();
+        }
+        spool_log(&self.node, &self.sending.files);
+        self.feeds.retain(WeakFeed::tend);
     }
 
     pub(super) fn forward(&self) {
@@ -207,6 +250,7 @@ impl Actor for MasterActor {
             }
             actor.with(ctx, |m, e, o| m.tick(e, o));
             actor.answer_waiters();
+            actor.tend_spool();
         });
     }
 }
@@ -259,7 +303,6 @@ impl Handler<Detached> for MasterActor {
             tracing::info!("Connection with replica {name} lost.");
         }
         self.with(ctx, |m, e, o| m.detached(e, id, o));
-        self.end_if_taken(ctx);
     }
 }
 

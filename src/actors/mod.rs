@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod feed;
 pub mod file_limit;
 pub mod freeing;
+pub mod load_limit;
 pub mod loading;
 pub mod master;
 pub mod messages;
@@ -25,6 +26,10 @@ pub mod slave_link;
 pub mod snapshot;
 pub mod snapshot_writer;
 pub mod socket;
+pub mod spool_file;
 pub mod system_probe;
 pub mod waiters;
 pub mod workbench;
+
+#[cfg(test)]
+mod bad_transfer_tests;

@@ -2,7 +2,8 @@
 //!
 //! It has no buffer of its own for the stream: it reads slices of the shared log from its cursor on and
 //! writes them with vectored writes, so a slow replica costs a cursor. What it does hold are the protocol
-//! lines that go before the stream (bounded: the master sends a handful) and at most one chunk of a dump.
+//! lines that go before the stream (bounded: the master sends a handful) and one portion of a dump, or of
+//! what the spool keeps on disk, which it asks of the SpoolFileActor.
 //!
 //! It is told how far to go by the MasterActor (once per burst), and tells it about acks and about its end.
 //! Bounds: the log held back for it by `client-output-buffer-limit replica` (the MasterActor checks); a
@@ -10,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::future::Future;
 use std::io::{self, IoSlice, Read};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +21,16 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::delivery::{DumpSent, DumpStreamed};
 use super::feed::{Feed, Next};
 use super::master::{Acked, Detached, MasterActor};
 use super::socket::Socket;
+use super::spool_file::{ReadSegment, SpoolFileActor};
 use crate::node_core::NodeCore;
-use crate::repl::Cursor;
+use crate::repl::{Bandwidth, Cursor, Place, SyncProgress};
 use crate::resp::request::{Batch, Limits, Parser};
 use crate::session::Client;
 
@@ -43,12 +48,19 @@ const INPUT_MAX: usize = 64 * 1024;
 enum Source {
     /// Nothing to send until told otherwise.
     Idle,
-    /// A snapshot in the making.
-    Feed(Feed),
-    /// A finished dump.
-    File(File),
+    /// A snapshot in the making, from this position on.
+    Feed(Feed, u64),
+    /// A finished dump, so far sent.
+    File(File, u64),
     /// The log, from this cursor and position on.
     Log(Cursor, u64),
+}
+
+/// What the buffers of a node share.
+#[derive(Clone)]
+pub struct SharedSending {
+    pub files: Addr<SpoolFileActor>,
+    pub bandwidth: Arc<Mutex<Bandwidth>>,
 }
 
 /// See the module.
@@ -57,7 +69,16 @@ pub struct SlaveBufferActor {
     master: Addr<MasterActor>,
     client: Arc<Client>,
     socket: Socket,
+    files: Addr<SpoolFileActor>,
     source: Source,
+    /// What is being read from disk for `source`.
+    reading: Option<oneshot::Receiver<io::Result<Bytes>>>,
+    progress: SyncProgress,
+    /// How fast dumps may go: to this replica, and to all.
+    bandwidth: Bandwidth,
+    bandwidth_of_all: Arc<Mutex<Bandwidth>>,
+    /// The bandwidth asks to wait so long, microseconds.
+    pause_us: u64,
     /// To be written before anything else comes from `source`.
     queue: VecDeque<Bytes>,
     /// Position up to which the log has been written to the socket.
@@ -80,6 +101,7 @@ impl SlaveBufferActor {
         socket: Socket,
         output: Bytes,
         input: BytesMut,
+        shared: SharedSending,
     ) -> SlaveBufferActor {
         let mut queue = VecDeque::new();
         if !output.is_empty() {
@@ -92,7 +114,13 @@ impl SlaveBufferActor {
             master,
             client,
             socket,
+            files: shared.files,
             source: Source::Idle,
+            reading: None,
+            progress: SyncProgress::default(),
+            bandwidth: Bandwidth::default(),
+            bandwidth_of_all: shared.bandwidth,
+            pause_us: 0,
             queue,
             sent: 0,
             parser: Parser::default(),
@@ -141,63 +169,163 @@ impl SlaveBufferActor {
         Poll::Pending
     }
 
+    /// How much of a dump may be sent now; None: it must wait.
+    fn portion(&mut self) -> Option<usize> {
+        let settings = self.node.settings.load();
+        let now_us = self.node.clock.monotonic_us();
+        let mut all = self.bandwidth_of_all.lock();
+        all.set_rate(settings.repl_max_bandwidth, now_us);
+        self.bandwidth
+            .set_rate(settings.repl_max_bandwidth_per_replica, now_us);
+        let wait_us = all.wait_us(now_us).max(self.bandwidth.wait_us(now_us));
+        if wait_us > 0 {
+            self.pause_us = wait_us;
+            return None;
+        }
+        Some(self.bandwidth.portion(all.portion(FILE_BYTES)))
+    }
+
+    /// Asks for bytes that are on disk.
+    fn begin_reading(&mut self, place: Place) {
+        let (sender, receiver) = oneshot::channel();
+        self.reading = Some(receiver);
+        let done = Box::new(move |read| {
+            let _ = sender.send(read);
+        });
+        self.files.do_send(ReadSegment { place, done });
+    }
+
+    /// Takes what was read from disk; false if it isn't there yet.
+    fn poll_reading(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
+        let Some(reading) = &mut self.reading else {
+            return Ok(false);
+        };
+        let read = match Pin::new(reading).poll(cx) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(read) => read.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())),
+        };
+        self.reading = None;
+        match read {
+            Ok(bytes) => {
+                if let Source::Feed(_, position) | Source::Log(_, position) = &mut self.source {
+                    *position += bytes.len() as u64;
+                    self.queue.push_back(bytes);
+                }
+                Ok(!self.queue.is_empty())
+            }
+            Err(error) => {
+                tracing::warn!("Read error on the spool for {}: {error}", self.client.addr);
+                Err(())
+            }
+        }
+    }
+
     /// Makes sure that there is something to write; false if there is nothing now.
     fn fill(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
         if !self.queue.is_empty() {
             return Ok(true);
         }
-        match &mut self.source {
+        if self.reading.is_some() {
+            return self.poll_reading(cx);
+        }
+        match &self.source {
             Source::Idle => Ok(false),
-            Source::Feed(feed) => match feed.next(self.client.id, cx.waker()) {
-                Next::Chunk(chunk) => {
-                    self.queue.push_back(chunk);
-                    Ok(true)
-                }
-                Next::Wait => Ok(false),
-                Next::End => {
-                    self.source = Source::Idle;
-                    self.master.do_send(DumpStreamed { id: self.id() });
-                    Ok(false)
-                }
-            },
-            Source::File(file) => {
-                let mut chunk = vec![0; FILE_BYTES];
-                match file.read(&mut chunk) {
-                    Ok(0) => {
-                        self.source = Source::Idle;
-                        self.master.do_send(DumpSent { id: self.id() });
-                        Ok(false)
-                    }
-                    Ok(n) => {
-                        chunk.truncate(n);
-                        self.queue.push_back(chunk.into());
-                        Ok(true)
-                    }
-                    Err(error) => {
-                        tracing::warn!("Read error sending DB to replica: {error}");
-                        Err(())
-                    }
-                }
+            Source::Feed(..) => self.fill_from_feed(cx),
+            Source::File(..) => self.fill_from_file(),
+            Source::Log(..) => self.fill_from_log(cx),
+        }
+    }
+
+    fn fill_from_feed(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
+        let Some(most) = self.portion() else {
+            return Ok(false);
+        };
+        let Source::Feed(feed, position) = &mut self.source else {
+            return Ok(false);
+        };
+        self.progress.sent.store(*position, Ordering::Relaxed);
+        if self.progress.total.load(Ordering::Relaxed) == 0
+            && let (length, true) = feed.length()
+        {
+            self.progress.total.store(length, Ordering::Relaxed);
+        }
+        match feed.next(self.client.id, *position, most, cx.waker()) {
+            Next::Bytes(bytes, next) => {
+                *position = next;
+                self.queue.extend(bytes);
+                Ok(true)
             }
-            Source::Log(cursor, position) => {
-                let (cursor, from) = (*cursor, *position);
-                let mut slices = Vec::new();
-                let mut stream = self.node.hub.stream();
-                // What was taken before has been written whole by now.
-                stream.log.advance(cursor, from);
-                let next = stream.log.read(from, READ_BYTES, &mut slices);
-                drop(stream);
-                self.sent = from;
-                match next {
-                    Ok(next) => {
-                        *position = next;
-                        self.queue.extend(slices);
-                        Ok(!self.queue.is_empty())
-                    }
-                    // The stream was replaced under us (a full sync of our own).
-                    Err(_) => Err(()),
-                }
+            Next::Disk(place) => {
+                self.begin_reading(place);
+                self.poll_reading(cx)
             }
+            Next::Wait => Ok(false),
+            Next::End => {
+                feed.leave(self.client.id);
+                self.source = Source::Idle;
+                self.master.do_send(DumpStreamed { id: self.id() });
+                Ok(false)
+            }
+            Next::Lost => Err(()),
+        }
+    }
+
+    fn fill_from_file(&mut self) -> Result<bool, ()> {
+        let Some(most) = self.portion() else {
+            return Ok(false);
+        };
+        let Source::File(file, sent) = &mut self.source else {
+            return Ok(false);
+        };
+        let mut chunk = vec![0; most];
+        match file.read(&mut chunk) {
+            Ok(0) => {
+                self.source = Source::Idle;
+                self.master.do_send(DumpSent { id: self.id() });
+                Ok(false)
+            }
+            Ok(n) => {
+                *sent += n as u64;
+                self.progress.sent.store(*sent, Ordering::Relaxed);
+                chunk.truncate(n);
+                self.queue.push_back(chunk.into());
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::warn!("Read error sending DB to replica: {error}");
+                Err(())
+            }
+        }
+    }
+
+    fn fill_from_log(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
+        let Source::Log(cursor, position) = &mut self.source else {
+            return Ok(false);
+        };
+        let from = *position;
+        let mut slices = Vec::new();
+        let mut stream = self.node.hub.stream();
+        // What was taken before has been written whole by now.
+        stream.log.advance(*cursor, from);
+        let on_disk = stream.log.on_disk(from, READ_BYTES);
+        let next = match on_disk {
+            Some(_) => Ok(from),
+            None => stream.log.read(from, READ_BYTES, &mut slices),
+        };
+        drop(stream);
+        self.sent = from;
+        if let Some(place) = on_disk {
+            self.begin_reading(place);
+            return self.poll_reading(cx);
+        }
+        match next {
+            Ok(next) => {
+                *position = next;
+                self.queue.extend(slices);
+                Ok(!self.queue.is_empty())
+            }
+            // The stream was replaced under us (a full sync of our own).
+            Err(_) => Err(()),
         }
     }
 
@@ -218,6 +346,10 @@ impl SlaveBufferActor {
             };
             self.written_ms = self.node.clock.unix_ms();
             self.node.stats.net_repl_output_bytes.add(n as u64);
+            if matches!(self.source, Source::Feed(..) | Source::File(..)) {
+                self.bandwidth.spend(n as u64);
+                self.bandwidth_of_all.lock().spend(n as u64);
+            }
             while let Some(front) = self.queue.front_mut() {
                 let part = n.min(front.len());
                 front.advance(part);
@@ -307,6 +439,10 @@ impl ActorFuture<SlaveBufferActor> for Work {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let over = actor.poll_work(task);
+        let pause_us = std::mem::take(&mut actor.pause_us);
+        if pause_us > 0 {
+            ctx.run_later(Duration::from_micros(pause_us), |actor, _| actor.wake());
+        }
         if over.is_ready() {
             ctx.stop();
         }
@@ -326,10 +462,11 @@ impl Actor for SlaveBufferActor {
         }
         ctx.spawn(Work);
         ctx.run_interval(Duration::from_secs(1), |actor, ctx| {
-            // A replica that takes nothing of a dump holds its snapshot back for all others.
+            // One that follows the log is known by its acks; one that takes nothing of a dump by this.
             let timeout_ms = actor.node.settings.load().repl_timeout as i64 * 1000;
             let stuck = actor.node.clock.unix_ms() - actor.written_ms > timeout_ms;
-            if matches!(actor.source, Source::Feed(_)) && !actor.queue.is_empty() && stuck {
+            let follows = matches!(actor.source, Source::Log(..));
+            if !follows && !actor.queue.is_empty() && stuck {
                 tracing::warn!(
                     "Disconnecting timedout replica (full sync): {}",
                     actor.client.addr
@@ -340,7 +477,7 @@ impl Actor for SlaveBufferActor {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        if let Source::Feed(feed) = &self.source {
+        if let Source::Feed(feed, _) = &self.source {
             feed.leave(self.id());
         }
         if !std::mem::replace(&mut self.reported, true) {
@@ -363,16 +500,20 @@ impl Handler<Send> for SlaveBufferActor {
     }
 }
 
-/// Take a snapshot's chunks as they are made.
+/// Take a snapshot's chunks, from the first one on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct TakeFeed(pub Feed);
+pub struct TakeFeed {
+    pub feed: Feed,
+    pub progress: SyncProgress,
+}
 
 impl Handler<TakeFeed> for SlaveBufferActor {
     type Result = ();
 
-    fn handle(&mut self, TakeFeed(feed): TakeFeed, _: &mut Self::Context) {
-        self.source = Source::Feed(feed);
+    fn handle(&mut self, take: TakeFeed, _: &mut Self::Context) {
+        self.source = Source::Feed(take.feed, 0);
+        self.progress = take.progress;
         self.wake();
     }
 }
@@ -380,13 +521,17 @@ impl Handler<TakeFeed> for SlaveBufferActor {
 /// Send a finished dump; its header has been sent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct TakeFile(pub File);
+pub struct TakeFile {
+    pub file: File,
+    pub progress: SyncProgress,
+}
 
 impl Handler<TakeFile> for SlaveBufferActor {
     type Result = ();
 
-    fn handle(&mut self, TakeFile(file): TakeFile, _: &mut Self::Context) {
-        self.source = Source::File(file);
+    fn handle(&mut self, take: TakeFile, _: &mut Self::Context) {
+        self.source = Source::File(take.file, 0);
+        self.progress = take.progress;
         self.wake();
     }
 }

@@ -557,7 +557,7 @@ impl Maker {
         });
         let mut pin = None;
         if self.report.is_some() {
-            pin = stream.log.attach(offset).ok();
+            pin = stream.log.attach_patient(offset).ok();
             if !node.hub.is_replica() {
                 // Who loads this knows of no SELECT before it.
                 stream.database = None;

@@ -10,9 +10,9 @@ use crate::resp::{Reply, Resp};
 use crate::session::{Client, Origin, Session};
 
 /// When the bench's clock begins, unix ms.
-pub(super) const START_MS: i64 = 1_700_000_000_000;
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
-pub(super) struct Bench {
+pub(crate) struct Bench {
     pub node: NodeCore,
     pub session: Session,
     pub clock: Arc<ManualClock>,

@@ -4,7 +4,7 @@ pub mod active_expire;
 pub mod ahead;
 pub mod arguments;
 #[cfg(test)]
-mod bench;
+pub(crate) mod bench;
 pub mod blocking;
 pub mod client;
 pub mod config;

@@ -169,3 +169,10 @@ mod tests {
         assert_eq!(ShutdownFlags::default().words(), "default");
     }
 }
+
+choice! {
+    /// `replica-load-fallback`: what to do when the data of a full sync doesn't fit beside the old data.
+    LoadFallback default Keep {
+        Keep = "keep", Flush = "flush",
+    }
+}

@@ -14,7 +14,8 @@ pub mod toml_form;
 pub mod words;
 
 pub use choices::{
-    DisklessLoad, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags, Supervised,
+    DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
+    Supervised,
 };
 pub use directive::Directive;
 pub use events::EventFlags;

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 
 use super::choices::{
-    DisklessLoad, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags, Supervised,
+    DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
+    Supervised,
 };
 use super::events::EventFlags;
 use crate::data::Encodings;
@@ -166,6 +167,22 @@ pub struct Settings {
     pub repl_backlog_size: u64,
     /// Seconds without replicas after which the backlog is freed; 0: never.
     pub repl_backlog_ttl: u64,
+    /// Ours: bytes of dumps and of the log that may be in memory for replicas in a full sync, beside the backlog.
+    pub repl_spool_memory: u64,
+    /// Ours: where the rest of it is kept; None: in `dir`.
+    pub repl_spool_dir: Option<String>,
+    /// Ours: bytes of it on disk; 0: no limit.
+    pub repl_spool_limit: u64,
+    /// Ours: seconds that a finished snapshot is kept for replicas that come late.
+    pub repl_snapshot_keep: u64,
+    /// Ours: full syncs at a time; 0: no limit.
+    pub repl_max_transfers: u32,
+    /// Ours: bytes a second of full syncs' dumps, to all replicas together and to each; 0: no limit.
+    pub repl_max_bandwidth: u64,
+    pub repl_max_bandwidth_per_replica: u64,
+    /// Ours: bytes of memory that the data of a full sync may take beside the old data; 0: no limit.
+    pub replica_load_memory_limit: u64,
+    pub replica_load_fallback: LoadFallback,
     pub replica_priority: u32,
     pub replica_announced: bool,
     pub replica_announce_ip: Option<String>,
@@ -279,6 +296,15 @@ impl Default for Settings {
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: mb,
             repl_backlog_ttl: 3600,
+            repl_spool_memory: 64 * mb,
+            repl_spool_dir: None,
+            repl_spool_limit: 16 * 1024 * mb,
+            repl_snapshot_keep: 5,
+            repl_max_transfers: 0,
+            repl_max_bandwidth: 0,
+            repl_max_bandwidth_per_replica: 0,
+            replica_load_memory_limit: 0,
+            replica_load_fallback: LoadFallback::default(),
             replica_priority: 100,
             replica_announced: true,
             replica_announce_ip: None,

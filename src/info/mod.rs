@@ -13,6 +13,7 @@ mod persistence;
 mod replication;
 mod server;
 mod stats;
+mod transfers;
 
 use std::fmt::Write;
 

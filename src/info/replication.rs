@@ -1,7 +1,7 @@
 //! INFO replication.
 
 use super::memory::ratio;
-use super::{Observed, Text};
+use super::{Observed, Text, transfers};
 use crate::repl::{LinkState, ReplicaState};
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
@@ -67,6 +67,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
             ),
         );
     }
+    transfers::write(text, &view);
     text.field("master_failover_state", "no-failover");
     text.field("master_replid", view.history.id);
     text.field("master_replid2", view.history.id2);

@@ -7,12 +7,14 @@
 //!
 //! Lock order: shards, then the stream, then the board. Nothing here calls out while it holds a lock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::replid::{History, ReplId};
+use super::spool::Spool;
 use super::stream::Stream;
 use super::view::{Board, LinkView, ReplicationView};
 use crate::clock::Clock;
@@ -167,6 +169,11 @@ impl Hub {
         Poll::Pending
     }
 
+    /// The bounds and accounts of what is spooled for full syncs.
+    pub fn spool(&self) -> Arc<Spool> {
+        self.stream.lock().log.spool().clone()
+    }
+
     /// The stream, for decisions that need several of its parts at once. Never held across anything slow.
     pub fn stream(&self) -> StreamGuard<'_> {
         StreamGuard {
@@ -241,12 +248,18 @@ impl Hub {
             backlog_active: stream.active,
             backlog_size: stream.log.limit(),
             backlog_first_byte: if stream.active {
-                stream.log.first() + 1
+                stream.log.backlog_first() + 1
             } else {
                 0
             },
-            backlog_bytes: if stream.active { stream.log.len() } else { 0 },
+            backlog_bytes: if stream.active {
+                stream.log.end() - stream.log.backlog_first()
+            } else {
+                0
+            },
             log_memory: stream.log.memory(),
+            log_held: stream.log.held().saturating_sub(stream.log.limit()),
+            spool: stream.log.spool().clone(),
             database: stream.database,
             good_replicas: self.good_replicas(),
             counts: board.counts,

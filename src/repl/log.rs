@@ -8,23 +8,40 @@
 //! many, its pieces are joined again by one copy, which bounds the bookkeeping per byte. All older blocks are
 //! refcounted [`Bytes`]: a slow reader keeps alive what it has taken, nobody else pays.
 //!
-//! Invariants: pieces are contiguous and not empty; the last piece ends where the tail begins; nothing at or
-//! after `min(end - limit, oldest cursor)` is dropped. Cursors therefore hold bytes in memory: whoever owns
-//! one must bound how far it may fall behind ([`Log::behind`]) and detach it past that.
+//! Cursors hold bytes. A plain one holds them in memory: whoever owns it must bound how far it may fall
+//! behind ([`Log::behind`]) and detach it past that. A patient one (of a replica whose full sync is under
+//! way) only asks that its bytes can be read again: what lies before every plain cursor and past the bounds
+//! may be spilled to disk ([`Log::spill`]), and is then found by [`Log::on_disk`].
+//!
+//! Invariants: pieces are contiguous and not empty; the last piece ends where the tail begins; the shelf
+//! holds everything from `first` to the first piece; nothing at or after `min(end - limit, oldest cursor)`
+//! is dropped.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::spool::{Place, SPILL_BYTES, Shelf, Spill, Spool};
 
 /// Smallest and largest block, bytes. Between them, a sixteenth of the backlog's size.
 const BLOCK_MIN: usize = 4 * 1024;
 const BLOCK_MAX: usize = 64 * 1024;
 /// A full block in more pieces than this is joined.
 const PIECES_MAX: usize = 8;
+/// Pieces freed at a time: a writer who appends must not pay for a long log that nobody needs any more.
+const FREED_MAX: usize = 32;
 
 /// Names a reader's place that the log must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor(u64);
+
+#[derive(Debug)]
+struct Held {
+    cursor: Cursor,
+    position: u64,
+    patient: bool,
+}
 
 /// The asked position is no longer, or not yet, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +72,15 @@ pub struct Log {
     first: u64,
     end: u64,
     limit: u64,
-    cursors: Vec<(Cursor, u64)>,
+    cursors: Vec<Held>,
     next_cursor: u64,
-    /// Least position of any cursor; `u64::MAX` without cursors.
+    /// Least position of any cursor, and of any that isn't patient; `u64::MAX` without.
     oldest: u64,
+    oldest_plain: u64,
+    /// Bytes in `pieces`, and the part of them that is before `first` and yet to be freed.
+    held: u64,
+    shelf: Shelf,
+    spool: Arc<Spool>,
 }
 
 impl Log {
@@ -74,7 +96,24 @@ impl Log {
             cursors: Vec::new(),
             next_cursor: 0,
             oldest: u64::MAX,
+            oldest_plain: u64::MAX,
+            held: 0,
+            shelf: Shelf::default(),
+            spool: Arc::default(),
         }
+    }
+
+    /// An empty log that keeps everything, for a dump's bytes; see [`Log::set_limit`].
+    pub fn keeping_all(spool: Arc<Spool>) -> Log {
+        Log {
+            spool,
+            ..Log::new(0, u64::MAX)
+        }
+    }
+
+    /// The bounds and accounts of what is spilled.
+    pub fn spool(&self) -> &Arc<Spool> {
+        &self.spool
     }
 
     /// Position of the oldest byte held.
@@ -105,14 +144,28 @@ impl Log {
         (self.first..=self.end).contains(&position)
     }
 
+    /// Position of the oldest byte of the backlog: beside the limit, what plain cursors hold counts. What is
+    /// held for full syncs doesn't: it goes when they are over.
+    pub fn backlog_first(&self) -> u64 {
+        let kept = self.end.saturating_sub(self.limit);
+        kept.min(self.oldest_plain).max(self.first)
+    }
+
+    /// Whether a replica that was cut off at `position` can go on from here.
+    pub fn in_backlog(&self, position: u64) -> bool {
+        (self.backlog_first()..=self.end).contains(&position)
+    }
+
     /// Drops everything and goes on after `end` bytes of (another) stream. Cursors stay attached at places
     /// that may no longer exist; reading there fails.
     pub fn reset(&mut self, end: u64) {
         self.pieces.clear();
+        self.held = 0;
         self.tail = BytesMut::new();
         self.split = 0;
         self.first = end;
         self.end = end;
+        self.shelf.clear(&self.spool);
     }
 
     pub fn set_limit(&mut self, limit: u64) {
@@ -144,6 +197,23 @@ impl Log {
         self.end
     }
 
+    /// As [`Log::append`], of bytes that are taken as they are.
+    pub fn append_shared(&mut self, bytes: Bytes) -> u64 {
+        if bytes.is_empty() {
+            return self.end;
+        }
+        self.close_block();
+        self.tail = BytesMut::new();
+        let start = self.end;
+        self.end += bytes.len() as u64;
+        self.held += bytes.len() as u64;
+        self.pieces.push_back(Piece { start, bytes });
+        if self.end - self.first > self.limit {
+            self.trim();
+        }
+        self.end
+    }
+
     /// Makes what the tail holds readable.
     fn split_tail(&mut self) {
         if self.tail.is_empty() {
@@ -151,6 +221,7 @@ impl Log {
         }
         let bytes = self.tail.split().freeze();
         let start = self.end - bytes.len() as u64;
+        self.held += bytes.len() as u64;
         self.pieces.push_back(Piece { start, bytes });
         self.split += 1;
     }
@@ -175,26 +246,111 @@ impl Log {
 
     fn trim(&mut self) {
         let keep = self.end.saturating_sub(self.limit).min(self.oldest);
-        if keep <= self.first {
-            return;
+        if keep > self.first {
+            self.first = keep;
+            self.shelf.trim(&self.spool, keep);
         }
-        self.first = keep;
-        while self.pieces.front().is_some_and(|p| p.end() <= keep) {
-            self.pieces.pop_front();
+        self.free();
+    }
+
+    /// Frees what is before `first`, a bounded part at a time.
+    fn free(&mut self) {
+        for _ in 0..FREED_MAX {
+            match self.pieces.front() {
+                Some(front) if front.end() <= self.first => self.pop_front(),
+                _ => break,
+            }
         }
     }
 
+    fn pop_front(&mut self) {
+        if let Some(piece) = self.pieces.pop_front() {
+            self.held -= piece.bytes.len() as u64;
+        }
+    }
+
+    // ---- the part on disk ----
+
+    /// Where memory begins.
+    fn memory_first(&self) -> u64 {
+        self.pieces
+            .front()
+            .map_or(self.end - self.tail.len() as u64, |p| p.start)
+    }
+
+    /// What is to be written next, if more than `memory` bytes are held for patient cursors alone beside the
+    /// limit; then call [`Log::spilled`]. None too while a write is under way, or if the spool takes none.
+    pub fn spill(&mut self, memory: u64) -> Option<Spill> {
+        self.spill_beyond(self.limit.saturating_add(memory))
+    }
+
+    /// As [`Log::spill`], with all that may be in memory.
+    pub fn spill_beyond(&mut self, memory: u64) -> Option<Spill> {
+        self.free();
+        if self.shelf.is_writing() || !self.spool.takes() {
+            return None;
+        }
+        let until = self.end.saturating_sub(memory).min(self.oldest_plain);
+        let start = self.memory_first().max(self.first);
+        let mut bytes = Vec::new();
+        let mut total = 0;
+        for piece in &self.pieces {
+            if piece.end() > until || total >= SPILL_BYTES {
+                break;
+            }
+            let skip = start.saturating_sub(piece.start) as usize;
+            if skip < piece.bytes.len() {
+                total += piece.bytes.len() - skip;
+                bytes.push(piece.bytes.slice(skip..));
+            }
+        }
+        if bytes.is_empty() {
+            return None;
+        }
+        self.shelf.begin(&self.spool, start, bytes)
+    }
+
+    /// A spill has been written, or could not be.
+    pub fn spilled(&mut self, segment: u64, written: bool) {
+        if let Some(end) = self.shelf.finish(&self.spool, segment, written) {
+            while self.pieces.front().is_some_and(|p| p.end() <= end) {
+                self.pop_front();
+            }
+            // Pieces may have been joined across the write's end meanwhile.
+            if let Some(front) = self.pieces.front_mut().filter(|p| p.start < end) {
+                let part = (end - front.start) as usize;
+                front.bytes.advance(part);
+                front.start = end;
+                self.held -= part as u64;
+            }
+        }
+        self.shelf.trim(&self.spool, self.first);
+    }
+
+    /// Where the bytes after `position` are on disk, at most `max` of them; None if they are in memory.
+    pub fn on_disk(&self, position: u64, max: usize) -> Option<Place> {
+        if position < self.first || position >= self.memory_first() {
+            return None;
+        }
+        self.shelf.find(position, max)
+    }
+
+    /// Segments of the disk to be deleted, each named once.
+    pub fn take_released(&mut self) -> Vec<u64> {
+        self.shelf.take_released()
+    }
+
     /// Up to `max` bytes from `position` on, as refcounted slices pushed to `out`; the position after them.
-    /// Nothing is pushed when the reader is at the end.
+    /// Nothing is pushed when the reader is at the end. What is on disk isn't read here.
     pub fn read(
         &mut self,
         position: u64,
         max: usize,
         out: &mut Vec<Bytes>,
     ) -> Result<u64, OutOfLog> {
-        if !self.covers(position) {
+        if !self.covers(position) || position < self.memory_first() {
             return Err(OutOfLog {
-                first: self.first,
+                first: self.first.max(self.memory_first()),
                 end: self.end,
             });
         }
@@ -220,6 +376,15 @@ impl Log {
 
     /// Holds everything from `position` on until the cursor moves past it or is detached.
     pub fn attach(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
+        self.hold(position, false)
+    }
+
+    /// As [`Log::attach`], by a reader that can read from disk.
+    pub fn attach_patient(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
+        self.hold(position, true)
+    }
+
+    fn hold(&mut self, position: u64, patient: bool) -> Result<Cursor, OutOfLog> {
         if !self.covers(position) {
             return Err(OutOfLog {
                 first: self.first,
@@ -228,41 +393,56 @@ impl Log {
         }
         let cursor = Cursor(self.next_cursor);
         self.next_cursor += 1;
-        self.cursors.push((cursor, position));
-        self.oldest = self.oldest.min(position);
+        self.cursors.push(Held {
+            cursor,
+            position,
+            patient,
+        });
+        self.find_oldest();
         Ok(cursor)
     }
 
     /// The cursor's owner is done with everything before `position`. Cursors only move forward.
     pub fn advance(&mut self, cursor: Cursor, position: u64) {
-        if let Some((_, at)) = self.cursors.iter_mut().find(|(c, _)| *c == cursor) {
-            let before = std::mem::replace(at, position.max(*at));
-            if before == self.oldest {
+        if let Some(held) = self.cursors.iter_mut().find(|h| h.cursor == cursor) {
+            let before = held.position;
+            held.position = position.max(before);
+            if before == self.oldest || before == self.oldest_plain {
                 self.find_oldest();
                 self.trim();
             }
         }
     }
 
+    /// The cursor's owner has caught up: from here on it holds its bytes in memory.
+    pub fn make_plain(&mut self, cursor: Cursor) {
+        if let Some(held) = self.cursors.iter_mut().find(|h| h.cursor == cursor) {
+            held.patient = false;
+            self.find_oldest();
+        }
+    }
+
     pub fn detach(&mut self, cursor: Cursor) {
-        self.cursors.retain(|(c, _)| *c != cursor);
+        self.cursors.retain(|h| h.cursor != cursor);
         self.find_oldest();
         self.trim();
     }
 
     fn find_oldest(&mut self) {
-        self.oldest = self
-            .cursors
-            .iter()
-            .map(|(_, at)| *at)
-            .min()
-            .unwrap_or(u64::MAX);
+        self.oldest = u64::MAX;
+        self.oldest_plain = u64::MAX;
+        for held in &self.cursors {
+            self.oldest = self.oldest.min(held.position);
+            if !held.patient {
+                self.oldest_plain = self.oldest_plain.min(held.position);
+            }
+        }
     }
 
     /// Where a cursor is.
     pub fn position(&self, cursor: Cursor) -> Option<u64> {
-        let found = self.cursors.iter().find(|(c, _)| *c == cursor);
-        found.map(|(_, at)| *at)
+        let found = self.cursors.iter().find(|h| h.cursor == cursor);
+        found.map(|h| h.position)
     }
 
     /// Bytes between a cursor and the end: what a reader has yet to take.
@@ -271,14 +451,24 @@ impl Log {
         self.end.saturating_sub(at)
     }
 
+    /// The part of [`Log::behind`] that is in memory.
+    pub fn behind_in_memory(&self, cursor: Cursor) -> u64 {
+        let at = self.position(cursor).unwrap_or(self.end);
+        self.end.saturating_sub(at.max(self.memory_first()))
+    }
+
     pub fn cursors(&self) -> usize {
         self.cursors.len()
     }
 
+    /// Bytes of the sequence in memory.
+    pub fn held(&self) -> u64 {
+        self.held + self.tail.len() as u64
+    }
+
     /// Bytes of memory held for the stream, bookkeeping included, shared slices counted once.
     pub fn memory(&self) -> usize {
-        let pieces: usize = self.pieces.iter().map(|p| p.bytes.len()).sum();
-        pieces + self.tail.capacity() + self.pieces.capacity() * size_of::<Piece>()
+        self.held as usize + self.tail.capacity() + self.pieces.capacity() * size_of::<Piece>()
     }
 }
 
@@ -347,15 +537,43 @@ mod tests {
         assert_eq!(a[0][5..].as_ptr(), b[0].as_ptr());
     }
 
+    #[test]
+    fn what_only_patient_cursors_need_goes_to_disk() {
+        let mut log = Log::new(0, 10_000);
+        log.spool().configure(0, 0);
+        let slow = log.attach_patient(0).unwrap();
+        let plain = log.attach(0).unwrap();
+        log.append(&[b'x'; 100_000]);
+        assert!(log.spill(5_000).is_none(), "a plain cursor holds it");
+        log.advance(plain, 60_000);
+        let spill = log.spill(5_000).unwrap();
+        log.spilled(spill.segment, true);
+        let disk = log.spool().disk();
+        assert!(disk <= 60_000 && disk > 50_000, "{disk}");
+        assert_eq!(log.behind_in_memory(slow), 100_000 - disk);
+        assert_eq!(log.on_disk(0, 7).map(|p| (p.offset, p.len)), Some((0, 7)));
+        assert!(log.read(0, 1, &mut Vec::new()).is_err());
+        assert_eq!(log.on_disk(disk, 7), None);
+        log.advance(slow, disk);
+        assert_eq!((log.spool().disk(), log.take_released().len()), (0, 1));
+        log.make_plain(slow);
+        log.append(&[b'x'; 100_000]);
+        assert!(log.spill(0).is_none());
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
         fn agrees_with_a_plain_vector(
-            steps in prop::collection::vec((0u8..5, 0usize..9000, 0usize..20_000), 1..80),
+            steps in prop::collection::vec((0u8..8, 0usize..9000, 0usize..20_000), 1..120),
             limit in 1u64..60_000,
+            memory in 0u64..20_000,
         ) {
             let start = 1000u64;
             let mut log = Log::new(start, limit);
+            log.spool().configure(memory, 100_000);
+            let mut disk: std::collections::HashMap<u64, Vec<u8>> = Default::default();
+            let mut writing: Option<Spill> = None;
             let mut model: Vec<u8> = Vec::new();
             let mut cursors: Vec<(Cursor, u64)> = Vec::new();
             let mut next = 0u8;
@@ -368,7 +586,27 @@ mod tests {
                     }
                     2 => {
                         let at = log.first() + a as u64 % (log.len() + 1);
-                        cursors.push((log.attach(at).unwrap(), at));
+                        cursors.push((log.attach_patient(at).unwrap(), at));
+                    }
+                    5 if writing.is_none() => {
+                        log.spool().retry();
+                        writing = log.spill(memory);
+                    }
+                    6 => if let Some(spill) = writing.take() {
+                        let written = a % 5 > 0;
+                        if written {
+                            let file = disk.entry(spill.segment).or_default();
+                            file.truncate(spill.offset as usize);
+                            prop_assert_eq!(file.len(), spill.offset as usize);
+                            spill.bytes.iter().for_each(|b| file.extend_from_slice(b));
+                        }
+                        log.spilled(spill.segment, written);
+                    }
+                    7 if b % 10 == 0 && !cursors.is_empty() => {
+                        let i = a % cursors.len();
+                        cursors[i].1 = log.end();
+                        log.advance(cursors[i].0, log.end());
+                        log.make_plain(cursors[i].0);
                     }
                     3 if !cursors.is_empty() => {
                         let i = a % cursors.len();
@@ -383,12 +621,27 @@ mod tests {
                 let keep = cursors.iter().map(|c| c.1).min().unwrap_or(u64::MAX);
                 prop_assert!(log.first() <= keep);
                 prop_assert!(log.len() >= limit.min(end - start));
+                for segment in log.take_released() {
+                    disk.remove(&segment);
+                }
                 let from = log.first() + b as u64 % (log.len() + 1);
-                let got = take(&mut log, from, a + 1);
                 let lo = (from - start) as usize;
                 let want = &model[lo..(lo + a + 1).min(model.len())];
-                prop_assert_eq!(got, want);
+                if let Some(place) = log.on_disk(from, a + 1) {
+                    let at = place.offset as usize;
+                    let got = &disk[&place.segment][at..at + place.len];
+                    prop_assert!(!got.is_empty());
+                    prop_assert_eq!(got, &want[..got.len()]);
+                } else {
+                    let got = take(&mut log, from, a + 1);
+                    prop_assert_eq!(got, want);
+                }
             }
+            for (cursor, _) in cursors {
+                log.detach(cursor);
+            }
+            let kept: u64 = disk.iter().map(|(_, f)| f.len() as u64).sum();
+            prop_assert!(log.spool().disk() <= kept.max(100_000));
         }
     }
 }

@@ -1,14 +1,12 @@
 //! The master's side without sockets: who gets a partial or a full sync, which snapshot serves whom, who is
 //! pinged, timed out or cut off. It is told what happened and says what to do ([`Order`]), like the link.
 //!
-//! A replica passes through: waiting for a snapshot; its snapshot running; (disk) the finished file being
-//! sent; online. From the cut on, a cursor pins the log for it, so what it must get after the dump is there
-//! when it is needed. The snapshot itself holds a cursor too, so that replicas that come while a dump is
-//! written to disk can still join it.
+//! A replica passes through: waiting for a snapshot or its turn; its snapshot running; (disk) the finished
+//! file being sent; online. Which snapshot serves whom is in [`full_sync`](super::full_sync).
 
 use tracing::{info, warn};
 
-use super::log::Cursor;
+use super::full_sync::{Kept, Running};
 use super::psync::{self, Decision, Reason, Request};
 use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
@@ -29,6 +27,10 @@ pub struct MasterSettings {
     /// repl-backlog-ttl; 0: never freed.
     pub backlog_ttl_ms: i64,
     pub limit: OutputLimit,
+    /// repl-max-transfers: full syncs at a time; 0: no bound.
+    pub transfers_max: usize,
+    /// repl-snapshot-keep: how long a finished snapshot is kept for replicas that come late.
+    pub keep_ms: i64,
     /// How old the last ack of a good replica may be.
     pub min_replicas_max_lag_s: i64,
 }
@@ -47,6 +49,8 @@ impl Default for MasterSettings {
                 soft: 64 << 20,
                 soft_s: 60,
             },
+            transfers_max: 0,
+            keep_ms: 5000,
             min_replicas_max_lag_s: 10,
         }
     }
@@ -77,6 +81,12 @@ pub enum Order {
     StartSnapshot {
         target: Target,
     },
+    /// Send the present snapshot's chunks from the first one on, then its mark, then call `dump_streamed`.
+    SendFeed {
+        id: u64,
+    },
+    /// Nobody else will be sent the present snapshot.
+    CloseFeed,
     /// Send the finished dump file with its length, then call `dump_sent`.
     SendDump {
         id: u64,
@@ -100,17 +110,6 @@ pub struct MasterEnv<'a> {
     pub link_up: bool,
 }
 
-/// A snapshot for replicas, from the order to start it until it has ended.
-#[derive(Debug)]
-struct Running {
-    target: Target,
-    /// Known once the cut was made.
-    offset: Option<u64>,
-    pin: Option<Cursor>,
-    /// What those who started it can take; a later one must be able to take as much.
-    capa_eof: bool,
-}
-
 /// Counts for INFO stats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SyncCounts {
@@ -122,9 +121,17 @@ pub struct SyncCounts {
 /// The state that isn't in the stream or the table.
 #[derive(Debug, Default)]
 pub struct Master {
-    running: Option<Running>,
+    /// The snapshot that is ordered or being made.
+    pub(super) running: Option<Running>,
+    /// A finished one whose bytes are still there.
+    pub(super) kept: Option<Kept>,
+    /// Numbers snapshots.
+    pub(super) snapshots: u64,
+    /// The present snapshot's first chunks are gone: nobody can join it any more. Set by the owner.
+    pub joins_closed: bool,
     watches: Vec<(u64, LimitWatch)>,
-    waiting_since: Vec<(u64, i64)>,
+    /// Replicas that wait for a snapshot, in the order in which they came, and since when.
+    pub(super) waiting_since: Vec<(u64, i64)>,
     last_ping_ms: i64,
     last_newline_ms: i64,
     /// When the last replica left (or the backlog was made, or we were promoted).
@@ -152,10 +159,10 @@ impl Master {
         replica.legacy = *request == Request::Sync;
         match psync::decide(env.stream, request) {
             Decision::Continue { position } => {
+                let bytes = env.stream.log.end() - position;
                 let Ok(cursor) = env.stream.log.attach(position) else {
                     return Err("-ERR backlog moved\r\n");
                 };
-                let bytes = env.stream.log.end() - position;
                 let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
                 replica.state = ReplicaState::Online;
                 replica.cursor = Some(cursor);
@@ -188,17 +195,15 @@ impl Master {
             );
         }
         self.waiting_since.push((id, env.now_ms));
+        self.admit(env, out);
+        if !self.waiting_since.iter().any(|(w, _)| *w == id) {
+            return Ok(());
+        }
         match &self.running {
-            Some(Running {
-                target: Target::Disk,
-                offset: Some(offset),
-                capa_eof: starters,
-                ..
-            }) if capa_eof || !starters => {
-                let offset = *offset;
-                self.join(env, id, offset, out);
-                info!("Waiting for end of BGSAVE for SYNC");
-            }
+            _ if self.slots(env) == 0 => info!(
+                "Replica {name} waits for its turn: repl-max-transfers ({}) are under way",
+                env.settings.transfers_max
+            ),
             // It has not begun yet, so it will serve this one too.
             Some(Running { offset: None, .. }) => {}
             Some(Running {
@@ -243,175 +248,6 @@ impl Master {
         }
     }
 
-    /// Gives a waiting replica the running snapshot, cut at `offset`.
-    fn join(&mut self, env: &mut MasterEnv<'_>, id: u64, offset: u64, out: &mut Vec<Order>) {
-        let cursor = env.stream.log.attach(offset).ok();
-        self.waiting_since.retain(|(w, _)| *w != id);
-        let Some(replica) = env.replicas.get_mut(id) else {
-            if let Some(cursor) = cursor {
-                env.stream.log.detach(cursor);
-            }
-            return;
-        };
-        if cursor.is_none() {
-            // The snapshot's own cursor pins its offset, so this happens only if the log was reset under it.
-            out.push(Order::Close { id });
-            return;
-        }
-        replica.state = ReplicaState::SnapshotRunning;
-        replica.cursor = cursor;
-        if !replica.legacy {
-            let line = psync::full_line(&env.stream.history.id, offset);
-            out.push(Order::Send {
-                id,
-                bytes: line.into_bytes(),
-            });
-        }
-    }
-
-    fn start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        let mut waiting = env
-            .replicas
-            .iter()
-            .filter(|r| r.state == ReplicaState::WaitSnapshot);
-        let capa_eof = waiting.all(|r| r.capa_eof);
-        let target = if env.settings.diskless && capa_eof {
-            Target::Sockets
-        } else {
-            Target::Disk
-        };
-        let named = match target {
-            Target::Sockets => "replicas sockets",
-            Target::Disk => "disk",
-        };
-        info!("Starting BGSAVE for SYNC with target: {named}");
-        self.running = Some(Running {
-            target,
-            offset: None,
-            pin: None,
-            capa_eof,
-        });
-        out.push(Order::StartSnapshot { target });
-    }
-
-    /// Starts a snapshot if some replica has waited long enough for others.
-    fn maybe_start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        if self.running.is_some() || self.waiting_since.is_empty() {
-            return;
-        }
-        let longest = self.waiting_since.iter().map(|(_, t)| env.now_ms - t).max();
-        let settings = env.settings;
-        let enough = settings.diskless_max_replicas > 0
-            && self.waiting_since.len() >= settings.diskless_max_replicas;
-        if !settings.diskless || enough || longest >= Some(settings.diskless_delay_ms) {
-            self.start(env, out);
-        }
-    }
-
-    /// The snapshot that was ordered is cut at `offset`; `pin` holds the log there (taken inside the shards,
-    /// with the stream's database forgotten).
-    pub fn snapshot_started(
-        &mut self,
-        env: &mut MasterEnv<'_>,
-        offset: u64,
-        pin: Cursor,
-        out: &mut Vec<Order>,
-    ) {
-        let Some(running) = &mut self.running else {
-            env.stream.log.detach(pin);
-            out.push(Order::AbortSnapshot);
-            return;
-        };
-        running.offset = Some(offset);
-        running.pin = Some(pin);
-        let waiting: Vec<u64> = env
-            .replicas
-            .iter()
-            .filter(|r| r.state == ReplicaState::WaitSnapshot)
-            .map(|r| r.id)
-            .collect();
-        for id in waiting {
-            self.join(env, id, offset, out);
-        }
-        self.abort_if_unwanted(env, out);
-    }
-
-    /// Which replicas the running snapshot is for.
-    pub fn takers(replicas: &Replicas) -> Vec<u64> {
-        replicas
-            .iter()
-            .filter(|r| r.state == ReplicaState::SnapshotRunning)
-            .map(|r| r.id)
-            .collect()
-    }
-
-    /// The snapshot is complete (for sockets: all of it has been handed to the replicas' buffers and written)
-    /// or has failed.
-    pub fn snapshot_ended(
-        &mut self,
-        env: &mut MasterEnv<'_>,
-        result: Result<(), &str>,
-        out: &mut Vec<Order>,
-    ) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        for id in Master::takers(env.replicas) {
-            match (&result, running.target) {
-                (Err(_), _) => {
-                    warn!("SYNC failed. BGSAVE child returned an error");
-                    out.push(Order::Close { id });
-                }
-                (Ok(()), Target::Sockets) => self.dump_streamed(env, id, out),
-                (Ok(()), Target::Disk) => {
-                    if let Some(replica) = env.replicas.get_mut(id) {
-                        replica.state = ReplicaState::SendingBulk;
-                        out.push(Order::SendDump { id });
-                    }
-                }
-            }
-        }
-        if let Err(error) = result {
-            warn!("BGSAVE for replication failed: {error}");
-        }
-        if let Some(pin) = running.pin {
-            env.stream.log.detach(pin);
-        }
-        self.maybe_start(env, out);
-    }
-
-    /// One replica has been sent the whole of a marked dump. It is online, but what follows waits for its
-    /// first ack: the end mark must be the last thing it reads before it loads.
-    pub fn dump_streamed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
-        let Some(replica) = env.replicas.get_mut(id) else {
-            return;
-        };
-        if replica.state != ReplicaState::SnapshotRunning {
-            return;
-        }
-        let name = replica.name();
-        info!(
-            "Streamed RDB transfer with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica \
-             to enable streaming"
-        );
-        replica.waits_for_ack = true;
-        put_online(replica, env.now_ms, out);
-    }
-
-    /// One replica has been sent the whole dump file.
-    pub fn dump_sent(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
-        let Some(replica) = env.replicas.get_mut(id) else {
-            return;
-        };
-        if replica.state != ReplicaState::SendingBulk {
-            return;
-        }
-        put_online(replica, env.now_ms, out);
-        if replica.state == ReplicaState::Online {
-            out.push(Order::Follow { id });
-        }
-    }
-
     /// REPLCONF ACK came. True if the replica is known.
     pub fn acked(
         &mut self,
@@ -447,34 +283,20 @@ impl Master {
         if env.replicas.is_empty() {
             self.alone_since_ms = env.now_ms;
         }
+        self.admit(env, out);
         self.abort_if_unwanted(env, out);
-    }
-
-    fn abort_if_unwanted(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        // A dump on its way to the disk is worth finishing: the next replica may use it, and it is a save.
-        let unwanted = self
-            .running
-            .as_ref()
-            .is_some_and(|r| r.target == Target::Sockets && r.offset.is_some())
-            && Master::takers(env.replicas).is_empty();
-        if unwanted {
-            if let Some(pin) = self.running.take().and_then(|r| r.pin) {
-                env.stream.log.detach(pin);
-            }
-            info!("Diskless rdb transfer, last replica dropped, killing fork child.");
-            out.push(Order::AbortSnapshot);
-            self.maybe_start(env, out);
-        }
     }
 
     /// Our history changed (promotion, a master that continues under a new id, a full sync of our own): all
     /// replicas must ask again. The owner then reports each as `detached`.
     pub fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         self.alone_since_ms = env.now_ms;
+        self.forget_kept(env, out);
         out.extend(env.replicas.iter().map(|r| Order::Close { id: r.id }));
     }
 
-    /// Which replicas hold back more of the log than their limit allows.
+    /// Which replicas hold back more of the log than their limit allows. What is spooled for one that hasn't
+    /// caught up since its full sync isn't counted, nor what the spool may hold in memory.
     pub fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         let backlog = env.stream.log.limit();
         for replica in env.replicas.iter() {
@@ -488,13 +310,22 @@ impl Master {
                     self.watches.len() - 1
                 }
             };
-            let unsent = env.stream.log.behind(cursor);
+            let log = &env.stream.log;
+            let unsent = if replica.sync.catching_up {
+                log.behind_in_memory(cursor)
+                    .saturating_sub(log.spool().memory_max())
+            } else {
+                log.behind(cursor)
+            };
             let watch = &mut self.watches[at].1;
             if watch.exceeded(unsent, env.settings.limit, backlog, env.now_ms) {
                 warn!(
                     "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                     replica.name()
                 );
+                if let Some(reason) = log.spool().refusal().filter(|_| replica.sync.catching_up) {
+                    warn!("The stream since its full sync could not be spooled: {reason}");
+                }
                 out.push(Order::Close { id: replica.id });
             }
         }
@@ -503,6 +334,7 @@ impl Master {
     /// Time passed; to be called about ten times a second.
     pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         let (now_ms, settings) = (env.now_ms, env.settings);
+        self.tend(env, out);
         self.maybe_start(env, out);
         if now_ms - self.last_ping_ms >= settings.ping_period_ms {
             self.last_ping_ms = now_ms;
@@ -512,13 +344,9 @@ impl Master {
         }
         if now_ms - self.last_newline_ms >= 1000 {
             self.last_newline_ms = now_ms;
-            let on_disk = self
-                .running
-                .as_ref()
-                .is_none_or(|r| r.target == Target::Disk);
             for replica in env.replicas.iter() {
                 let waits = replica.state == ReplicaState::WaitSnapshot
-                    || (replica.state == ReplicaState::SnapshotRunning && on_disk);
+                    || (replica.state == ReplicaState::SnapshotRunning && replica.sync.by_file);
                 if waits {
                     out.push(Order::Send {
                         id: replica.id,
@@ -536,11 +364,13 @@ impl Master {
                 out.push(Order::Close { id: replica.id });
             }
         }
+        self.note_caught_up(env);
         self.check_limits(env, out);
         if env.replicas.is_empty()
             && env.stream.active
             && !env.is_replica
             && self.running.is_none()
+            && self.kept.is_none()
             && settings.backlog_ttl_ms > 0
             && now_ms - self.alone_since_ms > settings.backlog_ttl_ms
         {
@@ -561,25 +391,6 @@ impl Master {
             ..Master::default()
         }
     }
-
-    /// Whether a snapshot for replicas is ordered or running.
-    pub fn snapshot_running(&self) -> bool {
-        self.running.is_some()
-    }
-}
-
-fn put_online(replica: &mut Replica, now_ms: i64, out: &mut Vec<Order>) {
-    if replica.dump_only {
-        info!(
-            "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
-            replica.name()
-        );
-        out.push(Order::Close { id: replica.id });
-        return;
-    }
-    replica.state = ReplicaState::Online;
-    replica.ack_ms = now_ms;
-    info!("Synchronization with replica {} succeeded", replica.name());
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Bench {
 
     fn started(&mut self) -> Vec<Order> {
         let offset = self.stream.log.end();
-        let pin = self.stream.log.attach(offset).unwrap();
+        let pin = self.stream.log.attach_patient(offset).unwrap();
         self.stream.database = None;
         self.run(|m, e, o| m.snapshot_started(e, offset, pin, o)).1
     }
@@ -95,20 +95,149 @@ fn those_who_come_during_the_delay_share_a_snapshot() {
     let orders = b.started();
     let line = format!("+FULLRESYNC {} 14\r\n", b.stream.history.id);
     assert_eq!(sends(&orders), [(1, line.clone()), (2, line)]);
-    // A third is too late for a snapshot that goes straight to sockets.
-    assert_eq!(b.attach(3, "PSYNC ? -1"), []);
     b.stream.append_raw(b"after");
+    // Others join it while it is made, and when it is finished.
+    let line = format!("+FULLRESYNC {} 14\r\n", b.stream.history.id);
+    let orders = b.attach(3, "PSYNC ? -1");
+    assert_eq!(sends(&orders), [(3, line.clone())]);
+    assert_eq!(orders[1..], [Order::SendFeed { id: 3 }]);
     let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
     assert_eq!(orders, []);
-    assert_eq!(b.replicas.online().count(), 2);
+    let orders = b.attach(4, "PSYNC ? -1");
+    assert_eq!(sends(&orders), [(4, line)]);
+    let cursor = b.replicas.get(4).unwrap().cursor.unwrap();
+    assert_eq!(b.stream.log.position(cursor), Some(14));
+    assert_eq!(b.replicas.online().count(), 0);
+    for id in 1..=4 {
+        b.run(|m, e, o| m.dump_streamed(e, id, o));
+    }
+    assert_eq!(b.replicas.online().count(), 4);
     let (_, orders) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
     assert_eq!(orders, [Order::Follow { id: 1 }]);
     let (_, orders) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
     assert_eq!(orders, []);
     let orders = b.tick(5000);
+    assert!(orders.contains(&Order::CloseFeed));
+    // Those cursors are the replicas' own.
+    assert_eq!(b.stream.log.cursors(), 4);
+    // One who comes later than that needs another.
+    assert_eq!(b.attach(5, "PSYNC ? -1"), []);
+    let orders = b.tick(5000);
     assert!(orders.contains(&Order::StartSnapshot {
         target: Target::Sockets
     }));
+}
+
+#[test]
+fn transfers_queue_up_for_the_same_snapshot() {
+    let mut b = Bench::new();
+    b.settings.transfers_max = 1;
+    b.settings.diskless_delay_ms = 0;
+    b.attach(1, "PSYNC ? -1");
+    b.attach(2, "PSYNC ? -1");
+    b.attach(3, "PSYNC ? -1");
+    assert_eq!(b.started()[1..], [Order::SendFeed { id: 1 }]);
+    let places = [1, 2, 3].map(|id| b.replicas.get(id).unwrap().sync.place);
+    assert_eq!(places, [0, 1, 2]);
+    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    assert_eq!(orders, []);
+    // It is kept past its time for those who are in the queue.
+    let orders = b.tick(50_000);
+    assert_eq!(sends(&orders), [(2, "\n".into()), (3, "\n".into())]);
+    assert!(b.master.snapshot_kept());
+    let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 1, o));
+    assert!(orders.contains(&Order::SendFeed { id: 2 }));
+    // One that leaves lets the next one in.
+    let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
+    assert!(orders.contains(&Order::SendFeed { id: 3 }));
+    b.tick(100);
+    assert!(!b.master.snapshot_kept());
+    let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 3, o));
+    assert_eq!(orders, []);
+}
+
+#[test]
+fn a_snapshot_is_not_kept_when_its_bytes_or_its_history_are_gone() {
+    for closed in [true, false] {
+        let mut b = Bench::new();
+        b.settings.diskless_delay_ms = 0;
+        b.attach(1, "PSYNC ? -1");
+        b.started();
+        b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+        b.run(|m, e, o| m.dump_streamed(e, 1, o));
+        assert!(b.master.snapshot_kept());
+        if closed {
+            b.master.joins_closed = true;
+        } else {
+            b.stream.history.restart(ReplId::random(&*b.clock));
+        }
+        assert!(b.tick(100).contains(&Order::CloseFeed));
+        let orders = b.attach(2, "PSYNC ? -1");
+        assert!(orders.contains(&Order::StartSnapshot {
+            target: Target::Sockets
+        }));
+    }
+}
+
+#[test]
+fn what_is_spooled_does_not_count_against_the_output_limit() {
+    let mut b = Bench::new();
+    b.settings.diskless_delay_ms = 0;
+    b.settings.limit = OutputLimit {
+        hard: 4 << 20,
+        soft: 0,
+        soft_s: 0,
+    };
+    b.stream.log.spool().configure(2 << 20, 0);
+    b.attach(1, "PSYNC ? -1");
+    b.started();
+    b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    b.run(|m, e, o| m.dump_streamed(e, 1, o));
+    let closed = |orders: &[Order]| orders.contains(&Order::Close { id: 1 });
+    // A disk that works: the replica may be as slow as it likes.
+    for _ in 0..20 {
+        b.stream.append_raw(&vec![b'x'; 1 << 20]);
+        while let Some(spill) = b.stream.log.spill(1 << 20) {
+            b.stream.log.spilled(spill.segment, true);
+        }
+        let orders = b.tick(100);
+        assert!(!closed(&orders));
+        b.run(|m, e, _| {
+            let _ = m;
+            e.replicas.ack(1, 0, None, e.now_ms)
+        });
+    }
+    // One that fails: what is in memory counts, beyond what the spool may have there.
+    b.stream.log.spool().refuse("the disk is full".into());
+    b.stream.append_raw(&vec![b'x'; 3 << 20]);
+    assert!(!closed(&b.tick(100)));
+    b.stream.append_raw(&vec![b'x'; 2 << 20]);
+    assert!(closed(&b.tick(100)));
+}
+
+#[test]
+fn who_has_caught_up_is_under_the_output_limit() {
+    let mut b = Bench::new();
+    b.settings.diskless_delay_ms = 0;
+    b.settings.limit.hard = 4 << 20;
+    b.stream.log.spool().configure(64 << 20, 0);
+    b.attach(1, "PSYNC ? -1");
+    b.started();
+    b.stream.append_raw(&vec![b'x'; 5 << 20]);
+    b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    b.run(|m, e, o| m.dump_streamed(e, 1, o));
+    b.run(|m, e, o| m.acked(e, 1, 0, None, o));
+    b.tick(100);
+    assert!(b.replicas.get(1).unwrap().sync.catching_up);
+    let (cursor, end) = (
+        b.replicas.get(1).unwrap().cursor.unwrap(),
+        b.stream.log.end(),
+    );
+    b.stream.log.advance(cursor, end);
+    b.tick(100);
+    assert!(!b.replicas.get(1).unwrap().sync.catching_up);
+    b.stream.append_raw(&vec![b'x'; 5 << 20]);
+    assert_eq!(b.tick(100), [Order::Close { id: 1 }]);
 }
 
 #[test]
@@ -152,7 +281,7 @@ fn a_failed_snapshot_closes_those_who_waited_for_it() {
     );
     b.started();
     let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk full"), o));
-    assert_eq!(orders, [Order::Close { id: 1 }]);
+    assert_eq!(orders, [Order::Close { id: 1 }, Order::CloseFeed]);
     b.run(|m, e, o| m.detached(e, 1, o));
     assert_eq!(b.stream.log.cursors(), 0);
 }

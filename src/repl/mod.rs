@@ -1,5 +1,7 @@
 //! Replication without sockets: the log, replids and offsets, PSYNC decisions, replicas, the link.
 
+pub mod bandwidth;
+pub mod full_sync;
 pub mod hub;
 pub mod link;
 pub mod log;
@@ -7,17 +9,20 @@ pub mod master;
 pub mod psync;
 pub mod replicas;
 pub mod replid;
+pub mod spool;
 pub mod stream;
 pub mod transfer;
 pub mod view;
 pub mod wire;
 
+pub use bandwidth::Bandwidth;
 pub use hub::{Hub, StreamGuard};
 pub use link::{Action, Env, Link, LinkConfig, LinkState};
 pub use log::{Cursor, Log, OutOfLog};
 pub use master::{Master, MasterEnv, MasterSettings, Order, SyncCounts, Target};
 pub use psync::{Decision, Request};
-pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
+pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas, SyncProgress};
 pub use replid::{History, ReplId};
+pub use spool::{Place, Spill, Spool};
 pub use stream::Stream;
 pub use view::{Board, LinkView, ReplicationView};

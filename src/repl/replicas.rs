@@ -1,6 +1,9 @@
 //! The table of attached replicas: who they are, how far they are, and what follows from that for WAIT and
 //! for min-replicas-to-write.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use super::log::Cursor;
 
 /// How far a replica's attachment has got.
@@ -25,6 +28,25 @@ impl ReplicaState {
             ReplicaState::Online => "online",
         }
     }
+}
+
+/// How a replica's full sync is going; shared numbers, so that who sends can count without a lock.
+#[derive(Clone, Debug, Default)]
+pub struct SyncProgress {
+    /// Which snapshot it takes, by the master's count; 0: none yet.
+    pub snapshot: u64,
+    /// That snapshot goes by way of the dump file.
+    pub by_file: bool,
+    /// The position at which that snapshot was cut.
+    pub cut: u64,
+    /// Bytes of the dump that its socket has taken.
+    pub sent: Arc<AtomicU64>,
+    /// Bytes of the dump in all; 0: not known yet.
+    pub total: Arc<AtomicU64>,
+    /// It has yet to catch up with the stream since its snapshot's cut: the spool holds that for it.
+    pub catching_up: bool,
+    /// Its place in the queue for a transfer, from 1 on; 0: it isn't waiting.
+    pub place: usize,
 }
 
 /// One attached replica.
@@ -52,6 +74,8 @@ pub struct Replica {
     pub ack_aof_offset: u64,
     /// When it last acked, Unix ms.
     pub ack_ms: i64,
+    /// How its full sync is going.
+    pub sync: SyncProgress,
     /// Diskless: the stream is held back until its first ack shows that it is done with the dump.
     pub waits_for_ack: bool,
 }
@@ -68,6 +92,23 @@ impl Replica {
             format!("{}:{}", self.ip(), self.listening_port)
         } else {
             format!("{}:<unknown-replica-port>", self.ip())
+        }
+    }
+
+    /// Bytes of stream between what it said that it has processed and `end`.
+    pub fn behind(&self, end: u64) -> u64 {
+        end.saturating_sub(self.ack_offset.max(self.sync.cut))
+    }
+
+    /// What its full sync is at, in a word, for INFO.
+    pub fn phase(&self) -> &'static str {
+        match self.state {
+            ReplicaState::WaitSnapshot => "queued",
+            ReplicaState::SnapshotRunning if self.sync.by_file => "snapshot",
+            ReplicaState::SnapshotRunning | ReplicaState::SendingBulk => "transfer",
+            ReplicaState::Online if self.waits_for_ack => "loading",
+            ReplicaState::Online if self.sync.catching_up => "catching_up",
+            ReplicaState::Online => "online",
         }
     }
 
@@ -99,6 +140,10 @@ impl Replicas {
 
     pub fn get_mut(&mut self, id: u64) -> Option<&mut Replica> {
         self.list.iter_mut().find(|r| r.id == id)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Replica> {
+        self.list.iter_mut()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Replica> {
@@ -202,6 +247,7 @@ pub(super) mod tests {
             ack_offset: 0,
             ack_aof_offset: 0,
             ack_ms: 0,
+            sync: SyncProgress::default(),
             waits_for_ack: false,
         }
     }

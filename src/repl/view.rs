@@ -1,9 +1,12 @@
 //! What INFO replication, ROLE and tests see: a copy of the replication state at one moment.
 
+use std::sync::Arc;
+
 use super::link::LinkState;
 use super::master::SyncCounts;
 use super::replicas::{Replica, Replicas};
 use super::replid::History;
+use super::spool::Spool;
 
 /// Our link to a master, as its actor last described it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +48,10 @@ pub struct ReplicationView {
     pub backlog_bytes: u64,
     /// Memory the log holds, shared slices counted once.
     pub log_memory: usize,
+    /// The part of the log in memory that is beyond the backlog's size, bytes.
+    pub log_held: u64,
+    /// What is spooled for full syncs.
+    pub spool: Arc<Spool>,
     /// Database that the stream has selected; None: the next command will say.
     pub database: Option<usize>,
     pub good_replicas: usize,

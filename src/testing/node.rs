@@ -10,11 +10,12 @@ use hashbrown::HashMap;
 
 use super::dataset::{DATABASES, Dataset, parse_command};
 use super::network::{Arrival, Network};
+use super::spooling::{Disk, Feed, Writing};
 use crate::clock::ManualClock;
 use crate::repl::transfer::Form;
 use crate::repl::{
-    Action, Env, History, Link, LinkConfig, LinkState, Master, MasterEnv, MasterSettings, Order,
-    ReplId, Replica, ReplicaState, Replicas, Request, Stream, Target, wire,
+    Action, Env, History, Link, LinkConfig, LinkState, Log, Master, MasterEnv, MasterSettings,
+    Order, ReplId, Replica, ReplicaState, Replicas, Request, Stream, SyncProgress, Target, wire,
 };
 
 /// What every state of every history is: a second claim for the same place must agree with the first.
@@ -54,6 +55,13 @@ pub struct Around<'a> {
     pub violation: &'a mut Option<String>,
 }
 
+impl Around<'_> {
+    pub fn violate(&mut self, node: usize, what: &str) {
+        self.violation
+            .get_or_insert_with(|| format!("node {node}: {what}"));
+    }
+}
+
 /// A connection that this node took: a replica, or one that may become one.
 #[derive(Debug)]
 struct Peer {
@@ -79,6 +87,8 @@ struct Snapshot {
     image: Vec<u8>,
     mark: [u8; 40],
     cut: bool,
+    /// Bytes of the image that are in the feed.
+    fed: usize,
     next_at_ms: i64,
 }
 
@@ -109,6 +119,12 @@ pub struct SimNode {
     selected: usize,
     peers: Vec<Peer>,
     snapshot: Option<Snapshot>,
+    pub snapshots: u64,
+    /// Feeds that somebody takes or may join; the last one is the present one, if it is joinable.
+    feeds: Vec<Feed>,
+    disk: Disk,
+    writing: Writing,
+    spool: (u64, u64),
     finished_dump: Vec<u8>,
     saved: Option<Saved>,
     /// Bytes a tick that it sends to each replica.
@@ -121,11 +137,14 @@ impl SimNode {
         clock: Arc<ManualClock>,
         settings: MasterSettings,
         backlog: u64,
+        spool: (u64, u64),
     ) -> SimNode {
+        let stream = Stream::new(ReplId::random(&*clock), backlog);
+        stream.log.spool().configure(spool.0, spool.1);
         SimNode {
             index,
             up: true,
-            stream: Stream::new(ReplId::random(&*clock), backlog),
+            stream,
             clock,
             data: Dataset::default(),
             replicas: Replicas::default(),
@@ -139,10 +158,20 @@ impl SimNode {
             selected: 0,
             peers: Vec::new(),
             snapshot: None,
+            snapshots: 0,
+            feeds: Vec::new(),
+            disk: Disk::default(),
+            writing: Writing::default(),
+            spool,
             finished_dump: Vec::new(),
             saved: None,
             bandwidth: 1 << 20,
         }
+    }
+
+    /// Of 256 writes to the disk, so many fail.
+    pub fn disk_failures(&mut self, failures: u8) {
+        self.disk.failures = failures;
     }
 
     fn config(target: usize) -> LinkConfig {
@@ -271,10 +300,12 @@ impl SimNode {
             self.clock.clone(),
             self.settings,
             self.stream.log.limit(),
+            self.spool,
         );
-        let bandwidth = self.bandwidth;
+        let (bandwidth, failures) = (self.bandwidth, self.disk.failures);
         *self = fresh;
         self.bandwidth = bandwidth;
+        self.disk.failures = failures;
         self.target = target;
         let restored = saved.is_some();
         if let Some(saved) = saved
@@ -308,6 +339,7 @@ impl SimNode {
         self.step_link(around);
         self.step_peers(around);
         self.step_snapshot(around);
+        self.step_spool(around);
         self.with_master(around, |m, e, o| m.tick(e, o));
         self.claim(around);
     }
@@ -516,6 +548,7 @@ impl SimNode {
         let mut orders = Vec::new();
         let is_replica = self.is_replica();
         let link_up = self.connected();
+        self.master.joins_closed = !self.feeds.last().is_some_and(|f| f.joinable);
         let mut env = MasterEnv {
             now_ms: around.now_ms,
             stream: &mut self.stream,
@@ -544,13 +577,39 @@ impl SimNode {
                 }
             }
             Order::StartSnapshot { target } => {
+                self.snapshots += 1;
+                if target == Target::Sockets {
+                    let log = Log::keeping_all(self.stream.log.spool().clone());
+                    self.feeds.push(Feed::new(self.snapshots, log));
+                }
                 self.snapshot = Some(Snapshot {
                     target,
                     image: Vec::new(),
                     mark: [b'0' + around.rng.u8(0..10); 40],
                     cut: false,
+                    fed: 0,
                     next_at_ms: around.now_ms + around.rng.i64(0..100),
                 });
+            }
+            Order::SendFeed { id } => {
+                let mark = self.snapshot.as_ref().map(|s| s.mark);
+                let mut joined = self.feeds.last_mut().filter(|f| f.joinable);
+                if let Some(feed) = &mut joined
+                    && feed.join(id)
+                {
+                    let mark = *feed.mark.get_or_insert(mark.unwrap_or([b'-'; 40]));
+                    let header = Form::Mark(mark).header();
+                    around
+                        .network
+                        .send(id, 1, header.into(), around.now_ms, around.rng);
+                } else {
+                    self.obey(Order::Close { id }, around);
+                }
+            }
+            Order::CloseFeed => {
+                if let Some(feed) = self.feeds.last_mut() {
+                    feed.close_joins();
+                }
             }
             Order::SendDump { id } => {
                 let header = Form::Length(self.finished_dump.len() as u64).header();
@@ -560,10 +619,15 @@ impl SimNode {
                     .send(id, 1, bytes.into(), around.now_ms, around.rng);
                 self.with_master(around, |m, e, o| m.dump_sent(e, id, o));
             }
-            Order::AbortSnapshot => self.snapshot = None,
+            Order::AbortSnapshot => {
+                self.snapshot = None;
+                if let Some(feed) = self.feeds.last_mut() {
+                    feed.close_joins();
+                }
+            }
             Order::Close { id } => {
                 around.network.close(id, 1, around.now_ms);
-                self.peers.retain(|p| p.connection != id);
+                self.peer_gone(id);
                 self.with_master(around, |m, e, o| m.detached(e, id, o));
             }
         }
@@ -588,40 +652,80 @@ impl SimNode {
             if !is_replica {
                 self.stream.database = None;
             }
-            let (target, header) = (snapshot.target, Form::Mark(snapshot.mark).header());
             let offset = self.stream.log.end();
-            if let Ok(pin) = self.stream.log.attach(offset) {
+            if let Ok(pin) = self.stream.log.attach_patient(offset) {
                 self.with_master(around, |m, e, o| m.snapshot_started(e, offset, pin, o));
             }
-            if target == Target::Sockets {
-                self.give_to_takers(header.into(), around);
+            return;
+        }
+        if snapshot.target == Target::Sockets && snapshot.fed < snapshot.image.len() {
+            let most = around.rng.usize(1..200);
+            let to = (snapshot.fed + most).min(snapshot.image.len());
+            if let Some(feed) = self.feeds.last_mut() {
+                let part = Bytes::copy_from_slice(&snapshot.image[snapshot.fed..to]);
+                feed.log.append_shared(part);
             }
+            snapshot.fed = to;
             return;
         }
         let Some(snapshot) = self.snapshot.take() else {
             return;
         };
         let failed = around.rng.u8(..) < 8;
-        if !failed {
-            match snapshot.target {
-                Target::Sockets => {
-                    let half = snapshot.image.len() / 2;
-                    self.give_to_takers(Bytes::copy_from_slice(&snapshot.image[..half]), around);
-                    let rest = [&snapshot.image[half..], &snapshot.mark].concat();
-                    self.give_to_takers(rest.into(), around);
+        match snapshot.target {
+            Target::Sockets => {
+                if let Some(feed) = self.feeds.last_mut().filter(|_| !failed) {
+                    let mark = Bytes::copy_from_slice(&feed.mark.unwrap_or(snapshot.mark));
+                    feed.log.append_shared(mark);
+                    feed.ended = true;
                 }
-                Target::Disk => self.finished_dump = snapshot.image,
             }
+            Target::Disk if !failed => self.finished_dump = snapshot.image,
+            Target::Disk => {}
         }
         let result = if failed { Err("no space left") } else { Ok(()) };
         self.with_master(around, |m, e, o| m.snapshot_ended(e, result, o));
     }
 
-    fn give_to_takers(&mut self, bytes: Bytes, around: &mut Around<'_>) {
-        for id in Master::takers(&self.replicas) {
-            around
-                .network
-                .send(id, 1, bytes.clone(), around.now_ms, around.rng);
+    fn step_spool(&mut self, around: &mut Around<'_>) {
+        let memory = self.stream.log.spool().memory_max() / 2;
+        let beside = self.stream.log.limit() + memory;
+        let log = &mut self.stream.log;
+        self.disk.tend(log, &mut self.writing, beside, around);
+        for feed in &mut self.feeds {
+            self.disk
+                .tend(&mut feed.log, &mut feed.writing, memory, around);
+            if feed.joinable && around.rng.u8(..) < 2 {
+                feed.close_joins();
+            }
+        }
+        for at in 0..self.feeds.len() {
+            for id in self.feeds[at].takers() {
+                match self.feeds[at].take(id, self.bandwidth, &self.disk) {
+                    Some((bytes, last)) => {
+                        for part in bytes {
+                            around.network.send(id, 1, part, around.now_ms, around.rng);
+                        }
+                        if last {
+                            self.feeds[at].leave(id);
+                            self.with_master(around, |m, e, o| m.dump_streamed(e, id, o));
+                        }
+                    }
+                    None => around.violate(self.index, "a taker's part of a dump is lost"),
+                }
+            }
+        }
+        for feed in self.feeds.extract_if(.., |f| !f.in_use()) {
+            let mut log = feed.log;
+            log.reset(0);
+            self.disk.delete(log.take_released());
+        }
+    }
+
+    fn peer_gone(&mut self, id: u64) {
+        self.peers.retain(|p| p.connection != id);
+        for feed in &mut self.feeds {
+            feed.leave(id);
         }
     }
 
@@ -633,7 +737,7 @@ impl SimNode {
                     Arrival::Bytes(bytes) => self.peer_said(id, &bytes, around),
                     Arrival::Broken => {
                         around.network.close(id, 1, around.now_ms);
-                        self.peers.retain(|p| p.connection != id);
+                        self.peer_gone(id);
                         self.with_master(around, |m, e, o| m.detached(e, id, o));
                         break;
                     }
@@ -657,15 +761,17 @@ impl SimNode {
         let Some(position) = self.stream.log.position(cursor) else {
             return;
         };
-        let mut slices = Vec::new();
-        match self.stream.log.read(position, self.bandwidth, &mut slices) {
-            Ok(next) => {
+        match self
+            .disk
+            .read(&mut self.stream.log, position, self.bandwidth)
+        {
+            Some((slices, next)) => {
                 for slice in slices {
                     around.network.send(id, 1, slice, around.now_ms, around.rng);
                 }
                 self.stream.log.advance(cursor, next);
             }
-            Err(_) => self.obey(Order::Close { id }, around),
+            None => self.obey(Order::Close { id }, around),
         }
     }
 
@@ -722,6 +828,7 @@ impl SimNode {
                 ack_offset: 0,
                 ack_aof_offset: 0,
                 ack_ms: around.now_ms,
+                sync: SyncProgress::default(),
                 waits_for_ack: false,
             };
             let mut refused = None;

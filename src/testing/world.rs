@@ -27,6 +27,10 @@ pub struct Report {
     pub full_syncs: u64,
     pub partial_syncs: u64,
     pub refused_partial_syncs: u64,
+    /// Snapshots made for full syncs.
+    pub snapshots: u64,
+    /// Bytes that went to disk for replicas in a full sync.
+    pub spilled: u64,
     /// How long convergence took after the repair, simulated ms.
     pub converged_ms: i64,
 }
@@ -69,9 +73,16 @@ impl World {
                         soft: 0,
                         soft_s: 0,
                     },
+                    transfers_max: rng.usize(0..3),
+                    keep_ms: [0, 1000, 4000][rng.usize(0..3)],
                     min_replicas_max_lag_s: 10,
                 };
-                let mut node = SimNode::new(index, clock.clone(), settings, backlog);
+                let spool = (
+                    [200, 3_000, 1 << 20][rng.usize(0..3)],
+                    [0, 2_000][rng.usize(0..2)],
+                );
+                let mut node = SimNode::new(index, clock.clone(), settings, backlog, spool);
+                node.disk_failures([0, 30, 255][rng.usize(0..3)]);
                 node.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
                 node
             })
@@ -172,6 +183,8 @@ impl World {
         self.report.full_syncs += counts.full;
         self.report.partial_syncs += counts.partial_ok;
         self.report.refused_partial_syncs += counts.partial_err;
+        self.report.snapshots += self.nodes[node].snapshots;
+        self.report.spilled += self.nodes[node].stream.log.spool().spilled_total();
     }
 
     fn check(&self) -> Result<(), String> {

@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod client;
+pub mod load;
 pub mod proxy;
 pub mod reply;
 pub mod seed;
@@ -15,7 +16,8 @@ pub mod server;
 pub mod wait;
 
 pub use client::RespClient;
-pub use proxy::Proxy;
+pub use load::Load;
+pub use proxy::{Fault, Proxy};
 pub use reply::RawReply;
 pub use server::{Make, Server, ServerOptions};
 pub use wait::{free_port, wait_for};

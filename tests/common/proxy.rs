@@ -1,4 +1,4 @@
-//! A TCP proxy between two servers whose links can be cut, frozen and slowed.
+//! A TCP proxy between two servers whose links can be cut, frozen, slowed, and made to spoil a full sync.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,8 +6,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// What is done to a full sync's payload, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends.
+    Cut,
+    /// One byte is changed.
+    Corrupt,
+    /// From here on bytes come one by one, for a while.
+    Drip,
+    /// Nothing comes for half a second.
+    Stall,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    /// The next fault, and after how many bytes of payload.
+    fault: Mutex<Option<(Fault, usize)>>,
+    faults: AtomicUsize,
+    /// Bytes of payload and stream of the last full sync.
+    payload: AtomicUsize,
     streams: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
     refusing: AtomicBool,
@@ -61,6 +79,21 @@ impl Proxy {
             .store(bytes_per_second, Ordering::SeqCst);
     }
 
+    /// Spoils the next full sync after so many bytes behind its +FULLRESYNC line.
+    pub fn spoil(&self, fault: Fault, after: usize) {
+        *self.state.fault.lock().expect("unpoisoned") = Some((fault, after));
+    }
+
+    /// How many full syncs have been spoilt so far.
+    pub fn faults(&self) -> usize {
+        self.state.faults.load(Ordering::SeqCst)
+    }
+
+    /// Bytes that have come behind the last +FULLRESYNC line.
+    pub fn payload(&self) -> usize {
+        self.state.payload.load(Ordering::SeqCst)
+    }
+
     /// How many connections have come so far.
     pub fn accepted(&self) -> usize {
         self.state.accepted.load(Ordering::SeqCst)
@@ -106,6 +139,9 @@ fn accept(listener: &TcpListener, target_port: u16, state: &Arc<State>) {
 
 fn forward(mut from: TcpStream, mut to: TcpStream, state: &State, throttled: bool) {
     let mut chunk = [0; 16 * 1024];
+    // What came before a full sync's payload; then where in the chunk it goes on, and its bytes so far.
+    let mut head = Vec::new();
+    let mut begun: Option<(usize, usize)> = None;
     loop {
         let rate = state.bytes_per_second.load(Ordering::SeqCst);
         // With a bound: a twentieth of a second's worth at a time.
@@ -123,10 +159,56 @@ fn forward(mut from: TcpStream, mut to: TcpStream, state: &State, throttled: boo
         while state.frozen.load(Ordering::SeqCst) && !state.stopped.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if to.write_all(&chunk[..length]).is_err() {
+        if throttled && begun.is_none() {
+            begun = end_of_line(&mut head, &chunk[..length]).map(|at| (at, 0));
+        } else if let Some((from, _)) = &mut begun {
+            *from = 0;
+        }
+        let mut sent = 0;
+        if let Some((from, payload)) = &mut begun {
+            let bytes = length - *from;
+            let due = {
+                let mut fault = state.fault.lock().expect("unpoisoned");
+                fault.take_if(|(_, after)| *after < *payload + bytes)
+            };
+            if let Some((fault, after)) = due {
+                let at = *from + after.saturating_sub(*payload);
+                state.faults.fetch_add(1, Ordering::SeqCst);
+                if fault == Fault::Corrupt {
+                    chunk[at] ^= 0x55;
+                } else {
+                    let _ = to.write_all(&chunk[..at]);
+                    sent = at;
+                }
+                match fault {
+                    Fault::Cut => break,
+                    Fault::Stall => std::thread::sleep(Duration::from_millis(500)),
+                    Fault::Drip => {
+                        while sent < length.min(at + 200) {
+                            let _ = to.write_all(&chunk[sent..=sent]);
+                            std::thread::sleep(Duration::from_millis(1));
+                            sent += 1;
+                        }
+                    }
+                    Fault::Corrupt => {}
+                }
+            }
+            *payload += bytes;
+            state.payload.store(*payload, Ordering::SeqCst);
+        }
+        if to.write_all(&chunk[sent..length]).is_err() {
             break;
         }
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Where behind the +FULLRESYNC line the chunk goes on, once that line is whole.
+fn end_of_line(head: &mut Vec<u8>, chunk: &[u8]) -> Option<usize> {
+    let before = head.len();
+    head.extend_from_slice(chunk);
+    let at = head.windows(11).position(|w| w == b"+FULLRESYNC")?;
+    let end = at + head[at..].iter().position(|b| *b == b'\n')? + 1;
+    Some(end.saturating_sub(before))
 }

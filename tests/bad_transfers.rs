@@ -1,0 +1,91 @@
+//! Full syncs that are cut, corrupted, stalled and dripped on their way, through real sockets: the old data
+//! serves on, and the replica ends in sync.
+//!
+//! `BAD_TRANSFERS=1000` spoils so many of each kind; by default a few.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Fault, Make, Proxy, Server, ServerOptions, seed, wait_for};
+use fastrand::Rng;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn rounds() -> usize {
+    std::env::var("BAD_TRANSFERS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(12)
+}
+
+fn follow(replica: &Server, proxy: &Proxy) {
+    replica.call(&["REPLICAOF", "127.0.0.1", &proxy.port.to_string()]);
+}
+
+fn spoilt_by(make: Make, diskless: &str) {
+    let master = ServerOptions::new(make)
+        .with("repl-diskless-sync", diskless)
+        .start();
+    seed::fill(&mut master.client(), 4, "k", 2000);
+    let proxy = Proxy::new(master.port);
+    let replica = ServerOptions::new(Make::Understudy).start();
+    // How long the payload is.
+    follow(&replica, &proxy);
+    replica.wait_synced(LONG);
+    let payload = proxy.payload();
+    assert!(payload > 10_000, "{payload}");
+    let before = replica.digest();
+    replica.call(&["REPLICAOF", "NO", "ONE"]);
+    replica.call(&["SET", "mine", "alone"]);
+    let own = replica.digest();
+    assert_ne!(before, own);
+
+    let mut rng = Rng::with_seed(5);
+    // Behind the header, and before an end mark: what is changed there is no dump, and waits for ever.
+    let (from, to) = (64, payload - 200);
+    for round in 0..rounds() * 2 {
+        let fault = if round % 2 == 0 {
+            Fault::Cut
+        } else {
+            Fault::Corrupt
+        };
+        let faults = proxy.faults();
+        // A fresh replid, so that nothing can be continued.
+        replica.call(&["DEBUG", "CHANGE-REPL-ID"]);
+        proxy.spoil(fault, rng.usize(from..to));
+        follow(&replica, &proxy);
+        wait_for("the sync is spoilt", LONG, || proxy.faults() > faults);
+        assert_eq!(replica.call(&["GET", "mine"]).text(), "alone");
+        wait_for("the replica has noticed", LONG, || {
+            replica.info("master_sync_in_progress") == "0"
+        });
+        assert_eq!(replica.info("master_link_status"), "down");
+        assert_eq!(replica.digest(), own, "after {fault:?} of round {round}");
+        replica.call(&["REPLICAOF", "NO", "ONE"]);
+    }
+    for fault in [Fault::Drip, Fault::Stall] {
+        replica.call(&["DEBUG", "CHANGE-REPL-ID"]);
+        proxy.spoil(fault, rng.usize(from..to));
+        follow(&replica, &proxy);
+        replica.wait_synced(LONG);
+        assert_eq!(replica.digest(), before);
+        replica.call(&["REPLICAOF", "NO", "ONE"]);
+        replica.call(&["SET", "mine", "alone"]);
+    }
+}
+
+#[test]
+fn what_a_redis_server_streams_is_spoilt() {
+    spoilt_by(Make::Redis, "yes");
+}
+
+#[test]
+fn what_a_redis_server_saved_is_spoilt() {
+    spoilt_by(Make::Redis, "no");
+}
+
+#[test]
+fn what_we_stream_is_spoilt() {
+    spoilt_by(Make::Understudy, "yes");
+}

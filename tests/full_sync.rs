@@ -1,0 +1,385 @@
+//! Full syncs under load: they end, however slow the replica; many replicas share a snapshot; a frozen one
+//! harms nobody.
+//!
+//! `FULL_SYNC=full` runs each at its full size (some minutes); by default they are scaled down.
+
+mod common;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Load, Make, Proxy, Server, ServerOptions, seed, wait_for};
+use fastrand::Rng;
+
+const LONG: Duration = Duration::from_secs(200);
+
+fn full() -> bool {
+    std::env::var("FULL_SYNC").is_ok_and(|v| v == "full")
+}
+
+fn pick<T>(scaled: T, full_size: T) -> T {
+    if full() { full_size } else { scaled }
+}
+
+fn number(server: &Server, field: &str) -> u64 {
+    server.info(field).parse().unwrap_or(0)
+}
+
+fn assert_equal(master: &Server, replica: &Server) {
+    wait_for("the replica has caught up", LONG, || {
+        replica.info("master_link_status") == "up"
+            && replica.info("master_repl_offset") == master.info("master_repl_offset")
+    });
+    assert_eq!(replica.digest(), master.digest());
+}
+
+/// Watches a number until it is told to stop; its maximum.
+fn maximum(stop: &AtomicBool, mut read: impl FnMut() -> u64) -> u64 {
+    let mut most = 0;
+    while !stop.load(Ordering::Relaxed) {
+        most = most.max(read());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    most
+}
+
+/// A replica attaches over a slow link while writes go on, five times faster than the link.
+fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
+    let keys = 20_000;
+    let spool = pick(4 << 20, 64 << 20);
+    let ours = master.make == Make::Understudy;
+    let mut options = master.with("repl-backlog-size", "1mb");
+    if ours {
+        options = options.with("repl-spool-memory", spool);
+    }
+    if !full() {
+        let limit = "replica 8mb 4mb 2";
+        options = options.with("client-output-buffer-limit", limit);
+    }
+    let master = options.start();
+    let mut client = master.client();
+    let value = "x".repeat(500);
+    for from in (0..keys).step_by(1000) {
+        let fill: Vec<[String; 3]> = (from..from + 1000)
+            .map(|n| ["SET".into(), format!("load:{n}"), value.clone()])
+            .collect();
+        client.pipeline(&fill.iter().map(|c| c.to_vec()).collect::<Vec<_>>());
+    }
+    let load = Load::start(master.port, pick(8, 400), keys);
+    let wait = |seconds: f64| std::thread::sleep(Duration::from_secs_f64(seconds));
+    wait(1.0);
+    let before = number(&master, "used_memory");
+    let (input, at) = (number(&master, "total_net_input_bytes"), Instant::now());
+    wait(pick(0.5, 3.0));
+    let written = number(&master, "total_net_input_bytes") - input;
+    let rate = (written as f64 / at.elapsed().as_secs_f64()) as u64;
+
+    let proxy = Proxy::new(master.port);
+    proxy.throttle(rate / 5);
+    let stop = AtomicBool::new(false);
+    let (replica, spool_memory, memory, disk) = std::thread::scope(|scope| {
+        let watch = |field: &'static str| {
+            let (stop, master) = (&stop, &master);
+            scope.spawn(move || maximum(stop, || number(master, field)))
+        };
+        let spool_memory = watch("repl_spool_memory");
+        let memory = watch("used_memory");
+        let disk = watch("repl_spool_disk");
+        let replica = replica.replica_of(proxy.port).start();
+        wait(pick(2.5, 30.0));
+        master.call(&[
+            "CONFIG",
+            "SET",
+            "client-output-buffer-limit",
+            "replica 256mb 64mb 60",
+        ]);
+        proxy.throttle(0);
+        wait(pick(1.0, 55.0));
+        drop(load);
+        if ours {
+            assert_equal(&master, &replica);
+        } else {
+            wait(5.0);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let [spool_memory, memory, disk] =
+            [spool_memory, memory, disk].map(|thread| thread.join().unwrap());
+        (replica, spool_memory, memory, disk)
+    });
+    let syncs = number(&master, "sync_full");
+    println!(
+        "{:?} -> {:?}: {} MB/s of writes, {syncs} full syncs, {} connections, spool {} MB in memory and \
+         {} MB on disk, memory {} MB, {} MB before",
+        master.options.make,
+        replica.options.make,
+        rate >> 20,
+        proxy.accepted(),
+        spool_memory >> 20,
+        disk >> 20,
+        memory >> 20,
+        before >> 20,
+    );
+    if ours {
+        // Beside the bound: what is appended while a write to disk is under way.
+        assert!(spool_memory < spool + (64 << 20), "{spool_memory}");
+        assert!(memory < before + spool + (128 << 20), "{memory} {before}");
+        assert!(disk > 0);
+        assert!(!master.log().contains("output buffer limits"));
+        assert_eq!(number(&master, "repl_spool_disk"), 0);
+    }
+    (syncs, proxy.accepted())
+}
+
+#[test]
+fn a_slow_link_costs_our_replica_one_full_sync() {
+    let make = || ServerOptions::new(Make::Understudy);
+    assert_eq!(slow_link(make(), make()), (1, 1));
+}
+
+#[test]
+fn a_slow_link_costs_a_redis_server_one_full_sync() {
+    let (ours, theirs) = (
+        ServerOptions::new(Make::Understudy),
+        ServerOptions::new(Make::Redis),
+    );
+    assert_eq!(slow_link(ours, theirs), (1, 1));
+}
+
+/// For the record: what redis-server does in the same place.
+#[test]
+fn a_slow_link_makes_a_redis_server_master_loop() {
+    if full() {
+        let make = || ServerOptions::new(Make::Redis);
+        slow_link(make(), make());
+    }
+}
+
+#[test]
+fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
+    let master = ServerOptions::new(Make::Understudy)
+        .with("repl-backlog-size", "1mb")
+        .with("repl-spool-memory", "1mb")
+        .with("repl-spool-dir", "/nonexistent/directory")
+        .with("client-output-buffer-limit", "replica 4mb 0 0")
+        .start();
+    seed::fill(&mut master.client(), 7, "k", 2000);
+    let proxy = Proxy::new(master.port);
+    proxy.throttle(100_000);
+    let load = Load::start(master.port, 2, 1000);
+    let _replica = ServerOptions::new(Make::Understudy)
+        .replica_of(proxy.port)
+        .start();
+    wait_for("the replica is dropped", LONG, || {
+        master.log().contains("overcoming of output buffer limits")
+    });
+    drop(load);
+    assert!(
+        master
+            .log()
+            .contains("The spool for full syncs fails (can't write")
+    );
+    assert!(master.log().contains("could not be spooled: can't write"));
+}
+
+/// Milliseconds that one command in a thousand takes at most, of those sent until `stop`.
+fn probe(master: &Server, stop: &AtomicBool) -> (f64, f64) {
+    let mut client = master.client();
+    let mut times = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let at = Instant::now();
+        client.call(&["SET", "probe", "x"]);
+        times.push(at.elapsed().as_secs_f64() * 1000.0);
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    (at(0.99), at(0.999))
+}
+
+#[test]
+fn replicas_that_all_come_back_at_once_share_snapshots() {
+    let (count, keys) = (pick(6, 10), pick(20_000, 1_000_000));
+    let cap = 60 << 20;
+    let master = ServerOptions::new(Make::Understudy)
+        .with("repl-max-bandwidth", cap)
+        .with("repl-diskless-sync-delay", pick(0, 5))
+        .start();
+    master.call(&["DEBUG", "POPULATE", &keys.to_string(), "key", "50"]);
+    let mut replicas: Vec<Server> = (0..count)
+        .map(|n| {
+            let make = if n % 3 == 0 {
+                Make::Redis
+            } else {
+                Make::Understudy
+            };
+            ServerOptions::new(make).replica_of(master.port).start()
+        })
+        .collect();
+    for replica in &replicas {
+        replica.wait_synced(LONG);
+    }
+    let snapshots = || master.log().matches("Starting BGSAVE for SYNC").count();
+    let stop = AtomicBool::new(false);
+    let calm = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| probe(&master, &stop));
+        std::thread::sleep(Duration::from_secs(pick(1, 5)));
+        stop.store(true, Ordering::Relaxed);
+        thread.join().unwrap()
+    });
+    for round in 0..pick(1, 3) {
+        // Otherwise those who come first join what the last round left.
+        wait_for("nothing is kept", LONG, || {
+            master.info("repl_spool_memory") == "0"
+        });
+        let before = snapshots();
+        let sent = AtomicU64::new(0);
+        let stop = AtomicBool::new(false);
+        let mut rng = Rng::with_seed(round);
+        let storm = std::thread::scope(|scope| {
+            let probing = scope.spawn(|| probe(&master, &stop));
+            let rates = scope.spawn(|| {
+                // The dump bytes of any second, beside the streams, which are small here.
+                let mut last = number(&master, "total_net_repl_output_bytes");
+                while !stop.load(Ordering::Relaxed) {
+                    let at = Instant::now();
+                    std::thread::sleep(Duration::from_secs(1));
+                    let now = number(&master, "total_net_repl_output_bytes");
+                    let rate = (now - last) as f64 / at.elapsed().as_secs_f64();
+                    sent.fetch_max(rate as u64, Ordering::Relaxed);
+                    last = now;
+                }
+            });
+            let window_ms = pick(1500, 5000);
+            std::thread::scope(|restarts| {
+                for replica in &mut replicas {
+                    let (kill_ms, up_ms) = (rng.u64(0..window_ms / 2), rng.u64(0..window_ms / 2));
+                    restarts.spawn(move || {
+                        std::thread::sleep(Duration::from_millis(kill_ms));
+                        replica.kill();
+                        let _ = std::fs::remove_file(replica.dir().join("dump.rdb"));
+                        std::thread::sleep(Duration::from_millis(up_ms));
+                        replica.restart(None);
+                    });
+                }
+            });
+            for replica in &replicas {
+                replica.wait_synced(LONG);
+            }
+            stop.store(true, Ordering::Relaxed);
+            rates.join().unwrap();
+            probing.join().unwrap()
+        });
+        let made = snapshots() - before;
+        let fastest = sent.load(Ordering::Relaxed);
+        println!(
+            "storm {round}: {made} snapshots for {count} replicas; probe p99 {:.2} ms and p99.9 {:.2} ms, \
+             {:.2} and {:.2} before; at most {} MB/s of {}",
+            storm.0,
+            storm.1,
+            calm.0,
+            calm.1,
+            fastest >> 20,
+            cap >> 20,
+        );
+        assert!(made <= 2, "{made} snapshots");
+        assert!(fastest < cap as u64 * 3 / 2 + (1 << 20), "{fastest}");
+    }
+    for replica in &replicas {
+        assert_equal(&master, replica);
+    }
+}
+
+#[test]
+fn transfers_wait_in_a_queue_and_the_bandwidth_is_kept() {
+    let master = ServerOptions::new(Make::Understudy)
+        .with("repl-max-transfers", 1)
+        .with("repl-max-bandwidth-per-replica", "2mb")
+        .start();
+    let mut client = master.client();
+    for n in 0..200 {
+        // Incompressible, so that the dump's size is known.
+        let value: String = (0..10_000).map(|_| fastrand::alphanumeric()).collect();
+        client.call(&["SET", &format!("k{n}"), &value]);
+    }
+    let begin = Instant::now();
+    let replicas: Vec<Server> = [Make::Redis, Make::Understudy, Make::Redis]
+        .map(|make| ServerOptions::new(make).replica_of(master.port).start())
+        .into();
+    wait_for("two wait", LONG, || master.info("repl_queue_length") == "2");
+    let places = ["transfer0", "transfer1", "transfer2"].map(|t| master.info(t));
+    let text = places.join("\n");
+    for part in ["phase=transfer", "place=1", "place=2", "phase=queued"] {
+        assert!(text.contains(part), "{text}");
+    }
+    for replica in &replicas {
+        replica.wait_synced(LONG);
+        assert_equal(&master, replica);
+    }
+    // Three dumps of 2 MB, one after the other, at 2 MB a second.
+    let took = begin.elapsed().as_secs_f64();
+    assert!(took > 2.0, "{took}");
+    assert_eq!(master.log().matches("Starting BGSAVE for SYNC").count(), 1);
+    assert_eq!(master.info("sync_full"), "3");
+}
+
+fn signal(server: &Server, signal: &str) {
+    let pid = server.pid().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.is_ok_and(|s| s.success()));
+}
+
+#[test]
+fn a_frozen_replica_harms_nobody() {
+    let master = ServerOptions::new(Make::Understudy)
+        .with("client-output-buffer-limit", "replica 32mb 0 0")
+        .start();
+    let options = || ServerOptions::new(Make::Understudy).replica_of(master.port);
+    let (frozen, sibling) = (options().start(), options().start());
+    frozen.wait_synced(LONG);
+    sibling.wait_synced(LONG);
+    let load = Load::start(master.port, pick(2, 16), 10_000);
+    let seconds = Duration::from_secs(pick(3, 60));
+    let watch = |time: Duration| {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let probing = scope.spawn(|| probe(&master, &stop));
+            let lag = scope.spawn(|| {
+                maximum(&stop, || {
+                    number(&master, "master_repl_offset")
+                        .saturating_sub(number(&sibling, "master_repl_offset"))
+                })
+            });
+            let memory = scope.spawn(|| maximum(&stop, || number(&master, "used_memory")));
+            std::thread::sleep(time);
+            stop.store(true, Ordering::Relaxed);
+            (
+                probing.join().unwrap(),
+                lag.join().unwrap(),
+                memory.join().unwrap(),
+            )
+        })
+    };
+    let before = watch(seconds.min(Duration::from_secs(10)));
+    signal(&frozen, "-STOP");
+    let during = watch(seconds);
+    signal(&frozen, "-CONT");
+    let writes = load.writes();
+    drop(load);
+    println!(
+        "frozen: {writes} writes; probe p99 {:.2} ms, {:.2} before; sibling at most {} KB behind, {} before; \
+         memory {} MB, {} before",
+        during.0.0,
+        before.0.0,
+        during.1 >> 10,
+        before.1 >> 10,
+        during.2 >> 20,
+        before.2 >> 20,
+    );
+    assert!(during.2 < before.2 + (64 << 20), "{during:?} {before:?}");
+    if full() {
+        assert!(during.0.0 < before.0.0 * 2.0 + 2.0, "{during:?} {before:?}");
+    }
+    assert_equal(&master, &sibling);
+    assert_equal(&master, &frozen);
+}
