@@ -12,6 +12,8 @@ use super::{RawReply, RespClient, free_port, wait_for};
 
 /// How long a server may take to answer after its start (loading a dump included).
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long DEBUG DIGEST may take: redis-server needs minutes for a million keys of all types.
+const DIGEST_TIMEOUT: Duration = Duration::from_secs(900);
 /// Tries with another port when one was taken in between.
 const START_TRIES: usize = 5;
 
@@ -128,9 +130,11 @@ impl Server {
             .map_or(String::new(), |(_, value)| value.trim_end().to_owned())
     }
 
-    /// DEBUG DIGEST: equal data, equal digest, whichever make.
+    /// DEBUG DIGEST: equal data, equal digest, whichever make. Large data takes minutes.
     pub fn digest(&self) -> String {
-        let reply = self.call(&["DEBUG", "DIGEST"]);
+        let mut client = self.client();
+        client.set_read_timeout(DIGEST_TIMEOUT);
+        let reply = client.call(&["DEBUG", "DIGEST"]);
         assert!(!reply.is_error(), "{reply:?}");
         reply.text()
     }
