@@ -7,6 +7,7 @@
 //! Invariant: the registry holds a client at a channel exactly while its session's own set names the
 //! channel; both change in [`PubSub::subscribe`] and [`PubSub::unsubscribe`] only.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +17,7 @@ use parking_lot::RwLock;
 
 use crate::data::glob;
 use crate::resp::{Reply, Resp};
-use crate::session::{Client, Session};
+use crate::session::{Client, Session, Subscriptions};
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,18 +155,22 @@ impl PubSub {
 
     /// Subscribes. False: it was subscribed already.
     pub fn subscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
-        if subscriptions(session, topic).contains(name) {
+        let names = names_mut(session.subscribed.get_or_insert_default(), topic);
+        if names.contains(name) {
             return false;
         }
         let name = Bytes::copy_from_slice(name);
-        subscriptions(session, topic).insert(name.clone());
+        names.insert(name.clone());
         self.registry(topic).add(name, &session.client);
         true
     }
 
     /// Ends a subscription. False: there was none.
     pub fn unsubscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
-        if !subscriptions(session, topic).remove(name) {
+        let Some(subscribed) = &mut session.subscribed else {
+            return false;
+        };
+        if !names_mut(subscribed, topic).remove(name) {
             return false;
         }
         self.registry(topic).remove(name, session.client.id);
@@ -174,8 +179,11 @@ impl PubSub {
 
     /// Ends all of a session's subscriptions (RESET, or the connection is gone).
     pub fn forget(&self, session: &mut Session) {
+        let Some(mut subscribed) = session.subscribed.take() else {
+            return;
+        };
         for topic in [Topic::Channel, Topic::Pattern, Topic::ShardChannel] {
-            for name in std::mem::take(subscriptions(session, topic)) {
+            for name in names_mut(&mut subscribed, topic).drain() {
                 self.registry(topic).remove(&name, session.client.id);
             }
         }
@@ -201,12 +209,22 @@ impl PubSub {
     }
 }
 
-fn subscriptions(session: &mut Session, topic: Topic) -> &mut std::collections::HashSet<Bytes> {
+fn names_mut(subscribed: &mut Subscriptions, topic: Topic) -> &mut HashSet<Bytes> {
     match topic {
-        Topic::Channel => &mut session.channels,
-        Topic::Pattern => &mut session.patterns,
-        Topic::ShardChannel => &mut session.shard_channels,
+        Topic::Channel => &mut subscribed.channels,
+        Topic::Pattern => &mut subscribed.patterns,
+        Topic::ShardChannel => &mut subscribed.shard_channels,
     }
+}
+
+/// The names that a session listens to.
+pub fn subscribed(session: &Session, topic: Topic) -> Option<&HashSet<Bytes>> {
+    let subscribed = session.subscribed.as_ref()?;
+    Some(match topic {
+        Topic::Channel => &subscribed.channels,
+        Topic::Pattern => &subscribed.patterns,
+        Topic::ShardChannel => &subscribed.shard_channels,
+    })
 }
 
 #[cfg(test)]

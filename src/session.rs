@@ -119,9 +119,8 @@ pub struct Session {
     pub watched: Vec<WatchedKey>,
     /// Set by shards when a watched key changes; shared with them.
     pub watch_dirty: Arc<AtomicBool>,
-    pub channels: HashSet<Bytes>,
-    pub patterns: HashSet<Bytes>,
-    pub shard_channels: HashSet<Bytes>,
+    /// Most sessions subscribe to nothing, and an idle connection shall be small: none until the first.
+    pub subscribed: Option<Box<Subscriptions>>,
     pub reply_mode: ReplyMode,
     /// Bytes of the read buffer that holds the running command (CLIENT LIST shows them).
     pub input_bytes: usize,
@@ -139,7 +138,15 @@ pub struct Session {
     /// Log offset after this session's last write: what WAIT waits for.
     pub last_write_offset: u64,
     /// What REPLCONF told so far, before PSYNC.
-    pub replconf: ReplConf,
+    pub replconf: Option<Box<ReplConf>>,
+}
+
+/// What a session listens to, by name.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    pub channels: HashSet<Bytes>,
+    pub patterns: HashSet<Bytes>,
+    pub shard_channels: HashSet<Bytes>,
 }
 
 /// What a connecting replica said about itself by REPLCONF.
@@ -166,9 +173,7 @@ impl Session {
             multi: None,
             watched: Vec::new(),
             watch_dirty: Arc::default(),
-            channels: HashSet::new(),
-            patterns: HashSet::new(),
-            shard_channels: HashSet::new(),
+            subscribed: None,
             reply_mode: ReplyMode::On,
             input_bytes: 0,
             waiting: None,
@@ -179,12 +184,14 @@ impl Session {
             no_touch: false,
             closing: false,
             last_write_offset: 0,
-            replconf: ReplConf::default(),
+            replconf: None,
         }
     }
 
     pub fn subscriptions(&self) -> usize {
-        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+        self.subscribed.as_ref().map_or(0, |subscribed| {
+            subscribed.channels.len() + subscribed.patterns.len() + subscribed.shard_channels.len()
+        })
     }
 
     pub fn id(&self) -> u64 {
@@ -209,9 +216,18 @@ impl Session {
             view.user.clone_from(&self.user);
         }
         view.db = self.db;
-        view.subscriptions = self.channels.len();
-        view.pattern_subscriptions = self.patterns.len();
-        view.shard_subscriptions = self.shard_channels.len();
+        let counts = self.subscribed.as_ref().map_or((0, 0, 0), |subscribed| {
+            (
+                subscribed.channels.len(),
+                subscribed.patterns.len(),
+                subscribed.shard_channels.len(),
+            )
+        });
+        (
+            view.subscriptions,
+            view.pattern_subscriptions,
+            view.shard_subscriptions,
+        ) = counts;
         view.multi = self.multi.as_ref().map_or(-1, |m| m.queue.len() as i64);
         view.multi_bytes = self.multi.as_ref().map_or(0, |m| m.bytes);
         view.watch = self.watched.len();

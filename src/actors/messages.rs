@@ -17,7 +17,7 @@ pub struct AttachReplica {
     /// Created on another arbiter's reactor: `Socket::rebind` it before polling.
     pub socket: Socket,
     pub client: Arc<Client>,
-    pub replconf: ReplConf,
+    pub replconf: Box<ReplConf>,
     /// PSYNC replid offset, or SYNC.
     pub request: OwnedArgs,
     /// Bytes that came behind the request.

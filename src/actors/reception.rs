@@ -11,6 +11,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,7 +185,8 @@ impl Handler<StopListening> for ListenerActor {
 pub struct ReceptionActor {
     node: Arc<NodeCore>,
     bench: SharedWorkbench,
-    replicas: Recipient<AttachReplica>,
+    /// Shared by all connections of the arbiter.
+    replicas: Rc<Recipient<AttachReplica>>,
 }
 
 impl ReceptionActor {
@@ -193,7 +195,7 @@ impl ReceptionActor {
         ReceptionActor {
             node,
             bench: Workbench::shared(),
-            replicas,
+            replicas: Rc::new(replicas),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::pubsub::Topic;
+use crate::pubsub::{Topic, subscribed};
 use crate::resp::Reply;
 use crate::session::ReplyMode;
 
@@ -66,11 +66,11 @@ fn listen(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> C
 
 fn leave(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> CommandResult {
     if names.is_empty() {
-        let all: Vec<_> = match topic {
-            Topic::Channel => ctx.session.channels.iter().cloned().collect(),
-            Topic::Pattern => ctx.session.patterns.iter().cloned().collect(),
-            Topic::ShardChannel => ctx.session.shard_channels.iter().cloned().collect(),
-        };
+        let all: Vec<_> = subscribed(ctx.session, topic)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         for name in &all {
             end(ctx, topic, kind, name);
         }
@@ -107,9 +107,10 @@ fn hides_replies(ctx: &Context<'_>) -> bool {
 
 /// Tells the client what it listens to now.
 fn confirm(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: Option<&[u8]>) {
+    let count_of = |topic| subscribed(ctx.session, topic).map_or(0, |names| names.len());
     let count = match topic {
-        Topic::ShardChannel => ctx.session.shard_channels.len(),
-        Topic::Channel | Topic::Pattern => ctx.session.channels.len() + ctx.session.patterns.len(),
+        Topic::ShardChannel => count_of(topic),
+        Topic::Channel | Topic::Pattern => count_of(Topic::Channel) + count_of(Topic::Pattern),
     };
     let write = |reply: &mut Reply| {
         reply.push(3);

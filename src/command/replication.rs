@@ -21,7 +21,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     for pair in args[1..].chunks_exact(2) {
         let (option, value) = (pair[0], pair[1]);
-        let told = &mut ctx.session.replconf;
+        let told = ctx.session.replconf.get_or_insert_default();
         if is_word(option, "listening-port") {
             told.listening_port = int_arg(value)? as u16;
         } else if is_word(option, "ip-address") {
@@ -89,8 +89,10 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if let [_, _, offset, ..] = args {
         int_arg(offset)?;
     }
-    let told = &ctx.session.replconf;
-    if told.rdb_filter_only.is_some() && !told.capa_eof {
+    if let Some(told) = &ctx.session.replconf
+        && told.rdb_filter_only.is_some()
+        && !told.capa_eof
+    {
         return Err(CommandError::fixed(
             "ERR Filtered replica requires EOF capability",
         ));
