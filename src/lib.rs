@@ -51,6 +51,7 @@ pub mod slowlog;
 pub mod snapshot;
 pub mod stats;
 pub mod testing;
+pub mod turns;
 
 pub use config::Settings;
 pub use local_client::LocalClient;

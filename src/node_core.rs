@@ -27,6 +27,7 @@ use crate::repl::Hub;
 use crate::session::{Clients, Session, Ticket, Waiting};
 use crate::slowlog::Slowlog;
 use crate::stats::Stats;
+use crate::turns::Turns;
 
 /// The shared heart of a node.
 pub struct NodeCore {
@@ -46,6 +47,8 @@ pub struct NodeCore {
     /// Held while the settings are changed, so that changes come one after the other.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
+    /// Work inside the shards that other threads wait for.
+    pub turns: Turns,
     /// As a writable replica: keys of our own clients that expire.
     pub own_expiries: OwnExpiries,
     /// The commands. That handlers see the node which holds them is the one circle among the rooms.
@@ -112,6 +115,7 @@ impl NodeCore {
             settings_watchers: Mutex::default(),
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
+            turns: Turns::default(),
             own_expiries: OwnExpiries::default(),
             active_expire_off: AtomicBool::new(false),
             cron_paused: AtomicBool::new(false),

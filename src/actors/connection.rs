@@ -352,8 +352,11 @@ impl ConnectionActor {
                     break;
                 }
             }
-            ctx.finish();
+            let log_grown = ctx.finish_quietly();
             drop(args);
+            if log_grown {
+                bench.forward_log();
+            }
             self.client().commands.fetch_add(ran, Ordering::Relaxed);
             node.stats.commands.add(ran);
             if index < count {

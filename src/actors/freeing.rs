@@ -30,6 +30,7 @@ impl Freeing {
         let thread = std::thread::Builder::new()
             .name("understudy-free".into())
             .spawn(move || {
+                super::priority::stand_back_to_a_tenth();
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
                 while !stopping.load(Ordering::Acquire) {

@@ -182,6 +182,7 @@ impl<R: Read> Read for Counted<'_, R> {
                 .loading_loaded_bytes
                 .fetch_add(self.unsaid, Ordering::Relaxed);
             self.unsaid = 0;
+            super::priority::look_round();
         }
         Ok(n)
     }

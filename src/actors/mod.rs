@@ -13,6 +13,7 @@ pub mod loading;
 pub mod master;
 pub mod messages;
 pub mod pipe;
+pub mod priority;
 pub mod reception;
 pub mod reload;
 pub mod replication;

@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -21,7 +22,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::connection::ConnectionActor;
 use super::messages::AttachReplica;
 use super::socket::Socket;
-use super::workbench::{SharedWorkbench, Workbench};
+use super::workbench::{ForwardLog, SharedWorkbench, Workbench};
 use crate::node_core::NodeCore;
 use crate::session::{Client, Origin, Session};
 
@@ -187,12 +188,19 @@ pub struct ReceptionActor {
     bench: SharedWorkbench,
     /// Shared by all connections of the arbiter.
     replicas: Rc<Recipient<AttachReplica>>,
+    takes_turns: bool,
 }
 
 impl ReceptionActor {
-    /// To be called on the arbiter it shall serve.
-    pub fn new(node: Arc<NodeCore>, replicas: Recipient<AttachReplica>) -> ReceptionActor {
+    /// To be called on the arbiter it shall serve. `takes_turns`: it does what other threads want done inside
+    /// the shards.
+    pub fn new(
+        node: Arc<NodeCore>,
+        replicas: Recipient<AttachReplica>,
+        takes_turns: bool,
+    ) -> ReceptionActor {
         ReceptionActor {
+            takes_turns,
             node,
             bench: Workbench::shared(),
             replicas: Rc::new(replicas),
@@ -282,6 +290,19 @@ impl Actor for ReceptionActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(RECEPTION_CAPACITY);
+        let forward = ForwardLog {
+            node: self.node.clone(),
+            bench: self.bench.clone(),
+        };
+        ctx.spawn(forward.into_actor(self));
+        if self.takes_turns {
+            let node = self.node.clone();
+            let take = std::future::poll_fn(move |cx| {
+                node.turns.poll(&node.keyspace, cx);
+                Poll::<()>::Pending
+            });
+            ctx.spawn(take.into_actor(self));
+        }
     }
 }
 

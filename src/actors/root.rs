@@ -84,11 +84,11 @@ impl Root {
     /// Starts the serving arbiters and everything that listens.
     fn open(&mut self, replicas: Recipient<AttachReplica>) {
         let settings = self.node.settings.load_full();
-        for _ in 0..serving_arbiters(&settings) {
+        for index in 0..serving_arbiters(&settings) {
             let arbiter = Arbiter::new();
             let (node, replicas) = (self.node.clone(), replicas.clone());
             let reception = ReceptionActor::start_in_arbiter(&arbiter.handle(), move |_| {
-                ReceptionActor::new(node, replicas)
+                ReceptionActor::new(node, replicas, index == 0)
             });
             self.receptions.push(reception);
             self.arbiters.push(arbiter);

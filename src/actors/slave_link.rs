@@ -26,6 +26,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::loading::{self, Expired, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
+use super::priority;
+use crate::command::ahead::WINDOW;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::{Context as CommandContext, Effects};
 use crate::config::Settings;
@@ -276,6 +278,7 @@ impl SlaveLinkActor {
         let spawned = std::thread::Builder::new()
             .name("loader".into())
             .spawn(move || {
+                priority::stand_back();
                 let result = loading::read(&node, reader, Expired::Keep);
                 *there.result.lock() = Some(result);
                 if let Some(waker) = there.waker.lock().take() {
@@ -526,6 +529,11 @@ impl SlaveLinkActor {
             );
             let mut done = 0;
             for index in 0..count {
+                if index % WINDOW == 0 && index + 1 < count {
+                    let next = (index..count.min(index + WINDOW))
+                        .filter_map(|next| self.batch.first_arg(next, rest));
+                    ctx.look_ahead(next);
+                }
                 let end = self.batch.end_of(index);
                 let mut raw = &rest[done..end];
                 // Bare line ends between commands are signs of life, not part of the stream.
@@ -541,6 +549,7 @@ impl SlaveLinkActor {
                     acks += 1;
                     if acks == 1 {
                         // The ack tells the offset before the asking itself, as redis-server's does.
+                        ctx.log_stream();
                         let offset = node.hub.offset();
                         ack_now(&mut self.output, offset);
                     }

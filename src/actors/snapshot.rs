@@ -21,7 +21,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::feed::Feed;
+use super::priority;
 use super::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
+use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::{Preamble, ReplicationMark};
 use crate::repl::Cursor;
@@ -120,6 +122,7 @@ impl SnapshotActor {
         let spawned = thread::Builder::new()
             .name("snapshot".into())
             .spawn(move || {
+                priority::stand_back();
                 let maker = Maker {
                     node,
                     number,
@@ -509,9 +512,15 @@ impl Maker {
                 }
                 Want::Encode => snapshot.encode(&mut chunks, ENCODE_BYTES),
                 Want::Enter(set) => {
-                    let mut entered = node.keyspace.enter(set);
-                    let dropped = snapshot.collect(&mut entered);
-                    drop(entered);
+                    let mut there = snapshot;
+                    let turn = node.turns.run(&node.keyspace, set, move |entered| {
+                        let dropped = there.collect(entered);
+                        (there, dropped)
+                    });
+                    let Some((back, dropped)) = turn else {
+                        return Err("the node is stopping".into());
+                    };
+                    snapshot = back;
                     drop(dropped);
                 }
                 Want::Finish => {
@@ -522,6 +531,7 @@ impl Maker {
                     return Ok(());
                 }
             }
+            priority::look_round();
             persistence
                 .saving_keys_done
                 .store(snapshot.progress().keys_done, Ordering::Relaxed);
@@ -542,47 +552,65 @@ impl Maker {
 
     /// The cut, with all shards entered, and the log's position at it.
     fn cut(&self, changes: &std::cell::Cell<u64>) -> Result<Snapshot, String> {
-        let node = &self.node;
-        let settings = node.settings.load();
-        let options = Options::from_settings(&settings);
-        let now_ms = node.clock.unix_ms();
-        let mut entered = node.keyspace.enter(node.keyspace.all());
-        let begin_us = node.clock.monotonic_us();
-        let mut stream = node.hub.stream();
-        let offset = stream.log.end();
-        let replication = stream.active.then(|| ReplicationMark {
-            replid: stream.history.id.to_string(),
-            offset: offset as i64,
-            stream_db: stream.database.unwrap_or(0) as i64,
-        });
-        let mut pin = None;
-        if self.report.is_some() {
-            pin = stream.log.attach_patient(offset).ok();
-            if !node.hub.is_replica() {
-                // Who loads this knows of no SELECT before it.
-                stream.database = None;
-            }
-        }
-        drop(stream);
-        let preamble = Preamble {
-            server_version: crate::process::REDIS_VERSION.into(),
-            created_at: now_ms / 1000,
-            used_memory_bytes: node.memory_used(),
-            replication,
-            aof_base: false,
-        };
-        changes.set(node.persistence.changes());
-        let snapshot = Snapshot::begin(&mut entered, &preamble, options, now_ms);
-        drop(entered);
-        let took_us = node.clock.monotonic_us() - begin_us;
-        node.stats.snapshots.inc();
-        node.stats.last_cut_us.set(took_us);
-        if let Some(report) = &self.report {
-            report.do_send(Progress {
-                number: self.number,
-                stage: Stage::Cut { offset, pin },
+        let (node, number, report) = (self.node.clone(), self.number, self.report.clone());
+        let all = node.keyspace.all();
+        let turn = self
+            .node
+            .turns
+            .run(&self.node.keyspace, all, move |entered| {
+                cut(&node, number, report.as_ref(), entered)
             });
-        }
+        let (snapshot, changes_before) = turn.ok_or("the node is stopping")?;
+        changes.set(changes_before);
         snapshot.ok_or_else(|| "another snapshot is in progress".into())
     }
+}
+
+/// The cut. How many changes there were before it comes along.
+fn cut(
+    node: &NodeCore,
+    number: u64,
+    report: Option<&Recipient<Progress>>,
+    entered: &mut Entered<'_>,
+) -> (Option<Snapshot>, u64) {
+    let begin_us = node.clock.monotonic_us();
+    let settings = node.settings.load();
+    let options = Options::from_settings(&settings);
+    let now_ms = node.clock.unix_ms();
+    let mut stream = node.hub.stream();
+    let offset = stream.log.end();
+    let replication = stream.active.then(|| ReplicationMark {
+        replid: stream.history.id.to_string(),
+        offset: offset as i64,
+        stream_db: stream.database.unwrap_or(0) as i64,
+    });
+    let mut pin = None;
+    if report.is_some() {
+        pin = stream.log.attach_patient(offset).ok();
+        if !node.hub.is_replica() {
+            // Who loads this knows of no SELECT before it.
+            stream.database = None;
+        }
+    }
+    drop(stream);
+    let preamble = Preamble {
+        server_version: crate::process::REDIS_VERSION.into(),
+        created_at: now_ms / 1000,
+        used_memory_bytes: node.memory_used(),
+        replication,
+        aof_base: false,
+    };
+    let changes = node.persistence.changes();
+    let snapshot = Snapshot::begin(entered, &preamble, options, now_ms);
+    node.stats.snapshots.inc();
+    node.stats
+        .last_cut_us
+        .set(node.clock.monotonic_us() - begin_us);
+    if let Some(report) = report {
+        report.do_send(Progress {
+            number,
+            stage: Stage::Cut { offset, pin },
+        });
+    }
+    (snapshot, changes)
 }

@@ -124,10 +124,28 @@ impl<'a> Context<'a> {
 
     /// Ends the batch: leaves the shards, and has what was logged forwarded.
     pub fn finish(self) {
-        let (node, wake_log) = (self.node, self.wake_log);
-        drop(self);
-        if wake_log {
+        let node = self.node;
+        if self.finish_quietly() {
             node.hub.wake();
+        }
+    }
+
+    /// As `finish`, but leaves it to the caller to have the log forwarded (`Hub::wake`): true if it has grown.
+    #[must_use]
+    pub fn finish_quietly(self) -> bool {
+        let wake_log = self.wake_log;
+        drop(self);
+        wake_log
+    }
+
+    /// As a replica: logs what has run of our master's stream. Before shards are left, always: a snapshot's
+    /// cut must find the log where the data is.
+    #[inline]
+    pub fn log_stream(&mut self) {
+        if self.session.unlogged.is_due() {
+            let (hub, db) = (&self.node.hub, self.session.db);
+            hub.append_from_master(self.session.unlogged.whole(), db);
+            self.session.unlogged.logged();
         }
     }
 
@@ -136,6 +154,12 @@ impl<'a> Context<'a> {
         let ticket = Ticket::new(self.session.client.clone(), self.session.resp);
         self.session.waiting = Some(Waiting::Reply(ticket.clone()));
         ticket
+    }
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        self.log_stream();
     }
 }
 

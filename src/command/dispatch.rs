@@ -50,6 +50,7 @@ pub enum Outcome {
 
 /// Leaves the shards.
 pub fn release(ctx: &mut Context<'_>) {
+    ctx.log_stream();
     ctx.keys = ctx.node.keyspace.enter_none();
     ctx.inside = 0;
 }
@@ -177,24 +178,14 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
 }
 
-/// Runs one command of our master's stream, `raw` being its bytes in the stream, and forwards the bytes into
-/// our own log when it (or the transaction it ends) has run.
+/// Runs one command of our master's stream, `raw` being its bytes in the stream. They go into our own log
+/// when the command (or the transaction it ends) has run, before the shards are left.
 pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Outcome {
     debug_assert_eq!(ctx.session.origin, Origin::Master);
     let outcome = run(ctx, args);
-    if matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
-        return outcome;
-    }
-    if ctx.session.multi.is_some() {
-        ctx.session.unlogged.extend_from_slice(raw);
-    } else if ctx.session.unlogged.is_empty() {
-        ctx.node.hub.append_from_master(raw, ctx.session.db);
-    } else {
-        ctx.session.unlogged.extend_from_slice(raw);
-        ctx.node
-            .hub
-            .append_from_master(&ctx.session.unlogged, ctx.session.db);
-        ctx.session.unlogged.clear();
+    if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
+        let in_multi = ctx.session.multi.is_some();
+        ctx.session.unlogged.push(raw, in_multi);
     }
     outcome
 }
@@ -535,14 +526,5 @@ pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes
         reply.null();
     }
     node.forget_waiter(waiter);
-    // It ran after all, to this end.
-    let args: Vec<&[u8]> = waiter.args.iter().map(|a| &a[..]).collect();
-    if let Ok(command) = node.table.resolve(&args) {
-        if error.is_some() {
-            node.command_stats.fail(command.id, 0, false);
-        } else {
-            node.command_stats.record(command.id, 0, false);
-        }
-    }
     Some(reply.buf)
 }

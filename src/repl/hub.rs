@@ -102,6 +102,10 @@ impl Hub {
     /// stream has selected after them.
     pub fn append_from_master(&self, bytes: &[u8], database: usize) -> u64 {
         let mut stream = self.stream.lock();
+        if !self.is_replica() {
+            // Promoted since: the stream is our own now.
+            return stream.log.end();
+        }
         stream.database = Some(database);
         let end = stream.append_raw(bytes);
         self.offset.store(end, Ordering::Release);

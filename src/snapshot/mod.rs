@@ -64,7 +64,7 @@ impl Default for Options {
             compression: true,
             checksum: true,
             chunk_bytes: 64 << 10,
-            turn_bytes: 16 << 10,
+            turn_bytes: 64 << 10,
             policy: MaxmemoryPolicy::NoEviction,
             lfu_decay_time_min: 1,
         }
