@@ -296,29 +296,25 @@ impl<'a> Context<'a> {
     }
     /// The list at `key`, made empty if absent (the caller must fill it or call `remove_if_empty`).
     pub fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
-        let hash = self.make(key, || Value::List(Box::default()));
-        match self.db_mut(hash).get_mut(key, hash) {
+        match self.make(key, || Value::List(Box::default())) {
             Some(ValueMut::List(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     pub fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
-        let hash = self.make(key, || Value::Set(Box::default()));
-        match self.db_mut(hash).get_mut(key, hash) {
+        match self.make(key, || Value::Set(Box::default())) {
             Some(ValueMut::Set(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     pub fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
-        let hash = self.make(key, || Value::Hash(Box::default()));
-        match self.db_mut(hash).get_mut(key, hash) {
+        match self.make(key, || Value::Hash(Box::default())) {
             Some(ValueMut::Hash(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     pub fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
-        let hash = self.make(key, || Value::Zset(Box::default()));
-        match self.db_mut(hash).get_mut(key, hash) {
+        match self.make(key, || Value::Zset(Box::default())) {
             Some(ValueMut::Zset(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
@@ -429,6 +425,9 @@ impl<'a> Context<'a> {
     }
     /// Marks the key's watchers only.
     pub fn touch(&mut self, key: &[u8]) {
+        if self.keys.iter().all(|shard| shard.watches.is_empty()) {
+            return;
+        }
         let hash = self.keys.keyspace().hash(key);
         let db = self.session.db;
         self.keys.shard_mut(hash).touch(db, key, hash);

@@ -7,7 +7,7 @@
 
 use super::Context;
 use super::context::EventClass;
-use crate::data::Value;
+use crate::data::{Value, ValueMut};
 use crate::keyspace::{Db, Entry, Expiry, Place, Put, Record, is_large};
 use crate::session::Origin;
 
@@ -165,16 +165,18 @@ impl Context<'_> {
         self.effects.also(&[name, key]);
     }
 
-    /// The collection at `key`, made if absent; the key's hash.
-    pub(super) fn make(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> u64 {
+    /// The collection at `key`, made if absent. One look where it is there: pushing to a list in pipelines
+    /// spent a twelfth of the server's time on the second.
+    pub(super) fn make(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> Option<ValueMut<'_>> {
+        let db = self.session.db;
         if let Some(found) = self.look(key, Look::WRITE) {
-            return found.hash;
+            return Some(self.keys.at_mut(found.shard).dbs[db].at_mut(found.place));
         }
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
         let put = self.db_mut(hash).put(key, hash, new(), Expiry::Clear, lru);
         self.settle(key, put);
-        hash
+        self.db_mut(hash).get_mut(key, hash)
     }
 
     /// After a key was set: tells of a new one, drops what an old one held.
