@@ -303,7 +303,10 @@ pub struct Client {
 /// one piece, before the shards are left in which they ran: a lock per command would cost a replica a tenth of
 /// its time.
 #[derive(Debug, Default)]
-pub struct Unlogged {
+pub struct Unlogged(Option<Box<UnloggedBytes>>);
+
+#[derive(Debug, Default)]
+struct UnloggedBytes {
     bytes: Vec<u8>,
     /// How many of them are whole units; behind them is the beginning of a transaction.
     whole: usize,
@@ -312,32 +315,36 @@ pub struct Unlogged {
 impl Unlogged {
     /// Adds a command that has run, or was queued by an open MULTI.
     pub fn push(&mut self, raw: &[u8], in_multi: bool) {
-        self.bytes.extend_from_slice(raw);
+        let held = self.0.get_or_insert_default();
+        held.bytes.extend_from_slice(raw);
         if !in_multi {
-            self.whole = self.bytes.len();
+            held.whole = held.bytes.len();
         }
     }
 
     /// Whether there are whole units.
     #[inline]
     pub fn is_due(&self) -> bool {
-        self.whole > 0
+        self.0.as_ref().is_some_and(|held| held.whole > 0)
     }
 
     /// The whole units.
     pub fn whole(&self) -> &[u8] {
-        &self.bytes[..self.whole]
+        let held = self.0.as_ref();
+        held.map_or(&[], |held| &held.bytes[..held.whole])
     }
 
     /// The whole units are in the log.
     pub fn logged(&mut self) {
-        self.bytes.drain(..self.whole);
-        self.whole = 0;
+        if let Some(held) = &mut self.0 {
+            held.bytes.drain(..held.whole);
+            held.whole = 0;
+        }
     }
 
     /// The link is over: what was not logged comes again.
     pub fn clear(&mut self) {
-        *self = Unlogged::default();
+        self.0 = None;
     }
 }
 

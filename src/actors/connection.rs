@@ -177,26 +177,21 @@ impl ConnectionActor {
         held: Held,
         cx: &mut TaskContext<'_>,
     ) -> Result<bool, Over> {
-        let Some(socket) = &self.socket else {
+        let Some(socket) = &mut self.socket else {
             return Err(Over("handed over"));
         };
-        match socket.poll_read_ready(cx) {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Err(_)) => return Err(Over("read failed")),
-            Poll::Ready(Ok(())) => {}
-        }
         let mut read = std::mem::take(&mut bench.read);
-        let result = match socket.try_read(&mut read) {
-            Ok(0) => Err(Over("closed by the client")),
-            Ok(n) => {
+        let result = match socket.poll_read(cx, &mut read) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(Over("closed by the client")),
+            Poll::Ready(Ok(n)) => {
                 self.client()
                     .last_seen_ms
                     .store(self.node.clock.unix_ms(), Ordering::Relaxed);
                 self.node.stats.net_input_bytes.add(n as u64);
                 self.received(bench, &read[..n], held, cx)
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(_) => Err(Over("read failed")),
+            Poll::Ready(Err(_)) => Err(Over("read failed")),
         };
         bench.read = read;
         result

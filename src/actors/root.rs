@@ -81,17 +81,14 @@ impl Root {
         }
     }
 
-    /// Starts the serving arbiters and everything that listens.
+    /// Starts what receives clients, and everything that listens.
     fn open(&mut self, replicas: Recipient<AttachReplica>) {
-        let settings = self.node.settings.load_full();
-        for index in 0..serving_arbiters(&settings) {
-            let arbiter = Arbiter::new();
+        for (index, arbiter) in self.arbiters.iter().enumerate() {
             let (node, replicas) = (self.node.clone(), replicas.clone());
             let reception = ReceptionActor::start_in_arbiter(&arbiter.handle(), move |_| {
                 ReceptionActor::new(node, replicas, index == 0)
             });
             self.receptions.push(reception);
-            self.arbiters.push(arbiter);
         }
         for listener in self.listeners.drain(..) {
             let listening = match &listener {
@@ -177,8 +174,14 @@ impl Actor for Root {
     type Context = Context<Root>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        let serving = serving_arbiters(&self.node.settings.load());
+        self.arbiters = (0..serving).map(|_| Arbiter::new()).collect();
         let shards: Vec<_> = (0..self.node.keyspace.shards())
-            .map(|index| ShardActor::new(self.node.clone(), index).start())
+            .map(|index| {
+                let node = self.node.clone();
+                let arbiter = self.arbiters[index % serving].handle();
+                ShardActor::start_in_arbiter(&arbiter, move |_| ShardActor::new(node, index))
+            })
             .collect();
         CronActor::new(self.node.clone()).start();
         match Freeing::start(self.node.clone()) {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::loading::{self, Expired, LoadedDump};
@@ -469,28 +470,27 @@ impl SlaveLinkActor {
             }
             return false;
         }
-        let Some(socket) = &self.socket else {
+        let Some(socket) = &mut self.socket else {
             return false;
         };
-        match socket.poll_read_ready(cx) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(())) | Poll::Ready(Err(_)) => {}
-        }
-        match socket.try_read(&mut self.buffer) {
-            Ok(0) => {
+        let mut read = ReadBuf::new(&mut self.buffer);
+        let polled = Pin::new(socket).poll_read(cx, &mut read);
+        let filled = read.filled().len();
+        match polled.map_ok(|()| filled) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0)) => {
                 self.with_link(|l, e, o| l.closed(e, "connection lost", o));
                 // A link that worked is tried again at once.
                 self.with_link(|l, e, o| l.tick(e, o));
                 false
             }
-            Ok(n) => {
+            Poll::Ready(Ok(n)) => {
                 self.node.stats.net_repl_input_bytes.add(n as u64);
                 let bytes = Bytes::copy_from_slice(&self.buffer[..n]);
                 self.with_link(|l, e, o| l.received(e, bytes, o));
                 true
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
-            Err(error) => {
+            Poll::Ready(Err(error)) => {
                 let text = error.to_string();
                 self.with_link(|l, e, o| l.closed(e, &text, o));
                 false

@@ -1,8 +1,10 @@
 //! A client's socket, TCP or Unix, with the few operations that a connection polls.
 
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
@@ -32,6 +34,22 @@ impl Socket {
             Socket::Tcp(s) => s.try_write_vectored(bytes),
             Socket::Unix(s) => s.try_write_vectored(bytes),
         }
+    }
+
+    /// Reads what there is. A read that doesn't fill the buffer has emptied the socket, and the next poll
+    /// waits for the kernel to say that more has come: with `try_read` every request cost a second call that
+    /// found nothing.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buffer);
+        let polled = match self {
+            Socket::Tcp(s) => Pin::new(s).poll_read(cx, &mut read),
+            Socket::Unix(s) => Pin::new(s).poll_read(cx, &mut read),
+        };
+        polled.map_ok(|()| read.filled().len())
     }
 
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

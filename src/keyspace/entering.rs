@@ -251,6 +251,11 @@ impl Keyspace {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether somebody found the shard busy and waits for it to be left.
+    pub fn is_awaited(&self, shard: usize) -> bool {
+        self.doors[shard].awaited.load(Ordering::Relaxed)
+    }
+
     /// How contended each shard has been.
     pub fn contention(&self, shard: usize) -> Contention {
         let door = &self.doors[shard];

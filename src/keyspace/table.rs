@@ -26,6 +26,8 @@ const MERGE_BELOW: usize = FULL / 8;
 const MERGE_INTO: usize = FULL / 2;
 /// Segments live in blocks, so that adding one never moves the others.
 const BLOCK: usize = 64;
+/// Entries of the queue of expiries that are dropped in one step because they no longer hold.
+const STALE_MAX: usize = 256;
 const DEPTH_COUNTS: usize = PREFIX_BITS as usize + 1;
 
 /// Where a record is, until the table next changes.
@@ -529,10 +531,14 @@ impl Table {
         reopen_ms: i64,
         expired: &mut dyn FnMut(Record),
     ) -> bool {
+        let mut stale = 0;
         let number = loop {
             match self.due.peek() {
+                // A hundred thousand at once would be 20 ms inside the shard.
+                Some(_) if stale == STALE_MAX => return true,
                 Some(&Reverse((at, number))) if at < now_ms => {
                     self.due.pop();
+                    stale += 1;
                     let number_ok = (number as usize) < self.blocks.len() * BLOCK;
                     if number_ok && self.bound_of(number) == Some(at) {
                         break number;
