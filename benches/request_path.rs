@@ -7,7 +7,7 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use understudy::Settings;
 use understudy::clock::SystemClock;
-use understudy::command::effects::encode;
+use understudy::repl::wire;
 use understudy::command::{Context, Effects, dispatch};
 use understudy::node_core::NodeCore;
 use understudy::resp::request::{Batch, Limits, Parser};
@@ -25,7 +25,7 @@ fn reads(command: impl Fn(usize) -> Vec<String>) -> Vec<Vec<u8>> {
         .map(|_| {
             let mut bytes = Vec::new();
             for _ in 0..PIPELINE {
-                encode(&mut bytes, &command(rng.usize(..1_000_000)));
+                wire::command(&mut bytes, &command(rng.usize(..1_000_000)));
             }
             bytes
         })

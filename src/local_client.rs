@@ -101,7 +101,7 @@ impl LocalClient {
                 Outcome::Done | Outcome::Renew => break,
             }
         }
-        self.session.publish_view(0, 0);
+        self.session.publish_view();
         self.effects.clear();
         let bytes = std::mem::take(&mut self.reply.buf);
         match RespValue::read(&bytes) {

@@ -145,14 +145,11 @@ impl NodeCore {
         self.settings_watchers.lock().push(watcher);
     }
 
-    /// Tells the watchers, then the actors.
+    /// Tells the watchers.
     pub fn settings_changed(&self, names: &[&'static str]) {
         let settings = self.settings.load();
         for watcher in self.settings_watchers.lock().iter() {
             watcher(&settings, names);
-        }
-        if let Some(services) = self.services.get() {
-            services.settings_changed(names);
         }
     }
 
@@ -239,12 +236,13 @@ pub trait Services: Send + Sync {
     /// SAVE: completes with OK or an error when the dump is on disk.
     fn save(&self, ticket: Arc<Ticket>);
     /// BGSAVE: completes at once with what redis-server says ("Background saving started", or its errors).
-    fn bgsave(&self, ticket: Arc<Ticket>, schedule: bool);
-    /// DEBUG RELOAD: saves if `save`, empties the dataset if `flush`, loads the dump, then completes.
-    fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool);
-    /// FLUSHALL emptied the dataset: a background save under way is void, and with save points an empty dump
-    /// is to be written.
-    fn flushed_all(&self) {}
+    /// None: the save takes place when the one under way is through.
+    fn bgsave(&self, ticket: Option<Arc<Ticket>>);
+    /// DEBUG RELOAD: the dataset goes through the dump file and back, then the ticket is completed.
+    fn reload(&self, ticket: Arc<Ticket>, options: ReloadOptions);
+    /// FLUSHALL emptied the dataset: a background save under way is void, and with save points the dump on
+    /// disk is replaced, at the end of which the ticket is completed with OK.
+    fn flushed_all(&self, ticket: Option<Arc<Ticket>>);
     /// SHUTDOWN. Completes the ticket only if it can't.
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
     /// SHUTDOWN ABORT. False: no shutdown was in progress.
@@ -261,8 +259,6 @@ pub trait Services: Send + Sync {
         let _ = (old, new, names);
         Ok(())
     }
-    /// Directives that were changed at run time, by name, after `NodeCore::settings` has the new values.
-    fn settings_changed(&self, names: &[&'static str]);
     /// CONFIG REWRITE: replaces the configuration file's text, atomically. The error as the system words it.
     fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
         let _ = settings;
@@ -270,6 +266,17 @@ pub trait Services: Send + Sync {
     }
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
     fn serve_blocked(&self);
+}
+
+/// DEBUG RELOAD's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadOptions {
+    /// The dataset is saved first; else the dump is loaded that is on disk.
+    pub save: bool,
+    /// What the dump holds replaces the dataset; else it is added.
+    pub flush: bool,
+    /// A key that is there and in the dump is the dump's; else that is an error.
+    pub merge: bool,
 }
 
 /// SHUTDOWN's options. Neither `save` nor `nosave`: save if there are save points.

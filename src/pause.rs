@@ -75,6 +75,12 @@ impl PauseState {
         (latest > 0).then_some(latest)
     }
 
+    /// When a purpose's pause ends (unix ms), if it is on.
+    pub fn until_of(&self, purpose: PausePurpose, now_ms: i64) -> Option<i64> {
+        let until_ms = self.events[purpose as usize].until_ms.load(Ordering::Acquire);
+        (until_ms > now_ms).then_some(until_ms)
+    }
+
     /// Has `waker` woken if a pause is ended early; its own end is the caller's to wait for. True: no pause
     /// is in force, and nothing was registered.
     pub fn wake_when_over(&self, waker: &Waker, now_ms: i64) -> bool {

@@ -20,6 +20,8 @@ pub struct Persistence {
     saving_since_us: AtomicU64,
     /// A snapshot for replicas' sockets is being made; it shows as a background save, and nothing is on disk.
     pub sending: AtomicBool,
+    /// The dump on disk was made for replicas and nothing else; see `rdb-del-sync-files`.
+    pub made_for_sync: AtomicBool,
     /// Unix milliseconds of the last attempt at a background save.
     pub last_attempt_ms: AtomicI64,
     /// Dumps written since the start.
@@ -48,6 +50,7 @@ impl Persistence {
             last_took_s: AtomicI64::new(-1),
             saving_since_us: AtomicU64::new(0),
             sending: AtomicBool::new(false),
+            made_for_sync: AtomicBool::new(false),
             last_attempt_ms: AtomicI64::new(0),
             saves: AtomicU64::new(0),
             loaded_keys: AtomicU64::new(0),
@@ -97,6 +100,11 @@ impl Persistence {
         self.last_save_s.store(now_s, Ordering::Relaxed);
         self.saves.fetch_add(1, Ordering::Relaxed);
         self.end(true, monotonic_us);
+    }
+
+    /// The save that began was broken off, and nothing is wrong.
+    pub fn given_up(&self, monotonic_us: u64) {
+        self.end(!self.last_save_failed(), monotonic_us);
     }
 
     /// The save that began failed.
@@ -155,6 +163,9 @@ mod tests {
         assert_eq!((p.unsaved(), p.last_save_s(), p.last_took_s()), (2, 9, 2));
         assert!(p.begin(20, 0));
         p.failed(30);
+        assert!(p.last_save_failed() && !p.is_saving());
+        assert!(p.begin(40, 0));
+        p.given_up(50);
         assert!(p.last_save_failed() && !p.is_saving());
         p.nothing_unsaved();
         assert_eq!(p.unsaved(), 0);

@@ -9,7 +9,7 @@ use std::task::Waker;
 use bytes::{Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
 
-use crate::config::OutputLimits;
+use crate::config::{OutputLimit, OutputLimits};
 use crate::resp::Resp;
 
 /// What kind of peer a session speaks for.
@@ -54,13 +54,26 @@ pub struct MultiState {
     pub bytes: usize,
 }
 
+impl MultiState {
+    /// About how many bytes the queue holds.
+    pub fn memory(&self) -> usize {
+        let arguments: usize = self.queue.iter().map(Vec::len).sum();
+        self.bytes + arguments * size_of::<Bytes>() + self.queue.len() * size_of::<OwnedArgs>()
+    }
+}
+
 /// A key under WATCH. The shard that owns the key sets `dirty` of every watcher when it changes.
 #[derive(Clone, Debug)]
 pub struct WatchedKey {
     pub db: usize,
     pub key: Bytes,
-    /// It was already logically expired when WATCH came, so its deletion is no change.
-    pub expired_at_watch: bool,
+}
+
+impl WatchedKey {
+    /// About how many bytes it holds.
+    pub fn memory(&self) -> usize {
+        size_of::<WatchedKey>() + self.key.len()
+    }
 }
 
 /// The promise of a reply that comes later, from an actor (SAVE, WAIT, FAILOVER ...).
@@ -198,20 +211,10 @@ impl Session {
         self.client.id
     }
 
-    /// Shows others how the session stands (CLIENT LIST). Bytes: what waits in its input and output buffers.
-    pub fn publish_view(&self, query_buffer: usize, output_buffer: usize) {
-        let mut view = self.client.view.lock();
-        view.query_buffer = query_buffer;
-        view.output_buffer = output_buffer;
-        self.fill_view(&mut view);
-    }
-
-    /// As `publish_view`, with the buffers as they were: after a command that changed what is shown.
-    pub fn refresh_view(&self) {
-        self.fill_view(&mut self.client.view.lock());
-    }
-
-    fn fill_view(&self, view: &mut ClientView) {
+    /// Shows others how the session stands (CLIENT LIST): after each batch, and after a command that changed
+    /// what is shown.
+    pub fn publish_view(&self) {
+        let view = &mut *self.client.view.lock();
         if view.user != self.user {
             view.user.clone_from(&self.user);
         }
@@ -229,7 +232,12 @@ impl Session {
             view.shard_subscriptions,
         ) = counts;
         view.multi = self.multi.as_ref().map_or(-1, |m| m.queue.len() as i64);
-        view.multi_bytes = self.multi.as_ref().map_or(0, |m| m.bytes);
+        view.multi_bytes = self.multi.as_ref().map_or(0, MultiState::memory)
+            + self.watched.iter().map(WatchedKey::memory).sum::<usize>();
+        view.argument_bytes = match &self.waiting {
+            Some(Waiting::Keys(waiter)) => waiter.args.iter().map(Bytes::len).sum(),
+            _ => 0,
+        };
         view.watch = self.watched.len();
         view.watch_dirty = !self.watched.is_empty() && self.watch_dirty.load(Ordering::Relaxed);
         view.resp3 = self.resp == Resp::V3;
@@ -242,14 +250,18 @@ impl Session {
         view.authenticated = self.authenticated;
     }
 
-    /// Bounds what others may have waiting for the client by its class: who gets pushes, or a normal client.
-    pub fn limit_outbox(&self, limits: &OutputLimits) {
-        let class = if self.monitor || self.subscriptions() > 0 {
+    /// The limit of the client's class: of those who get pushes, or of normal clients.
+    pub fn output_limit(&self, limits: &OutputLimits) -> OutputLimit {
+        if self.monitor || self.subscriptions() > 0 {
             limits.pubsub
         } else {
             limits.normal
-        };
-        let hard = usize::try_from(class.hard).unwrap_or(usize::MAX);
+        }
+    }
+
+    /// Bounds what others may have waiting for the client by its class: who gets pushes, or a normal client.
+    pub fn limit_outbox(&self, limits: &OutputLimits) {
+        let hard = usize::try_from(self.output_limit(limits).hard).unwrap_or(usize::MAX);
         self.client.outbox_limit.store(hard, Ordering::Relaxed);
     }
 
@@ -292,6 +304,12 @@ pub struct Client {
     /// Unix ms of the last command.
     pub last_seen_ms: AtomicI64,
     pub blocked: AtomicBool,
+    /// A pause holds its next command up.
+    pub paused: AtomicBool,
+    /// Of its buffers, bytes: input that has not run, room for more, output that the socket has not taken.
+    pub input_bytes: AtomicUsize,
+    pub input_free_bytes: AtomicUsize,
+    pub output_bytes: AtomicUsize,
     /// Whether pushes to it are to be RESP3 ones.
     pub resp3: AtomicBool,
     /// Id of the last command; `u32::MAX`: none yet.
@@ -365,9 +383,8 @@ pub struct ClientView {
     pub watch: usize,
     /// A watched key has changed.
     pub watch_dirty: bool,
-    pub query_buffer: usize,
-    pub query_buffer_free: usize,
-    pub output_buffer: usize,
+    /// Bytes of the arguments of the command that it is blocked in.
+    pub argument_bytes: usize,
     pub resp3: bool,
     pub monitor: bool,
     pub replica: bool,
@@ -394,6 +411,10 @@ impl Client {
             view: Mutex::default(),
             last_seen_ms: AtomicI64::new(created_ms),
             blocked: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            input_bytes: AtomicUsize::new(0),
+            input_free_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
             resp3: AtomicBool::new(false),
             last_command: AtomicU32::new(u32::MAX),
             commands: AtomicU64::new(0),
@@ -442,6 +463,23 @@ impl Client {
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Whether it shows as blocked: it waits in a command, or a pause holds it up.
+    pub fn is_held(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed) || self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of output that wait for it, here and in its owner's buffer.
+    pub fn output_waiting(&self) -> usize {
+        self.output_bytes.load(Ordering::Relaxed) + self.outbox.lock().bytes.len()
+    }
+
+    /// Bytes held for it in buffers.
+    pub fn buffers(&self) -> usize {
+        self.input_bytes.load(Ordering::Relaxed)
+            + self.input_free_bytes.load(Ordering::Relaxed)
+            + self.output_waiting()
     }
 
     /// Moves what is there to the end of `to`.

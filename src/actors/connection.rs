@@ -17,7 +17,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub struct ConnectionActor {
     output: BytesMut,
     /// When `output` passed the soft limit, unix ms.
     over_soft_since_ms: Option<i64>,
+    /// The hard limit of its class when it last ran something; 0: none.
+    output_hard_bytes: u64,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
@@ -96,6 +98,7 @@ impl ConnectionActor {
             input: BytesMut::new(),
             output: BytesMut::new(),
             over_soft_since_ms: None,
+            output_hard_bytes: 0,
             timer: None,
         }
     }
@@ -297,9 +300,16 @@ impl ConnectionActor {
         let mut used = 0;
         let mut held = Held::No;
         let node = self.node.clone();
+        if self.client().paused.load(Ordering::Relaxed) {
+            self.client().paused.store(false, Ordering::Relaxed);
+        }
         self.session.input_bytes = data.len();
         while used < data.len() && held == Held::No && !self.session.closing {
             let settings = node.settings.load();
+            self.output_hard_bytes = self
+                .session
+                .output_limit(&settings.client_output_buffer_limit)
+                .hard;
             let limits = Limits {
                 bulk_bytes_max: settings.proto_max_bulk_len as usize,
                 authenticated: self.session.authenticated || settings.requirepass.is_none(),
@@ -420,15 +430,22 @@ impl ConnectionActor {
             Held::Suspended => cx.waker().wake_by_ref(),
             _ => {}
         }
-        self.session
-            .publish_view(data.len() - used, self.output.len());
+        if held == Held::Paused {
+            self.client().paused.store(true, Ordering::Relaxed);
+        }
+        self.session.publish_view();
         (used, held)
     }
 
     /// Writes a batch's replies: straight to the socket if nothing is queued before them.
     fn send(&mut self, bench: &mut Workbench) {
         let replies = &bench.reply.buf;
-        if !replies.is_empty() {
+        let waiting = (self.output.len() + replies.len()) as u64;
+        if self.output_hard_bytes > 0 && waiting > self.output_hard_bytes {
+            // It gets nothing of this batch, as if it had been closed while its replies were written.
+            self.note_output_limit();
+            self.client().kill();
+        } else if !replies.is_empty() {
             let mut sent = 0;
             if self.output.is_empty()
                 && let Some(socket) = &self.socket
@@ -465,16 +482,13 @@ impl ConnectionActor {
     /// Whether the output that waits has passed its class's limit.
     fn over_output_limit(&mut self) -> bool {
         let settings = self.node.settings.load();
-        let limits = &settings.client_output_buffer_limit;
         let OutputLimit {
             hard,
             soft,
             soft_seconds,
-        } = if self.session.subscriptions() > 0 || self.session.monitor {
-            limits.pubsub
-        } else {
-            limits.normal
-        };
+        } = self
+            .session
+            .output_limit(&settings.client_output_buffer_limit);
         let len = self.output.len() as u64;
         let now_ms = self.node.clock.unix_ms();
         let over_soft = soft > 0 && len > soft;
@@ -489,14 +503,34 @@ impl ConnectionActor {
         let over = (hard > 0 && len > hard)
             || (over_soft && now_ms - since_ms >= soft_seconds as i64 * 1000);
         if over {
-            tracing::warn!(
-                "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                self.client().id,
-                self.client().addr
-            );
-            self.node.stats.output_limit_disconnections.inc();
+            self.note_output_limit();
         }
         over
+    }
+
+    fn note_output_limit(&self) {
+        tracing::warn!(
+            "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            self.client().id,
+            self.client().addr
+        );
+        self.node.stats.output_limit_disconnections.inc();
+    }
+
+    /// Shows others how much the buffers hold.
+    fn publish_buffers(&self) {
+        let client = self.client();
+        let show = |shown: &AtomicUsize, bytes: usize| {
+            if shown.load(Ordering::Relaxed) != bytes {
+                shown.store(bytes, Ordering::Relaxed);
+            }
+        };
+        show(&client.input_bytes, self.input.len());
+        show(
+            &client.input_free_bytes,
+            self.input.capacity() - self.input.len(),
+        );
+        show(&client.output_bytes, self.output.len());
     }
 
     /// Gives the socket to the replication actors; what was sent behind PSYNC goes along.
@@ -529,7 +563,9 @@ impl ActorFuture<ConnectionActor> for Work {
         ctx: &mut Context<ConnectionActor>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        match actor.poll_work(task) {
+        let work = actor.poll_work(task);
+        actor.publish_buffers();
+        match work {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Over(reason)) => {
                 tracing::trace!(client = actor.session.client.id, reason, "connection over");

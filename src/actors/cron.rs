@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::snapshot::dump_path;
 use crate::node_core::NodeCore;
+use crate::repl::ReplicaState;
 
 /// How often the duties come round.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -44,6 +46,43 @@ impl CronActor {
         }
         if self.rounds.is_multiple_of(SLOW_ROUNDS) {
             self.close_idle_clients();
+            self.wake_slow_clients();
+            self.remove_sync_file();
+        }
+    }
+
+    /// Has clients that don't take their output look at its soft limit, though nothing else happens to them.
+    fn wake_slow_clients(&self) {
+        for client in self.node.clients.all() {
+            if client.output_bytes.load(Ordering::Relaxed) > 0 {
+                client.wake();
+            }
+        }
+    }
+
+    /// `rdb-del-sync-files`: a dump that was only made for replicas goes once none of them needs it, where
+    /// nothing else is to be kept on disk.
+    fn remove_sync_file(&self) {
+        let settings = self.node.settings.load();
+        let made_for_sync = &self.node.persistence.made_for_sync;
+        if !settings.rdb_del_sync_files {
+            // Turned on later, it is about dumps made later.
+            made_for_sync.store(false, Ordering::Relaxed);
+            return;
+        }
+        if !made_for_sync.load(Ordering::Relaxed) || !settings.save.is_empty() {
+            return;
+        }
+        let view = self.node.hub.observe();
+        if view.replicas.iter().any(|r| r.state != ReplicaState::Online) {
+            return;
+        }
+        made_for_sync.store(false, Ordering::Relaxed);
+        tracing::info!(
+            "Removing the RDB file used to feed replicas in a persistence-less instance"
+        );
+        if let Err(error) = std::fs::remove_file(dump_path(&self.node)) {
+            tracing::warn!("The RDB file could not be removed: {error}");
         }
     }
 

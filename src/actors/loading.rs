@@ -4,11 +4,15 @@
 //! [`read`] runs on a thread that may block and touches no shard; [`swap_in`] exchanges the datasets in one
 //! step, with every shard entered. A dump that is broken or cut off leaves the old dataset as it was.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use super::snapshot::dump_path;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::node_core::NodeCore;
@@ -188,6 +192,41 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
+/// Opens the node's dump file, and shows its size as what is to be loaded. None: there is none.
+pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
+    let path = dump_path(node);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("can't open {}: {error}", path.display())),
+    };
+    let total = file.metadata().map_or(0, |meta| meta.len());
+    node.persistence
+        .loading_total_bytes
+        .store(total, Ordering::Relaxed);
+    Ok(Some(file))
+}
+
+/// Reads the dump file on a thread of its own.
+pub async fn read_aside(
+    node: Arc<NodeCore>,
+    file: File,
+    keep: Expired,
+) -> Result<LoadedDump, String> {
+    let (done, loaded) = oneshot::channel();
+    let reading = move || {
+        // Nobody waits any more if the node is stopping.
+        let _ = done.send(read(&node, file, keep));
+    };
+    std::thread::Builder::new()
+        .name("understudy-load".into())
+        .spawn(reading)
+        .map_err(|error| format!("no thread: {error}"))?;
+    loaded
+        .await
+        .unwrap_or_else(|_| Err("the loading thread died".into()))
+}
+
 /// Reads a whole dump from `input` into a dataset of the node's shape. The error says what is wrong with
 /// it, at which offset and key.
 pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDump, String> {
@@ -220,7 +259,7 @@ fn read_some<'n>(
         keep,
         now_ms,
         policy: settings.maxmemory_policy,
-        lru: usage::lru_now(now_ms),
+        lru: usage::first(settings.maxmemory_policy, now_ms),
         expired: Vec::new(),
         repl_id: None,
         repl_offset: None,

@@ -8,7 +8,7 @@
 //! Death: a listener's or a reception's means that no new clients come by that way; those that are
 //! connected stay.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -72,6 +72,16 @@ pub fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
 pub enum Arrival {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+}
+
+impl Arrival {
+    /// Before it is registered with an arbiter, whose readiness a first write would have to wait for.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Arrival::Tcp(stream) => (&*stream).write(bytes),
+            Arrival::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
 }
 
 impl Message for Arrival {
@@ -207,9 +217,31 @@ impl ReceptionActor {
         }
     }
 
+    /// Why a client can't come in, as it is told.
+    fn refusal(&self, arrival: &Arrival) -> io::Result<Option<&'static [u8]>> {
+        let settings = self.node.settings.load();
+        if self.node.clients.len() >= settings.maxclients as usize {
+            return Ok(Some(b"-ERR max number of clients reached\r\n"));
+        }
+        let open = !settings.protected_mode || settings.requirepass.is_some();
+        Ok(match arrival {
+            Arrival::Tcp(stream) if !open => {
+                let local = stream.peer_addr()?.ip().to_canonical().is_loopback();
+                (!local).then_some(PROTECTED_MODE_REFUSAL)
+            }
+            _ => None,
+        })
+    }
+
     fn receive(&self, arrival: Arrival) -> io::Result<()> {
         let settings = self.node.settings.load();
-        let (socket, addr, laddr, local) = match arrival {
+        if let Some(refusal) = self.refusal(&arrival)? {
+            self.node.stats.rejected_connections.inc();
+            // Best effort: a fresh socket has room for it.
+            let _ = arrival.write(refusal);
+            return Ok(());
+        }
+        let (socket, addr, laddr) = match arrival {
             Arrival::Tcp(stream) => {
                 let peer = stream.peer_addr()?;
                 let own = stream.local_addr()?;
@@ -224,13 +256,7 @@ impl ReceptionActor {
                     socket.set_tcp_keepalive(&keepalive)?;
                 }
                 let stream = tokio::net::TcpStream::from_std(stream)?;
-                let local = peer.ip().to_canonical().is_loopback();
-                (
-                    Socket::Tcp(stream),
-                    peer.to_string(),
-                    own.to_string(),
-                    local,
-                )
+                (Socket::Tcp(stream), peer.to_string(), own.to_string())
             }
             Arrival::Unix(stream) => {
                 let path = settings.unixsocket.clone().unwrap_or_default();
@@ -239,20 +265,9 @@ impl ReceptionActor {
                     Socket::Unix(tokio::net::UnixStream::from_std(stream)?),
                     name.clone(),
                     name,
-                    true,
                 )
             }
         };
-        if self.node.clients.len() >= settings.maxclients as usize {
-            self.node.stats.rejected_connections.inc();
-            let _ = socket.try_write(b"-ERR max number of clients reached\r\n");
-            return Ok(());
-        }
-        if settings.protected_mode && settings.requirepass.is_none() && !local {
-            self.node.stats.rejected_connections.inc();
-            let _ = socket.try_write(PROTECTED_MODE_REFUSAL);
-            return Ok(());
-        }
         self.node.stats.connections.inc();
         let client = Client::new(
             self.node.clients.next_id(),

@@ -1,19 +1,17 @@
-//! DEBUG RELOAD: the dataset goes through a dump file and back, as at a restart.
+//! What goes through the dump file and back, or replaces it: DEBUG RELOAD, and the empty dump after FLUSHALL.
 //!
-//! Clients are answered LOADING meanwhile, so nothing is written between the dump's cut and the swap.
+//! During a reload clients are answered LOADING, so nothing is written between the dump's cut and the swap.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
 
 use super::loading::{self, Expired};
 use super::root::Root;
 use super::shard::enter;
-use super::snapshot::{SaveNow, dump_path};
-use crate::node_core::NodeCore;
+use super::snapshot::{AbortSave, SaveNow, SnapshotActor};
+use crate::node_core::{NodeCore, ReloadOptions};
 use crate::session::Ticket;
 
 /// DEBUG RELOAD; see `Services::reload`.
@@ -21,83 +19,114 @@ use crate::session::Ticket;
 #[rtype(result = "()")]
 pub struct Reload {
     pub ticket: Arc<Ticket>,
-    pub save: bool,
-    pub flush: bool,
+    pub options: ReloadOptions,
 }
 
-async fn load(node: &Arc<NodeCore>) -> Result<(), String> {
-    let path = dump_path(node);
-    let file =
-        File::open(&path).map_err(|error| format!("can't open {}: {error}", path.display()))?;
+/// Loads the dump in the place of the dataset, or beside it.
+async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String> {
     let keep = if node.hub.is_replica() {
         Expired::Keep
     } else {
         Expired::Drop
     };
-    let (done, loaded) = oneshot::channel();
-    let reading = node.clone();
-    std::thread::Builder::new()
-        .name("understudy-load".into())
-        .spawn(move || {
-            // Nobody waits any more if the node is stopping.
-            let _ = done.send(loading::read(&reading, file, keep));
-        })
-        .map_err(|error| error.to_string())?;
-    let dump = loaded
-        .await
-        .unwrap_or_else(|_| Err("the loading thread died".into()))?;
-    let mut dataset = Some(dump.dataset);
-    enter(node, node.keyspace.all(), |mut entered| {
-        if let Some(dataset) = dataset.take() {
-            loading::swap_in(node, &mut entered, dataset);
+    // Without a file an empty dataset is loaded, as at a start.
+    let dataset = match loading::open(node)? {
+        Some(file) => {
+            loading::read_aside(node.clone(), file, keep)
+                .await?
+                .dataset
         }
+        None => node.keyspace.builder().finish(),
+    };
+    let mut dataset = Some(dataset);
+    enter(node, node.keyspace.all(), |mut entered| {
+        let Some(dataset) = dataset.take() else {
+            return Ok(());
+        };
+        if options.flush {
+            loading::swap_in(node, &mut entered, dataset);
+            return Ok(());
+        }
+        let old = entered.merge(dataset, options.merge).map_err(|key| {
+            format!("RDB has duplicated key '{}'", key.escape_ascii())
+        })?;
+        node.lazyfree.push(Box::new(old));
+        Ok(())
     })
-    .await;
-    Ok(())
+    .await
+}
+
+async fn save_now(snapshots: Addr<SnapshotActor>) -> Result<(), String> {
+    snapshots
+        .send(SaveNow)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 impl Handler<Reload> for Root {
     type Result = ();
 
     fn handle(&mut self, reload: Reload, ctx: &mut Self::Context) {
-        let Reload {
-            ticket,
-            save,
-            flush,
-        } = reload;
-        if !flush {
-            ticket.complete(b"-ERR DEBUG RELOAD NOFLUSH is not supported\r\n");
-            return;
-        }
+        let Reload { ticket, options } = reload;
         let Some(snapshots) = self.replication.as_ref().map(|r| r.snapshots.clone()) else {
             return;
         };
         let node = self.node.clone();
         let work = async move {
             node.loading.store(true, Ordering::Release);
-            let saved = match save {
-                true => snapshots
-                    .send(SaveNow)
-                    .await
-                    .unwrap_or_else(|error| Err(error.to_string())),
+            let saved = match options.save {
+                true => save_now(snapshots).await,
                 false => Ok(()),
             };
-            let result = match saved {
-                Ok(()) => load(&node).await,
-                Err(error) => Err(error),
+            let loaded = match &saved {
+                Ok(()) => load(&node, options).await,
+                Err(_) => Ok(()),
             };
             node.loading.store(false, Ordering::Release);
-            match result {
-                Ok(()) => {
+            match (saved, loaded) {
+                (Ok(()), Ok(())) => {
                     tracing::warn!("DB reloaded by DEBUG RELOAD");
                     ticket.complete(b"+OK\r\n");
                 }
-                Err(error) => {
+                (Err(error), _) => {
+                    tracing::warn!("DEBUG RELOAD: {error}");
+                    ticket.complete(b"-ERR\r\n");
+                }
+                (_, Err(error)) => {
                     tracing::warn!("DEBUG RELOAD: {error}");
                     ticket.complete(
                         b"-ERR Error trying to load the RDB dump, check server logs.\r\n",
                     );
                 }
+            }
+        };
+        ctx.spawn(work.into_actor(self));
+    }
+}
+
+/// FLUSHALL emptied the dataset; see `Services::flushed_all`.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FlushedAll {
+    pub ticket: Option<Arc<Ticket>>,
+}
+
+impl Handler<FlushedAll> for Root {
+    type Result = ();
+
+    fn handle(&mut self, flushed: FlushedAll, ctx: &mut Self::Context) {
+        let Some(snapshots) = self.replication.as_ref().map(|r| r.snapshots.clone()) else {
+            return;
+        };
+        snapshots.do_send(AbortSave);
+        let save = !self.node.settings.load().save.is_empty();
+        let work = async move {
+            if save && let Err(error) = save_now(snapshots).await {
+                tracing::warn!("The dump could not be replaced after FLUSHALL: {error}");
+            }
+            // The data is gone whatever became of the dump.
+            if let Some(ticket) = flushed.ticket {
+                ticket.complete(b"+OK\r\n");
             }
         };
         ctx.spawn(work.into_actor(self));

@@ -92,10 +92,7 @@ impl Replication {
         self.master.do_send(Unblock { ticket, how });
     }
 
-    pub fn save(&self, ticket: Arc<Ticket>, background: bool) {
-        self.snapshots.do_send(Save {
-            ticket: Some(ticket),
-            background,
-        });
+    pub fn save(&self, ticket: Option<Arc<Ticket>>, background: bool) {
+        self.snapshots.do_send(Save { ticket, background });
     }
 }

@@ -6,8 +6,6 @@
 //!
 //! Death: the node's.
 
-use std::fs::File;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,11 +20,9 @@ use super::replication::Replication;
 use super::services::ActorServices;
 use super::shard::ShardActor;
 use super::shutdown::ShutdownState;
-use super::snapshot::dump_path;
-use crate::command::effects::encode;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
-use crate::repl::{History, ReplId};
+use crate::repl::{History, ReplId, wire};
 
 /// How a node ended.
 #[derive(Clone, Copy, Debug)]
@@ -102,24 +98,14 @@ impl Root {
 
     /// Begins to load the dump, if there is one: clients are answered LOADING until it is in.
     fn load_dump(&mut self, ctx: &mut Context<Root>) -> bool {
-        let path = dump_path(&self.node);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+        let file = match loading::open(&self.node) {
+            Ok(Some(file)) => file,
+            Ok(None) => return false,
             Err(error) => {
-                tracing::error!(
-                    "Fatal error loading the DB: can't open {}: {error}. Exiting.",
-                    path.display()
-                );
-                self.stop(1);
+                self.not_loaded(&error);
                 return true;
             }
         };
-        let total = file.metadata().map_or(0, |meta| meta.len());
-        self.node
-            .persistence
-            .loading_total_bytes
-            .store(total, Ordering::Relaxed);
         self.node.loading.store(true, Ordering::Release);
         // What our master sent and has expired since goes when it says so.
         let keep = if self.node.settings.load().replicaof.is_some() {
@@ -127,20 +113,40 @@ impl Root {
         } else {
             Expired::Drop
         };
-        let (node, root) = (self.node.clone(), ctx.address());
-        let started_us = node.clock.monotonic_us();
-        let thread = std::thread::Builder::new()
-            .name("understudy-load".into())
-            .spawn(move || {
-                let result = loading::read(&node, file, keep);
-                let took_us = node.clock.monotonic_us() - started_us;
-                root.do_send(DumpLoaded { result, took_us });
-            });
-        if let Err(error) = thread {
-            tracing::error!("Fatal error loading the DB: no thread: {error}. Exiting.");
-            self.stop(1);
-        }
+        let started_us = self.node.clock.monotonic_us();
+        let work = loading::read_aside(self.node.clone(), file, keep).into_actor(self);
+        ctx.spawn(work.map(move |result, root, _| match result {
+            Ok(dump) => root.loaded(dump, started_us),
+            Err(error) => root.not_loaded(&error),
+        }));
         true
+    }
+
+    fn not_loaded(&mut self, error: &str) {
+        tracing::error!("Fatal error loading the DB: {error}. Exiting.");
+        self.stop(1);
+    }
+
+    /// The dump was read: it becomes the dataset.
+    fn loaded(&mut self, dump: LoadedDump, started_us: u64) {
+        let took_us = self.node.clock.monotonic_us() - started_us;
+        let expired = dump.expired.len() as u64;
+        let keys = dump.summary.keys - expired;
+        tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        tracing::info!("DB loaded from disk: {:.3} seconds", took_us as f64 / 1e6);
+        let persistence = &self.node.persistence;
+        persistence.loaded_keys.store(keys, Ordering::Relaxed);
+        persistence.loaded_expired.store(expired, Ordering::Relaxed);
+        // Nobody else is inside while clients are answered LOADING, so this does not wait.
+        let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
+        loading::swap_in(&self.node, &mut entered, dump.dataset);
+        persistence.nothing_unsaved();
+        let resumable = dump.replication.is_some();
+        if let Some((id, offset)) = dump.replication {
+            self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
+        }
+        drop(entered);
+        self.ready(resumable);
     }
 
     /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
@@ -210,56 +216,6 @@ impl Actor for Root {
     }
 }
 
-/// The dump was read, or could not be.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct DumpLoaded {
-    result: Result<LoadedDump, String>,
-    took_us: u64,
-}
-
-impl Handler<DumpLoaded> for Root {
-    type Result = ();
-
-    fn handle(&mut self, loaded: DumpLoaded, _: &mut Self::Context) {
-        let dump = match loaded.result {
-            Ok(dump) => dump,
-            Err(error) => {
-                tracing::error!("Fatal error loading the DB: {error}. Exiting.");
-                self.stop(1);
-                return;
-            }
-        };
-        tracing::info!(
-            "Done loading RDB, keys loaded: {}, keys expired: {}.",
-            dump.summary.keys - dump.expired.len() as u64,
-            dump.expired.len()
-        );
-        tracing::info!(
-            "DB loaded from disk: {:.3} seconds",
-            loaded.took_us as f64 / 1e6
-        );
-        let persistence = &self.node.persistence;
-        persistence.loaded_keys.store(
-            dump.summary.keys - dump.expired.len() as u64,
-            Ordering::Relaxed,
-        );
-        persistence
-            .loaded_expired
-            .store(dump.expired.len() as u64, Ordering::Relaxed);
-        // Nobody else is inside while clients are answered LOADING, so this does not wait.
-        let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
-        loading::swap_in(&self.node, &mut entered, dump.dataset);
-        persistence.nothing_unsaved();
-        let resumable = dump.replication.is_some();
-        if let Some((id, offset)) = dump.replication {
-            self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
-        }
-        drop(entered);
-        self.ready(resumable);
-    }
-}
-
 impl Root {
     /// Goes on with the stream that the dump is a state of. A replica asks its master for the rest of it. A
     /// master begins a stream of its own, under a new id, that continues the old one: replicas that have
@@ -280,7 +236,7 @@ impl Root {
         self.node.hub.stream().adopt(history, offset, database);
         for (db, key) in expired {
             let mut effect = Vec::new();
-            encode(&mut effect, &[b"DEL".as_slice(), key]);
+            wire::command(&mut effect, &[b"DEL".as_slice(), key]);
             self.node.hub.append(*db, &effect, false);
         }
     }
@@ -314,16 +270,4 @@ impl Handler<ListenAt> for Root {
             self.listening_tcp.push(listener.start());
         }
     }
-}
-
-/// Directives changed at run time.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct SettingsChanged(pub Vec<&'static str>);
-
-impl Handler<SettingsChanged> for Root {
-    type Result = ();
-
-    /// What must be done beforehand is done by `settings_change`; the rest reads the settings anew.
-    fn handle(&mut self, _: SettingsChanged, _: &mut Self::Context) {}
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
-use super::reload::Reload;
+use super::reload::{FlushedAll, Reload};
 use super::replication::Replication;
-use super::root::{Root, SettingsChanged};
+use super::root::Root;
 use super::shard::{ServeBlocked, ShardActor};
 use super::shutdown::{AbortShutdown, Shutdown};
 use super::{config_file, settings_change};
 use crate::config::Settings;
-use crate::node_core::{Services, ShutdownOptions};
+use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
 use crate::session::Ticket;
 
 /// The addresses of a node's actors.
@@ -53,19 +53,19 @@ impl Services for ActorServices {
     }
 
     fn save(&self, ticket: Arc<Ticket>) {
-        self.replication.save(ticket, false);
+        self.replication.save(Some(ticket), false);
     }
 
-    fn bgsave(&self, ticket: Arc<Ticket>, _schedule: bool) {
+    fn bgsave(&self, ticket: Option<Arc<Ticket>>) {
         self.replication.save(ticket, true);
     }
 
-    fn reload(&self, ticket: Arc<Ticket>, save: bool, flush: bool) {
-        self.root.do_send(Reload {
-            ticket,
-            save,
-            flush,
-        });
+    fn reload(&self, ticket: Arc<Ticket>, options: ReloadOptions) {
+        self.root.do_send(Reload { ticket, options });
+    }
+
+    fn flushed_all(&self, ticket: Option<Arc<Ticket>>) {
+        self.root.do_send(FlushedAll { ticket });
     }
 
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {
@@ -94,10 +94,6 @@ impl Services for ActorServices {
             Some(path) => config_file::write_back(path, settings),
             None => Err("The server is running without a config file".into()),
         }
-    }
-
-    fn settings_changed(&self, names: &[&'static str]) {
-        self.root.do_send(SettingsChanged(names.to_vec()));
     }
 
     fn serve_blocked(&self) {

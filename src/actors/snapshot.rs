@@ -67,6 +67,8 @@ struct Running {
     tickets: Vec<Arc<Ticket>>,
     done: Option<oneshot::Sender<Result<(), String>>>,
     background: bool,
+    /// By [`AbortSave`]: its failing is none.
+    given_up: bool,
 }
 
 /// See the module.
@@ -116,6 +118,7 @@ impl SnapshotActor {
             tickets: job.tickets,
             done: job.done,
             background: job.background,
+            given_up: false,
         });
         let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
         let (number, report, sink) = (job.number, job.report, job.sink);
@@ -273,7 +276,8 @@ impl Handler<AbortSnapshot> for SnapshotActor {
     }
 }
 
-/// SAVE (answered when the dump is on disk) and BGSAVE (answered at once).
+/// SAVE (answered when the dump is on disk) and BGSAVE (answered at once). With nobody to answer: a
+/// background save when what is being made is through.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Save {
@@ -290,15 +294,38 @@ impl Handler<Save> for SnapshotActor {
                 ticket.complete(text);
             }
         };
-        if self.running.is_some() {
+        if self.running.is_some() && save.ticket.is_some() {
             answer(b"-ERR Background save already in progress\r\n");
             return;
         }
         if save.background {
+            // One that waits already will do.
+            if self.queue.iter().all(|job| job.number > 0) {
+                self.save(Vec::new(), true, ctx);
+            }
             answer(b"+Background saving started\r\n");
-            self.save(Vec::new(), true, ctx);
         } else {
             self.save(save.ticket.into_iter().collect(), false, ctx);
+        }
+    }
+}
+
+/// The dataset was emptied: a background save of what it held is given up, and that is no failure.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortSave;
+
+impl Handler<AbortSave> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AbortSave, _: &mut Self::Context) {
+        if let Some(running) = &mut self.running
+            && running.to_file
+            && running.background
+            && !running.for_replicas
+        {
+            running.given_up = true;
+            running.aborted.store(true, Ordering::Release);
         }
     }
 }
@@ -355,10 +382,12 @@ impl Handler<Ended> for SnapshotActor {
             match &ended.result {
                 Ok(_) => {
                     tracing::info!("DB saved on disk");
-                    self.node
-                        .persistence
-                        .saved(ended.changes, now_ms / 1000, now_us);
+                    let persistence = &self.node.persistence;
+                    persistence.saved(ended.changes, now_ms / 1000, now_us);
+                    let made_for_sync = &persistence.made_for_sync;
+                    made_for_sync.store(running.for_replicas, Ordering::Relaxed);
                 }
+                Err(_) if running.given_up => self.node.persistence.given_up(now_us),
                 Err(_) => self.node.persistence.failed(now_us),
             }
         }

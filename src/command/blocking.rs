@@ -10,13 +10,16 @@
 //! actor (`Services::serve_blocked`), since nobody blocks on a shard here.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::context::BlockRequest;
 use super::dispatch;
+use super::spec::bits;
+use super::table::Command;
 use super::{Args, Context};
-use crate::keyspace::{ReadyKey, ShardSet, Waiter};
+use crate::keyspace::{ReadyKey, ShardSet, Waiter, WaiterState};
 use crate::resp::Reply;
 use crate::session::{Origin, Session, Waiting};
 
@@ -126,6 +129,35 @@ pub fn serve_deferred(ctx: &mut Context<'_>) {
     }
 }
 
+/// Ends every wait for keys, since we are becoming a replica: who waited is told, and then closed. Called
+/// with every shard entered, before the role changes.
+pub fn end_all(ctx: &mut Context<'_>) {
+    let shards = ctx.keys.iter_mut();
+    let waiters: Vec<_> = shards.flat_map(|shard| shard.blocked.take_all()).collect();
+    for waiter in waiters {
+        if waiter.state() != WaiterState::Waiting {
+            continue;
+        }
+        // Before the wait ends, so that its owner sees that it is to close.
+        let unblock = &waiter.client.unblock;
+        unblock.store(dispatch::UNBLOCK_ROLE_CHANGED, Ordering::Release);
+        let reply = dispatch::settle_wait(ctx.node, &waiter, dispatch::UNBLOCK_ROLE_CHANGED);
+        if let Some(reply) = reply {
+            waiter.client.push(&reply);
+        }
+        waiter.client.wake();
+    }
+}
+
+/// Whether a waiter's command may not run now, though it might when the wait began: it is a write, and we
+/// are a replica that takes none.
+fn is_refused(ctx: &Context<'_>, command: &Command) -> bool {
+    if !ctx.node.hub.is_replica() || !ctx.settings.replica_read_only {
+        return false;
+    }
+    command.flags.has(bits::WRITE)
+}
+
 /// Runs a waiter's command in its name.
 fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
     if !waiter.begin_serving() {
@@ -136,6 +168,14 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         waiter.resume();
         return;
     };
+    if is_refused(ctx, command) {
+        let mut reply = Reply::new(waiter.resp);
+        reply.error(&dispatch::READ_ONLY.0);
+        ctx.node.stats.count_error(&dispatch::READ_ONLY.0);
+        ctx.node.command_stats.reject(command.id);
+        answer(ctx, waiter, &reply);
+        return;
+    }
     let mut session = Session::new(waiter.client.clone(), Origin::Client);
     session.db = waiter.db;
     session.resp = waiter.resp;
@@ -156,6 +196,11 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         waiter.resume();
         return;
     }
+    answer(ctx, waiter, &reply);
+}
+
+/// Gives a waiter its reply, and takes it out of the queues that are entered.
+fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, reply: &Reply) {
     for key in &waiter.keys {
         let hash = ctx.node.keyspace.hash(key);
         let mut set = ShardSet::NONE;
@@ -169,7 +214,7 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
     waiter
         .client
         .blocked
-        .store(false, std::sync::atomic::Ordering::Release);
+        .store(false, Ordering::Release);
     waiter.finish_serving();
     waiter.client.wake();
 }

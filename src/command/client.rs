@@ -114,14 +114,14 @@ fn switch(arg: &[u8]) -> CommandResult<bool> {
 
 fn no_evict(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     ctx.session.no_evict = switch(args[2])?;
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     ctx.reply.ok();
     Ok(())
 }
 
 fn no_touch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     ctx.session.no_touch = switch(args[2])?;
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     ctx.reply.ok();
     Ok(())
 }
@@ -204,11 +204,11 @@ fn is_subscribed(view: &ClientView) -> bool {
     view.subscriptions + view.pattern_subscriptions + view.shard_subscriptions > 0
 }
 
-fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
-    ctx.session.refresh_view();
+fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    ctx.session.publish_view();
     let client = ctx.session.client.clone();
     let mut text = String::new();
-    describe(ctx, &client, "client|info", &mut text);
+    describe(ctx, &client, args, &mut text);
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -235,47 +235,50 @@ fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         _ => return Err(CommandError::SYNTAX),
     };
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     let mut text = String::new();
     for client in clients {
         if wanted.is_none_or(|w| ClientType::of(&client.view.lock()) == w) {
-            describe(ctx, &client, "client|list", &mut text);
+            describe(ctx, &client, args, &mut text);
         }
     }
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
-/// Appends a client's line. `running` is what the asking client itself runs.
-fn describe(ctx: &Context<'_>, client: &Client, running: &str, text: &mut String) {
+/// Appends a client's line. `args` is what the asking client itself runs. There is no reply buffer of the
+/// client's own (`rbs`, `rbp`, `obl`): replies are written from one of its arbiter, and what the socket does
+/// not take at once waits in the client's output (`oll`, `omem`).
+fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut String) {
     use std::fmt::Write;
     let view = client.view.lock().clone();
     let own = client.id == ctx.session.id();
     let command = match client.last_command.load(Ordering::Relaxed) {
-        _ if own => running,
         id if (id as usize) < ctx.node.table.ids() => ctx.node.table.get(id).name,
         _ => "NULL",
     };
     let last_seen_ms = client.last_seen_ms.load(Ordering::Relaxed);
     let seconds_since = |ms: i64| (ctx.now_ms - ms).max(0) / 1000;
-    let query_buffer = if own {
-        ctx.session.input_bytes
+    let (query_buffer, arguments) = if own {
+        (ctx.session.input_bytes, args.iter().map(|arg| arg.len()).sum())
     } else {
-        view.query_buffer
+        let waiting = client.input_bytes.load(Ordering::Relaxed);
+        (waiting, view.argument_bytes)
     };
-    let pushed = client.outbox.lock().bytes.len();
-    let output = view.output_buffer + pushed;
+    let query_buffer_free = client.input_free_bytes.load(Ordering::Relaxed);
+    let output = client.output_waiting();
     let memory = size_of::<Client>()
         + size_of::<crate::session::Session>()
         + query_buffer
-        + view.query_buffer_free
+        + query_buffer_free
+        + arguments
         + view.multi_bytes
         + output;
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} db={db} \
-         sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem=0 \
+         sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={arguments} \
          multi-mem={multi_mem} rbs=0 rbp=0 obl=0 oll={oll} omem={output} tot-mem={memory} events={events} \
          cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_ver}",
         id = client.id,
@@ -292,7 +295,7 @@ fn describe(ctx: &Context<'_>, client: &Client, running: &str, text: &mut String
         ssub = view.shard_subscriptions,
         multi = view.multi,
         qbuf = query_buffer,
-        qbuf_free = view.query_buffer_free,
+        qbuf_free = query_buffer_free,
         multi_mem = view.multi_bytes,
         oll = usize::from(output > 0),
         events = if output > 0 { "rw" } else { "r" },
@@ -315,7 +318,7 @@ fn flags_of(client: &Client, view: &ClientView) -> String {
         (view.master, 'M'),
         (is_subscribed(view), 'P'),
         (view.multi >= 0, 'x'),
-        (client.blocked.load(Ordering::Relaxed), 'b'),
+        (client.is_held(), 'b'),
         (view.watch_dirty, 'd'),
         (view.closing, 'c'),
         (client.killed.load(Ordering::Relaxed), 'A'),

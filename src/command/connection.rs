@@ -55,7 +55,7 @@ fn log_in(ctx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult 
     }
     ctx.session.authenticated = true;
     ctx.session.user = "default".into();
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     Ok(())
 }
 
@@ -155,7 +155,7 @@ fn speak(ctx: &mut Context<'_>, version: Resp) {
         .client
         .resp3
         .store(version == Resp::V3, Ordering::Relaxed);
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
 }
 
 fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
@@ -194,7 +194,7 @@ fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     match usize::try_from(index) {
         Ok(db) if db < ctx.node.keyspace.databases() => {
             ctx.session.db = db;
-            ctx.session.refresh_view();
+            ctx.session.publish_view();
             ctx.reply.ok();
             Ok(())
         }

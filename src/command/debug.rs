@@ -9,11 +9,11 @@ use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
 use super::debug_show;
 use super::digest::{ScoreForm, dataset_digest, hex, value_digest};
-use super::effects::encode;
 use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
-use crate::repl::ReplId;
+use crate::node_core::ReloadOptions;
+use crate::repl::{ReplId, wire};
 
 pub const HANDLERS: Handlers = &[("debug", debug)];
 
@@ -59,7 +59,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         ("replicate", 3..) => {
             let mut bytes = Vec::new();
-            encode(&mut bytes, &args[2..]);
+            wire::command(&mut bytes, &args[2..]);
             ctx.node.hub.append_raw(&bytes);
             ctx.node.hub.wake();
             done(ctx)
@@ -146,19 +146,25 @@ fn digest_value(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let (mut save, mut flush) = (true, true);
+    let mut options = ReloadOptions {
+        save: true,
+        flush: true,
+        merge: false,
+    };
     for &option in &args[2..] {
         if is_word(option, "nosave") {
-            save = false;
+            options.save = false;
         } else if is_word(option, "noflush") {
-            flush = false;
-        } else if !is_word(option, "merge") {
+            options.flush = false;
+        } else if is_word(option, "merge") {
+            options.merge = true;
+        } else {
             return Err(CommandError::fixed(
                 "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
             ));
         }
     }
-    super::saving::with_ticket(ctx, |services, ticket| services.reload(ticket, save, flush))
+    super::saving::with_ticket(ctx, |services, ticket| services.reload(ticket, options))
 }
 
 /// Keys that exist already stay. Nothing is logged: replicas don't get these keys.

@@ -190,6 +190,9 @@ pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Ou
     outcome
 }
 
+pub(super) const READ_ONLY: CommandError =
+    CommandError::fixed("READONLY You can't write against a read only replica.");
+
 /// Why a command may not run now.
 enum Refusal {
     Error(CommandError),
@@ -260,9 +263,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
         }
     }
     if is_write && replica && settings.replica_read_only {
-        return Err(
-            CommandError::fixed("READONLY You can't write against a read only replica.").into(),
-        );
+        return Err(READ_ONLY.into());
     }
     if session.resp == crate::resp::Resp::V2
         && session.subscriptions() > 0
@@ -501,6 +502,17 @@ pub const UNBLOCK_ROLE_CHANGED: u32 = 3;
 /// Ends a wait for keys from outside: `how` 2 with an error (CLIENT UNBLOCK ... ERROR), else as if timed
 /// out. The reply to send, if the wait was still on.
 pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes::BytesMut> {
+    let reply = settle_wait(node, waiter, how)?;
+    node.forget_waiter(waiter);
+    Some(reply)
+}
+
+/// As [`end_wait`], for whoever takes the waiter out of its queues itself.
+pub(super) fn settle_wait(
+    node: &NodeCore,
+    waiter: &Arc<Waiter>,
+    how: u32,
+) -> Option<bytes::BytesMut> {
     let error = unblock_error(how);
     let end = match error {
         Some(_) => WaitEnd::Unblocked,
@@ -508,14 +520,6 @@ pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes
     };
     if !waiter.end(end) {
         return None;
-    }
-    // A command that had to wait is counted when its wait ends, however it ends.
-    let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
-    if let Ok(command) = node.table.resolve(&args) {
-        match error {
-            Some(_) => node.command_stats.fail(command.id, 0, false),
-            None => node.command_stats.record(command.id, 0, false),
-        }
     }
     let mut reply = Reply::new(waiter.resp);
     if let Some(error) = error {
@@ -525,6 +529,13 @@ pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes
     } else {
         reply.null();
     }
-    node.forget_waiter(waiter);
+    // A command that had to wait is counted when its wait ends, however it ends.
+    let args: Vec<&[u8]> = waiter.args.iter().map(|a| &a[..]).collect();
+    if let Ok(command) = node.table.resolve(&args) {
+        match error {
+            Some(_) => node.command_stats.fail(command.id, 0, false),
+            None => node.command_stats.record(command.id, 0, false),
+        }
+    }
     Some(reply.buf)
 }

@@ -10,6 +10,8 @@
 
 use smallvec::SmallVec;
 
+use crate::repl::wire;
+
 /// What one execution unit (a command, or a whole EXEC) has to say to the log.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -36,7 +38,7 @@ impl Effects {
         if self.parts.last().is_none_or(|&(db, _)| db != self.db) {
             self.parts.push((self.db, self.bytes.len()));
         }
-        encode(&mut self.bytes, args);
+        wire::command(&mut self.bytes, args);
         self.commands += 1;
     }
 
@@ -76,22 +78,6 @@ impl Effects {
         self.parts.clear();
         self.commands = 0;
         self.overridden = false;
-    }
-}
-
-/// Appends a command in RESP form.
-pub fn encode<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
-    let mut digits = itoa::Buffer::new();
-    out.push(b'*');
-    out.extend_from_slice(digits.format(args.len()).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for arg in args {
-        let arg = arg.as_ref();
-        out.push(b'$');
-        out.extend_from_slice(digits.format(arg.len()).as_bytes());
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -38,10 +38,12 @@ fn hrandfield(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
+    let Some(wanted) = Wanted::for_client(ctx, count)? else {
+        return Ok(());
+    };
     let (value, reply) = ctx.find_for_reply(key);
     match as_hash(value)? {
         Some(hash) => {
-            let wanted = Wanted::from_count(count)?;
             Sample { reply, with_values }.write(hash, wanted, &mut rng);
         }
         None => reply.array(0),

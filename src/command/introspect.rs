@@ -35,7 +35,7 @@ fn monitor(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         return Ok(());
     }
     ctx.session.monitor = true;
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     let limits = &ctx.settings.client_output_buffer_limit;
     ctx.session.limit_outbox(limits);
     ctx.node.monitors.add(ctx.session.client.clone());

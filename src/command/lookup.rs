@@ -9,6 +9,7 @@ use super::Context;
 use super::context::EventClass;
 use crate::data::{Value, ValueMut};
 use crate::keyspace::{Db, Entry, Expiry, Place, Put, Record, is_large};
+use crate::rdb::usage;
 use crate::session::Origin;
 
 /// Where a lookup found a key.
@@ -204,11 +205,7 @@ impl Context<'_> {
 
     /// The access stamp of a new key.
     pub(super) fn first_stamp(&self) -> u32 {
-        if self.settings.maxmemory_policy.is_lfu() {
-            (self.minutes() << 8) | lfu::FIRST
-        } else {
-            self.seconds()
-        }
+        usage::first(self.settings.maxmemory_policy, self.now_ms)
     }
 
     /// The access stamp of a key that is looked at, from its last.
@@ -220,13 +217,8 @@ impl Context<'_> {
             });
             (self.minutes() << 8) | counter
         } else {
-            self.seconds()
+            usage::lru_now(self.now_ms)
         }
-    }
-
-    /// The LRU clock: seconds, 24 bits.
-    fn seconds(&self) -> u32 {
-        ((self.now_ms / 1000) & 0xff_ffff) as u32
     }
 
     /// The LFU clock: minutes, 16 bits.
@@ -237,8 +229,7 @@ impl Context<'_> {
 
 /// Access frequencies as Redis counts them: an 8-bit logarithmic counter that decays by the minute.
 pub mod lfu {
-    /// A new key's counter, so that it isn't the first to go.
-    pub const FIRST: u32 = 5;
+    pub use crate::rdb::usage::LFU_FIRST as FIRST;
 
     /// The counter after the minutes that have passed; `decay_time`: minutes per step, 0 never.
     pub fn decay(stamp: u32, now_minutes: u32, decay_time: u32) -> u32 {

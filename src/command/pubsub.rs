@@ -59,7 +59,7 @@ fn listen(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> C
         ctx.node.pubsub.subscribe(ctx.session, topic, name);
         confirm(ctx, topic, kind, Some(name));
     }
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     limit_outbox(ctx);
     Ok(())
 }
@@ -81,7 +81,7 @@ fn leave(ctx: &mut Context<'_>, topic: Topic, kind: &str, names: &[&[u8]]) -> Co
     for name in names {
         end(ctx, topic, kind, name);
     }
-    ctx.session.refresh_view();
+    ctx.session.publish_view();
     limit_outbox(ctx);
     Ok(())
 }

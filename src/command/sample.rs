@@ -1,10 +1,14 @@
 //! Random samples of collections, for SRANDMEMBER, HRANDFIELD and their kin.
 
-use super::{CommandError, CommandResult};
+use super::{CommandError, CommandResult, Context};
+use crate::session::Origin;
 
 /// The most elements one reply may repeat (a negative count asks for repetitions). Redis has no bound but
 /// the client's output buffer; without one a single request could take all memory.
 const REPETITIONS_MAX: u64 = 1 << 26;
+
+/// The shortest element of a reply.
+const EMPTY_BULK: &[u8] = b"$0\r\n\r\n";
 
 /// What a count argument asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,19 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// As `from_count`. Where so many repetitions would pass the client's output limit in any case, it is
+    /// closed, as redis-server does while it writes them; then there is nothing to reply.
+    pub fn for_client(ctx: &Context<'_>, count: i64) -> CommandResult<Option<Wanted>> {
+        let limits = &ctx.settings.client_output_buffer_limit;
+        let hard = ctx.session.output_limit(limits).hard;
+        let bytes_min = count.unsigned_abs().saturating_mul(EMPTY_BULK.len() as u64);
+        if count < 0 && hard > 0 && bytes_min > hard && ctx.session.origin == Origin::Client {
+            ctx.session.client.kill();
+            return Ok(None);
+        }
+        Wanted::from_count(count).map(Some)
+    }
+
     pub fn from_count(count: i64) -> CommandResult<Wanted> {
         let n = count.unsigned_abs();
         if count >= 0 {

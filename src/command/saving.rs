@@ -2,10 +2,11 @@
 //! arguments, post the request, and leave the session waiting for the reply.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Args, CommandError, CommandResult, Context, Handlers, blocking};
 use crate::config::MasterAddress;
 use crate::node_core::{Services, ShutdownOptions};
 use crate::session::{Origin, Ticket};
@@ -42,30 +43,32 @@ pub(super) fn with_ticket(
     Ok(())
 }
 
+const IN_PROGRESS: CommandError = CommandError::fixed("ERR Background save already in progress");
+
 fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     if ctx.node.persistence.is_saving() {
-        return Err(CommandError::fixed(
-            "ERR Background save already in progress",
-        ));
+        return Err(IN_PROGRESS);
     }
     with_ticket(ctx, |services, ticket| services.save(ticket))
 }
 
 fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let schedule = match &args[1..] {
-        [] => false,
-        [word] if is_word(word, "schedule") => true,
+    match &args[1..] {
+        [] => {}
+        // Only an append-only file being rewritten would be something to wait for.
+        [word] if is_word(word, "schedule") => {}
         _ => return Err(CommandError::SYNTAX),
-    };
+    }
+    let persistence = &ctx.node.persistence;
+    if persistence.is_saving() || persistence.sending.load(Ordering::Relaxed) {
+        return Err(IN_PROGRESS);
+    }
     if ctx.deny_blocking {
-        // Inside EXEC nobody can wait: the promise is settled before it is made, and the save comes later.
-        let ticket = Ticket::new(ctx.session.client.clone(), ctx.session.resp);
-        ticket.complete(b"");
-        services(ctx)?.bgsave(ticket, true);
+        services(ctx)?.bgsave(None);
         ctx.reply.simple("Background saving scheduled");
         return Ok(());
     }
-    with_ticket(ctx, |services, ticket| services.bgsave(ticket, schedule))
+    with_ticket(ctx, |services, ticket| services.bgsave(Some(ticket)))
 }
 
 fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
@@ -145,6 +148,10 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         host: host.to_owned(),
         port,
     };
+    if !node.hub.is_replica() {
+        // What they wait for can't come any more.
+        blocking::end_all(ctx);
+    }
     node.change_settings(|s| s.replicaof = Some(master));
     services.replicaof(Some((host.to_owned(), port)));
     tracing::info!(

@@ -5,6 +5,7 @@ use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::info::{Observed, render, wanted};
 use crate::process::REDIS_VERSION;
 use crate::repl::ReplicaState;
+use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
     ("dbsize", dbsize),
@@ -56,10 +57,19 @@ fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let reply_start = ctx.reply.buf.len();
     flush(ctx, args, None)?;
-    if let Some(services) = ctx.node.services.get() {
-        services.flushed_all();
+    let Some(services) = ctx.node.services.get() else {
+        return Ok(());
+    };
+    if ctx.settings.save.is_empty() || ctx.deny_blocking || ctx.session.origin != Origin::Client {
+        services.flushed_all(None);
+        return Ok(());
     }
+    // Answered when the dump on disk is the empty one.
+    ctx.reply.buf.truncate(reply_start);
+    let ticket = ctx.ticket();
+    services.flushed_all(Some(ticket));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::bench::{Bench, START_MS};
 use crate::config::{Protected, Settings};
-use crate::node_core::{Services, ShutdownOptions};
+use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
 use crate::session::{Ticket, Waiting};
 
 /// Notes what it is asked for, and may refuse new settings.
@@ -31,11 +31,15 @@ impl Services for Notes {
     fn save(&self, _: Arc<Ticket>) {
         self.note("save".into());
     }
-    fn bgsave(&self, ticket: Arc<Ticket>, schedule: bool) {
-        self.note(format!("bgsave {schedule} {}", ticket.is_done()));
+    fn bgsave(&self, ticket: Option<Arc<Ticket>>) {
+        self.note(format!("bgsave now: {}", ticket.is_some()));
     }
-    fn reload(&self, _: Arc<Ticket>, save: bool, flush: bool) {
-        self.note(format!("reload {save} {flush}"));
+    fn reload(&self, _: Arc<Ticket>, options: ReloadOptions) {
+        let ReloadOptions { save, flush, merge } = options;
+        self.note(format!("reload {save} {flush} {merge}"));
+    }
+    fn flushed_all(&self, ticket: Option<Arc<Ticket>>) {
+        self.note(format!("flushed all, to be told: {}", ticket.is_some()));
     }
     fn shutdown(&self, _: Option<Arc<Ticket>>, options: ShutdownOptions) {
         self.note(format!("shutdown {options:?}"));
@@ -53,9 +57,6 @@ impl Services for Notes {
             1 => Err(("port", "no".into())),
             _ => Ok(()),
         }
-    }
-    fn settings_changed(&self, names: &[&'static str]) {
-        self.note(format!("changed {names:?}"));
     }
     fn serve_blocked(&self) {}
 }

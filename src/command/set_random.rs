@@ -154,10 +154,13 @@ fn srandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         [_, key, count] => {
             let count = int_arg_in(count, -i64::MAX..=i64::MAX)?;
+            let Some(wanted) = Wanted::for_client(ctx, count)? else {
+                return Ok(());
+            };
             let mut rng = ctx.rng();
             let (value, reply) = ctx.find_for_reply(key);
             match as_set(value)? {
-                Some(set) => reply_sample(reply, set, Wanted::from_count(count)?, &mut rng),
+                Some(set) => reply_sample(reply, set, wanted, &mut rng),
                 None => reply.array(0),
             }
             Ok(())

@@ -123,7 +123,6 @@ fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.session.watched.push(WatchedKey {
             db,
             key: Bytes::copy_from_slice(key),
-            expired_at_watch,
         });
     }
     Ok(())
@@ -142,6 +141,14 @@ fn is_expired(ctx: &Context<'_>, db: usize, key: &[u8]) -> bool {
         .get(key, hash)
         .and_then(|entry| entry.expire_at)
         .is_some_and(|at| at < ctx.now_ms)
+}
+
+/// Whether a watched key counts as expired from the beginning, as its shard sees it.
+fn is_stale(ctx: &Context<'_>, watched: &WatchedKey) -> bool {
+    let hash = ctx.node.keyspace.hash(&watched.key);
+    let shard = ctx.keys.shard(hash);
+    let flag = &ctx.session.watch_dirty;
+    shard.watches.is_stale(watched.db, &watched.key, flag)
 }
 
 /// EXEC inside MULTI: the whole transaction.
@@ -170,7 +177,7 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     let lost = ctx.session.watch_dirty.load(Ordering::Acquire)
         || watched
             .iter()
-            .any(|w| !w.expired_at_watch && is_expired(ctx, w.db, &w.key));
+            .any(|w| is_expired(ctx, w.db, &w.key) && !is_stale(ctx, w));
     ctx.session.watched = watched;
     let queue = ctx
         .session

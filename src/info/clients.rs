@@ -15,9 +15,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     for client in node.clients.all() {
         let view = client.view.lock();
         connected += usize::from(!view.replica);
-        blocked += usize::from(client.blocked.load(Ordering::Relaxed));
-        input_max = input_max.max(view.query_buffer);
-        output_max = output_max.max(view.output_buffer);
+        blocked += usize::from(client.is_held());
+        input_max = input_max.max(client.input_bytes.load(Ordering::Relaxed));
+        output_max = output_max.max(client.output_waiting());
         let channels = view.subscriptions + view.pattern_subscriptions + view.shard_subscriptions;
         subscribers += usize::from(channels > 0);
         watching += usize::from(view.watch > 0);

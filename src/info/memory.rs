@@ -29,9 +29,8 @@ impl Overhead {
             ..Overhead::default()
         };
         for client in node.clients.all() {
-            let view = client.view.lock();
-            let buffers = (view.query_buffer + view.query_buffer_free + view.output_buffer) as u64;
-            if view.replica {
+            let buffers = client.buffers() as u64;
+            if client.view.lock().replica {
                 overhead.clients_replicas += buffers;
             } else {
                 overhead.clients_normal += buffers;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Observed, Text};
 use crate::config::Supervised;
+use crate::pause::PausePurpose;
 use crate::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
@@ -45,6 +46,10 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         config_file.map_or_else(String::new, |p| p.display().to_string()),
     );
     text.field("io_threads_active", 0);
+    // Shown only while a shutdown waits for its replicas.
+    if let Some(until_ms) = node.pause.until_of(PausePurpose::Shutdown, observed.now_ms) {
+        text.field("shutdown_in_milliseconds", until_ms - observed.now_ms);
+    }
     text.field("keyspace_shards", node.keyspace.shards());
     let mut listener = 0;
     if settings.port > 0 && !settings.bind.is_empty() {

@@ -105,6 +105,13 @@ impl Blocked {
             .collect()
     }
 
+    /// Everybody who waits here, once for each key, and nobody any more: for whoever ends all waits.
+    pub fn take_all(&mut self) -> Vec<Arc<Waiter>> {
+        self.ready.clear();
+        let queues = std::mem::take(&mut self.queues);
+        queues.into_values().flat_map(|q| q.waiters).collect()
+    }
+
     /// The ready list, in the order in which keys became ready; empties it.
     pub fn take_ready(&mut self) -> Vec<ReadyKey> {
         let ready = std::mem::take(&mut self.ready);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::db::{Db, Expiry};
 use super::entering::shard_of;
-use super::{Dropped, KeyHasher};
+use super::{Dropped, Entered, KeyHasher};
 use crate::data::Value;
 
 /// Databases of every shard, being filled.
@@ -193,6 +193,46 @@ impl Dataset {
     }
 }
 
+impl Entered<'_> {
+    /// Adds a dataset's keys to what is there. A key of both is the dataset's if `overwrite`; else it is an
+    /// error that names it, and nothing has changed. Watchers are marked and keys with waiters become ready.
+    /// What was overwritten is the caller's to drop. Every shard must be entered.
+    pub fn merge(&mut self, dataset: Dataset, overwrite: bool) -> Result<Vec<Value>, Vec<u8>> {
+        debug_assert!(self.is_all());
+        let hasher = self.keyspace().hasher();
+        if !overwrite {
+            for (shard, fresh) in self.iter().zip(&dataset.shards) {
+                for (there, part) in shard.dbs.iter().zip(fresh) {
+                    let both = |key: &&[u8]| there.locate(key, hasher.hash(key)).is_some();
+                    if let Some(key) = part.iter().map(|entry| entry.key).find(both) {
+                        return Err(key.to_vec());
+                    }
+                }
+            }
+        }
+        let mut old = Vec::new();
+        for (shard, fresh) in self.iter_mut().zip(dataset.shards) {
+            for (db, mut part) in fresh.into_iter().enumerate() {
+                let rows: Vec<_> = part
+                    .iter()
+                    .map(|entry| (entry.key.to_vec(), entry.expire_at, entry.lru))
+                    .collect();
+                for (key, expire_at, lru) in rows {
+                    let hash = hasher.hash(&key);
+                    let Some(value) = part.remove(&key, hash) else {
+                        continue;
+                    };
+                    old.extend(shard.dbs[db].remove(&key, hash));
+                    shard.dbs[db].put(&key, hash, value, expiry(expire_at), lru);
+                    shard.touch(db, &key, hash);
+                    shard.signal_ready(db, &key);
+                }
+            }
+        }
+        Ok(old)
+    }
+}
+
 fn expiry(expire_at: Option<i64>) -> Expiry {
     expire_at.map_or(Expiry::Clear, Expiry::At)
 }
@@ -201,6 +241,31 @@ fn expiry(expire_at: Option<i64>) -> Expiry {
 mod tests {
     use super::*;
     use crate::keyspace::Keyspace;
+
+    #[test]
+    fn merging_adds_to_what_is_there() {
+        let keyspace = Keyspace::new(3, 2, 7);
+        let filled = |keys: &[&str], expire_at| {
+            let mut builder = keyspace.builder();
+            for key in keys {
+                builder.insert_string(1, key.as_bytes(), key.as_bytes(), expire_at, 9);
+            }
+            builder.finish()
+        };
+        let mut entered = keyspace.enter(keyspace.all());
+        drop(entered.replace(filled(&["a", "b"], Some(5)), 0));
+        let refused = entered.merge(filled(&["c", "b"], None), false);
+        assert_eq!(refused.map(|_| ()), Err(b"b".to_vec()));
+        assert_eq!(entered.len(1), 2, "nothing was added");
+        let old = entered.merge(filled(&["c", "b"], None), true).expect("allowed");
+        assert_eq!((old.len(), entered.len(1), entered.len(0)), (1, 3, 0));
+        for (key, expires) in [("a", true), ("b", false), ("c", false)] {
+            let hash = keyspace.hash(key.as_bytes());
+            let entry = entered.shard(hash).dbs[1].get(key.as_bytes(), hash);
+            let entry = entry.expect("the key is there");
+            assert_eq!((entry.expire_at.is_some(), entry.lru), (expires, 9));
+        }
+    }
 
     #[test]
     fn batches_go_where_single_strings_go() {

@@ -113,6 +113,16 @@ impl Watches {
         }
     }
 
+    /// Whether this watch began on a key that was logically expired, or saw one come in a SWAPDB: that it is
+    /// expired is then no change.
+    pub fn is_stale(&self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>) -> bool {
+        let watchers = self.dbs.get(db).and_then(|map| map.get(key));
+        watchers.is_some_and(|watchers| {
+            let own = |w: &&Watcher| std::ptr::eq(w.dirty.as_ptr(), Arc::as_ptr(dirty));
+            watchers.iter().find(own).is_some_and(|w| w.expired)
+        })
+    }
+
     /// A key changed; `there`: it exists now (expired or not).
     pub fn touch(&mut self, db: usize, key: &[u8], there: bool) {
         let Some(watchers) = self.dbs.get_mut(db).and_then(|map| map.get_mut(key)) else {

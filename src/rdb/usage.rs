@@ -14,6 +14,18 @@ pub fn lru_now(now_ms: i64) -> u32 {
     (now_ms / 1000) as u32 & FIELD_MASK
 }
 
+/// An LFU counter to begin with: a new key is not the first to go.
+pub const LFU_FIRST: u32 = 5;
+
+/// The field of a key that has just come, under either kind of policy.
+pub fn first(policy: MaxmemoryPolicy, now_ms: i64) -> u32 {
+    if policy.is_lfu() {
+        ((now_ms / 60_000) as u32 & MINUTES_MASK) << 8 | LFU_FIRST
+    } else {
+        lru_now(now_ms)
+    }
+}
+
 /// What a dump is to say of a record, which Redis does for the policies that evict by use.
 pub fn usage_of(lru: u32, policy: MaxmemoryPolicy, decay_time_min: u32, now_ms: i64) -> Usage {
     if policy.is_lfu() {

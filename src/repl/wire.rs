@@ -1,4 +1,4 @@
-//! The few commands that replication itself writes, in RESP form.
+//! Commands in RESP form: what effects, the log and the handshake write.
 
 /// Appends a command.
 pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {

@@ -545,7 +545,7 @@ mod tests {
         ) {
             let mut stream = Vec::new();
             for c in &commands {
-                crate::command::effects::encode(&mut stream, c);
+                crate::repl::wire::command(&mut stream, c);
             }
             let (mut parser, mut batch) = (Parser::default(), Batch::default());
             let (mut buffer, mut got, mut rest) = (Vec::new(), Vec::new(), &stream[..]);

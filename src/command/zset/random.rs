@@ -37,11 +37,13 @@ pub fn zrandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
+    let Some(wanted) = Wanted::for_client(ctx, count)? else {
+        return Ok(());
+    };
     let (zset, reply) = zset_and_reply(ctx, key)?;
     match zset {
         None => reply.array(0),
         Some(zset) => {
-            let wanted = Wanted::from_count(count)?;
             reply_sample(reply, zset, wanted, with_scores, &mut rng);
         }
     }
