@@ -77,7 +77,9 @@ impl PauseState {
 
     /// When a purpose's pause ends (unix ms), if it is on.
     pub fn until_of(&self, purpose: PausePurpose, now_ms: i64) -> Option<i64> {
-        let until_ms = self.events[purpose as usize].until_ms.load(Ordering::Acquire);
+        let until_ms = self.events[purpose as usize]
+            .until_ms
+            .load(Ordering::Acquire);
         (until_ms > now_ms).then_some(until_ms)
     }
 

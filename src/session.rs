@@ -46,6 +46,8 @@ pub struct MultiState {
     pub queue: Vec<OwnedArgs>,
     /// The flags of all queued commands, joined.
     pub flags: u32,
+    /// The flags that some queued command lacks.
+    pub lacking: u32,
     /// The shards that the queued commands need.
     pub shards: crate::keyspace::ShardSet,
     /// A queued command was refused: EXEC answers EXECABORT.

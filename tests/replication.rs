@@ -22,12 +22,17 @@ fn keys() -> usize {
         .unwrap_or(30_000)
 }
 
+/// Ours serve with two threads here, so that shards are met from both; most other tests have the default.
 fn node(make: Make) -> ServerOptions {
-    ServerOptions::new(make)
+    let options = ServerOptions::new(make)
         .with("repl-diskless-sync-delay", 0)
         .with("repl-backlog-size", "64mb")
         // A server computes the digest of a million keys for minutes, and answers nobody meanwhile.
-        .with("repl-timeout", 900)
+        .with("repl-timeout", 900);
+    match make {
+        Make::Understudy => options.with("arbiters", 2),
+        Make::Redis => options,
+    }
 }
 
 /// Waits until every node is at the top's offset, then compares replids and the counts of keys.

@@ -74,7 +74,11 @@ impl CronActor {
             return;
         }
         let view = self.node.hub.observe();
-        if view.replicas.iter().any(|r| r.state != ReplicaState::Online) {
+        if view
+            .replicas
+            .iter()
+            .any(|r| r.state != ReplicaState::Online)
+        {
             return;
         }
         made_for_sync.store(false, Ordering::Relaxed);

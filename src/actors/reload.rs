@@ -31,11 +31,7 @@ async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String
     };
     // Without a file an empty dataset is loaded, as at a start.
     let dataset = match loading::open(node)? {
-        Some(file) => {
-            loading::read_aside(node.clone(), file, keep)
-                .await?
-                .dataset
-        }
+        Some(file) => loading::read_aside(node.clone(), file, keep).await?.dataset,
         None => node.keyspace.builder().finish(),
     };
     let mut dataset = Some(dataset);
@@ -47,9 +43,9 @@ async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String
             loading::swap_in(node, &mut entered, dataset);
             return Ok(());
         }
-        let old = entered.merge(dataset, options.merge).map_err(|key| {
-            format!("RDB has duplicated key '{}'", key.escape_ascii())
-        })?;
+        let old = entered
+            .merge(dataset, options.merge)
+            .map_err(|key| format!("RDB has duplicated key '{}'", key.escape_ascii()))?;
         node.lazyfree.push(Box::new(old));
         Ok(())
     })

@@ -124,6 +124,7 @@ impl Root {
 
     fn not_loaded(&mut self, error: &str) {
         tracing::error!("Fatal error loading the DB: {error}. Exiting.");
+        tracing::error!("Terminating server after rdb file reading failure.");
         self.stop(1);
     }
 

@@ -14,6 +14,7 @@ use super::root::Root;
 use super::snapshot::SaveNow;
 use crate::node_core::{NodeCore, ShutdownOptions};
 use crate::pause::{Pause, PausePurpose};
+use crate::repl::ReplicaState;
 use crate::session::Ticket;
 
 /// How often it is looked whether the replicas have caught up.
@@ -92,11 +93,43 @@ async fn wait_for_replicas(node: &NodeCore, in_progress: &AtomicBool) {
     }
 }
 
+/// Says in the log which replicas are left behind.
+fn log_replicas(node: &NodeCore) {
+    let view = node.hub.observe();
+    if view.replicas.is_empty() {
+        return;
+    }
+    let now_ms = node.clock.unix_ms();
+    let mut in_sync = 0;
+    for replica in &view.replicas {
+        let behind = view.offset.saturating_sub(replica.ack_offset);
+        if behind == 0 {
+            in_sync += 1;
+            continue;
+        }
+        let lag_s = match replica.state {
+            ReplicaState::Online => (now_ms - replica.ack_ms).max(0) / 1000,
+            _ => 0,
+        };
+        tracing::info!(
+            "Lagging replica {}:{} reported offset {behind} behind master, lag={lag_s}, state={}.",
+            replica.ip(),
+            replica.listening_port,
+            replica.state.name(),
+        );
+    }
+    tracing::info!(
+        "{in_sync} of {} replicas are in sync when shutting down.",
+        view.replicas.len()
+    );
+}
+
 impl Handler<Shutdown> for Root {
     type Result = ();
 
     fn handle(&mut self, shutdown: Shutdown, ctx: &mut Self::Context) {
         let Shutdown { ticket, options } = shutdown;
+        let signalled = ticket.is_none();
         self.shutdown.tickets.extend(ticket);
         if self.shutdown.in_progress.swap(true, Ordering::AcqRel) && !options.now {
             // The one under way will do.
@@ -111,8 +144,18 @@ impl Handler<Shutdown> for Root {
         let save = options.save || (!options.nosave && !node.settings.load().save.is_empty());
         let loading = node.is_loading();
         let work = async move {
+            // As redis-server's, signals take effect in the periodic duties, and rest with them.
+            while signalled
+                && node.cron_paused.load(Ordering::Relaxed)
+                && in_progress.load(Ordering::Acquire)
+            {
+                tokio::time::sleep(LOOK).await;
+            }
             if !options.now {
                 wait_for_replicas(&node, &in_progress).await;
+            }
+            if in_progress.load(Ordering::Acquire) {
+                log_replicas(&node);
             }
             match snapshots {
                 // A dataset that is half loaded is not worth the file that it comes from.

@@ -90,6 +90,8 @@ pub struct SlaveLinkActor {
     waker: Option<Waker>,
     /// Shards that the next command, or the swap, waits for.
     busy: Option<ShardSet>,
+    /// A pause of clients holds our master's stream up.
+    paused: bool,
     /// The session's client is in the registry.
     registered: bool,
 }
@@ -117,6 +119,7 @@ impl SlaveLinkActor {
             down_since_ms: None,
             waker: None,
             busy: None,
+            paused: false,
             registered: false,
         }
     }
@@ -260,6 +263,7 @@ impl SlaveLinkActor {
         self.input.clear();
         self.parser.reset();
         self.busy = None;
+        self.paused = false;
         self.session.multi = None;
         self.session.unlogged.clear();
     }
@@ -384,6 +388,14 @@ impl SlaveLinkActor {
             }
         }
         for _ in 0..ROUNDS_MAX {
+            if std::mem::take(&mut self.paused) {
+                // Its end by itself is noticed at the next tick.
+                let now_ms = self.node.clock.unix_ms();
+                if !self.node.pause.wake_when_over(cx.waker(), now_ms) {
+                    self.paused = true;
+                    return;
+                }
+            }
             if let Some(set) = self.busy.take() {
                 // Registered before the next try, so that a shard left in between isn't missed.
                 self.node.keyspace.wake_when_free(set, cx.waker());
@@ -567,6 +579,7 @@ impl SlaveLinkActor {
                     }
                     Outcome::Paused => {
                         self.busy = Some(ShardSet::NONE);
+                        self.paused = true;
                         break;
                     }
                     _ => done = end,

@@ -80,6 +80,15 @@ impl Actor for SnapshotWriterActor {
     }
 }
 
+/// Where a dump on its way to `path` is; `number`: that of a snapshot for replicas, else 0.
+pub fn temporary_path(path: &Path, number: u64) -> PathBuf {
+    let process = std::process::id();
+    path.with_file_name(match number {
+        0 => format!("temp-{process}.rdb"),
+        number => format!("temp-{process}-{number}.rdb"),
+    })
+}
+
 /// Begin a dump at `path`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -94,8 +103,7 @@ impl Handler<Begin> for SnapshotWriterActor {
 
     fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
         self.give_up();
-        let name = format!("temp-{}-{}.rdb", std::process::id(), begin.number);
-        let temporary = begin.path.with_file_name(name);
+        let temporary = temporary_path(&begin.path, begin.number);
         match File::create(&temporary) {
             Ok(file) => {
                 self.writing = Some(Writing {

@@ -61,6 +61,7 @@ impl Workbench {
             self.reply.buf = Default::default();
         }
         self.effects.clear();
+        self.batch.trim();
     }
 }
 

@@ -211,10 +211,7 @@ fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, reply: &Reply) {
     }
     waiter.client.push(&reply.buf);
     // It no longer waits from here on, whenever its own thread takes notice.
-    waiter
-        .client
-        .blocked
-        .store(false, Ordering::Release);
+    waiter.client.blocked.store(false, Ordering::Release);
     waiter.finish_serving();
     waiter.client.wake();
 }

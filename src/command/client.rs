@@ -260,7 +260,10 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
     let last_seen_ms = client.last_seen_ms.load(Ordering::Relaxed);
     let seconds_since = |ms: i64| (ctx.now_ms - ms).max(0) / 1000;
     let (query_buffer, arguments) = if own {
-        (ctx.session.input_bytes, args.iter().map(|arg| arg.len()).sum())
+        (
+            ctx.session.input_bytes,
+            args.iter().map(|arg| arg.len()).sum(),
+        )
     } else {
         let waiting = client.input_bytes.load(Ordering::Relaxed);
         (waiting, view.argument_bytes)

@@ -228,13 +228,20 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     if in_multi && command.flags.has(bits::NO_MULTI) {
         return Err(CommandError::fixed("ERR Command not allowed inside a transaction").into());
     }
+    if session.origin == Origin::Master {
+        // Of a master's stream a pause holds up everything but what has been begun.
+        let held = node.pause.kind(ctx.now_ms).is_some() && !in_multi;
+        return if held { Err(Refusal::Wait) } else { Ok(()) };
+    }
     if session.origin != Origin::Client {
         return Ok(());
     }
     // EXEC is judged by what it is about to run.
-    let flags = match &session.multi {
-        Some(multi) if transaction::is_exec(command) => command.flags.0 | multi.flags,
-        _ => command.flags.0,
+    let (flags, lacking) = match &session.multi {
+        Some(multi) if transaction::is_exec(command) => {
+            (command.flags.0 | multi.flags, multi.lacking)
+        }
+        _ => (command.flags.0, !command.flags.0),
     };
     let is_write = flags & bits::WRITE != 0;
     if settings.maxmemory > 0
@@ -278,14 +285,14 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     if replica
         && !settings.replica_serve_stale_data
         && !node.hub.link_up()
-        && flags & bits::STALE == 0
+        && lacking & bits::STALE != 0
     {
         return Err(CommandError::fixed(
             "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         )
         .into());
     }
-    if node.is_loading() && flags & bits::LOADING == 0 {
+    if node.is_loading() && lacking & bits::LOADING != 0 {
         return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory").into());
     }
     match node.pause.kind(ctx.now_ms) {
@@ -356,6 +363,7 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     ctx.dirty = 0;
     ctx.effects.overridden = false;
     ctx.effects.db = ctx.session.db;
+    ctx.effects.apart = command.flags.has(bits::TOUCHES_ARBITRARY_KEYS) && !ctx.deny_blocking;
     let result: CommandResult = (command.handler)(ctx, args);
     let mut failed = false;
     if let Err(error) = result {
@@ -458,7 +466,8 @@ pub(super) fn flush_effects(ctx: &mut Context<'_>) {
         return;
     }
     let parts = ctx.effects.parts();
-    let offset = ctx.node.hub.append_unit(&parts, ctx.effects.commands > 1);
+    let as_transaction = ctx.effects.commands > 1 && !ctx.effects.apart;
+    let offset = ctx.node.hub.append_unit(&parts, as_transaction);
     drop(parts);
     ctx.session.last_write_offset = offset;
     ctx.wake_log = true;
@@ -523,6 +532,7 @@ pub(super) fn settle_wait(
     }
     let mut reply = Reply::new(waiter.resp);
     if let Some(error) = error {
+        node.stats.count_error(error);
         reply.error(error);
     } else if waiter.null_array {
         reply.null_array();

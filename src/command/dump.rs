@@ -74,7 +74,10 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         PayloadError::VersionOrChecksum => {
             CommandError::fixed("ERR DUMP payload version or checksum are wrong")
         }
-        PayloadError::BadFormat(_) => CommandError::fixed("ERR Bad data format"),
+        PayloadError::BadFormat(fault) => {
+            tracing::warn!("RESTORE of key '{}': {fault}", key.escape_ascii());
+            CommandError::fixed("ERR Bad data format")
+        }
     })?;
 
     let deleted = options.replace && ctx.delete(key);

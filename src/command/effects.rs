@@ -21,6 +21,9 @@ pub struct Effects {
     pub overridden: bool,
     /// The database that the next effect belongs to.
     pub db: usize,
+    /// The unit's effects have nothing to do with each other (keys that SCAN found expired): they are logged
+    /// one by one and not as a transaction.
+    pub apart: bool,
     /// How many commands.
     pub commands: usize,
     /// RESP commands, one after another.
@@ -78,6 +81,7 @@ impl Effects {
         self.parts.clear();
         self.commands = 0;
         self.overridden = false;
+        self.apart = false;
     }
 }
 

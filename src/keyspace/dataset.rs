@@ -257,7 +257,9 @@ mod tests {
         let refused = entered.merge(filled(&["c", "b"], None), false);
         assert_eq!(refused.map(|_| ()), Err(b"b".to_vec()));
         assert_eq!(entered.len(1), 2, "nothing was added");
-        let old = entered.merge(filled(&["c", "b"], None), true).expect("allowed");
+        let old = entered
+            .merge(filled(&["c", "b"], None), true)
+            .expect("allowed");
         assert_eq!((old.len(), entered.len(1), entered.len(0)), (1, 3, 0));
         for (key, expires) in [("a", true), ("b", false), ("c", false)] {
             let hash = keyspace.hash(key.as_bytes());

@@ -34,13 +34,13 @@ impl fmt::Display for Fault {
             Fault::Version(version) => {
                 write!(f, "RDB version {version} is not supported (1 to 12 are)")
             }
-            Fault::Corrupt(what) => write!(f, "corrupt {what}"),
+            Fault::Corrupt(what) => write!(f, "corrupt {what}: integrity check failed"),
             Fault::Unsupported(what) => write!(f, "{what} is not supported"),
             Fault::Empty => f.write_str("collection without elements"),
             Fault::Checksum { stored, computed } => {
                 write!(
                     f,
-                    "checksum is {stored:016x}, the bytes give {computed:016x}"
+                    "CRC error: checksum is {stored:016x}, the bytes give {computed:016x}"
                 )
             }
             Fault::Refused(why) => f.write_str(why),
@@ -107,11 +107,14 @@ mod tests {
             db: 3,
             key: None,
         };
-        assert_eq!(error.to_string(), "RDB: corrupt listpack at offset 77");
+        assert_eq!(
+            error.to_string(),
+            "RDB: corrupt listpack: integrity check failed at offset 77"
+        );
         error.key = Some(b"a\0b".to_vec());
         assert_eq!(
             error.to_string(),
-            "RDB: corrupt listpack at offset 77, key \"a\\x00b\" of database 3"
+            "RDB: corrupt listpack: integrity check failed at offset 77, key \"a\\x00b\" of database 3"
         );
         error.key = Some(vec![b'x'; 1000]);
         assert!(error.to_string().len() < 300);

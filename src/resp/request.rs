@@ -65,6 +65,10 @@ struct Span {
     len: usize,
 }
 
+/// What a batch keeps for the next: arguments, and bytes of inline commands.
+const SPANS_KEPT: usize = 16 * 1024;
+const ARENA_KEPT_BYTES: usize = 256 * 1024;
+
 /// One complete command of a batch.
 #[derive(Clone, Copy, Debug)]
 struct Request {
@@ -135,6 +139,16 @@ impl Batch {
         self.requests.clear();
         self.arena.clear();
         self.consumed = 0;
+    }
+
+    /// Gives back what a huge command has made it hold.
+    pub fn trim(&mut self) {
+        if self.spans.capacity() > SPANS_KEPT {
+            self.spans = Vec::new();
+        }
+        if self.arena.capacity() > ARENA_KEPT_BYTES {
+            self.arena = Vec::new();
+        }
     }
 }
 
@@ -326,6 +340,9 @@ impl Parser {
                 end: position,
             });
             self.spans.clear();
+            if self.spans.capacity() > SPANS_KEPT {
+                self.spans = Vec::new();
+            }
             self.position = 0;
             return Ok(Some(position));
         }

@@ -255,12 +255,21 @@ fn spawn(options: &ServerOptions, port: u16, dir: &Path) -> Child {
         .args(["--enable-debug-command", "yes"])
         .args(["--repl-diskless-sync-delay", "0"])
         .args(&options.args)
+        .args(arbiters(options.make))
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle of the log"))
         .stderr(log)
         .spawn()
         .unwrap_or_else(|e| panic!("{:?} can't be run: {e}", options.make))
+}
+
+/// `TEST_ARBITERS=3` has every understudy serve with so many threads.
+fn arbiters(make: Make) -> Vec<String> {
+    match std::env::var("TEST_ARBITERS") {
+        Ok(number) if make == Make::Understudy => vec!["--arbiters".into(), number],
+        _ => Vec::new(),
+    }
 }
 
 /// True when it answers PING; false when it ended before.

@@ -1,9 +1,11 @@
-//! Long chains of both makes, requests during a full sync, and clients that break the protocol. The main job is
-//! in `tests/replication.rs`.
+//! Long chains of both makes, requests during a full sync, clients that break the protocol or don't read, and
+//! what saving does to the file. The main job is in `tests/replication.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod bad_peers;
 mod chain;
+mod clients;
 mod full_sync;
+mod saving;

@@ -8,6 +8,8 @@ use std::task::Poll;
 use tokio::signal::unix::{SignalKind, signal};
 use understudy::Node;
 use understudy::actors::shutdown::Shutdown;
+use understudy::actors::snapshot::dump_path;
+use understudy::actors::snapshot_writer::temporary_path;
 use understudy::config::{ShutdownFlags, Supervised};
 use understudy::node_core::ShutdownOptions;
 
@@ -119,6 +121,7 @@ pub fn listen_to_signals(node: &Node) -> io::Result<()> {
             };
             if name == "SIGINT" && std::mem::replace(&mut interrupted, true) {
                 tracing::warn!("You insist... exiting now.");
+                let _ = std::fs::remove_file(temporary_path(&dump_path(&core), 0));
                 std::process::exit(1);
             }
             tracing::warn!("Received {name} scheduling shutdown...");
