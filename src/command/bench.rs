@@ -1,5 +1,6 @@
 //! A bench for handlers: a node without actors, one session, a clock that stands still until moved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Args, Context, Effects};
@@ -8,6 +9,13 @@ use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::resp::{Reply, Resp};
 use crate::session::{Client, Origin, Session};
+
+/// Errors that every family gives, as the bench shows them.
+pub(super) const WRONG_TYPE: &str =
+    "-WRONGTYPE Operation against a key holding the wrong kind of value";
+pub(super) const NOT_INTEGER: &str = "-ERR value is not an integer or out of range";
+pub(super) const NOT_FLOAT: &str = "-ERR value is not a valid float";
+pub(super) const SYNTAX: &str = "-ERR syntax error";
 
 /// When the bench's clock begins, unix ms.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -94,6 +102,23 @@ impl Bench {
                 "{line}"
             );
         }
+    }
+
+    /// Scans to the end: `line` has the cursor's place as "{}". All elements, and how many calls it took.
+    pub fn scan(&mut self, line: &str) -> (BTreeSet<String>, usize) {
+        let mut seen = BTreeSet::new();
+        let mut cursor = "0".to_owned();
+        for calls in 1.. {
+            let reply = self.reply(&line.replace("{}", &cursor));
+            // "*2 $1 0 *n" and then a length and a text for each element.
+            let words: Vec<&str> = reply.split(' ').collect();
+            seen.extend(words[4..].iter().skip(1).step_by(2).map(|w| w.to_string()));
+            cursor = words[2].to_owned();
+            if cursor == "0" {
+                return (seen, calls);
+            }
+        }
+        unreachable!("the loop ends by itself only")
     }
 
     pub fn resp3(&mut self) {

@@ -1,9 +1,7 @@
 //! The everyday keys' commands, run by line: replies, errors and what goes to the log.
 
-use super::bench::{Bench, START_MS};
+use super::bench::{Bench, START_MS, WRONG_TYPE};
 use crate::config::Settings;
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 
 #[test]
 fn set_and_its_options() {
@@ -320,25 +318,9 @@ fn keys_are_found_by_pattern_and_by_scan() {
     bench.clock.advance_ms(6);
     assert!(bench.reply("KEYS *").starts_with("*501 "));
     assert_eq!(bench.reply("KEYS key:4[0-1]?").matches("key:").count(), 20);
-    let mut seen = std::collections::BTreeSet::new();
-    let mut cursor = "0".to_owned();
-    let mut calls = 0;
-    loop {
-        let reply = bench.reply(&format!("SCAN {cursor} COUNT 50"));
-        let words: Vec<&str> = reply.split(' ').collect();
-        seen.extend(
-            words
-                .iter()
-                .filter(|w| w.contains(':'))
-                .map(|w| w.to_string()),
-        );
-        cursor = words[2].to_owned();
-        calls += 1;
-        if cursor == "0" {
-            break;
-        }
-    }
-    assert_eq!(seen.len(), 500);
+    let (seen, calls) = bench.scan("SCAN {} COUNT 50");
+    let seen = seen.iter().filter(|key| key.contains(':'));
+    assert_eq!(seen.count(), 500);
     assert!((8..60).contains(&calls), "{calls} calls");
     assert_eq!(
         bench.reply("SCAN 0 COUNT 1000 TYPE list"),

@@ -39,6 +39,7 @@ mod lookup_tests;
 pub mod memory;
 mod names;
 pub mod object;
+mod pop_args;
 pub mod pubsub;
 pub mod replication;
 mod sample;

@@ -71,9 +71,10 @@ fn bench() -> (Bench, Arc<Mutex<Vec<String>>>) {
 
 #[test]
 fn databases_are_counted_emptied_and_swapped() {
-    let (mut bench, _) = bench();
+    let (mut bench, noted) = bench();
     bench.expect(&[
-        ("FLUSHALL", "+OK", "FLUSHALL"),
+        // With save points it is answered when the empty dump is written.
+        ("FLUSHALL", "", "FLUSHALL"),
         ("FLUSHDB ASYNC", "+OK", "FLUSHDB ASYNC"),
         ("SET a 1", "+OK", "SET a 1"),
         ("SET b 1", "+OK", "SET b 1"),
@@ -94,6 +95,7 @@ fn databases_are_counted_emptied_and_swapped() {
         ("ROLE", "*3 $6 master :0 *0", ""),
         ("LOLWUT VERSION 5", "$17 Redis ver. 7.2.4\\n", ""),
     ]);
+    assert_eq!(*noted.lock(), ["flushed all, to be told: true"]);
     bench.resp3();
     assert!(
         bench
@@ -105,7 +107,11 @@ fn databases_are_counted_emptied_and_swapped() {
 
 #[test]
 fn config_set_is_all_or_nothing() {
-    let (mut bench, noted) = bench();
+    let (mut bench, _) = bench();
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let watched = noted.clone();
+    let watcher = move |_: &Settings, names: &[&'static str]| watched.lock().push(names.to_vec());
+    bench.node.watch_settings(Box::new(watcher));
     let failed = "-ERR CONFIG SET failed (possibly related to argument";
     for (line, reply) in [
         ("CONFIG SET timeout 7 hz 1000", "+OK".to_owned()),
@@ -190,13 +196,8 @@ fn config_set_is_all_or_nothing() {
     ] {
         assert_eq!(bench.reply(line), reply, "{line}");
     }
-    assert_eq!(
-        *noted.lock(),
-        [
-            "changed [\"timeout\", \"hz\"]",
-            "changed [\"repl-backlog-size\"]"
-        ]
-    );
+    let told: [&[&str]; 2] = [&["timeout", "hz"], &["repl-backlog-size"]];
+    assert_eq!(*noted.lock(), told);
     assert_eq!(bench.node.hub.observe().backlog_size, 2 << 20);
     // An empty value and one with several words.
     assert_eq!(bench.run(&[b"CONFIG", b"SET", b"save", b""]).0, "+OK");
@@ -228,8 +229,12 @@ fn what_actors_do_is_posted_and_waited_for() {
     let (mut bench, noted) = bench();
     let tickets = [
         ("SAVE", "save"),
-        ("BGSAVE SCHEDULE", "bgsave true false"),
-        ("DEBUG RELOAD NOSAVE NOFLUSH MERGE", "reload false false"),
+        ("BGSAVE SCHEDULE", "bgsave now: true"),
+        (
+            "DEBUG RELOAD NOSAVE NOFLUSH MERGE",
+            "reload false false true",
+        ),
+        ("DEBUG RELOAD", "reload true true false"),
         ("WAIT 1 0", "wait 1 0 None"),
         ("WAIT 2 50", "wait 2 0 Some(1700000000050)"),
         (
@@ -279,7 +284,15 @@ fn what_actors_do_is_posted_and_waited_for() {
         ),
     ]);
     bench.node.persistence.begin(1, START_MS);
-    bench.expect(&[("SAVE", "-ERR Background save already in progress", "")]);
+    bench.expect(&[
+        ("SAVE", "-ERR Background save already in progress", ""),
+        ("BGSAVE", "-ERR Background save already in progress", ""),
+        (
+            "BGSAVE SCHEDULE",
+            "-ERR Background save already in progress",
+            "",
+        ),
+    ]);
     assert!(bench.session.waiting.is_none() && noted.lock().is_empty());
 }
 

@@ -1,9 +1,6 @@
 //! The commands of sets and hashes, run by line: replies, errors, encodings and what goes to the log.
 
-use super::bench::Bench;
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
-const NOT_INTEGER: &str = "-ERR value is not an integer or out of range";
+use super::bench::{Bench, NOT_INTEGER, WRONG_TYPE};
 
 #[test]
 fn sets_one_at_a_time() {
@@ -312,16 +309,6 @@ fn scans() {
     ]);
     let members: Vec<String> = (0..5_000).map(|n| format!("m{n}")).collect();
     bench.line(&format!("SADD big {}", members.join(" ")));
-    let mut seen = std::collections::BTreeSet::new();
-    let mut cursor = "0".to_owned();
-    loop {
-        let reply = bench.reply(&format!("SSCAN big {cursor} COUNT 100"));
-        let words: Vec<&str> = reply.split(' ').collect();
-        seen.extend(words[4..].iter().skip(1).step_by(2).map(|w| w.to_string()));
-        cursor = words[2].to_owned();
-        if cursor == "0" {
-            break;
-        }
-    }
+    let (seen, _) = bench.scan("SSCAN big {} COUNT 100");
     assert_eq!(seen.len(), 5_000);
 }

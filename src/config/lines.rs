@@ -16,6 +16,16 @@ pub struct Origin {
     pub text: String,
 }
 
+impl Origin {
+    /// As the place of that directive: what it says is hidden if it is nobody's business.
+    pub fn of_directive(mut self, name: &str) -> Origin {
+        if table::find(name).is_some_and(|d| d.sensitive) {
+            self.text = format!("{name} (hidden)");
+        }
+        self
+    }
+}
+
 /// A directive with its words, known to be well-formed.
 #[derive(Clone)]
 pub struct Line {

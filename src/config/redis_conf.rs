@@ -1,7 +1,7 @@
 //! The redis.conf form: a directive and its words to a line, `#` comments, `include`.
 
 use super::lines::{Line, Mistake, Origin, line};
-use super::{table, words};
+use super::words;
 
 /// Reads the files that an `include` names (it may be a pattern): their names and texts, in order.
 pub type Includes<'a> = dyn Fn(&str) -> Result<Vec<(String, String)>, String> + 'a;
@@ -16,7 +16,8 @@ pub fn parse(source: &str, text: &str, includes: &Includes<'_>) -> Result<Vec<Li
     Ok(lines)
 }
 
-fn parse_into(
+/// As `parse`, for a file that others, `depth` of them, include.
+pub(super) fn parse_into(
     lines: &mut Vec<Line>,
     source: &str,
     text: &str,
@@ -28,7 +29,7 @@ fn parse_into(
         if raw.is_empty() || raw.starts_with('#') {
             continue;
         }
-        let mut origin = Origin {
+        let origin = Origin {
             source: source.to_owned(),
             line: index + 1,
             text: raw.to_owned(),
@@ -45,9 +46,7 @@ fn parse_into(
         }
         let given = all.split_off(1);
         let name = all.pop().unwrap_or_default();
-        if table::find(&name).is_some_and(|d| d.sensitive) {
-            origin.text = format!("{name} (hidden)");
-        }
+        let origin = origin.of_directive(&name);
         if name.eq_ignore_ascii_case("include") {
             include(lines, &given, &origin, includes, depth)?;
         } else if let Some(line) = line(&name, given, origin)? {
@@ -70,15 +69,24 @@ fn include(
         let what = "Bad directive or wrong number of arguments";
         return Err(Mistake::new(origin, what, fix));
     };
+    for (name, text) in open_includes(pattern, origin, includes, depth)? {
+        parse_into(lines, &name, &text, includes, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// The files that an `include` at this depth names, and their texts.
+pub(super) fn open_includes(
+    pattern: &str,
+    origin: &Origin,
+    includes: &Includes<'_>,
+    depth: usize,
+) -> Result<Vec<(String, String)>, Mistake> {
     if depth >= DEPTH_MAX {
         let what = format!("files include each other more than {DEPTH_MAX} deep");
         return Err(Mistake::new(origin, what, "does one include itself?"));
     }
-    let files = includes(pattern).map_err(|what| Mistake::new(origin, what, ""))?;
-    for (name, text) in files {
-        parse_into(lines, &name, &text, includes, depth + 1)?;
-    }
-    Ok(())
+    includes(pattern).map_err(|what| Mistake::new(origin, what, ""))
 }
 
 #[cfg(test)]

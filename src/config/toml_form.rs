@@ -43,7 +43,7 @@ fn parse_at(
     let mut lines = Vec::new();
     for (name, item) in document.as_table() {
         let key_span = document.as_table().key(name).and_then(|key| key.span());
-        let mut origin = origin_at(key_span.map_or(0, |span| span.start));
+        let origin = origin_at(key_span.map_or(0, |span| span.start));
         let words = match item {
             Item::Value(value) => words_of(value),
             _ => None,
@@ -55,9 +55,7 @@ fn parse_at(
                 "tables have no meaning here",
             ));
         };
-        if super::table::find(name).is_some_and(|d| d.sensitive) {
-            origin.text = format!("{name} (hidden)");
-        }
+        let origin = origin.of_directive(name);
         if name == "include" {
             for pattern in &words {
                 lines.extend(included(pattern, &origin, includes, depth)?);
@@ -75,17 +73,13 @@ fn included(
     includes: &Includes<'_>,
     depth: usize,
 ) -> Result<Vec<Line>, Mistake> {
-    if depth >= 16 {
-        let what = "files include each other more than 16 deep";
-        return Err(Mistake::new(origin, what, "does one include itself?"));
-    }
     let mut lines = Vec::new();
-    for (name, text) in includes(pattern).map_err(|what| Mistake::new(origin, what, ""))? {
-        lines.extend(if name.ends_with(".toml") {
-            parse_at(&name, &text, includes, depth + 1)?
+    for (name, text) in redis_conf::open_includes(pattern, origin, includes, depth)? {
+        if name.ends_with(".toml") {
+            lines.extend(parse_at(&name, &text, includes, depth + 1)?);
         } else {
-            redis_conf::parse(&name, &text, includes)?
-        });
+            redis_conf::parse_into(&mut lines, &name, &text, includes, depth + 1)?;
+        }
     }
     Ok(lines)
 }

@@ -4,31 +4,13 @@
 //! client waits; when one of its keys becomes a list the same handler runs again.
 
 use super::movement::move_element;
-use super::pop::{ManyArgs, pop_many, pop_name, popped};
+use super::pop::{pop_many, pop_name, popped};
 use super::{end_arg, list_mut_and_reply, put_item};
 use crate::command::arguments::deadline_arg;
-use crate::command::context::BlockRequest;
+use crate::command::pop_args::{PopArgs, wait_for_keys};
 use crate::command::{Args, CommandResult, Context};
 use crate::data::Kind;
 use crate::data::list::End;
-
-/// Waits for the keys, or answers as at a timeout where waiting is not possible.
-fn wait(ctx: &mut Context<'_>, keys: &[&[u8]], deadline_ms: Option<i64>, null_array: bool) {
-    if ctx.deny_blocking {
-        match null_array {
-            true => ctx.reply.null_array(),
-            false => ctx.reply.null(),
-        }
-        return;
-    }
-    ctx.block_on(BlockRequest {
-        keys: keys.iter().map(|key| key.to_vec().into()).collect(),
-        deadline_ms,
-        kind: Kind::List,
-        // After a wait it is a null array, whatever the command gives without one.
-        null_array: true,
-    });
-}
 
 /// BLPOP and BRPOP.
 pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
@@ -48,15 +30,15 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
         ctx.effects.replace(&[pop_name(end), key]);
         return Ok(());
     }
-    wait(ctx, keys, deadline_ms, true);
+    wait_for_keys(ctx, keys, deadline_ms, Kind::List, true);
     Ok(())
 }
 
 pub fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let wanted = ManyArgs::parse(&args[2..])?;
+    let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {
-        wait(ctx, wanted.keys, deadline_ms, true);
+        wait_for_keys(ctx, wanted.keys, deadline_ms, Kind::List, true);
     }
     Ok(())
 }
@@ -69,7 +51,7 @@ pub fn blmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.effects
             .replace(&[lmove, args[1], args[2], args[3], args[4]]);
     } else {
-        wait(ctx, &args[1..2], deadline_ms, false);
+        wait_for_keys(ctx, &args[1..2], deadline_ms, Kind::List, false);
     }
     Ok(())
 }
@@ -80,7 +62,7 @@ pub fn brpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         let rpoplpush: &[u8] = b"RPOPLPUSH";
         ctx.effects.replace(&[rpoplpush, args[1], args[2]]);
     } else {
-        wait(ctx, &args[1..2], deadline_ms, false);
+        wait_for_keys(ctx, &args[1..2], deadline_ms, Kind::List, false);
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Taking elements from an end: LPOP, RPOP, LMPOP.
 
 use super::{end_arg, list_mut_and_reply, put_item};
-use crate::command::arguments::{count_arg, int_at_least};
-use crate::command::context::{EventClass, is_word};
+use crate::command::arguments::count_arg;
+use crate::command::context::EventClass;
+use crate::command::pop_args::{PopArgs, log_pop};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::End;
 use crate::data::{Encodings, List};
@@ -75,41 +76,8 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     Ok(())
 }
 
-/// What LMPOP and BLMPOP take after the number of keys.
-pub(super) struct ManyArgs<'a> {
-    pub keys: &'a [&'a [u8]],
-    pub end: End,
-    pub count: i64,
-}
-
-impl<'a> ManyArgs<'a> {
-    /// Parses from the number of keys on.
-    pub fn parse(args: &'a [&'a [u8]]) -> CommandResult<ManyArgs<'a>> {
-        let count = int_at_least(args[0], 1, "ERR numkeys should be greater than 0")?;
-        let keys = usize::try_from(count).ok();
-        let (keys, rest) = keys
-            .and_then(|keys| args[1..].split_at_checked(keys))
-            .ok_or(CommandError::SYNTAX)?;
-        let (end, options) = rest.split_first().ok_or(CommandError::SYNTAX)?;
-        let end = end_arg(end)?;
-        let count = match options {
-            [] => 1,
-            [word, count] if is_word(word, "count") => {
-                int_at_least(count, 1, "ERR count should be greater than 0")?
-            }
-            // A bad number is named before what comes behind it.
-            [word, count, ..] if is_word(word, "count") => {
-                int_at_least(count, 1, "ERR count should be greater than 0")?;
-                return Err(CommandError::SYNTAX);
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
-        Ok(ManyArgs { keys, end, count })
-    }
-}
-
 /// Pops from the first of the keys that has a list. False, with nothing said, if there is none.
-pub(super) fn pop_many(ctx: &mut Context<'_>, wanted: &ManyArgs<'_>) -> CommandResult<bool> {
+pub(super) fn pop_many(ctx: &mut Context<'_>, wanted: &PopArgs<'_>) -> CommandResult<bool> {
     let enc = ctx.encodings();
     for key in wanted.keys {
         let (list, reply) = list_mut_and_reply(ctx, key)?;
@@ -121,9 +89,7 @@ pub(super) fn pop_many(ctx: &mut Context<'_>, wanted: &ManyArgs<'_>) -> CommandR
         let gone = take_many(list, wanted.end, wanted.count, &enc, reply);
         let emptied = list.is_empty();
         popped(ctx, key, wanted.end, gone, emptied);
-        let mut digits = itoa::Buffer::new();
-        let gone = digits.format(gone).as_bytes();
-        ctx.effects.replace(&[pop_name(wanted.end), key, gone]);
+        log_pop(ctx, pop_name(wanted.end), key, gone);
         return Ok(true);
     }
     Ok(false)
@@ -138,7 +104,7 @@ pub(super) fn pop_name(end: End) -> &'static [u8] {
 }
 
 pub fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    if !pop_many(ctx, &ManyArgs::parse(&args[1..])?)? {
+    if !pop_many(ctx, &PopArgs::parse(&args[1..], end_arg)?)? {
         ctx.reply.null_array();
     }
     Ok(())

@@ -1,10 +1,6 @@
 //! List commands by line: replies, errors and what goes to the log.
 
-use crate::command::bench::Bench;
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
-const NOT_INT: &str = "-ERR value is not an integer or out of range";
-const SYNTAX: &str = "-ERR syntax error";
+use crate::command::bench::{Bench, NOT_INTEGER, SYNTAX, WRONG_TYPE};
 
 #[test]
 fn pushing_and_reading() {
@@ -16,7 +12,7 @@ fn pushing_and_reading() {
         ("LRANGE l 0 -1", "*5 $1 z $1 a $1 b $1 c $1 d", ""),
         ("LRANGE l -2 100", "*2 $1 c $1 d", ""),
         ("LRANGE l 3 1", "*0", ""),
-        ("LRANGE l x 1", NOT_INT, ""),
+        ("LRANGE l x 1", NOT_INTEGER, ""),
         ("LRANGE none 0 -1", "*0", ""),
         ("LLEN l", ":5", ""),
         ("LINDEX l -1", "$1 d", ""),

@@ -1,8 +1,9 @@
 //! Taking the lowest or highest members: ZPOPMIN, ZPOPMAX, ZMPOP and the forms that wait.
 
 use super::{begin_members, put_member, put_scored, zset_mut_and_reply};
-use crate::command::arguments::{count_arg, deadline_arg, int_at_least};
-use crate::command::context::{BlockRequest, EventClass, is_word};
+use crate::command::arguments::{count_arg, deadline_arg};
+use crate::command::context::{EventClass, is_word};
+use crate::command::pop_args::{PopArgs, log_pop, wait_for_keys};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::{End, Item};
 use crate::data::{Kind, Zset};
@@ -76,39 +77,11 @@ fn put_flat(reply: &mut Reply, member: Item<'_>, score: f64) {
     reply.double(score);
 }
 
-/// What ZMPOP and BZMPOP take after the number of keys.
-struct ManyArgs<'a> {
-    keys: &'a [&'a [u8]],
-    end: End,
-    count: i64,
-}
-
-impl<'a> ManyArgs<'a> {
-    /// Parses from the number of keys on.
-    fn parse(args: &'a [&'a [u8]]) -> CommandResult<ManyArgs<'a>> {
-        let keys = int_at_least(args[0], 1, "ERR numkeys should be greater than 0")?;
-        let (keys, rest) = usize::try_from(keys)
-            .ok()
-            .and_then(|keys| args[1..].split_at_checked(keys))
-            .ok_or(CommandError::SYNTAX)?;
-        let (end, options) = rest.split_first().ok_or(CommandError::SYNTAX)?;
-        let end = match *end {
-            word if is_word(word, "min") => End::Head,
-            word if is_word(word, "max") => End::Tail,
-            _ => return Err(CommandError::SYNTAX),
-        };
-        let count = match options {
-            [] => 1,
-            [word, count, rest @ ..] if is_word(word, "count") => {
-                let count = int_at_least(count, 1, "ERR count should be greater than 0")?;
-                if !rest.is_empty() {
-                    return Err(CommandError::SYNTAX);
-                }
-                count
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
-        Ok(ManyArgs { keys, end, count })
+fn end_arg(word: &[u8]) -> CommandResult<End> {
+    match word {
+        word if is_word(word, "min") => Ok(End::Head),
+        word if is_word(word, "max") => Ok(End::Tail),
+        _ => Err(CommandError::SYNTAX),
     }
 }
 
@@ -121,7 +94,7 @@ fn pop_name(end: End) -> &'static [u8] {
 }
 
 /// Pops from the first of the keys that has a sorted set. False, with nothing said, if there is none.
-fn pop_many(ctx: &mut Context<'_>, wanted: &ManyArgs<'_>) -> CommandResult<bool> {
+fn pop_many(ctx: &mut Context<'_>, wanted: &PopArgs<'_>) -> CommandResult<bool> {
     let limit = usize::try_from(wanted.count).unwrap_or(usize::MAX);
     for key in wanted.keys {
         let (zset, reply) = zset_mut_and_reply(ctx, key)?;
@@ -138,33 +111,17 @@ fn pop_many(ctx: &mut Context<'_>, wanted: &ManyArgs<'_>) -> CommandResult<bool>
         });
         let emptied = zset.is_empty();
         popped(ctx, key, wanted.end, gone, emptied);
-        let mut digits = itoa::Buffer::new();
-        let gone = digits.format(gone).as_bytes();
-        ctx.effects.replace(&[pop_name(wanted.end), key, gone]);
+        log_pop(ctx, pop_name(wanted.end), key, gone);
         return Ok(true);
     }
     Ok(false)
 }
 
 pub fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    if !pop_many(ctx, &ManyArgs::parse(&args[1..])?)? {
+    if !pop_many(ctx, &PopArgs::parse(&args[1..], end_arg)?)? {
         ctx.reply.null_array();
     }
     Ok(())
-}
-
-/// Waits for the keys, or answers as at a timeout where waiting is not possible.
-fn wait(ctx: &mut Context<'_>, keys: &[&[u8]], deadline_ms: Option<i64>) {
-    if ctx.deny_blocking {
-        ctx.reply.null_array();
-        return;
-    }
-    ctx.block_on(BlockRequest {
-        keys: keys.iter().map(|key| key.to_vec().into()).collect(),
-        deadline_ms,
-        kind: Kind::Zset,
-        null_array: true,
-    });
 }
 
 /// BZPOPMIN and BZPOPMAX.
@@ -184,15 +141,15 @@ pub fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Command
         ctx.effects.replace(&[pop_name(end), key]);
         return Ok(());
     }
-    wait(ctx, keys, deadline_ms);
+    wait_for_keys(ctx, keys, deadline_ms, Kind::Zset, true);
     Ok(())
 }
 
 pub fn bzmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let wanted = ManyArgs::parse(&args[2..])?;
+    let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {
-        wait(ctx, wanted.keys, deadline_ms);
+        wait_for_keys(ctx, wanted.keys, deadline_ms, Kind::Zset, true);
     }
     Ok(())
 }

@@ -1,10 +1,6 @@
 //! Sorted set commands by line: replies, errors and what goes to the log.
 
-use crate::command::bench::Bench;
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
-const NOT_FLOAT: &str = "-ERR value is not a valid float";
-const SYNTAX: &str = "-ERR syntax error";
+use crate::command::bench::{Bench, NOT_FLOAT, SYNTAX, WRONG_TYPE};
 
 #[test]
 fn adding() {

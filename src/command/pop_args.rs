@@ -1,0 +1,76 @@
+//! What LMPOP, ZMPOP and the forms of them that wait share: their arguments, their effects, their waiting.
+
+use super::arguments::int_at_least;
+use super::context::{BlockRequest, is_word};
+use super::{CommandError, CommandResult, Context};
+use crate::data::Kind;
+use crate::data::list::End;
+
+/// What comes after the command's name, and after the timeout of a form that waits.
+#[derive(Debug)]
+pub struct PopArgs<'a> {
+    pub keys: &'a [&'a [u8]],
+    pub end: End,
+    /// At least 1.
+    pub count: i64,
+}
+
+impl<'a> PopArgs<'a> {
+    /// Parses from the number of keys on. `end_arg` reads the word for the end.
+    pub fn parse(
+        args: &'a [&'a [u8]],
+        end_arg: impl Fn(&[u8]) -> CommandResult<End>,
+    ) -> CommandResult<PopArgs<'a>> {
+        let count = int_at_least(args[0], 1, "ERR numkeys should be greater than 0")?;
+        let keys = usize::try_from(count).ok();
+        let (keys, rest) = keys
+            .and_then(|keys| args[1..].split_at_checked(keys))
+            .ok_or(CommandError::SYNTAX)?;
+        let (end, options) = rest.split_first().ok_or(CommandError::SYNTAX)?;
+        let end = end_arg(end)?;
+        let count = match options {
+            [] => 1,
+            [word, count, rest @ ..] if is_word(word, "count") => {
+                // A bad number is named before what comes behind it.
+                let count = int_at_least(count, 1, "ERR count should be greater than 0")?;
+                if !rest.is_empty() {
+                    return Err(CommandError::SYNTAX);
+                }
+                count
+            }
+            _ => return Err(CommandError::SYNTAX),
+        };
+        Ok(PopArgs { keys, end, count })
+    }
+}
+
+/// Logs that `gone` elements were taken from a key, as the plain command that takes them.
+pub fn log_pop(ctx: &mut Context<'_>, name: &[u8], key: &[u8], gone: usize) {
+    let mut digits = itoa::Buffer::new();
+    let gone = digits.format(gone).as_bytes();
+    ctx.effects.replace(&[name, key, gone]);
+}
+
+/// Waits for the keys, or answers at once where waiting is not possible: with a null array, or a null.
+pub fn wait_for_keys(
+    ctx: &mut Context<'_>,
+    keys: &[&[u8]],
+    deadline_ms: Option<i64>,
+    kind: Kind,
+    null_array: bool,
+) {
+    if ctx.deny_blocking {
+        match null_array {
+            true => ctx.reply.null_array(),
+            false => ctx.reply.null(),
+        }
+        return;
+    }
+    ctx.block_on(BlockRequest {
+        keys: keys.iter().map(|key| key.to_vec().into()).collect(),
+        deadline_ms,
+        kind,
+        // After a wait it is a null array, whatever the command gives without one.
+        null_array: true,
+    });
+}
