@@ -320,7 +320,30 @@ fn what_a_bad_master_sends_leaves_the_data_as_it_was() {
     let huge = b"$99999999999999\r\nREDIS0010".to_vec();
     let garbage = b"$20\r\nthis is no dump at all".to_vec();
     let endless = vec![b'x'; 1 << 20];
-    for payload in [cut, corrupt, huge, garbage, endless] {
+    let negative = b"$-5\r\nREDIS0010".to_vec();
+    // It says fewer bytes than the dump has: what the length covers is no whole dump.
+    let short = {
+        let mut bytes = format!("${}\r\n", dump.len() / 2).into_bytes();
+        bytes.extend_from_slice(&dump);
+        bytes
+    };
+    let mark = "f".repeat(40);
+    // The mark comes in the middle of the dump, or never.
+    let early_mark = {
+        let mut bytes = format!("$EOF:{mark}\r\n").into_bytes();
+        bytes.extend_from_slice(&dump[..dump.len() / 2]);
+        bytes.extend_from_slice(mark.as_bytes());
+        bytes
+    };
+    let no_mark = {
+        let mut bytes = format!("$EOF:{mark}\r\n").into_bytes();
+        bytes.extend_from_slice(&dump);
+        bytes
+    };
+    let payloads = [
+        cut, corrupt, huge, garbage, endless, negative, short, early_mark, no_mark,
+    ];
+    for payload in payloads {
         let replica = node(Make::Understudy).start();
         seed::fill(&mut replica.client(), 5, "own", 500);
         let before = replica.digest();
@@ -335,6 +358,8 @@ fn what_a_bad_master_sends_leaves_the_data_as_it_was() {
         });
         assert_eq!(replica.digest(), before);
         assert_eq!(replica.info("master_link_status"), "down");
+        let used: u64 = replica.info("used_memory").parse().unwrap();
+        assert!(used < 100 << 20, "a length is not believed: {used}");
     }
 }
 

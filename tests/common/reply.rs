@@ -49,9 +49,13 @@ impl RawReply {
         }
     }
 
-    /// A string as text; empty for anything else.
+    /// A string, an error or an integer as text; empty for anything else.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(self.bytes().unwrap_or_default()).into_owned()
+        match self {
+            RawReply::Error(text) => String::from_utf8_lossy(text).into_owned(),
+            RawReply::Int(number) => number.to_string(),
+            other => String::from_utf8_lossy(other.bytes().unwrap_or_default()).into_owned(),
+        }
     }
 
     pub fn is_error(&self) -> bool {
