@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use super::spec::bits;
 use super::table::{Command, KeyPlan};
-use super::{Args, CommandError, CommandResult, Context, blocking, transaction};
+use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction};
 use crate::config::Protected;
 use crate::keyspace::{ShardSet, WaitEnd, Waiter, WaiterState};
 use crate::node_core::NodeCore;
@@ -85,7 +85,11 @@ pub(super) fn enter(ctx: &mut Context<'_>, set: ShardSet) -> Result<(), Outcome>
 pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
     let keyspace = &ctx.node.keyspace;
     if command.whole_keyspace(args) {
-        return keyspace.all();
+        // A transaction enters everything beforehand; by itself SCAN goes from shard to shard.
+        return match ctx.session.multi {
+            None if scan::is_scan(command) => scan::first_shard(keyspace, args),
+            _ => keyspace.all(),
+        };
     }
     if keyspace.shards() == 1 {
         return if command.key_plan == KeyPlan::None {
