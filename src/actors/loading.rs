@@ -288,7 +288,7 @@ fn read_some<'n>(
         .store(0, Ordering::Relaxed);
     let options = Options {
         encodings: settings.encodings,
-        checksum: settings.rdbchecksum,
+        checksum: settings.rdbchecksum && !node.persistence.unchecked.load(Ordering::Relaxed),
     };
     let input = Counted {
         input,

@@ -133,7 +133,12 @@ impl Root {
         let took_us = self.node.clock.monotonic_us() - started_us;
         let expired = dump.expired.len() as u64;
         let keys = dump.summary.keys - expired;
-        tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        match dump.summary.empty_keys {
+            0 => tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."),
+            empty => tracing::info!(
+                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
+            ),
+        }
         tracing::info!("DB loaded from disk: {:.3} seconds", took_us as f64 / 1e6);
         let persistence = &self.node.persistence;
         persistence.loaded_keys.store(keys, Ordering::Relaxed);

@@ -93,8 +93,13 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             ctx.reply.int(i64::from(matched));
             Ok(())
         }
-        ("set-disable-deny-scripts" | "set-skip-checksum-validation" | "aof-flush-sleep", 3)
-        | ("replybuffer", 4) => done(ctx),
+        ("set-skip-checksum-validation", 3) => {
+            let unchecked = !is_zero(args[2]);
+            let flag = &ctx.node.persistence.unchecked;
+            flag.store(unchecked, Ordering::Relaxed);
+            done(ctx)
+        }
+        ("set-disable-deny-scripts" | "aof-flush-sleep", 3) | ("replybuffer", 4) => done(ctx),
         ("config-rewrite-force-all", 2) => config_rewrite(ctx),
         ("segfault" | "panic" | "assert" | "oom" | "crash-and-recover" | "restart", _) => {
             crash(ctx, &subcommand)

@@ -1,5 +1,7 @@
 //! DUMP and RESTORE: a value out of the node and into one, in RDB's encoding.
 
+use std::sync::atomic::Ordering;
+
 use super::context::{EventClass, int_arg, is_word};
 use super::expire::is_past;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
@@ -70,7 +72,9 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if ttl_ms < 0 {
         return Err(CommandError::fixed("ERR Invalid TTL value, must be >= 0"));
     }
-    let value = payload::read(args[3], &ctx.encodings()).map_err(|error| match error {
+    let checked = !ctx.node.persistence.unchecked.load(Ordering::Relaxed);
+    let value = payload::read_checked(args[3], &ctx.encodings(), checked);
+    let value = value.map_err(|error| match error {
         PayloadError::VersionOrChecksum => {
             CommandError::fixed("ERR DUMP payload version or checksum are wrong")
         }
