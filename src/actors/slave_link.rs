@@ -393,6 +393,7 @@ impl SlaveLinkActor {
                 let now_ms = self.node.clock.unix_ms();
                 if !self.node.pause.wake_when_over(cx.waker(), now_ms) {
                     self.paused = true;
+                    self.flush(cx);
                     return;
                 }
             }
