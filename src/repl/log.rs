@@ -640,7 +640,7 @@ mod tests {
             for (cursor, _) in cursors {
                 log.detach(cursor);
             }
-            let kept: u64 = disk.iter().map(|(_, f)| f.len() as u64).sum();
+            let kept: u64 = disk.values().map(|f| f.len() as u64).sum();
             prop_assert!(log.spool().disk() <= kept.max(100_000));
         }
     }
