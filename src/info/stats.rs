@@ -1,6 +1,7 @@
 //! INFO stats.
 
 use super::{Observed, Text};
+use crate::keyspace::Contention;
 use crate::pubsub::Topic;
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
@@ -101,4 +102,15 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("acl_access_denied_cmd", 0);
     text.field("acl_access_denied_key", 0);
     text.field("acl_access_denied_channel", 0);
+    // Ours: how often a command met somebody in the shard it wanted, and got in while it looked, or had to
+    // come back.
+    let mut met = Contention::default();
+    for shard in 0..node.keyspace.shards() {
+        let here = node.keyspace.contention(shard);
+        met.found_contended += here.found_contended;
+        met.found_busy += here.found_busy;
+    }
+    text.field("shard_count", node.keyspace.shards());
+    text.field("shard_entrances_contended", met.found_contended);
+    text.field("shard_entrances_put_off", met.found_busy);
 }
