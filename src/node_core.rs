@@ -216,6 +216,8 @@ pub trait Services: Send + Sync {
     /// REPLICAOF host port; None: NO ONE. The role as commands see it (`Hub::is_replica`) has changed when
     /// this returns; the link comes up later.
     fn replicaof(&self, target: Option<(String, u16)>);
+    /// A failover has begun (`Hub::failover`): see it through.
+    fn failover(&self) {}
     /// WAIT: completes with the number of replicas that have acked `offset`, when they are `replicas` or at
     /// the deadline (unix ms; None: never).
     fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>);

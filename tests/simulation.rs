@@ -35,6 +35,8 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.refused_partial_syncs += report.refused_partial_syncs;
                     total.snapshots += report.snapshots;
                     total.spilled += report.spilled;
+                    total.failovers += report.failovers;
+                    total.guarded += report.guarded;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
                 }
                 Err(error) => failures.push(error),
@@ -53,6 +55,8 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     // A simulation in which nothing happens proves nothing.
     let sum = |f: fn(&Report) -> u64| results.iter().map(|(r, _)| f(r)).sum::<u64>();
     println!("{results:?}");
+    assert!(sum(|r| r.failovers) > seeds / 10);
+    assert!(sum(|r| r.guarded) > 0);
     assert!(sum(|r| r.writes) > seeds * 50);
     assert!(sum(|r| r.full_syncs) > seeds);
     assert!(sum(|r| r.partial_syncs) > seeds);

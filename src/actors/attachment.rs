@@ -2,10 +2,9 @@
 //!
 //! PSYNC or SYNC hands the connection's socket over; it gets a SlaveBufferActor, and the pure
 //! [`Master`](crate::repl::Master) decides what it is sent. `PSYNC ... FAILOVER` promotes this node first,
-//! which needs every shard: while one is busy the request waits here by a timer, never by blocking.
+//! see [`take_over`](MasterActor::take_over).
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -17,6 +16,9 @@ use crate::repl::{Replica, ReplicaState, Request, SyncProgress};
 
 impl MasterActor {
     fn attach(&mut self, attach: AttachReplica, ctx: &mut Context<MasterActor>) {
+        let Some(attach) = self.take_over(attach, ctx) else {
+            return;
+        };
         let args: Vec<&[u8]> = attach.request.iter().map(|a| &a[..]).collect();
         let client = attach.client.clone();
         let request = match Request::parse(&args) {
@@ -26,40 +28,6 @@ impl MasterActor {
                 return;
             }
         };
-        if let Request::Psync {
-            id, failover: true, ..
-        } = &request
-        {
-            tracing::info!("Failover request received for replid {id}.");
-            if !self.node.hub.is_replica() {
-                self.refuse(attach, "-ERR PSYNC FAILOVER can't be sent to a master.\r\n");
-                return;
-            }
-            if !id.eq_ignore_ascii_case(self.node.hub.history().id.as_str()) {
-                self.refuse(
-                    attach,
-                    "-ERR PSYNC FAILOVER replid must match my replid.\r\n",
-                );
-                return;
-            }
-            // The promotion needs all shards, which may be busy: until then the request waits.
-            match self.node.keyspace.try_enter(self.node.keyspace.all()) {
-                Some(entered) => {
-                    if let Some(services) = self.node.services.get() {
-                        services.replicaof(None);
-                    }
-                    drop(entered);
-                    tracing::info!(
-                        "MASTER MODE enabled (failover request from '{}')",
-                        client.addr
-                    );
-                }
-                None => {
-                    ctx.notify_later(attach, Duration::from_millis(1));
-                    return;
-                }
-            }
-        }
         let peer = client.addr.parse::<SocketAddr>().ok();
         let replconf = &attach.replconf;
         let replica = Replica {
@@ -79,6 +47,7 @@ impl MasterActor {
             ack_ms: 0,
             sync: SyncProgress::default(),
             waits_for_ack: false,
+            lag_ms: 0,
         };
         let socket = match attach.socket.rebind() {
             Ok(socket) => socket,
@@ -112,7 +81,7 @@ impl MasterActor {
         }
     }
 
-    fn refuse(&self, attach: AttachReplica, error: &str) {
+    pub(super) fn refuse(&self, attach: AttachReplica, error: &str) {
         if let Ok(socket) = attach.socket.rebind() {
             let _ = socket.try_write(&attach.output);
             let _ = socket.try_write(error.as_bytes());

@@ -547,6 +547,7 @@ impl ConnectionActor {
             request,
             input: std::mem::take(&mut self.input),
             output: std::mem::take(&mut self.output),
+            waits_since_ms: None,
         });
     }
 }

@@ -29,9 +29,8 @@ use super::slave_buffer::{self, SharedSending, SlaveBufferActor};
 use super::snapshot::{AbortSnapshot, SnapshotActor};
 use super::spool_file::{SpoolFileActor, spool_log};
 use super::waiters::Waiter;
-use crate::config::Settings;
 use crate::node_core::NodeCore;
-use crate::repl::{Master, MasterEnv, MasterSettings, Order, OutputLimit, Replica};
+use crate::repl::{BacklogSize, Master, MasterEnv, MasterSettings, Order, OutputLimit, Replica};
 
 /// Between two looks at timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -56,6 +55,8 @@ pub struct MasterActor {
     pub(super) dump: Option<PathBuf>,
     /// Numbers snapshots, so that a report about one that was given up is told apart.
     pub(super) number: u64,
+    /// `Hub::epoch` after a promotion whose replicas were told at once.
+    pub(super) told_epoch: Option<u64>,
 }
 
 impl MasterActor {
@@ -78,10 +79,24 @@ impl MasterActor {
             last_retry_ms: 0,
             dump: None,
             number: 0,
+            told_epoch: None,
         }
     }
 
-    fn settings(settings: &Settings) -> MasterSettings {
+    fn settings(node: &NodeCore) -> MasterSettings {
+        let settings = node.settings.load();
+        let backlog = if settings.repl_backlog_auto {
+            let memory = match settings.maxmemory {
+                0 => node.memory.last().system,
+                limit => limit,
+            };
+            BacklogSize::Auto {
+                seconds: settings.repl_backlog_seconds,
+                max_bytes: memory / 100 * settings.repl_backlog_memory_percent,
+            }
+        } else {
+            BacklogSize::Fixed
+        };
         let limit = &settings.client_output_buffer_limit.replica;
         MasterSettings {
             diskless: settings.repl_diskless_sync,
@@ -98,6 +113,7 @@ impl MasterActor {
             transfers_max: settings.repl_max_transfers as usize,
             keep_ms: settings.repl_snapshot_keep as i64 * 1000,
             min_replicas_max_lag_s: settings.min_replicas_max_lag as i64,
+            backlog,
         }
     }
 
@@ -108,12 +124,13 @@ impl MasterActor {
         f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<Order>) -> R,
     ) -> R {
         let node = self.node.clone();
-        let settings = MasterActor::settings(&node.settings.load());
+        let settings = MasterActor::settings(&node);
         let mut orders = Vec::new();
         let joinable = self.feed.as_ref().is_some_and(|s| s.feed.is_joinable());
         self.master.joins_closed = !joinable;
         let mut stream = node.hub.stream();
-        let mut board = node.hub.board();
+        let mut guard = node.hub.board();
+        let board = &mut *guard;
         let before = stream.log.end();
         let counts = self.master.counts;
         let mut env = MasterEnv {
@@ -124,16 +141,18 @@ impl MasterActor {
             clock: &*node.clock,
             is_replica: node.hub.is_replica(),
             link_up: node.hub.link_up(),
+            explain: &mut board.explain,
         };
         let result = f(&mut self.master, &mut env, &mut orders);
         board.counts = self.master.counts;
+        board.write_rate = self.master.write_rate();
         // Not only on a timer: who sees a replica online may rely on it being counted.
         let good = board
             .replicas
             .good(settings.min_replicas_max_lag_s, node.clock.unix_ms());
         node.hub.set_good_replicas(good);
         let grown = stream.log.end() != before;
-        drop(board);
+        drop(guard);
         drop(stream);
         // Added and not set: CONFIG RESETSTAT may have zeroed them.
         let (was, is) = (counts, self.master.counts);
@@ -232,6 +251,8 @@ impl ActorFuture<MasterActor> for Bursts {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         while actor.node.hub.poll_burst(task).is_ready() {
+            let (end, now_ms) = (actor.node.hub.offset(), actor.node.clock.unix_ms());
+            actor.master.wrote(end, now_ms);
             actor.forward();
         }
         Poll::Pending
@@ -251,6 +272,7 @@ impl Actor for MasterActor {
             actor.with(ctx, |m, e, o| m.tick(e, o));
             actor.answer_waiters();
             actor.tend_spool();
+            actor.remove_sync_file();
         });
     }
 }
@@ -309,12 +331,19 @@ impl Handler<Detached> for MasterActor {
 /// Our history changed: every replica must ask again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct CloseReplicas;
+pub struct CloseReplicas {
+    /// `Hub::epoch` after the promotion that this is about, if it is.
+    pub promoted: Option<u64>,
+}
 
 impl Handler<CloseReplicas> for MasterActor {
     type Result = ();
 
-    fn handle(&mut self, _: CloseReplicas, ctx: &mut Self::Context) {
+    fn handle(&mut self, close: CloseReplicas, ctx: &mut Self::Context) {
+        if close.promoted.is_some() && close.promoted == self.told_epoch {
+            // Who has come since knows our new history.
+            return;
+        }
         self.with(ctx, |m, e, o| m.close_all(e, o));
     }
 }

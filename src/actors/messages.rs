@@ -24,4 +24,6 @@ pub struct AttachReplica {
     pub input: BytesMut,
     /// Replies that have not been written yet, to be sent first.
     pub output: BytesMut,
+    /// PSYNC FAILOVER: since when the request waits for us to become a master, Unix ms.
+    pub waits_since_ms: Option<i64>,
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 
+use super::failover::{self, FailoverActor};
 use super::master::MasterActor;
 use super::slave_link::{Begin, Retarget, SlaveLinkActor};
 use super::snapshot::{Save, SnapshotActor};
@@ -21,6 +22,7 @@ pub struct Replication {
     pub master: Addr<MasterActor>,
     pub link: Addr<SlaveLinkActor>,
     pub snapshots: Addr<SnapshotActor>,
+    failover: Addr<FailoverActor>,
 }
 
 impl Replication {
@@ -32,12 +34,14 @@ impl Replication {
         let writer = SnapshotWriterActor::spawn();
         let snapshots = SnapshotActor::new(node.clone(), writer).start();
         let master = MasterActor::new(node.clone(), snapshots.clone()).start();
-        let link = SlaveLinkActor::new(node.clone(), master.clone()).start();
+        let failover = FailoverActor::new(node.clone()).start();
+        let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone()).start();
         Replication {
             node: node.clone(),
             master,
             link,
             snapshots,
+            failover,
         }
     }
 
@@ -69,6 +73,11 @@ impl Replication {
             }
         }
         self.link.do_send(Retarget);
+    }
+
+    /// A failover has begun.
+    pub fn failover(&self) {
+        self.failover.do_send(failover::Look);
     }
 
     pub fn wait(

@@ -32,6 +32,10 @@ impl Services for ActorServices {
         self.replication.replicaof(target);
     }
 
+    fn failover(&self) {
+        self.replication.failover();
+    }
+
     fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
         self.replication
             .wait(ticket, replicas, offset, deadline_ms, false);

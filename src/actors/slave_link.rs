@@ -24,19 +24,20 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::failover::{Answered, FailoverActor};
 use super::loading::{self, Expired, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
 use super::priority;
-use crate::command::ahead::WINDOW;
-use crate::command::dispatch::{self, Outcome};
-use crate::command::{Context as CommandContext, Effects};
-use crate::config::Settings;
-use crate::keyspace::{Keyspace, ShardSet};
+use crate::command::Effects;
+use crate::keyspace::{Entered, Keyspace, ShardSet};
 use crate::node_core::NodeCore;
-use crate::repl::{Action, Env, History, Link, LinkConfig, LinkState, LinkView, ReplId};
+use crate::repl::explain::{Resync, Side};
+use crate::repl::{
+    Action, Env, FailoverState, History, Link, LinkConfig, LinkState, LinkView, ReplId,
+};
 use crate::resp::Reply;
-use crate::resp::request::{Batch, Limits, Parser};
+use crate::resp::request::{Batch, Parser};
 use crate::session::{Client, Origin, Session};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -65,44 +66,55 @@ struct Outcomes {
     waker: Mutex<Option<Waker>>,
 }
 
+/// Why the guard refused, for the log and INFO.
+const GUARDED: &str = "the master's dataset is empty and its replication ID is none that we know, while this \
+    replica holds data. It may have restarted without its data. The old data serves on and the sync is tried \
+    again; REPLICAOF host port FORCE takes the empty dataset (replica-empty-master-guard)";
+
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 
 /// See the module.
 pub struct SlaveLinkActor {
-    node: Arc<NodeCore>,
+    pub(super) node: Arc<NodeCore>,
     master: Addr<MasterActor>,
+    failover: Addr<FailoverActor>,
     link: Option<Link>,
     /// `Hub::epoch` when the present link began: a later one makes what it receives void.
-    epoch: u64,
+    pub(super) epoch: u64,
     connecting: Option<Connecting>,
     socket: Option<TcpStream>,
-    output: BytesMut,
+    pub(super) output: BytesMut,
     loading: Option<Loading>,
-    session: Session,
-    reply: Reply,
-    effects: Effects,
-    batch: Batch,
-    parser: Parser,
+    pub(super) session: Session,
+    pub(super) reply: Reply,
+    pub(super) effects: Effects,
+    pub(super) batch: Batch,
+    pub(super) parser: Parser,
     /// Stream received and not applied.
-    input: BytesMut,
+    pub(super) input: BytesMut,
     buffer: Box<[u8]>,
     down_since_ms: Option<i64>,
     waker: Option<Waker>,
     /// Shards that the next command, or the swap, waits for.
-    busy: Option<ShardSet>,
+    pub(super) busy: Option<ShardSet>,
     /// A pause of clients holds our master's stream up.
-    paused: bool,
+    pub(super) paused: bool,
     /// The session's client is in the registry.
     registered: bool,
 }
 
 impl SlaveLinkActor {
     /// A link that does nothing until it is told to [`Begin`].
-    pub fn new(node: Arc<NodeCore>, master: Addr<MasterActor>) -> SlaveLinkActor {
+    pub fn new(
+        node: Arc<NodeCore>,
+        master: Addr<MasterActor>,
+        failover: Addr<FailoverActor>,
+    ) -> SlaveLinkActor {
         let session = master_session(&node, String::new(), String::new());
         SlaveLinkActor {
             node,
             master,
+            failover,
             link: None,
             epoch: 0,
             connecting: None,
@@ -124,7 +136,8 @@ impl SlaveLinkActor {
         }
     }
 
-    fn config(settings: &Settings, host: String, port: u16) -> LinkConfig {
+    fn config(&self, host: String, port: u16) -> LinkConfig {
+        let settings = self.node.settings.load();
         LinkConfig {
             host,
             port,
@@ -139,7 +152,7 @@ impl SlaveLinkActor {
                 .clone()
                 .filter(|ip| !ip.is_empty()),
             timeout_ms: settings.repl_timeout as i64 * 1000,
-            failover: false,
+            failover: self.node.hub.failover().state() == FailoverState::InProgress,
         }
     }
 
@@ -154,7 +167,7 @@ impl SlaveLinkActor {
             .as_ref()
             .map(|l| (l.host.clone(), l.port));
         if let Some((host, port)) = address {
-            let config = SlaveLinkActor::config(&self.node.settings.load(), host, port);
+            let config = self.config(host, port);
             self.link = Some(Link::new(config, resumable));
             self.down_since_ms = Some(self.node.clock.unix_ms());
         }
@@ -170,7 +183,7 @@ impl SlaveLinkActor {
         }
     }
 
-    fn with_link(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
+    pub(super) fn with_link(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
         let env = self.env();
         let mut actions = Vec::new();
         if let Some(link) = &mut self.link {
@@ -214,10 +227,13 @@ impl SlaveLinkActor {
                 }
                 drop(stream);
                 if new_id.is_some() {
-                    self.master.do_send(CloseReplicas);
+                    self.master.do_send(CloseReplicas { promoted: None });
                 }
             }
             Action::Apply(bytes) => self.input.extend_from_slice(&bytes),
+            Action::Resync { reason } => self.explain(reason),
+            Action::FailoverAccepted => self.failover.do_send(Answered::Accepted),
+            Action::FailoverRefused(why) => self.failover.do_send(Answered::Refused(why)),
         }
     }
 
@@ -357,6 +373,16 @@ impl SlaveLinkActor {
         let Some(loaded) = loading.loaded else {
             return;
         };
+        if self.guards(&entered, loading.id, &loaded) {
+            drop(entered);
+            node.lazyfree.push(Box::new(loaded));
+            self.set_loading(false);
+            node.hub.board().guard.refuse(node.clock.unix_ms());
+            self.with_link(|l, e, o| l.refused(e, GUARDED, o));
+            return;
+        }
+        node.hub.lift_guard(false);
+        node.hub.board().guard.clear();
         tracing::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
         let dropped = entered.replace(loaded.dataset, node.clock.unix_ms());
         let database = loaded.stream_db;
@@ -371,8 +397,38 @@ impl SlaveLinkActor {
         self.session.db = database.unwrap_or(0);
         self.session.multi = None;
         self.session.unlogged.clear();
-        self.master.do_send(CloseReplicas);
+        self.master.do_send(CloseReplicas { promoted: None });
         self.with_link(|l, e, o| l.loaded(e, o));
+    }
+
+    /// Whether the dump must not replace our data: we hold some, the master's dataset is empty, its history is
+    /// none of ours, and nobody gave leave.
+    fn guards(&self, entered: &Entered<'_>, id: ReplId, loaded: &LoadedDump) -> bool {
+        if loaded.dataset.keys() > 0
+            || !self.node.settings.load().replica_empty_master_guard
+            || self.node.hub.guard_is_lifted()
+        {
+            return false;
+        }
+        let history = self.node.hub.history();
+        let known = id == history.id || id == history.id2;
+        let databases = self.node.keyspace.databases();
+        let holds_data = (0..databases).any(|db| !entered.is_empty(db));
+        holds_data && !known
+    }
+
+    /// Keeps the reason of a full resync of ours.
+    fn explain(&self, reason: String) {
+        let peer = self.link.as_ref().map_or_else(String::new, |link| {
+            format!("{}:{}", link.config().host, link.config().port)
+        });
+        tracing::info!("Full resync with master {peer}: {reason}");
+        self.node.hub.board().explain.record(Resync {
+            at_ms: self.node.clock.unix_ms(),
+            side: Side::Replica,
+            peer,
+            reason,
+        });
     }
 
     // ---- the socket ----
@@ -511,107 +567,6 @@ impl SlaveLinkActor {
         }
     }
 
-    // ---- the stream ----
-
-    /// Applies every whole command that has come, in order, until a shard is busy.
-    fn apply(&mut self) {
-        if self.input.is_empty() || self.busy.is_some() || self.epoch != self.node.hub.epoch() {
-            return;
-        }
-        let node = self.node.clone();
-        let settings = node.settings.load();
-        let limits = Limits {
-            bulk_bytes_max: usize::MAX / 2,
-            ..Limits::default()
-        };
-        let input = std::mem::take(&mut self.input);
-        let mut used = 0;
-        let mut acks = 0;
-        let mut broken = None;
-        while used < input.len() && self.busy.is_none() && broken.is_none() {
-            let rest = &input[used..];
-            let parsed = self.parser.parse(rest, &limits, &mut self.batch);
-            let count = self.batch.len();
-            let mut args = Vec::new();
-            let mut ctx = CommandContext::new(
-                &node,
-                &settings,
-                &mut self.session,
-                &mut self.reply,
-                &mut self.effects,
-            );
-            let mut done = 0;
-            for index in 0..count {
-                if index % WINDOW == 0 && index + 1 < count {
-                    let next = (index..count.min(index + WINDOW))
-                        .filter_map(|next| self.batch.first_arg(next, rest));
-                    ctx.look_ahead(next);
-                }
-                let end = self.batch.end_of(index);
-                let mut raw = &rest[done..end];
-                // Bare line ends between commands are signs of life, not part of the stream.
-                while let [b'\r' | b'\n', tail @ ..] = raw {
-                    raw = tail;
-                }
-                if raw.first() != Some(&b'*') {
-                    broken = Some("inline command in the stream".to_owned());
-                    break;
-                }
-                self.batch.args(index, rest, &mut args);
-                if is_getack(&args) {
-                    acks += 1;
-                    if acks == 1 {
-                        // The ack tells the offset before the asking itself, as redis-server's does.
-                        ctx.log_stream();
-                        let offset = node.hub.offset();
-                        ack_now(&mut self.output, offset);
-                    }
-                }
-                let outcome = dispatch::run_from_master(&mut ctx, &args, raw);
-                if ctx.reply.buf.first() == Some(&b'-') {
-                    complain(&args, &ctx.reply.buf);
-                    node.stats.unexpected_error_replies.inc();
-                }
-                ctx.reply.buf.clear();
-                match outcome {
-                    Outcome::Busy(set) => {
-                        self.busy = Some(set);
-                        break;
-                    }
-                    Outcome::Paused => {
-                        self.busy = Some(ShardSet::NONE);
-                        self.paused = true;
-                        break;
-                    }
-                    _ => done = end,
-                }
-            }
-            ctx.finish();
-            drop(args);
-            if self.busy.is_some() || broken.is_some() {
-                used += done;
-                self.parser.reset();
-                break;
-            }
-            used += self.batch.consumed();
-            if let Err(error) = parsed {
-                broken = Some(error.0);
-                break;
-            }
-            if count == 0 || count < limits.commands_max {
-                break;
-            }
-        }
-        self.input = input;
-        self.input.advance(used);
-        if used > 0 {
-            node.hub.wake();
-        }
-        if let Some(error) = broken {
-            self.with_link(|l, e, o| l.broken(e, &error, o));
-        }
-    }
-
     /// Shows INFO, ROLE and dispatch where the link stands.
     fn publish(&mut self) {
         let Some(link) = &self.link else { return };
@@ -636,6 +591,7 @@ impl SlaveLinkActor {
         }
         self.node.hub.set_link_up(up);
         let read_offset = self.node.hub.offset() + self.input.len() as u64;
+        let now_ms = self.node.clock.unix_ms();
         let mut board = self.node.hub.board();
         if let Some(view) = &mut board.link {
             *view = LinkView {
@@ -645,6 +601,9 @@ impl SlaveLinkActor {
                 last_io_ms: Some(link.last_io_ms()).filter(|ms| *ms > 0),
                 down_since_ms: self.down_since_ms,
                 transfer: link.progress(),
+                transfer_eta_ms: link.eta_ms(now_ms),
+                trouble: link.trouble().map(str::to_owned),
+                resumable: link.resumable(),
                 read_offset,
             };
         }
@@ -663,29 +622,6 @@ fn master_session(node: &NodeCore, peer: String, local: String) -> Session {
 
 fn is_free(keyspace: &Keyspace, set: Option<ShardSet>) -> bool {
     set.is_some_and(|set| !set.is_empty() && keyspace.try_enter(set).is_some())
-}
-
-fn is_getack(args: &[&[u8]]) -> bool {
-    args.len() == 3
-        && args[0].eq_ignore_ascii_case(b"replconf")
-        && args[1].eq_ignore_ascii_case(b"getack")
-}
-
-fn ack_now(output: &mut BytesMut, offset: u64) {
-    let mut bytes = Vec::new();
-    let text = offset.to_string();
-    crate::repl::wire::command(&mut bytes, &["REPLCONF", "ACK", &text]);
-    output.extend_from_slice(&bytes);
-}
-
-/// A command of our master failed here: something is wrong with one of us.
-fn complain(args: &[&[u8]], reply: &[u8]) {
-    let line = reply.split(|b| *b == b'\r').next().unwrap_or_default();
-    tracing::warn!(
-        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
-        String::from_utf8_lossy(line.get(1..).unwrap_or_default()),
-        String::from_utf8_lossy(args.first().copied().unwrap_or_default())
-    );
 }
 
 struct Work;
@@ -714,7 +650,7 @@ impl Actor for SlaveLinkActor {
             if let Some(link) = &actor.link {
                 let config = link.config();
                 let (host, port) = (config.host.clone(), config.port);
-                let config = SlaveLinkActor::config(&actor.node.settings.load(), host, port);
+                let config = actor.config(host, port);
                 if let Some(link) = &mut actor.link {
                     link.set_config(config);
                 }
@@ -780,7 +716,9 @@ impl Handler<Retarget> for SlaveLinkActor {
         if self.node.hub.is_replica() {
             self.begin(resumable);
         } else {
-            self.master.do_send(CloseReplicas);
+            self.master.do_send(CloseReplicas {
+                promoted: Some(self.epoch),
+            });
         }
         self.with_link(|l, e, o| l.tick(e, o));
         self.wake();

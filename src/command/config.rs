@@ -100,8 +100,12 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn put_into_force(node: &NodeCore, new: Settings, changed: &[&'static str]) {
-    if changed.contains(&"repl-backlog-size") {
+    if changed.contains(&"repl-backlog-size") && !new.repl_backlog_auto {
         node.hub.set_backlog_size(new.repl_backlog_size);
+    }
+    if changed.contains(&"min-replicas-max-lag") {
+        let lag_s = new.min_replicas_max_lag as i64;
+        node.hub.count_good_replicas(lag_s, node.clock.unix_ms());
     }
     node.settings.store(Arc::new(new));
     node.settings_changed(changed);

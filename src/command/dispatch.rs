@@ -248,7 +248,10 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
         _ => (command.flags.0, !command.flags.0),
     };
     let is_write = flags & bits::WRITE != 0;
+    // A replica that leaves eviction to its master counts as one with room.
+    let unlimited = settings.replica_ignore_maxmemory && node.hub.is_replica();
     if settings.maxmemory > 0
+        && !unlimited
         && flags & bits::DENY_OOM != 0
         && node.memory_used() > settings.maxmemory
     {

@@ -23,6 +23,7 @@ pub mod events;
 #[cfg(test)]
 mod everyday_tests;
 pub mod expire;
+mod explain;
 pub mod generic;
 pub mod hash;
 pub mod hash_number;
@@ -87,6 +88,7 @@ pub const FAMILIES: &[Handlers] = &[
     describe::HANDLERS,
     dump::HANDLERS,
     expire::HANDLERS,
+    explain::HANDLERS,
     generic::HANDLERS,
     hash::HANDLERS,
     hash_number::HANDLERS,

@@ -1,10 +1,25 @@
-//! What replicas say to their master: REPLCONF, PSYNC, SYNC.
+//! Replication's commands: what replicas say to their master (REPLCONF, PSYNC, SYNC), and what operators
+//! order (REPLICAOF, FAILOVER).
+//!
+//! Orders run with every shard entered, so that the role changes between two commands and not inside one.
 
 use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers, dispatch};
+use super::saving::services;
+use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, dispatch};
+use crate::config::MasterAddress;
+use crate::pause::{Pause, PausePurpose};
+use crate::repl::ReplicaState;
+use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::session::Origin;
 
-pub const HANDLERS: Handlers = &[("psync", psync), ("replconf", replconf), ("sync", psync)];
+pub const HANDLERS: Handlers = &[
+    ("failover", failover),
+    ("psync", psync),
+    ("replconf", replconf),
+    ("replicaof", replicaof),
+    ("slaveof", replicaof),
+    ("sync", psync),
+];
 
 /// Longest host name or address that a replica may announce, bytes.
 const HOST_MAX: usize = 256;
@@ -81,6 +96,11 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "ERR PSYNC FAILOVER can't be sent to a master.",
         ));
     }
+    if hub.failover().is_on() {
+        return Err(CommandError::fixed(
+            "NOMASTERLINK Can't SYNC while failing over",
+        ));
+    }
     if hub.is_replica() && !hub.link_up() && !failover {
         return Err(CommandError::fixed(
             "NOMASTERLINK Can't SYNC while not connected with my master",
@@ -98,5 +118,166 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ));
     }
     ctx.session.handover = Some(dispatch::own(args));
+    Ok(())
+}
+
+/// How the log names who gave an order.
+fn by_whom(ctx: &Context<'_>) -> String {
+    format!(
+        "user request from 'id={} addr={}'",
+        ctx.session.id(),
+        ctx.session.client.addr
+    )
+}
+
+/// REPLICAOF host port [FORCE] | NO ONE. FORCE lets the next full sync replace our data by an empty dataset
+/// (`replica-empty-master-guard`), once, and also renews the link to the master that we have.
+fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let (host, port) = (args[1], args[2]);
+    let force = match &args[3..] {
+        [] => false,
+        [word] if is_word(word, "force") => true,
+        [_] => return Err(CommandError::SYNTAX),
+        _ => return Err(CommandError::arity(&super::context::command_name(args))),
+    };
+    let services = services(ctx)?;
+    let node = ctx.node;
+    if node.hub.failover().is_on() {
+        return Err(CommandError::fixed(
+            "ERR REPLICAOF not allowed while failing over.",
+        ));
+    }
+    if is_word(host, "no") && is_word(port, "one") {
+        if force {
+            return Err(CommandError::SYNTAX);
+        }
+        if node.hub.is_replica() {
+            node.change_settings(|s| s.replicaof = None);
+            services.replicaof(None);
+            tracing::info!("MASTER MODE enabled ({})", by_whom(ctx));
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    if ctx.session.origin == Origin::Replica {
+        return Err(CommandError::fixed(
+            "ERR Command is not valid when client is a replica.",
+        ));
+    }
+    let port = int_arg(port).ok().and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
+    let Ok(host) = std::str::from_utf8(host) else {
+        return Err(CommandError::fixed("ERR Invalid master host"));
+    };
+    let current = node.settings.load();
+    let same =
+        |master: &MasterAddress| master.host.eq_ignore_ascii_case(host) && master.port == port;
+    if !force && node.hub.is_replica() && current.replicaof.as_ref().is_some_and(same) {
+        tracing::info!(
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
+        );
+        ctx.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    let master = MasterAddress {
+        host: host.to_owned(),
+        port,
+    };
+    if !node.hub.is_replica() {
+        // What they wait for can't come any more.
+        blocking::end_all(ctx);
+    }
+    node.hub.lift_guard(force);
+    node.change_settings(|s| s.replicaof = Some(master));
+    services.replicaof(Some((host.to_owned(), port)));
+    tracing::info!("REPLICAOF {host}:{port} enabled ({})", by_whom(ctx));
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds].
+fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    if let [_, word] = args
+        && is_word(word, "abort")
+    {
+        return abort_failover(ctx);
+    }
+    let wish = failover_wish(&args[1..])?;
+    let hub = &ctx.node.hub;
+    let refusal = if hub.failover().is_on() {
+        Some("ERR FAILOVER already in progress.")
+    } else if hub.is_replica() {
+        Some("ERR FAILOVER is not valid when server is a replica.")
+    } else if hub.board().replicas.is_empty() {
+        Some("ERR FAILOVER requires connected replicas.")
+    } else if wish.force && (wish.timeout_ms.is_none() || wish.target.is_none()) {
+        Some("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+    } else if let Some((host, port)) = &wish.target {
+        let board = hub.board();
+        let target = board.replicas.iter().find(|r| is_at(r, host, *port));
+        match target.map(|r| r.state) {
+            None => Some("ERR FAILOVER target HOST and PORT is not a replica."),
+            Some(ReplicaState::Online) => None,
+            Some(_) => Some("ERR FAILOVER target replica is not online."),
+        }
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        return Err(CommandError::fixed(refusal));
+    }
+    let services = services(ctx)?;
+    let pause = &ctx.node.pause;
+    pause.pause(PausePurpose::Failover, Pause::Write, i64::MAX, ctx.now_ms);
+    hub.begin_failover(wish, ctx.now_ms);
+    hub.wake();
+    services.failover();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn failover_wish(mut words: &Args<'_>) -> CommandResult<Wish> {
+    let mut wish = Wish::default();
+    loop {
+        words = match words {
+            [] => return Ok(wish),
+            [word, value, rest @ ..] if is_word(word, "timeout") && wish.timeout_ms.is_none() => {
+                let timeout_ms = int_arg(value)?;
+                if timeout_ms <= 0 {
+                    return Err(CommandError::fixed(
+                        "ERR FAILOVER timeout must be greater than 0",
+                    ));
+                }
+                wish.timeout_ms = Some(timeout_ms);
+                rest
+            }
+            [word, host, port, rest @ ..] if is_word(word, "to") && wish.target.is_none() => {
+                // A port out of range is nobody's, as any other that no replica has.
+                let port = u16::try_from(int_arg(port)?).unwrap_or(0);
+                wish.target = Some((String::from_utf8_lossy(host).into_owned(), port));
+                rest
+            }
+            [word, rest @ ..] if is_word(word, "force") && !wish.force => {
+                wish.force = true;
+                rest
+            }
+            _ => return Err(CommandError::SYNTAX),
+        };
+    }
+}
+
+fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
+    let node = ctx.node;
+    if !node.hub.failover().is_on() {
+        return Err(CommandError::fixed("ERR No failover in progress."));
+    }
+    let services = services(ctx)?;
+    if node.hub.failover().abort(BY_HAND) == FailoverState::InProgress {
+        node.change_settings(|s| s.replicaof = None);
+        services.replicaof(None);
+    }
+    node.hub.end_quiet();
+    node.pause.unpause(PausePurpose::Failover);
+    ctx.reply.ok();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Commands whose work is the actors': SAVE, BGSAVE, SHUTDOWN, REPLICAOF, WAIT, WAITAOF. They check their
+//! Commands whose work is the actors': SAVE, BGSAVE, SHUTDOWN, WAIT, WAITAOF. They check their
 //! arguments, post the request, and leave the session waiting for the reply.
 
 use std::sync::Arc;
@@ -6,23 +6,20 @@ use std::sync::atomic::Ordering;
 
 use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers, blocking};
-use crate::config::MasterAddress;
+use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::node_core::{Services, ShutdownOptions};
-use crate::session::{Origin, Ticket};
+use crate::session::Ticket;
 
 pub const HANDLERS: Handlers = &[
     ("bgsave", bgsave),
-    ("replicaof", replicaof),
     ("save", save),
     ("shutdown", shutdown),
-    ("slaveof", replicaof),
     ("wait", wait),
     ("waitaof", waitaof),
 ];
 
 /// Without actors (a node that only tests made) there is nobody to ask.
-fn services<'a>(ctx: &Context<'a>) -> CommandResult<&'a dyn Services> {
+pub(super) fn services<'a>(ctx: &Context<'a>) -> CommandResult<&'a dyn Services> {
     let services = ctx.node.services.get().map(|services| &**services);
     services.ok_or(CommandError::fixed(
         "ERR not possible in this node: it has no actors",
@@ -104,62 +101,6 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     with_ticket(ctx, |services, ticket| {
         services.shutdown(Some(ticket), options)
     })
-}
-
-/// Runs with every shard entered, so that the role changes between two commands and not inside one.
-fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let (host, port) = (args[1], args[2]);
-    let services = services(ctx)?;
-    let node = ctx.node;
-    let client = ctx.session.id();
-    if is_word(host, "no") && is_word(port, "one") {
-        if node.hub.is_replica() {
-            node.change_settings(|s| s.replicaof = None);
-            services.replicaof(None);
-            tracing::info!(
-                "MASTER MODE enabled (user request from 'id={client} addr={}')",
-                ctx.session.client.addr
-            );
-        }
-        ctx.reply.ok();
-        return Ok(());
-    }
-    if ctx.session.origin == Origin::Replica {
-        return Err(CommandError::fixed(
-            "ERR Command is not valid when client is a replica.",
-        ));
-    }
-    let port = int_arg(port).ok().and_then(|port| u16::try_from(port).ok());
-    let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
-    let Ok(host) = std::str::from_utf8(host) else {
-        return Err(CommandError::fixed("ERR Invalid master host"));
-    };
-    let current = node.settings.load();
-    let same =
-        |master: &MasterAddress| master.host.eq_ignore_ascii_case(host) && master.port == port;
-    if node.hub.is_replica() && current.replicaof.as_ref().is_some_and(same) {
-        tracing::info!(
-            "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
-        );
-        ctx.reply.simple("OK Already connected to specified master");
-        return Ok(());
-    }
-    let master = MasterAddress {
-        host: host.to_owned(),
-        port,
-    };
-    if !node.hub.is_replica() {
-        // What they wait for can't come any more.
-        blocking::end_all(ctx);
-    }
-    node.change_settings(|s| s.replicaof = Some(master));
-    services.replicaof(Some((host.to_owned(), port)));
-    tracing::info!(
-        "REPLICAOF {host}:{port} enabled (user request from 'id={client} addr={}')",
-        ctx.session.client.addr
-    );
-    ctx.reply.ok();
-    Ok(())
 }
 
 /// The moment at which a timeout in milliseconds ends; None: never.

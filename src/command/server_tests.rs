@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::bench::{Bench, START_MS};
 use crate::config::{Protected, Settings};
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
+use crate::repl::ReplicaState;
 use crate::session::{Ticket, Waiting};
 
 /// Notes what it is asked for, and may refuse new settings.
@@ -294,6 +295,90 @@ fn what_actors_do_is_posted_and_waited_for() {
         ),
     ]);
     assert!(bench.session.waiting.is_none() && noted.lock().is_empty());
+}
+
+#[test]
+fn failover_checks_its_wish_and_then_pauses_writes() {
+    let (mut bench, noted) = bench();
+    bench.expect(&[
+        ("FAILOVER ABORT", "-ERR No failover in progress.", ""),
+        ("FAILOVER", "-ERR FAILOVER requires connected replicas.", ""),
+        ("FAILOVER TO h", "-ERR syntax error", ""),
+        ("FAILOVER ABORT TIMEOUT 1", "-ERR syntax error", ""),
+        ("FAILOVER FORCE FORCE", "-ERR syntax error", ""),
+        (
+            "FAILOVER TIMEOUT 0",
+            "-ERR FAILOVER timeout must be greater than 0",
+            "",
+        ),
+        (
+            "FAILOVER TO h x",
+            "-ERR value is not an integer or out of range",
+            "",
+        ),
+    ]);
+    let mut replica = crate::repl::replicas::tests::replica(9, ReplicaState::SendingBulk);
+    replica.announced_ip = Some("h".into());
+    bench.node.hub.board().replicas.add(replica);
+    let unforced =
+        "-ERR FAILOVER with force option requires both a timeout and target HOST and IP.";
+    bench.expect(&[
+        ("FAILOVER FORCE TIMEOUT 100", unforced, ""),
+        ("FAILOVER TO h 6380 FORCE", unforced, ""),
+        (
+            "FAILOVER TO h 1",
+            "-ERR FAILOVER target HOST and PORT is not a replica.",
+            "",
+        ),
+        (
+            "FAILOVER TO H 6380",
+            "-ERR FAILOVER target replica is not online.",
+            "",
+        ),
+        ("FAILOVER", "+OK", ""),
+        ("FAILOVER", "-ERR FAILOVER already in progress.", ""),
+        (
+            "REPLICAOF NO ONE",
+            "-ERR REPLICAOF not allowed while failing over.",
+            "",
+        ),
+        (
+            "PSYNC ? -1",
+            "-NOMASTERLINK Can't SYNC while failing over",
+            "",
+        ),
+        ("GET x", "$-1", ""),
+    ]);
+    let paused = bench.node.pause.kind(START_MS);
+    assert_eq!(paused, Some(crate::pause::Pause::Write));
+    bench.expect(&[("FAILOVER ABORT", "+OK", ""), ("SET x y", "+OK", "SET x y")]);
+    assert_eq!(bench.node.pause.kind(START_MS), None);
+    assert!(noted.lock().is_empty());
+    bench.node.hub.follow("h".into(), 1000);
+    let replica = "-ERR FAILOVER is not valid when server is a replica.";
+    bench.expect(&[("FAILOVER", replica, "")]);
+}
+
+#[test]
+fn replicaof_with_force_renews_the_link_and_lifts_the_guard() {
+    let (mut bench, noted) = bench();
+    bench.expect(&[
+        ("REPLICAOF h 1000 NOW", "-ERR syntax error", ""),
+        (
+            "REPLICAOF h 1000 FORCE x",
+            "-ERR wrong number of arguments for 'replicaof' command",
+            "",
+        ),
+        ("REPLICAOF NO ONE FORCE", "-ERR syntax error", ""),
+        ("REPLICAOF h 1000", "+OK", ""),
+    ]);
+    bench.node.hub.follow("h".into(), 1000);
+    assert!(!bench.node.hub.guard_is_lifted());
+    bench.expect(&[("REPLICAOF h 1000 FORCE", "+OK", "")]);
+    assert!(bench.node.hub.guard_is_lifted());
+    assert_eq!(noted.lock().len(), 2);
+    bench.expect(&[("REPLICAOF h 1001", "+OK", "")]);
+    assert!(!bench.node.hub.guard_is_lifted());
 }
 
 #[test]

@@ -165,6 +165,11 @@ pub struct Settings {
     pub repl_disable_tcp_nodelay: bool,
     /// Bytes.
     pub repl_backlog_size: u64,
+    /// `repl-backlog-size auto`: the size follows the rate of writes.
+    pub repl_backlog_auto: bool,
+    /// The outage that such a backlog is to survive, seconds, and the share of memory that it may have.
+    pub repl_backlog_seconds: u64,
+    pub repl_backlog_memory_percent: u64,
     /// Seconds without replicas after which the backlog is freed; 0: never.
     pub repl_backlog_ttl: u64,
     /// Ours: bytes of dumps and of the log that may be in memory for replicas in a full sync, beside the backlog.
@@ -184,6 +189,8 @@ pub struct Settings {
     pub replica_load_memory_limit: u64,
     pub replica_load_fallback: LoadFallback,
     pub replica_priority: u32,
+    /// Refuse the empty dataset of a master that we don't know.
+    pub replica_empty_master_guard: bool,
     pub replica_announced: bool,
     pub replica_announce_ip: Option<String>,
     /// 0: the port we listen at.
@@ -295,6 +302,9 @@ impl Default for Settings {
             repl_timeout: 60,
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: mb,
+            repl_backlog_auto: false,
+            repl_backlog_seconds: 300,
+            repl_backlog_memory_percent: 10,
             repl_backlog_ttl: 3600,
             repl_spool_memory: 64 * mb,
             repl_spool_dir: None,
@@ -306,6 +316,7 @@ impl Default for Settings {
             replica_load_memory_limit: 0,
             replica_load_fallback: LoadFallback::default(),
             replica_priority: 100,
+            replica_empty_master_guard: true,
             replica_announced: true,
             replica_announce_ip: None,
             replica_announce_port: 0,

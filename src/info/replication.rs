@@ -2,6 +2,7 @@
 
 use super::memory::ratio;
 use super::{Observed, Text, transfers};
+use crate::repl::backlog::survives_s;
 use crate::repl::{LinkState, ReplicaState};
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
@@ -32,6 +33,11 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
             text.field("master_sync_read_bytes", read);
             text.field("master_sync_left_bytes", total as i64 - read as i64);
             text.ratio("master_sync_perc", ratio(read, total) * 100.0);
+            // Ours; -1: the master did not tell the size.
+            text.field(
+                "master_sync_eta_seconds",
+                link.transfer_eta_ms.map_or(-1, |ms| (ms / 1000) as i64),
+            );
             text.field(
                 "master_sync_last_io_seconds_ago",
                 link.last_io_ms.map_or(-1, since_s),
@@ -42,6 +48,15 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
                 "master_link_down_since_seconds",
                 link.down_since_ms.map_or(-1, since_s),
             );
+        }
+        // Ours: what is wrong with the link, and whether the data served is kept from an empty master.
+        if let Some(trouble) = link.trouble.as_ref().filter(|_| !up) {
+            text.field("master_sync_last_error", trouble);
+        }
+        text.flag("replica_empty_master_guarded", view.guard.is_refusing());
+        if let Some(since_ms) = view.guard.since_ms {
+            text.field("replica_empty_master_refusals", view.guard.refusals);
+            text.field("replica_stale_since_seconds", since_s(since_ms));
         }
         text.field("slave_priority", settings.replica_priority);
         text.flag("slave_read_only", settings.replica_read_only);
@@ -59,16 +74,18 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         text.field(
             format_args!("slave{index}"),
             format_args!(
-                "ip={},port={},state={},offset={},lag={lag_s}",
+                "ip={},port={},state={},offset={},lag={lag_s},lag_bytes={},lag_ms={}",
                 replica.ip(),
                 replica.listening_port,
                 replica.state.name(),
-                replica.ack_offset
+                replica.ack_offset,
+                replica.behind(view.offset),
+                replica.lag_ms
             ),
         );
     }
     transfers::write(text, &view);
-    text.field("master_failover_state", "no-failover");
+    text.field("master_failover_state", view.failover.name());
     text.field("master_replid", view.history.id);
     text.field("master_replid2", view.history.id2);
     text.field("master_repl_offset", view.offset);
@@ -77,4 +94,26 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("repl_backlog_size", view.backlog_size);
     text.field("repl_backlog_first_byte_offset", view.backlog_first_byte);
     text.field("repl_backlog_histlen", view.backlog_bytes);
+    // Ours: how long an outage the backlog survives at the present rate of writes (-1: any), and why full
+    // resyncs came about.
+    text.flag("repl_backlog_auto", settings.repl_backlog_auto);
+    text.field("repl_write_rate_bytes_per_second", view.write_rate as u64);
+    text.field(
+        "repl_backlog_survives_seconds",
+        survives_s(view.backlog_size, view.write_rate).map_or(-1, |s| s as i64),
+    );
+    let (resyncs, total) = node.hub.resyncs();
+    text.field("full_resyncs_seen", total);
+    for (index, resync) in resyncs.iter().enumerate() {
+        text.field(
+            format_args!("full_resync{index}"),
+            format_args!(
+                "time={},side={},peer={},reason={}",
+                resync.at_ms / 1000,
+                resync.side.name(),
+                resync.peer,
+                resync.reason
+            ),
+        );
+    }
 }

@@ -185,6 +185,12 @@ impl<R: Read> Reader<R> {
             Fault::Truncated => Fault::NotRdb,
             fault => fault,
         })?;
+        if let Some(version) = magic.strip_prefix(b"VALKEY") {
+            let version = version.escape_ascii();
+            return Err(Fault::Unsupported(format!(
+                "Valkey's RDB version {version}"
+            )));
+        }
         let digits = magic.strip_prefix(b"REDIS").ok_or(Fault::NotRdb)?;
         let version = digits
             .iter()

@@ -13,10 +13,13 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::explain::Resync;
+use super::failover::{FailoverCell, Step, Wish};
 use super::replid::{History, ReplId};
 use super::spool::Spool;
 use super::stream::Stream;
 use super::view::{Board, LinkView, ReplicationView};
+use super::wire;
 use crate::clock::Clock;
 
 /// Redis's default for repl-backlog-size, bytes.
@@ -35,6 +38,9 @@ pub struct Hub {
     /// Changes with every change of role.
     epoch: AtomicU64,
     burst: Burst,
+    failover: FailoverCell,
+    /// REPLICAOF ... FORCE: the next full sync may empty us.
+    guard_lifted: AtomicBool,
 }
 
 /// Wakes one waiting task at most once until it has looked again.
@@ -68,6 +74,8 @@ impl Hub {
             board: Mutex::default(),
             epoch: AtomicU64::new(0),
             burst: Burst::default(),
+            failover: FailoverCell::default(),
+            guard_lifted: AtomicBool::new(false),
         }
     }
 
@@ -115,7 +123,7 @@ impl Hub {
     /// Appends bytes of ours that belong to no database (PING, REPLCONF GETACK). As a replica, nothing.
     pub fn append_raw(&self, bytes: &[u8]) -> u64 {
         let mut stream = self.stream.lock();
-        if !stream.active || self.is_replica() {
+        if !stream.active || stream.quiet || self.is_replica() {
             return stream.log.end();
         }
         let end = stream.append_raw(bytes);
@@ -156,6 +164,47 @@ impl Hub {
     #[inline]
     pub fn offset(&self) -> u64 {
         self.offset.load(Ordering::Acquire)
+    }
+
+    // ---- failover ----
+
+    /// The failover, if one is on.
+    pub fn failover(&self) -> &FailoverCell {
+        &self.failover
+    }
+
+    /// Begins a failover: asks the replicas how far they are, and adds nothing to the stream after that.
+    /// Called with every shard entered and writes paused.
+    pub fn begin_failover(&self, wish: Wish, now_ms: i64) {
+        let mut stream = self.stream();
+        stream.quiet = true;
+        self.failover.begin(wish, now_ms);
+        let replicas = &self.board.lock().replicas;
+        // Asking costs a byte count that must be acked in turn, so it is only done if nobody is there yet.
+        if self.failover.look(replicas, stream.log.end(), now_ms) == Step::Wait && stream.active {
+            stream.append_raw(wire::GETACK);
+        }
+    }
+
+    /// What the failover needs now.
+    pub fn look_at_failover(&self, now_ms: i64) -> Step {
+        let end = self.stream.lock().log.end();
+        self.failover.look(&self.board.lock().replicas, end, now_ms)
+    }
+
+    /// The failover is over, well or not: the stream is ours again, if we are a master.
+    pub fn end_quiet(&self) {
+        self.stream.lock().quiet = false;
+    }
+
+    /// REPLICAOF ... FORCE (true) or without (false): whether the next full sync may replace data by nothing.
+    pub fn lift_guard(&self, lifted: bool) {
+        self.guard_lifted.store(lifted, Ordering::Release);
+    }
+
+    /// Whether the guard against empty masters is lifted.
+    pub fn guard_is_lifted(&self) -> bool {
+        self.guard_lifted.load(Ordering::Acquire)
     }
 
     // ---- the replication actors ----
@@ -199,7 +248,9 @@ impl Hub {
         self.link_up.store(false, Ordering::Release);
         self.active.store(false, Ordering::Release);
         drop(stream);
-        self.board.lock().link = Some(LinkView {
+        let mut board = self.board.lock();
+        board.guard.clear();
+        board.link = Some(LinkView {
             host,
             port,
             ..LinkView::default()
@@ -220,7 +271,11 @@ impl Hub {
         stream.database = None;
         let history = stream.history;
         drop(stream);
-        self.board.lock().link = None;
+        self.guard_lifted.store(false, Ordering::Release);
+        let mut board = self.board.lock();
+        board.link = None;
+        board.guard.clear();
+        drop(board);
         tracing::info!(
             "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
             history.id2,
@@ -238,6 +293,12 @@ impl Hub {
     /// What the replication actors publish. Locked after the stream, if both are.
     pub fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock()
+    }
+
+    /// Counts the good replicas anew: `min-replicas-max-lag` has changed.
+    pub fn count_good_replicas(&self, max_lag_s: i64, now_ms: i64) {
+        let good = self.board.lock().replicas.good(max_lag_s, now_ms);
+        self.set_good_replicas(good);
     }
 
     /// Everything INFO replication and ROLE need.
@@ -267,7 +328,19 @@ impl Hub {
             database: stream.database,
             good_replicas: self.good_replicas(),
             counts: board.counts,
+            failover: self.failover.state(),
+            guard: board.guard,
+            write_rate: board.write_rate,
         }
+    }
+
+    /// The last full resyncs, the newest first, and how many there were in all.
+    pub fn resyncs(&self) -> (Vec<Resync>, u64) {
+        let board = self.board.lock();
+        (
+            board.explain.resyncs().cloned().collect(),
+            board.explain.total(),
+        )
     }
 
     pub fn set_link_up(&self, up: bool) {

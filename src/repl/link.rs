@@ -17,10 +17,19 @@
 //! The dump of a full sync goes elsewhere to be loaded beside the old data; only when the owner says that
 //! it was swapped in does the link go on to the stream, whose first bytes may have come in the meantime and
 //! are kept (the owner stops reading while [`Link::wants_read`] is false, which bounds them).
+//!
+//! The owner may refuse a dump that was loaded ([`Link::refused`]: a master that has nothing must not empty
+//! us), and a dump may be one that we can't read. What fails in the same way again is said once and tried
+//! ever more rarely, up to once a minute; the old data serves on.
+//!
+//! In a failover of ours the master to be is asked by PSYNC FAILOVER to take over. A refusal ends the
+//! failover. An answer that was lost does not, since the other may have taken over: it is asked again, and
+//! if it then says that it is a master, that was the answer.
 
 use bytes::Bytes;
 use tracing::{info, warn};
 
+use super::failover::REFUSED;
 use super::replid::ReplId;
 use super::transfer::{Form, Transfer};
 use super::wire;
@@ -32,6 +41,12 @@ const ACK_PERIOD_MS: i64 = 1000;
 /// The first and the longest pause between attempts, ms; each pause is drawn from its upper half.
 const RETRY_FIRST_MS: i64 = 1000;
 const RETRY_MAX_MS: i64 = 5000;
+/// The longest pause after a failure that came twice or more in the same words, ms.
+const RETRY_SAME_MAX_MS: i64 = 60_000;
+/// The pause while writes are held up by a failover, ms.
+const RETRY_FAILOVER_MS: i64 = 200;
+/// What a master says to PSYNC FAILOVER.
+const ALREADY_MASTER: &str = "-ERR PSYNC FAILOVER can't be sent to a master.";
 
 /// Whom to follow and how to present ourselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +105,14 @@ pub enum Action {
     },
     /// Bytes of the stream to apply and log, in order, cut anywhere.
     Apply(Bytes),
+    /// The master wants a full sync; why, in words.
+    Resync {
+        reason: String,
+    },
+    /// Our failover's target took over.
+    FailoverAccepted,
+    /// It did not: we must be the master again. The reason as Redis words it.
+    FailoverRefused(&'static str),
 }
 
 #[derive(Debug)]
@@ -146,11 +169,19 @@ pub struct Link {
     incoming: Option<(ReplId, u64)>,
     line: Vec<u8>,
     last_io_ms: i64,
+    /// When the present transfer began.
+    transfer_since_ms: i64,
     next_ack_ms: i64,
     /// Failed attempts since the link last streamed.
     failures: u32,
     /// The master came by SYNC: it wants no acks.
     legacy: bool,
+    /// What the last sync failed of, and how often in a row.
+    trouble: Option<(String, u32)>,
+    /// Why the history we had can't be gone on from, if it was given up.
+    forgotten: Option<String>,
+    /// PSYNC FAILOVER was sent, and the answer never came.
+    failover_unanswered: bool,
 }
 
 impl Link {
@@ -164,9 +195,13 @@ impl Link {
             incoming: None,
             line: Vec::new(),
             last_io_ms: 0,
+            transfer_since_ms: 0,
             next_ack_ms: 0,
             failures: 0,
             legacy: false,
+            trouble: None,
+            forgotten: None,
+            failover_unanswered: false,
         }
     }
 
@@ -180,6 +215,11 @@ impl Link {
 
     pub fn resumable(&self) -> bool {
         self.resumable
+    }
+
+    /// What the last sync failed of; None once the link is up.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|(what, _)| what.as_str())
     }
 
     /// The stream broke in a way that leaves our data in doubt: the next sync must be a full one.
@@ -210,6 +250,14 @@ impl Link {
             State::Transfer(t) => Some((t.read(), t.total())),
             _ => None,
         }
+    }
+
+    /// How long the transfer under way will take yet at the rate it had so far, ms; None: nobody knows.
+    pub fn eta_ms(&self, now_ms: i64) -> Option<u64> {
+        let (read, total) = self.progress()?;
+        let passed_ms = u64::try_from(now_ms - self.transfer_since_ms).ok()?;
+        let left = total?.saturating_sub(read);
+        u64::try_from(u128::from(left) * u128::from(passed_ms) / u128::from(read.max(1))).ok()
     }
 
     /// When the master was last heard of.
@@ -297,6 +345,9 @@ impl Link {
             }
             _ => warn!("Master did not respond to command during SYNC handshake"),
         }
+        if matches!(self.state, State::ExpectPsync) && self.config.failover {
+            self.failover_unanswered = true;
+        }
         self.drop_link(env, out);
     }
 
@@ -319,6 +370,8 @@ impl Link {
         };
         self.resumable = !self.legacy;
         self.failures = 0;
+        self.trouble = None;
+        self.forgotten = None;
         self.last_io_ms = env.now_ms;
         self.ack(env, out);
         out.extend(kept.into_iter().map(Action::Apply));
@@ -327,8 +380,34 @@ impl Link {
     /// The dump could not be loaded; the old data is still there.
     pub fn load_failed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
         if matches!(self.state, State::Transfer(_) | State::Loading { .. }) {
-            warn!("Failed trying to load the MASTER synchronization DB: {error}");
+            if self.is_new_trouble(error) {
+                warn!("Failed trying to load the MASTER synchronization DB: {error}");
+            }
             self.drop_link(env, out);
+        }
+    }
+
+    /// The dump is loaded, and the owner won't take it. The old data is still there.
+    pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+        if matches!(self.state, State::Loading { .. }) {
+            if self.is_new_trouble(why) {
+                warn!("Refusing the MASTER's dataset: {why}");
+            }
+            self.drop_link(env, out);
+        }
+    }
+
+    /// Counts a failure; false if the last one was the same.
+    fn is_new_trouble(&mut self, what: &str) -> bool {
+        match &mut self.trouble {
+            Some((before, times)) if before == what => {
+                *times = times.saturating_add(1);
+                false
+            }
+            trouble => {
+                *trouble = Some((what.to_owned(), 1));
+                true
+            }
         }
     }
 
@@ -336,6 +415,7 @@ impl Link {
     pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
         warn!("Protocol error from master: {error}");
         self.forget();
+        self.forgotten = Some(format!("its stream could not be understood ({error})"));
         self.drop_link(env, out);
     }
 
@@ -367,8 +447,14 @@ impl Link {
                 self.config.host, self.config.port
             );
             0
+        } else if self.config.failover {
+            RETRY_FAILOVER_MS / 2 + (env.random % (RETRY_FAILOVER_MS as u64 / 2)) as i64
         } else {
-            let full = (RETRY_FIRST_MS << self.failures.min(8)).min(RETRY_MAX_MS);
+            let max_ms = match &self.trouble {
+                Some((_, times)) if *times > 1 => RETRY_SAME_MAX_MS,
+                _ => RETRY_MAX_MS,
+            };
+            let full = (RETRY_FIRST_MS << self.failures.min(8)).min(max_ms);
             full / 2 + (env.random % (full as u64 / 2)) as i64
         };
         self.failures = if was_up { 0 } else { self.failures + 1 };
@@ -538,7 +624,10 @@ impl Link {
                     return self.drop_link(env, out);
                 };
                 info!("Full resync from master: {id}:{offset}");
-                self.config.failover = false;
+                self.failover_accepted(out);
+                out.push(Action::Resync {
+                    reason: self.why_full(env, id, offset),
+                });
                 self.incoming = Some((id, offset));
                 self.state = State::ExpectPayload;
             }
@@ -556,11 +645,22 @@ impl Link {
                     info!("Master replication ID changed to {id}");
                 }
                 info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
-                self.config.failover = false;
+                self.failover_accepted(out);
                 self.failures = 0;
+                self.trouble = None;
                 self.state = State::Streaming;
                 out.push(Action::Continue { new_id });
                 self.ack(env, out);
+            }
+            _ if self.config.failover => {
+                if self.failover_unanswered && text.starts_with(ALREADY_MASTER) {
+                    // It did take over, and we did not hear of it.
+                    self.failover_accepted(out);
+                    return self.ask(env, out);
+                }
+                self.failover_unanswered = false;
+                out.push(Action::FailoverRefused(REFUSED));
+                self.drop_link(env, out);
             }
             Some("-NOMASTERLINK" | "-LOADING") => {
                 info!("Master is currently unable to PSYNC but should be in the future: {text}");
@@ -575,9 +675,46 @@ impl Link {
                 info!("Retrying with SYNC...");
                 self.legacy = true;
                 self.incoming = None;
+                out.push(Action::Resync {
+                    reason: "the master knows only SYNC, which resumes nothing".into(),
+                });
                 self.state = State::ExpectPayload;
                 out.push(Action::Send(b"SYNC\r\n".to_vec()));
             }
+        }
+    }
+
+    fn failover_accepted(&mut self, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.config.failover) {
+            self.failover_unanswered = false;
+            out.push(Action::FailoverAccepted);
+        }
+    }
+
+    /// Why a master that was asked to go on wants a full sync, as far as its answer tells.
+    fn why_full(&self, env: &Env, id: ReplId, offset: u64) -> String {
+        if let Some(why) = &self.forgotten {
+            return format!("nothing could be resumed: {why}");
+        }
+        if !self.resumable {
+            return "first sync: nothing to resume from".into();
+        }
+        if id != env.id {
+            return format!(
+                "the master does not know our history {}: its own is {id}",
+                env.id
+            );
+        }
+        match offset.checked_sub(env.offset) {
+            Some(behind) => {
+                format!(
+                    "our offset is {behind} bytes behind the master's, further than its backlog reaches"
+                )
+            }
+            None => format!(
+                "our offset is {} bytes ahead of the master's",
+                env.offset - offset
+            ),
         }
     }
 
@@ -603,6 +740,7 @@ impl Link {
         }
         // Who came by SYNC knows neither; the owner makes an id up that no master will ever recognise.
         let (id, offset) = self.incoming.unwrap_or((ReplId::ZERO, 0));
+        self.transfer_since_ms = env.now_ms;
         let transfer = Transfer::new(form);
         out.push(Action::BeginLoad {
             id,

@@ -8,6 +8,8 @@ const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 struct Bench {
     link: Link,
     env: Env,
+    /// Why full syncs came about.
+    reasons: Vec<String>,
 }
 
 fn config() -> LinkConfig {
@@ -30,6 +32,7 @@ impl Bench {
                 offset: 100,
                 random: 7,
             },
+            reasons: Vec::new(),
         }
     }
 
@@ -37,6 +40,13 @@ impl Bench {
     fn run(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) -> Vec<String> {
         let mut out = Vec::new();
         f(&mut self.link, &self.env, &mut out);
+        out.retain(|action| match action {
+            Action::Resync { reason } => {
+                self.reasons.push(reason.clone());
+                false
+            }
+            _ => true,
+        });
         out.into_iter()
             .map(|a| match a {
                 Action::Send(b) => {
@@ -305,5 +315,107 @@ fn empty_dumps_complete() {
     assert_eq!(
         b.say(&format!("+FULLRESYNC {B} 7\r\n$0\r\n")),
         ["begin b 7 Some(0)", "FinishLoad"]
+    );
+}
+
+#[test]
+fn the_reason_of_a_full_sync_is_told() {
+    let a = A.to_owned();
+    for (resumable, id, offset, words) in [
+        (false, B, 7, "first sync"),
+        (true, B, 7, "does not know our history aaaa"),
+        (true, &a, 150, "50 bytes behind"),
+        (true, &a, 60, "40 bytes ahead"),
+    ] {
+        let mut b = Bench::new(config(), resumable);
+        b.up_to_psync();
+        b.say(&format!("+FULLRESYNC {id} {offset}\r\n"));
+        assert!(b.reasons[0].contains(words), "{:?}", b.reasons);
+    }
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    b.run(|l, e, o| l.broken(e, "rubbish", o));
+    b.up_to_psync();
+    b.say(&format!("+FULLRESYNC {B} 7\r\n"));
+    assert!(b.reasons[0].contains("(rubbish)"), "{:?}", b.reasons);
+}
+
+/// From an answer to PSYNC to a dump that was loaded.
+fn load_empty(b: &mut Bench) {
+    b.up_to_psync();
+    b.say(&format!("+FULLRESYNC {B} 7\r\n$0\r\n"));
+}
+
+#[test]
+fn a_refused_dump_is_tried_again_ever_more_rarely() {
+    let mut b = Bench::new(config(), true);
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        load_empty(&mut b);
+        assert_eq!(
+            b.run(|l, e, o| l.refused(e, "it is empty", o)),
+            ["AbortLoad", "Close"]
+        );
+        assert_eq!(b.link.trouble(), Some("it is empty"));
+        assert_eq!(b.link.state(), LinkState::Connect);
+        let State::Idle { retry_at_ms } = b.link.state else {
+            panic!("{:?}", b.link.state)
+        };
+        pauses.push(retry_at_ms - b.env.now_ms);
+        b.env.now_ms = retry_at_ms;
+    }
+    assert!(pauses[0] <= 1000 && pauses[1] <= 2000, "{pauses:?}");
+    assert!((30_000..=60_000).contains(&pauses[9]), "{pauses:?}");
+    // It is over with the first good sync.
+    load_empty(&mut b);
+    b.run(|l, e, o| l.loaded(e, o));
+    assert_eq!(b.link.trouble(), None);
+}
+
+fn failover() -> LinkConfig {
+    LinkConfig {
+        failover: true,
+        ..config()
+    }
+}
+
+#[test]
+fn a_failover_asks_its_target_to_take_over() {
+    let ask = format!("send PSYNC {A} 101 FAILOVER");
+    let mut b = Bench::new(failover(), true);
+    assert_eq!(b.up_to_psync(), [ask.clone()]);
+    assert_eq!(b.say(&format!("+CONTINUE {B}\r\n"))[0], "FailoverAccepted");
+    assert_eq!(b.link.state(), LinkState::Connected);
+    for refusal in [
+        "-NOPERM no",
+        "-NOMASTERLINK no",
+        "-ERR PSYNC FAILOVER can't be sent to a master.",
+    ] {
+        let mut b = Bench::new(failover(), true);
+        assert_eq!(b.up_to_psync(), [ask.clone()]);
+        let said = b.say(&format!("{refusal}\r\n"));
+        assert_eq!(
+            said,
+            [format!("FailoverRefused({REFUSED:?})"), "Close".into()]
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_is_no_refusal() {
+    let mut b = Bench::new(failover(), true);
+    b.up_to_psync();
+    assert_eq!(b.run(|l, e, o| l.closed(e, "reset", o)), ["Close"]);
+    // Soon, since writes are held up meanwhile.
+    b.env.now_ms += RETRY_FAILOVER_MS;
+    b.up_to_psync();
+    assert_eq!(
+        b.say("-ERR PSYNC FAILOVER can't be sent to a master.\r\n"),
+        ["FailoverAccepted".to_owned(), format!("send PSYNC {A} 101")]
+    );
+    assert_eq!(
+        b.say(&format!("+CONTINUE {B}\r\n"))[0].split(' ').next(),
+        Some("Continue")
     );
 }

@@ -6,13 +6,20 @@
 
 use tracing::{info, warn};
 
+use super::backlog::{BacklogSize, WriteRate};
+use super::explain::{self, Explain, Resync, Side};
 use super::full_sync::{Kept, Running};
+use super::lag::Timeline;
+use super::log::Cursor;
 use super::psync::{self, Decision, Reason, Request};
 use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
 use super::stream::Stream;
 use super::wire;
 use crate::clock::Clock;
+
+/// Replicas ack once a second: after so much silence the lag of one is no longer as its last ack said, ms.
+const SILENT_MS: i64 = 1500;
 
 /// The directives that matter here.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,7 @@ pub struct MasterSettings {
     pub keep_ms: i64,
     /// How old the last ack of a good replica may be.
     pub min_replicas_max_lag_s: i64,
+    pub backlog: BacklogSize,
 }
 
 impl Default for MasterSettings {
@@ -52,6 +60,7 @@ impl Default for MasterSettings {
             transfers_max: 0,
             keep_ms: 5000,
             min_replicas_max_lag_s: 10,
+            backlog: BacklogSize::Fixed,
         }
     }
 }
@@ -108,6 +117,8 @@ pub struct MasterEnv<'a> {
     /// We are a replica ourselves, and whether its link is up.
     pub is_replica: bool,
     pub link_up: bool,
+    /// Where the reasons of full syncs are kept.
+    pub explain: &'a mut Explain,
 }
 
 /// Counts for INFO stats.
@@ -136,6 +147,8 @@ pub struct Master {
     last_newline_ms: i64,
     /// When the last replica left (or the backlog was made, or we were promoted).
     alone_since_ms: i64,
+    timeline: Timeline,
+    rate: WriteRate,
     pub counts: SyncCounts,
 }
 
@@ -166,6 +179,7 @@ impl Master {
                 let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
                 replica.state = ReplicaState::Online;
                 replica.cursor = Some(cursor);
+                env.explain.returned(&name);
                 env.replicas.add(replica);
                 self.counts.partial_ok += 1;
                 out.push(Order::Send {
@@ -180,7 +194,7 @@ impl Master {
                 );
                 return Ok(());
             }
-            Decision::Full(reason) => self.log_full(env, &name, request, &reason),
+            Decision::Full(reason) => self.explain_full(env, &replica, request, &reason),
         }
         self.counts.full += 1;
         replica.state = ReplicaState::WaitSnapshot;
@@ -224,6 +238,30 @@ impl Master {
         Ok(())
     }
 
+    /// Logs why a full sync is due, and keeps it.
+    fn explain_full(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        replica: &Replica,
+        request: &Request,
+        reason: &Reason,
+    ) {
+        let name = replica.name();
+        let words = explain::in_words(env.stream, request, reason, replica.dump_only);
+        let words = match env.explain.returned(&name) {
+            Some(why) => format!("{words}; it had been disconnected: {why}"),
+            None => words,
+        };
+        env.explain.record(Resync {
+            at_ms: env.now_ms,
+            side: Side::Master,
+            peer: name.clone(),
+            reason: words.clone(),
+        });
+        self.log_full(env, &name, request, reason);
+        info!("Full resync of replica {name}: {words}");
+    }
+
     fn log_full(&mut self, env: &MasterEnv<'_>, name: &str, request: &Request, reason: &Reason) {
         match reason {
             Reason::Asked if *request == Request::Sync => {}
@@ -259,6 +297,11 @@ impl Master {
     ) -> bool {
         if !env.replicas.ack(id, offset, aof_offset, env.now_ms) {
             return false;
+        }
+        let end = env.stream.log.end();
+        self.timeline.note(end, env.now_ms);
+        if let Some(replica) = env.replicas.get_mut(id) {
+            replica.lag_ms = self.timeline.lag_ms(replica.ack_offset, end, env.now_ms);
         }
         if let Some(replica) = env.replicas.get_mut(id)
             && replica.waits_for_ack
@@ -326,6 +369,8 @@ impl Master {
                 if let Some(reason) = log.spool().refusal().filter(|_| replica.sync.catching_up) {
                     warn!("The stream since its full sync could not be spooled: {reason}");
                 }
+                env.explain
+                    .departed(&replica.name(), "it overcame its output buffer limit");
                 out.push(Order::Close { id: replica.id });
             }
         }
@@ -335,10 +380,12 @@ impl Master {
     pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         let (now_ms, settings) = (env.now_ms, env.settings);
         self.tend(env, out);
+        self.look_at_rate(env);
         self.maybe_start(env, out);
         if now_ms - self.last_ping_ms >= settings.ping_period_ms {
             self.last_ping_ms = now_ms;
-            if !env.replicas.is_empty() && !env.is_replica && env.stream.active {
+            if !env.replicas.is_empty() && !env.is_replica && env.stream.active && !env.stream.quiet
+            {
                 env.stream.append_raw(wire::PING);
             }
         }
@@ -361,6 +408,10 @@ impl Master {
                     "Disconnecting timedout replica (streaming sync): {}",
                     replica.name()
                 );
+                env.explain.departed(
+                    &replica.name(),
+                    "it was silent for longer than repl-timeout",
+                );
                 out.push(Order::Close { id: replica.id });
             }
         }
@@ -379,6 +430,38 @@ impl Master {
                 "Replication backlog freed after {} seconds without connected replicas.",
                 settings.backlog_ttl_ms / 1000
             );
+        }
+    }
+
+    /// The stream has grown to `end`; to be told once per burst.
+    pub fn wrote(&mut self, end: u64, now_ms: i64) {
+        self.timeline.note(end, now_ms);
+    }
+
+    /// Bytes of stream a second, lately.
+    pub fn write_rate(&self) -> f64 {
+        self.rate.mean()
+    }
+
+    /// Fits the backlog to the rate of writes, and the lag of replicas that fell silent to the time.
+    fn look_at_rate(&mut self, env: &mut MasterEnv<'_>) {
+        let end = env.stream.log.end();
+        self.rate.observe(end, env.now_ms);
+        if let Some(bytes) = self
+            .rate
+            .resize(env.settings.backlog, env.stream.log.limit())
+        {
+            info!(
+                "Replication backlog resized to {bytes} bytes for {} bytes a second",
+                self.rate.mean() as u64
+            );
+            env.stream.log.set_limit(bytes);
+        }
+        self.timeline.note(end, env.now_ms);
+        for replica in env.replicas.iter_mut() {
+            if env.now_ms - replica.ack_ms > SILENT_MS {
+                replica.lag_ms = self.timeline.lag_ms(replica.ack_offset, end, env.now_ms);
+            }
         }
     }
 

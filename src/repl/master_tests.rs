@@ -12,6 +12,7 @@ struct Bench {
     clock: std::sync::Arc<ManualClock>,
     now_ms: i64,
     is_replica: bool,
+    explain: Explain,
 }
 
 impl Bench {
@@ -25,6 +26,7 @@ impl Bench {
             clock,
             now_ms: 0,
             is_replica: false,
+            explain: Explain::default(),
         }
     }
 
@@ -41,6 +43,7 @@ impl Bench {
             clock: &*self.clock,
             is_replica: self.is_replica,
             link_up: false,
+            explain: &mut self.explain,
         };
         let result = f(&mut self.master, &mut env, &mut out);
         (result, out)
@@ -350,6 +353,55 @@ fn silence_limits_and_pings() {
     b.attach(2, &format!("PSYNC {id} {end}"));
     b.stream.append_raw(&vec![b'x'; 2 << 20]);
     assert_eq!(b.tick(100), [Order::Close { id: 2 }]);
+    b.run(|m, e, o| m.detached(e, 2, o));
+
+    // When it is back, it is told why it had to go.
+    b.attach(3, &format!("PSYNC {id} 1"));
+    let resync = b.explain.resyncs().next().unwrap();
+    assert!(
+        resync.reason.contains("is before the backlog by")
+            && resync
+                .reason
+                .ends_with("it overcame its output buffer limit"),
+        "{}",
+        resync.reason
+    );
+}
+
+#[test]
+fn lag_is_the_age_of_the_oldest_byte_not_acked() {
+    let mut b = Bench::new();
+    b.stream.open_backlog(ReplId::random(&*b.clock));
+    let id = b.stream.history.id;
+    b.attach(1, &format!("PSYNC {id} 1"));
+    b.tick(100);
+    b.stream.append_raw(b"0123456789");
+    b.tick(100);
+    let lag = |b: &Bench| b.replicas.get(1).unwrap().lag_ms;
+    b.now_ms += 50;
+    b.run(|m, e, o| m.acked(e, 1, 4, None, o));
+    assert_eq!(lag(&b), 50);
+    // As its last ack said, until it falls silent.
+    b.tick(1000);
+    assert_eq!(lag(&b), 50);
+    b.tick(1000);
+    assert_eq!(lag(&b), 2050);
+    b.run(|m, e, o| m.acked(e, 1, 10, None, o));
+    assert_eq!(lag(&b), 0);
+}
+
+#[test]
+fn nothing_but_data_is_added_while_a_failover_waits() {
+    let mut b = Bench::new();
+    b.stream.open_backlog(ReplId::random(&*b.clock));
+    let id = b.stream.history.id;
+    b.attach(1, &format!("PSYNC {id} 1"));
+    b.stream.quiet = true;
+    b.tick(10_000);
+    assert_eq!(b.stream.log.end(), 0);
+    b.stream.quiet = false;
+    b.tick(10_000);
+    assert_eq!(b.stream.log.end(), wire::PING.len() as u64);
 }
 
 #[test]

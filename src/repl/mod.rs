@@ -1,8 +1,13 @@
 //! Replication without sockets: the log, replids and offsets, PSYNC decisions, replicas, the link.
 
+pub mod backlog;
 pub mod bandwidth;
+pub mod explain;
+pub mod failover;
 pub mod full_sync;
+pub mod guard;
 pub mod hub;
+pub mod lag;
 pub mod link;
 pub mod log;
 pub mod master;
@@ -15,7 +20,10 @@ pub mod transfer;
 pub mod view;
 pub mod wire;
 
+pub use backlog::BacklogSize;
 pub use bandwidth::Bandwidth;
+pub use explain::Explain;
+pub use failover::{FailoverCell, FailoverState};
 pub use hub::{Hub, StreamGuard};
 pub use link::{Action, Env, Link, LinkConfig, LinkState};
 pub use log::{Cursor, Log, OutOfLog};

@@ -78,6 +78,8 @@ pub struct Replica {
     pub sync: SyncProgress,
     /// Diskless: the stream is held back until its first ack shows that it is done with the dump.
     pub waits_for_ack: bool,
+    /// How long ago the first byte that it has not acked was written, ms; 0: it has acked all.
+    pub lag_ms: u64,
 }
 
 impl Replica {
@@ -228,7 +230,7 @@ impl LimitWatch {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub fn replica(id: u64, state: ReplicaState) -> Replica {
@@ -249,6 +251,7 @@ pub(super) mod tests {
             ack_ms: 0,
             sync: SyncProgress::default(),
             waits_for_ack: false,
+            lag_ms: 0,
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Stream {
     pub active: bool,
     /// Database that the stream's last SELECT chose; None forces a SELECT before the next command.
     pub database: Option<usize>,
+    /// A failover waits for a replica to have every byte: what is not data (PING, GETACK) must not be added.
+    pub quiet: bool,
     scratch: Vec<u8>,
 }
 
@@ -29,6 +31,7 @@ impl Stream {
             history: History::new(id),
             active: false,
             database: None,
+            quiet: false,
             scratch: Vec::new(),
         }
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::explain::Explain;
+use super::failover::FailoverState;
+use super::guard::Guard;
 use super::link::LinkState;
 use super::master::SyncCounts;
 use super::replicas::{Replica, Replicas};
@@ -20,8 +23,14 @@ pub struct LinkView {
     pub down_since_ms: Option<i64>,
     /// A full sync's dump is coming in: bytes read, and all, if known.
     pub transfer: Option<(u64, Option<u64>)>,
+    /// How long it will take yet, ms, if that can be told.
+    pub transfer_eta_ms: Option<u64>,
     /// Bytes of stream received, applied or not (slave_read_repl_offset).
     pub read_offset: u64,
+    /// What the last sync failed of; None once the link is up.
+    pub trouble: Option<String>,
+    /// Whether PSYNC may name our history (it may not after SYNC, or on a fresh node).
+    pub resumable: bool,
 }
 
 /// What the replication actors publish; part of the hub.
@@ -31,6 +40,12 @@ pub struct Board {
     /// Set while we are a replica.
     pub link: Option<LinkView>,
     pub counts: SyncCounts,
+    /// The last full resyncs, of our replicas and our own.
+    pub explain: Explain,
+    /// What the guard against empty masters has done.
+    pub guard: Guard,
+    /// Bytes of stream a second, lately.
+    pub write_rate: f64,
 }
 
 /// Everything INFO replication and ROLE need.
@@ -56,6 +71,9 @@ pub struct ReplicationView {
     pub database: Option<usize>,
     pub good_replicas: usize,
     pub counts: SyncCounts,
+    pub failover: FailoverState,
+    pub guard: Guard,
+    pub write_rate: f64,
 }
 
 impl ReplicationView {

@@ -8,7 +8,8 @@
 //! - [`world`]: nodes, faults and the invariants.
 
 pub mod dataset;
-pub mod network;
+pub mod failover;
+mod network;
 pub mod node;
 pub mod spooling;
 pub mod world;

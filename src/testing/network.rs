@@ -31,6 +31,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Which node dialled a connection.
+    pub fn dialler(&self, id: u64) -> Option<usize> {
+        let connection = self.connections.iter().find(|c| c.id == id)?;
+        Some(connection.ends[0])
+    }
+
     /// `delay_max_ms`: each message takes up to this long.
     pub fn new(delay_max_ms: i64) -> Network {
         Network {

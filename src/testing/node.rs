@@ -14,8 +14,9 @@ use super::spooling::{Disk, Feed, Writing};
 use crate::clock::ManualClock;
 use crate::repl::transfer::Form;
 use crate::repl::{
-    Action, Env, History, Link, LinkConfig, LinkState, Log, Master, MasterEnv, MasterSettings,
-    Order, ReplId, Replica, ReplicaState, Replicas, Request, Stream, SyncProgress, Target, wire,
+    Action, Env, Explain, FailoverCell, History, Link, LinkConfig, LinkState, Log, Master,
+    MasterEnv, MasterSettings, Order, ReplId, Replica, ReplicaState, Replicas, Request, Stream,
+    SyncProgress, Target, wire,
 };
 
 /// What every state of every history is: a second claim for the same place must agree with the first.
@@ -104,10 +105,10 @@ struct Saved {
 pub struct SimNode {
     pub index: usize,
     pub up: bool,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
     pub stream: Stream,
     pub data: Dataset,
-    replicas: Replicas,
+    pub(super) replicas: Replicas,
     pub master: Master,
     settings: MasterSettings,
     pub link: Option<Link>,
@@ -129,6 +130,11 @@ pub struct SimNode {
     saved: Option<Saved>,
     /// Bytes a tick that it sends to each replica.
     pub bandwidth: usize,
+    pub(super) failover: FailoverCell,
+    explain: Explain,
+    /// Empty datasets of strange masters that were refused, and failovers that were accepted.
+    pub guarded: u64,
+    pub failovers: u64,
 }
 
 impl SimNode {
@@ -166,6 +172,10 @@ impl SimNode {
             finished_dump: Vec::new(),
             saved: None,
             bandwidth: 1 << 20,
+            failover: FailoverCell::default(),
+            explain: Explain::default(),
+            guarded: 0,
+            failovers: 0,
         }
     }
 
@@ -174,7 +184,7 @@ impl SimNode {
         self.disk.failures = failures;
     }
 
-    fn config(target: usize) -> LinkConfig {
+    pub(super) fn config(target: usize) -> LinkConfig {
         LinkConfig {
             host: format!("node{target}"),
             port: 6379,
@@ -212,7 +222,7 @@ impl SimNode {
 
     /// A client's write, if we are a master.
     pub fn write(&mut self, around: &mut Around<'_>) {
-        if self.is_replica() || !self.up {
+        if self.is_replica() || !self.up || self.failover.is_on() {
             return;
         }
         let transaction = around.rng.u8(..) < 40;
@@ -241,7 +251,7 @@ impl SimNode {
 
     /// REPLICAOF.
     pub fn follow(&mut self, target: usize, around: &mut Around<'_>) {
-        if !self.up || target == self.index {
+        if !self.up || target == self.index || self.failover.is_on() {
             return;
         }
         let mut resumable = true;
@@ -303,9 +313,11 @@ impl SimNode {
             self.spool,
         );
         let (bandwidth, failures) = (self.bandwidth, self.disk.failures);
+        let (guarded, failovers) = (self.guarded, self.failovers);
         *self = fresh;
         self.bandwidth = bandwidth;
         self.disk.failures = failures;
+        (self.guarded, self.failovers) = (guarded, failovers);
         self.target = target;
         let restored = saved.is_some();
         if let Some(saved) = saved
@@ -341,6 +353,7 @@ impl SimNode {
         self.step_snapshot(around);
         self.step_spool(around);
         self.with_master(around, |m, e, o| m.tick(e, o));
+        self.step_failover(around);
         self.claim(around);
     }
 
@@ -395,6 +408,10 @@ impl SimNode {
 
     fn finish_load(&mut self, dump: Dump, around: &mut Around<'_>) {
         match Dataset::load(&dump.bytes) {
+            Some((data, _)) if self.guards(&data, dump.id) => {
+                self.guarded += 1;
+                self.with_link(around, |l, e, o| l.refused(e, "it is empty", o));
+            }
             Some((data, selected)) if around.rng.u8(..) > 8 => {
                 self.data = data;
                 self.selected = selected.unwrap_or(0);
@@ -481,6 +498,9 @@ impl SimNode {
                     }
                 }
                 Action::Apply(bytes) => self.apply(&bytes, around),
+                Action::Resync { .. } => {}
+                Action::FailoverAccepted => self.failover_accepted(),
+                Action::FailoverRefused(why) => self.abort_failover(why, around),
             }
         }
     }
@@ -540,7 +560,7 @@ impl SimNode {
         }
     }
 
-    fn with_master(
+    pub(super) fn with_master(
         &mut self,
         around: &mut Around<'_>,
         f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<Order>),
@@ -557,6 +577,7 @@ impl SimNode {
             clock: &*self.clock,
             is_replica,
             link_up,
+            explain: &mut self.explain,
         };
         f(&mut self.master, &mut env, &mut orders);
         for order in orders {
@@ -813,11 +834,19 @@ impl SimNode {
             && !peer.attached
         {
             peer.attached = true;
+            if let Some(error) = self.refuses(id, &request, around) {
+                let bytes = Bytes::from_static(error.as_bytes());
+                around.network.send(id, 1, bytes, around.now_ms, around.rng);
+                return;
+            }
+            let Some(peer) = self.peers.iter().find(|p| p.connection == id) else {
+                return;
+            };
             let replica = Replica {
                 id,
                 peer_ip: String::new(),
                 peer_port: 0,
-                announced_ip: None,
+                announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
                 listening_port: 7000,
                 capa_eof: peer.capa_eof,
                 capa_psync2: peer.capa_psync2,
@@ -830,6 +859,7 @@ impl SimNode {
                 ack_ms: around.now_ms,
                 sync: SyncProgress::default(),
                 waits_for_ack: false,
+                lag_ms: 0,
             };
             let mut refused = None;
             self.with_master(around, |m, e, o| {

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use super::network::Network;
 use super::node::{Around, SimNode, Truth};
 use crate::clock::ManualClock;
-use crate::repl::{LinkState, MasterSettings, OutputLimit};
+use crate::repl::{BacklogSize, LinkState, MasterSettings, OutputLimit};
 
 const STEP_MS: i64 = 50;
 const FAULTS_MS: i64 = 12_000;
 const PEACE_MS: i64 = 60_000;
+/// How long requests may be under way.
+const SETTLE_MS: i64 = 3000;
 
 /// What a run was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,9 @@ pub struct Report {
     pub snapshots: u64,
     /// Bytes that went to disk for replicas in a full sync.
     pub spilled: u64,
+    /// Failovers accepted, and empty datasets refused.
+    pub failovers: u64,
+    pub guarded: u64,
     /// How long convergence took after the repair, simulated ms.
     pub converged_ms: i64,
 }
@@ -76,6 +81,13 @@ impl World {
                     transfers_max: rng.usize(0..3),
                     keep_ms: [0, 1000, 4000][rng.usize(0..3)],
                     min_replicas_max_lag_s: 10,
+                    backlog: [
+                        BacklogSize::Fixed,
+                        BacklogSize::Auto {
+                            seconds: 2,
+                            max_bytes: 2 << 20,
+                        },
+                    ][rng.usize(0..2)],
                 };
                 let spool = (
                     [200, 3_000, 1 << 20][rng.usize(0..3)],
@@ -171,8 +183,15 @@ impl World {
                 downs[node] = now_ms + self.rng.i64(50..2000);
             }
             64..74 if self.nodes[node].up => self.nodes[node].save(),
-            74..80 if self.nodes[node].up => self.on(node, |n, a| n.promote(a)),
+            74..80 if self.nodes[node].up => self.on(node, |n, a| {
+                n.abort_failover("by hand", a);
+                n.promote(a);
+            }),
             80..92 => self.on(node, |n, a| n.follow(other, a)),
+            92..110 => {
+                let timeout_ms = self.rng.bool().then(|| self.rng.i64(100..3000));
+                self.on(node, |n, a| n.fail_over(timeout_ms, a));
+            }
             _ => {}
         }
     }
@@ -233,6 +252,16 @@ impl World {
             // A limit that a dump's duration alone exceeds would sync for ever; so would it in production.
             node.bandwidth = 1 << 20;
         }
+        for node in 0..self.nodes.len() {
+            self.on(node, |n, a| n.abort_failover("by hand", a));
+        }
+        // Who was asked to take over by what is still under way does so before the order is made, as an
+        // operator would see to it.
+        let settled_ms = self.now_ms + SETTLE_MS;
+        while self.now_ms < settled_ms {
+            self.step();
+            self.check()?;
+        }
         let root = self.any();
         self.on(root, |n, a| n.promote(a));
         let mut placed = vec![root];
@@ -255,6 +284,8 @@ impl World {
                     self.collect(node);
                 }
                 self.report.converged_ms = self.now_ms - begin_ms;
+                self.report.failovers = self.nodes.iter().map(|n| n.failovers).sum();
+                self.report.guarded = self.nodes.iter().map(|n| n.guarded).sum();
                 return Ok(self.report);
             }
         }

@@ -108,6 +108,30 @@ pub const SPECS: &[CommandSpec] = &[
         ..CommandSpec::of(Group::Server)
     },
     CommandSpec {
+        name: "failover",
+        summary: "Hands the master's role to one of its replicas.",
+        since: "6.2.0",
+        complexity: "O(1)",
+        arity: -1,
+        flags: Flags(ADMIN | NO_SCRIPT | STALE),
+        reach: Reach::Every,
+        arguments: &[
+            Arg::block(
+                "target",
+                &[
+                    Arg::string("host"),
+                    Arg::integer("port"),
+                    Arg::word("force", "FORCE").optional(),
+                ],
+            )
+            .after("TO")
+            .optional(),
+            Arg::word("abort", "ABORT").optional(),
+            Arg::integer("milliseconds").after("TIMEOUT").optional(),
+        ],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
         name: "flushall",
         summary: "Deletes all keys of all databases.",
         since: "1.0.0",
@@ -219,16 +243,63 @@ pub const SPECS: &[CommandSpec] = &[
         summary: "Makes the server a replica of another, or a master.",
         since: "5.0.0",
         complexity: "O(1)",
-        arity: 3,
+        arity: -3,
         flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
         reach: Reach::Every,
         arguments: &[Arg::one_of(
             "args",
             &[
-                Arg::block("host-port", &[Arg::string("host"), Arg::integer("port")]),
+                Arg::block(
+                    "host-port",
+                    &[
+                        Arg::string("host"),
+                        Arg::integer("port"),
+                        Arg::word("force", "FORCE").optional(),
+                    ],
+                ),
                 Arg::block("no-one", &[Arg::word("no", "NO"), Arg::word("one", "ONE")]),
             ],
         )],
+        ..CommandSpec::of(Group::Server)
+    },
+    CommandSpec {
+        name: "replication",
+        summary: "Holds the commands that explain replication. Not one of Redis's.",
+        since: "7.2.0",
+        complexity: "That of the subcommand",
+        arity: -2,
+        subcommands: &[
+            CommandSpec {
+                name: "replication|explain",
+                summary: "Says why nodes resynced, and what a cut link would mean.",
+                since: "7.2.0",
+                complexity: "O(N), N: replicas",
+                tips: &["nondeterministic_output"],
+                arity: 2,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "replication|help",
+                summary: "Lists the subcommands.",
+                since: "7.2.0",
+                complexity: "O(1)",
+                arity: 2,
+                flags: Flags(LOADING | STALE),
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "replication|history",
+                summary: "Gives the last full resyncs with their reasons.",
+                since: "7.2.0",
+                complexity: "O(N), N: resyncs kept",
+                tips: &["nondeterministic_output"],
+                arity: -2,
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                arguments: &[Arg::integer("count").optional()],
+                ..CommandSpec::of(Group::Server)
+            },
+        ],
         ..CommandSpec::of(Group::Server)
     },
     CommandSpec {
@@ -278,13 +349,20 @@ pub const SPECS: &[CommandSpec] = &[
         doc_flag: DocFlag::Deprecated,
         deprecated_since: "5.0.0",
         replaced_by: "`REPLICAOF`",
-        arity: 3,
+        arity: -3,
         flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | STALE),
         reach: Reach::Every,
         arguments: &[Arg::one_of(
             "args",
             &[
-                Arg::block("host-port", &[Arg::string("host"), Arg::integer("port")]),
+                Arg::block(
+                    "host-port",
+                    &[
+                        Arg::string("host"),
+                        Arg::integer("port"),
+                        Arg::word("force", "FORCE").optional(),
+                    ],
+                ),
                 Arg::block("no-one", &[Arg::word("no", "NO"), Arg::word("one", "ONE")]),
             ],
         )],

@@ -1,7 +1,7 @@
 //! The directives with a shape of their own, and the checks of single texts.
 
 use super::super::choices::ShutdownFlags;
-use super::super::directive::{Special, not_one_of, parse_memory, show_memory};
+use super::super::directive::{Range, Special, not_one_of, parse_memory, show_memory};
 use super::super::events::EventFlags;
 use super::super::words::quote;
 use super::super::{MasterAddress, OutputLimit, SavePoint, Settings};
@@ -200,6 +200,32 @@ pub const SAVE: Special = Special {
     },
     adds_up: true,
     always_written: true,
+};
+
+pub const BACKLOG_SIZE: Special = Special {
+    get: |s| match s.repl_backlog_auto {
+        true => "auto".into(),
+        false => s.repl_backlog_size.to_string(),
+    },
+    set: |s, words| {
+        let [word] = words else {
+            return Err("wrong number of arguments".into());
+        };
+        s.repl_backlog_auto = word.eq_ignore_ascii_case("auto");
+        s.repl_backlog_size = if s.repl_backlog_auto {
+            // Where it begins, until the rate of writes is known.
+            Settings::default().repl_backlog_size
+        } else {
+            Range::memory(1, i64::MAX as i128).parse(word)? as u64
+        };
+        Ok(())
+    },
+    lines: |s| match s.repl_backlog_auto {
+        true => vec!["auto".into()],
+        false => vec![show_memory(s.repl_backlog_size.into())],
+    },
+    adds_up: false,
+    always_written: false,
 };
 
 pub const REPLICAOF: Special = Special {

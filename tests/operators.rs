@@ -1,0 +1,512 @@
+//! What operators rely on: failovers that lose nothing, a replica that an empty master does not empty, and
+//! words for what happened.
+//!
+//! `FAILOVERS=50` runs the ring of three at its full length; by default it is shorter.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Make, Proxy, RawReply, Server, ServerOptions, seed, wait_for};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn node(make: Make) -> ServerOptions {
+    ServerOptions::new(make).with("repl-ping-replica-period", 1)
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    let text = std::env::var(name).ok();
+    text.and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+fn keys(server: &Server) -> i64 {
+    server.call(&["DBSIZE"]).int().expect("a number")
+}
+
+fn count(server: &Server, field: &str) -> u64 {
+    server.info(field).parse().unwrap_or(0)
+}
+
+fn wait_equal(nodes: &[&Server]) {
+    wait_for("all nodes are at the same offset", LONG, || {
+        let offset = nodes[0].info("master_repl_offset");
+        nodes.iter().all(|n| n.info("master_repl_offset") == offset)
+    });
+    let digest = nodes[0].digest();
+    for node in nodes {
+        assert_eq!(node.digest(), digest, "{:?}", node.options);
+    }
+}
+
+fn fail_over(from: &Server, to: &Server) {
+    let reply = from.call(&["FAILOVER", "TO", "127.0.0.1", &to.port.to_string()]);
+    assert_eq!(reply.text(), "OK", "{reply:?}");
+    wait_for("the failover ends", LONG, || {
+        from.info("master_failover_state") == "no-failover"
+    });
+    assert_eq!(to.info("role"), "master", "{}", from.log());
+    assert_eq!(from.info("role"), "slave", "{}", from.log());
+}
+
+/// Writes keys of its own to whoever is the master and keeps those that WAIT 1 acked.
+fn load(ring: &[Server], master: &AtomicUsize, stop: &AtomicBool, name: usize) -> Vec<String> {
+    let mut acked = Vec::new();
+    let mut next = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut client = ring[master.load(Ordering::Relaxed)].client();
+        while !stop.load(Ordering::Relaxed) {
+            let batch: Vec<String> = (next..next + 5).map(|n| format!("w:{name}:{n}")).collect();
+            next += 5;
+            for key in &batch {
+                client.send(&["SET", key, key]);
+            }
+            client.send(&["WAIT", "1", "200"]);
+            client.flush();
+            // The whole pipeline must have gone well, or the master is another now.
+            let replies: Option<Vec<_>> =
+                (0..=batch.len()).map(|_| client.try_read().ok()).collect();
+            let Some(replies) = replies else { break };
+            let (wait, sets) = replies.split_last().expect("a reply for each");
+            if sets.iter().any(|r| r.is_error()) || wait.is_error() {
+                break;
+            }
+            if wait.int() >= Some(1) {
+                acked.extend(batch);
+            }
+        }
+    }
+    acked
+}
+
+#[test]
+fn failovers_round_a_ring_lose_no_acked_write() {
+    let rounds = setting("FAILOVERS", 6);
+    let first = node(Make::Understudy).start();
+    seed::fill(&mut first.client(), 3, "k", 2000);
+    let mut ring = vec![first];
+    for _ in 0..2 {
+        let replica = node(Make::Understudy).replica_of(ring[0].port).start();
+        ring.push(replica);
+    }
+    for replica in &ring[1..] {
+        replica.wait_synced(LONG);
+    }
+    let (master, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let acked = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for name in 0..4 {
+            let (ring, master, stop, acked) = (&ring, &master, &stop, &acked);
+            scope.spawn(move || {
+                let ours = load(ring, master, stop, name);
+                acked.lock().expect("unpoisoned").extend(ours);
+            });
+        }
+        for round in 0..rounds {
+            let (from, to, third) = (round % 3, (round + 1) % 3, (round + 2) % 3);
+            let before = acked_writes(&ring[from]);
+            wait_for("writes are under way", LONG, || {
+                acked_writes(&ring[from]) > before + 50
+            });
+            fail_over(&ring[from], &ring[to]);
+            master.store(to, Ordering::Relaxed);
+            ring[third].call(&["REPLICAOF", "127.0.0.1", &ring[to].port.to_string()]);
+            ring[third].wait_synced(LONG);
+            ring[from].wait_synced(LONG);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let nodes: Vec<&Server> = ring.iter().collect();
+    let last = &ring[rounds % 3];
+    wait_equal(&nodes);
+    let acked = acked.into_inner().expect("unpoisoned");
+    assert!(acked.len() > rounds * 50, "only {} acked", acked.len());
+    let mut client = last.client();
+    for some in acked.chunks(500) {
+        let gets: Vec<Vec<&str>> = some.iter().map(|key| vec!["GET", key]).collect();
+        for (reply, key) in client.pipeline(&gets).iter().zip(some) {
+            assert_eq!(reply.text(), *key, "an acked write is gone");
+        }
+    }
+    let full: u64 = ring.iter().map(|n| count(n, "sync_full")).sum();
+    assert_eq!(full, 2, "every failover resumes partially");
+}
+
+fn acked_writes(server: &Server) -> u64 {
+    count(server, "total_commands_processed")
+}
+
+#[test]
+fn failover_to_a_redis_server_and_back() {
+    let ours = node(Make::Understudy).start();
+    seed::fill(&mut ours.client(), 3, "k", 1000);
+    let theirs = node(Make::Redis).replica_of(ours.port).start();
+    theirs.wait_synced(LONG);
+    fail_over(&ours, &theirs);
+    ours.wait_synced(LONG);
+    theirs.call(&["SET", "by", "redis"]);
+    wait_equal(&[&theirs, &ours]);
+    fail_over(&theirs, &ours);
+    theirs.wait_synced(LONG);
+    ours.call(&["SET", "by", "us"]);
+    wait_equal(&[&ours, &theirs]);
+    assert_eq!(count(&ours, "sync_full") + count(&theirs, "sync_full"), 1);
+    assert_eq!(
+        words(&ours.call(&["CONFIG", "GET", "replicaof"])),
+        "replicaof\n"
+    );
+}
+
+#[test]
+fn a_target_that_refuses_leaves_the_master_as_it_was() {
+    let ours = node(Make::Understudy).start();
+    let theirs = ServerOptions::new(Make::Redis)
+        .replica_of(ours.port)
+        .start();
+    theirs.wait_synced(LONG);
+    theirs.call(&["ACL", "SETUSER", "default", "-psync"]);
+    let reply = ours.call(&["FAILOVER"]);
+    assert_eq!(reply.text(), "OK");
+    wait_for("the failover is called off", LONG, || {
+        ours.info("master_failover_state") == "no-failover" && ours.info("role") == "master"
+    });
+    assert!(
+        ours.log()
+            .contains("Failover target rejected psync request")
+    );
+    assert_eq!(ours.call(&["SET", "still", "ours"]).text(), "OK");
+    theirs.call(&["ACL", "SETUSER", "default", "+psync"]);
+    theirs.wait_synced(LONG);
+    wait_equal(&[&ours, &theirs]);
+}
+
+// ---- the guard against empty masters ----
+
+/// Kills a master that saves nothing, and starts it again: the seed case.
+fn restart_empty(master: &mut Server) {
+    master.kill();
+    // A disk-based sync leaves one.
+    let _ = std::fs::remove_file(master.dir().join("dump.rdb"));
+    master.restart(None);
+    assert_eq!(keys(master), 0);
+}
+
+fn wait_guarded(replica: &Server) {
+    wait_for("the guard has refused", LONG, || {
+        replica.info("replica_empty_master_guarded") == "1"
+    });
+    assert_eq!(replica.info("master_link_status"), "down");
+}
+
+#[test]
+fn a_master_that_restarts_empty_wipes_nobody() {
+    for make in [Make::Understudy, Make::Redis] {
+        for diskless in ["yes", "no"] {
+            let mut master = node(make).with("repl-diskless-sync", diskless).start();
+            seed::fill(&mut master.client(), 3, "k", 500);
+            let mut replica = node(Make::Understudy).replica_of(master.port).start();
+            replica.wait_synced(LONG);
+            let digest = replica.digest();
+            restart_empty(&mut master);
+            wait_guarded(&replica);
+            wait_for("it tries again", LONG, || {
+                count(&replica, "replica_empty_master_refusals") >= 2
+            });
+            assert_eq!(replica.digest(), digest);
+            let said = "Refusing the MASTER's dataset";
+            assert_eq!(replica.log().matches(said).count(), 1, "it is said once");
+            // Its own dump and saved replid do not change that.
+            replica.shut_down(true);
+            replica.restart(None);
+            wait_guarded(&replica);
+            assert_eq!(replica.digest(), digest);
+            let why = replica.info("master_sync_last_error");
+            assert!(why.contains("dataset is empty"), "{why}");
+            // Leave given, the order is carried out, once.
+            let port = master.port.to_string();
+            replica.call(&["REPLICAOF", "127.0.0.1", &port, "FORCE"]);
+            replica.wait_synced(LONG);
+            assert_eq!(keys(&replica), 0);
+            master.call(&["SET", "new", "data"]);
+            wait_equal(&[&master, &replica]);
+            restart_empty(&mut master);
+            wait_guarded(&replica);
+            assert_eq!(keys(&replica), 1);
+            // As soon as the master has data again it is followed.
+            seed::fill(&mut master.client(), 4, "k", 500);
+            replica.wait_synced(LONG);
+            wait_equal(&[&master, &replica]);
+            assert_eq!(replica.info("replica_empty_master_guarded"), "0");
+        }
+    }
+}
+
+#[test]
+fn what_is_legitimate_is_not_hindered() {
+    // A first sync with an empty master; then a FLUSHALL that comes by the stream.
+    let master = node(Make::Understudy)
+        .with("repl-backlog-size", "16kb")
+        .start();
+    let proxy = Proxy::new(master.port);
+    let replica = node(Make::Understudy).replica_of(proxy.port).start();
+    replica.wait_synced(LONG);
+    seed::fill(&mut master.client(), 3, "k", 500);
+    master.call(&["FLUSHALL"]);
+    wait_equal(&[&master, &replica]);
+    assert_eq!(keys(&replica), 0);
+    // One that the replica misses, and cannot resume from: the history is still one that it knows.
+    seed::fill(&mut master.client(), 3, "k", 500);
+    wait_equal(&[&master, &replica]);
+    proxy.refuse(true);
+    seed::fill(&mut master.client(), 4, "other", 1000);
+    master.call(&["FLUSHALL"]);
+    proxy.refuse(false);
+    replica.wait_synced(LONG);
+    wait_equal(&[&master, &replica]);
+    assert_eq!((keys(&replica), count(&master, "sync_full")), (0, 2));
+    let why = master.info("full_resync0");
+    assert!(why.contains("before the backlog by"), "{why}");
+    // With the guard off, Redis's behaviour.
+    let other = node(Make::Understudy).start();
+    replica.call(&["SET", "x", "y"]);
+    seed::fill(&mut master.client(), 3, "k", 10);
+    wait_equal(&[&master, &replica]);
+    replica.call(&["CONFIG", "SET", "replica-empty-master-guard", "no"]);
+    replica.call(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]);
+    replica.wait_synced(LONG);
+    assert_eq!(keys(&replica), 0);
+}
+
+// ---- newer peers ----
+
+/// A master that speaks the handshake and then sends this dump, to each who connects.
+fn master_with(dump: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut seen = String::new();
+                let mut replied = 0;
+                let mut buffer = [0; 4096];
+                while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                    seen += &String::from_utf8_lossy(&buffer[..n]).to_uppercase();
+                    if seen.contains("PSYNC") {
+                        let head =
+                            format!("+FULLRESYNC {} 1\r\n${}\r\n", "7".repeat(40), dump.len());
+                        let _ = stream.write_all(&[head.as_bytes(), dump].concat());
+                        seen.clear();
+                        replied = 0;
+                        continue;
+                    }
+                    let asked = seen.matches("PING").count() + seen.matches("REPLCONF\r").count();
+                    while replied < asked {
+                        replied += 1;
+                        let _ = stream.write_all(b"+OK\r\n");
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_newer_dump_is_refused_by_its_version_once() {
+    for (dump, named) in [
+        (
+            &b"REDIS0099\xfa\x09redis-ver\x0599.0.0"[..],
+            "RDB version 99",
+        ),
+        (
+            b"VALKEY099\xfa\x09redis-ver\x0599.0.0",
+            "Valkey's RDB version 099",
+        ),
+    ] {
+        let replica = node(Make::Understudy).start();
+        seed::fill(&mut replica.client(), 3, "k", 100);
+        let digest = replica.digest();
+        let port = master_with(dump);
+        replica.call(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+        wait_for("it tried three times", LONG, || {
+            replica
+                .log()
+                .matches("MASTER <-> REPLICA sync started")
+                .count()
+                >= 3
+        });
+        let log = replica.log();
+        assert_eq!(log.matches(named).count(), 1, "{log}");
+        let why = replica.info("master_sync_last_error");
+        assert!(why.contains(named), "{why}");
+        assert_eq!(replica.digest(), digest);
+    }
+}
+
+#[test]
+fn replicas_that_offer_more_than_we_know_get_a_plain_full_sync() {
+    let master = node(Make::Understudy).start();
+    seed::fill(&mut master.client(), 3, "k", 10);
+    for offer in [
+        &["capa eof capa psync2 capa rdb-channel-repl"][..],
+        &["capa eof capa psync2 capa dual-channel", "version 9.0.0"],
+        &["capa eof capa psync2 capa lz4 capa skip-rdb-checksum"],
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", master.port)).expect("a connection");
+        stream.set_read_timeout(Some(LONG)).expect("it can be set");
+        let mut ask = |line: &str| {
+            stream
+                .write_all(format!("{line}\r\n").as_bytes())
+                .expect("it is taken");
+            let mut reply = Vec::new();
+            let mut byte = [0];
+            while reply.last() != Some(&b'\n') || reply.len() < 3 {
+                stream.read_exact(&mut byte).expect("a reply");
+                reply.push(byte[0]);
+            }
+            String::from_utf8_lossy(&reply).trim().to_owned()
+        };
+        assert_eq!(ask("PING"), "+PONG");
+        assert_eq!(ask("REPLCONF listening-port 7777"), "+OK");
+        for line in offer {
+            assert_eq!(ask(&format!("REPLCONF {line}")), "+OK");
+        }
+        let answer = ask("PSYNC ? -1");
+        assert!(answer.starts_with("+FULLRESYNC "), "{answer}");
+    }
+}
+
+// ---- words ----
+
+#[test]
+fn explain_says_why_and_what_would_be() {
+    let master = node(Make::Understudy).start();
+    seed::fill(&mut master.client(), 3, "k", 100);
+    let replica = node(Make::Understudy)
+        .with("replica-announce-ip", "replica.example")
+        .with("replica-announce-port", 4444)
+        .replica_of(master.port)
+        .start();
+    replica.wait_synced(LONG);
+    let lines = |server: &Server| words(&server.call(&["REPLICATION", "EXPLAIN"]));
+    wait_for("the replica has acked", LONG, || {
+        lines(&master).contains("replica replica.example:4444: online, 0 bytes and 0 ms behind")
+    });
+    let text = lines(&master);
+    assert!(
+        text.contains("first sync: the replica has no history"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cut now: partial resync: the backlog has"),
+        "{text}"
+    );
+    let text = lines(&replica);
+    assert!(
+        text.contains("first sync: nothing to resume from"),
+        "{text}"
+    );
+    assert!(text.contains("cut now: PSYNC "), "{text}");
+    let slave = master.info("slave0");
+    assert!(
+        slave.starts_with("ip=replica.example,port=4444,state=online")
+            && slave.contains(",lag_bytes=0,lag_ms=0"),
+        "{slave}"
+    );
+    let history = words(&replica.call(&["REPLICATION", "HISTORY", "5"]));
+    assert!(history.contains("first sync"), "{history}");
+    // Who asks by hand is told apart, and so is a history that we don't know.
+    let mut stream = TcpStream::connect(("127.0.0.1", master.port)).expect("a connection");
+    let id = "5".repeat(40);
+    write!(stream, "REPLCONF listening-port 5\r\nPSYNC {id} 100\r\n").expect("it is taken");
+    wait_for("the stranger is known", LONG, || {
+        words(&master.call(&["REPLICATION", "HISTORY"])).contains(&format!("asked for {id}"))
+    });
+}
+
+/// All texts of a reply, however deep.
+fn words(reply: &RawReply) -> String {
+    match reply.elements() {
+        Some(items) => items.iter().map(words).collect::<Vec<_>>().join("\n"),
+        None => reply.text(),
+    }
+}
+
+#[test]
+fn a_dump_that_only_fed_replicas_is_removed() {
+    let master = node(Make::Understudy)
+        .with("repl-diskless-sync", "no")
+        .with("rdb-del-sync-files", "yes")
+        .start();
+    let replica = node(Make::Redis).replica_of(master.port).start();
+    replica.wait_synced(LONG);
+    wait_for("the file goes", LONG, || {
+        !master.dir().join("dump.rdb").exists()
+    });
+    assert!(
+        master
+            .log()
+            .contains("Removing the RDB file used to feed replicas")
+    );
+}
+
+#[test]
+fn directives_reach_the_other_side() {
+    let master = node(Make::Redis).start();
+    let user = [
+        "ACL", "SETUSER", "ada", "on", ">secret", "~*", "&*", "+@all",
+    ];
+    assert_eq!(master.call(&user).text(), "OK");
+    let replica = node(Make::Understudy)
+        .with("masteruser", "ada")
+        .with("masterauth", "secret")
+        .with("replica-announce-port", 4321)
+        .with("replica-priority", 7)
+        .with("replica-announced", "no")
+        .with("maxmemory", 1)
+        .with("replica-read-only", "no")
+        .replica_of(master.port)
+        .start();
+    replica.wait_synced(LONG);
+    assert!(master.info("slave0").contains("port=4321"));
+    assert_eq!(replica.info("slave_priority"), "7");
+    assert_eq!(replica.info("replica_announced"), "0");
+    let list = master.call(&["CLIENT", "LIST", "TYPE", "REPLICA"]).text();
+    assert!(list.contains("user=ada"), "{list}");
+    // replica-ignore-maxmemory: eviction is the master's business.
+    assert_eq!(replica.call(&["SET", "own", "key"]).text(), "OK");
+    replica.call(&["CONFIG", "SET", "replica-ignore-maxmemory", "no"]);
+    let refused = replica.call(&["SET", "own", "key"]);
+    assert!(refused.is_error(), "{refused:?}");
+}
+
+#[test]
+fn an_automatic_backlog_follows_the_writes() {
+    let master = node(Make::Understudy)
+        .with("repl-backlog-size", "auto")
+        .with("repl-backlog-seconds", 100)
+        .start();
+    let replica = node(Make::Understudy).replica_of(master.port).start();
+    replica.wait_synced(LONG);
+    assert_eq!(master.info("repl_backlog_auto"), "1");
+    assert_eq!(count(&master, "repl_backlog_size"), 1 << 20);
+    let value = "x".repeat(10_000);
+    let mut client = master.client();
+    wait_for("it grows", LONG, || {
+        let sets: Vec<Vec<&str>> = (0..20).map(|_| vec!["SET", "k", &value]).collect();
+        client.pipeline(&sets);
+        count(&master, "repl_backlog_size") > 8 << 20
+    });
+    let survives: i64 = master
+        .info("repl_backlog_survives_seconds")
+        .parse()
+        .expect("a number");
+    assert!(survives > 10, "{survives}");
+    master.call(&["CONFIG", "SET", "repl-backlog-size", "2mb"]);
+    assert_eq!(count(&master, "repl_backlog_size"), 2 << 20);
+}
