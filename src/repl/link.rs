@@ -178,6 +178,8 @@ pub struct Link {
     legacy: bool,
     /// What the last sync failed of, and how often in a row.
     trouble: Option<(String, u32)>,
+    /// This very attempt failed as the last sync did.
+    same_again: bool,
     /// Why the history we had can't be gone on from, if it was given up.
     forgotten: Option<String>,
     /// PSYNC FAILOVER was sent, and the answer never came.
@@ -200,6 +202,7 @@ impl Link {
             failures: 0,
             legacy: false,
             trouble: None,
+            same_again: false,
             forgotten: None,
             failover_unanswered: false,
         }
@@ -402,6 +405,7 @@ impl Link {
         match &mut self.trouble {
             Some((before, times)) if before == what => {
                 *times = times.saturating_add(1);
+                self.same_again = true;
                 false
             }
             trouble => {
@@ -450,13 +454,16 @@ impl Link {
         } else if self.config.failover {
             RETRY_FAILOVER_MS / 2 + (env.random % (RETRY_FAILOVER_MS as u64 / 2)) as i64
         } else {
-            let max_ms = match &self.trouble {
-                Some((_, times)) if *times > 1 => RETRY_SAME_MAX_MS,
-                _ => RETRY_MAX_MS,
+            // Only what failed in the same way again is put off for long: a master that is away may be back.
+            let full = match &self.trouble {
+                Some((_, times @ 2..)) if self.same_again => {
+                    (RETRY_FIRST_MS << (times - 1).min(8)).min(RETRY_SAME_MAX_MS)
+                }
+                _ => (RETRY_FIRST_MS << self.failures.min(8)).min(RETRY_MAX_MS),
             };
-            let full = (RETRY_FIRST_MS << self.failures.min(8)).min(max_ms);
             full / 2 + (env.random % (full as u64 / 2)) as i64
         };
+        self.same_again = false;
         self.failures = if was_up { 0 } else { self.failures + 1 };
         self.state = State::Idle {
             retry_at_ms: env.now_ms + pause_ms,
