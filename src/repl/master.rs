@@ -10,7 +10,6 @@ use super::backlog::{BacklogSize, WriteRate};
 use super::explain::{self, Explain, Resync, Side};
 use super::full_sync::{Kept, Running};
 use super::lag::Timeline;
-use super::log::Cursor;
 use super::psync::{self, Decision, Reason, Request};
 use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;

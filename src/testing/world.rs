@@ -189,8 +189,8 @@ impl World {
             }),
             80..92 => self.on(node, |n, a| n.follow(other, a)),
             92..110 => {
-                let timeout_ms = self.rng.bool().then(|| self.rng.i64(100..3000));
-                self.on(node, |n, a| n.fail_over(timeout_ms, a));
+                let timeout_ms = self.rng.i64(100..2000);
+                self.on(node, |n, a| n.fail_over(Some(timeout_ms), a));
             }
             _ => {}
         }
