@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod failover;
 mod network;
 pub mod node;
+mod peers;
 pub mod spooling;
 pub mod world;
 

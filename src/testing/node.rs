@@ -10,13 +10,13 @@ use hashbrown::HashMap;
 
 use super::dataset::{DATABASES, Dataset, parse_command};
 use super::network::{Arrival, Network};
+use super::peers::Peer;
 use super::spooling::{Disk, Feed, Writing};
 use crate::clock::ManualClock;
 use crate::repl::transfer::Form;
 use crate::repl::{
     Action, Env, Explain, FailoverCell, History, Link, LinkConfig, LinkState, Log, Master,
-    MasterEnv, MasterSettings, Order, ReplId, Replica, ReplicaState, Replicas, Request, Stream,
-    SyncProgress, Target, wire,
+    MasterEnv, MasterSettings, Order, ReplId, Replicas, Stream, Target, wire,
 };
 
 /// What every state of every history is: a second claim for the same place must agree with the first.
@@ -63,17 +63,6 @@ impl Around<'_> {
     }
 }
 
-/// A connection that this node took: a replica, or one that may become one.
-#[derive(Debug)]
-struct Peer {
-    connection: u64,
-    input: BytesMut,
-    capa_eof: bool,
-    capa_psync2: bool,
-    attached: bool,
-    following: bool,
-}
-
 #[derive(Debug)]
 struct Dump {
     id: ReplId,
@@ -118,12 +107,12 @@ pub struct SimNode {
     /// Bytes of our master's stream that are not a whole unit yet.
     unapplied: BytesMut,
     selected: usize,
-    peers: Vec<Peer>,
+    pub(super) peers: Vec<Peer>,
     snapshot: Option<Snapshot>,
     pub snapshots: u64,
     /// Feeds that somebody takes or may join; the last one is the present one, if it is joinable.
     feeds: Vec<Feed>,
-    disk: Disk,
+    pub(super) disk: Disk,
     writing: Writing,
     spool: (u64, u64),
     finished_dump: Vec<u8>,
@@ -585,7 +574,7 @@ impl SimNode {
         }
     }
 
-    fn obey(&mut self, order: Order, around: &mut Around<'_>) {
+    pub(super) fn obey(&mut self, order: Order, around: &mut Around<'_>) {
         match order {
             Order::Send { id, bytes } => {
                 around
@@ -743,142 +732,10 @@ impl SimNode {
         }
     }
 
-    fn peer_gone(&mut self, id: u64) {
+    pub(super) fn peer_gone(&mut self, id: u64) {
         self.peers.retain(|p| p.connection != id);
         for feed in &mut self.feeds {
             feed.leave(id);
-        }
-    }
-
-    fn step_peers(&mut self, around: &mut Around<'_>) {
-        let ids: Vec<u64> = self.peers.iter().map(|p| p.connection).collect();
-        for id in ids {
-            while let Some(arrival) = around.network.receive(id, 1, around.now_ms) {
-                match arrival {
-                    Arrival::Bytes(bytes) => self.peer_said(id, &bytes, around),
-                    Arrival::Broken => {
-                        around.network.close(id, 1, around.now_ms);
-                        self.peer_gone(id);
-                        self.with_master(around, |m, e, o| m.detached(e, id, o));
-                        break;
-                    }
-                }
-            }
-            self.forward(id, around);
-        }
-    }
-
-    /// Sends a follower the next bytes of the log.
-    fn forward(&mut self, id: u64, around: &mut Around<'_>) {
-        let following = self.peers.iter().any(|p| p.connection == id && p.following);
-        let Some(cursor) = self
-            .replicas
-            .get(id)
-            .filter(|_| following)
-            .and_then(|r| r.cursor)
-        else {
-            return;
-        };
-        let Some(position) = self.stream.log.position(cursor) else {
-            return;
-        };
-        match self
-            .disk
-            .read(&mut self.stream.log, position, self.bandwidth)
-        {
-            Some((slices, next)) => {
-                for slice in slices {
-                    around.network.send(id, 1, slice, around.now_ms, around.rng);
-                }
-                self.stream.log.advance(cursor, next);
-            }
-            None => self.obey(Order::Close { id }, around),
-        }
-    }
-
-    fn peer_said(&mut self, id: u64, bytes: &[u8], around: &mut Around<'_>) {
-        let Some(peer) = self.peers.iter_mut().find(|p| p.connection == id) else {
-            return;
-        };
-        peer.input.extend_from_slice(bytes);
-        let input = std::mem::take(&mut peer.input);
-        let mut at = 0;
-        let mut reply = Vec::new();
-        let mut ask = None;
-        let mut ack = None;
-        while let Some((args, n)) = parse_command(&input[at..]) {
-            at += n;
-            match args[..] {
-                [b"PING"] => reply.extend_from_slice(b"+PONG\r\n"),
-                [b"REPLCONF", b"ACK", offset] => {
-                    ack = std::str::from_utf8(offset)
-                        .ok()
-                        .and_then(|t| t.parse().ok());
-                }
-                [b"REPLCONF", ..] => {
-                    peer.capa_eof |= args.contains(&b"eof".as_slice());
-                    peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
-                    reply.extend_from_slice(b"+OK\r\n");
-                }
-                [b"PSYNC" | b"SYNC", ..] => ask = Request::parse(&args).ok(),
-                _ => {}
-            }
-        }
-        peer.input = BytesMut::from(&input[at..]);
-        if !reply.is_empty() {
-            around
-                .network
-                .send(id, 1, reply.into(), around.now_ms, around.rng);
-        }
-        if let Some(request) = ask
-            && !peer.attached
-        {
-            peer.attached = true;
-            if let Some(error) = self.refuses(id, &request, around) {
-                let bytes = Bytes::from_static(error.as_bytes());
-                around.network.send(id, 1, bytes, around.now_ms, around.rng);
-                return;
-            }
-            let Some(peer) = self.peers.iter().find(|p| p.connection == id) else {
-                return;
-            };
-            let replica = Replica {
-                id,
-                peer_ip: String::new(),
-                peer_port: 0,
-                announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
-                listening_port: 7000,
-                capa_eof: peer.capa_eof,
-                capa_psync2: peer.capa_psync2,
-                state: ReplicaState::WaitSnapshot,
-                legacy: false,
-                dump_only: false,
-                cursor: None,
-                ack_offset: 0,
-                ack_aof_offset: 0,
-                ack_ms: around.now_ms,
-                sync: SyncProgress::default(),
-                waits_for_ack: false,
-                lag_ms: 0,
-            };
-            let mut refused = None;
-            self.with_master(around, |m, e, o| {
-                refused = m.attach(e, replica, &request, o).err()
-            });
-            if let Some(error) = refused {
-                around.network.send(
-                    id,
-                    1,
-                    Bytes::from_static(error.as_bytes()),
-                    around.now_ms,
-                    around.rng,
-                );
-            }
-        }
-        if let Some(offset) = ack {
-            self.with_master(around, |m, e, o| {
-                m.acked(e, id, offset, None, o);
-            });
         }
     }
 }
