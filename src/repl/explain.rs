@@ -56,7 +56,11 @@ pub struct Explain {
 }
 
 impl Explain {
-    pub fn record(&mut self, resync: Resync) {
+    /// Keeps a resync. Its texts may hold what a peer sent, so they are made one line of bounded length.
+    pub fn record(&mut self, mut resync: Resync) {
+        for text in [&mut resync.peer, &mut resync.reason] {
+            *text = one_line(text);
+        }
         if self.resyncs.len() == KEPT {
             self.resyncs.pop_back();
         }
@@ -87,6 +91,15 @@ impl Explain {
         let at = self.departures.iter().position(|(n, _)| n == name)?;
         self.departures.remove(at).map(|(_, why)| why)
     }
+}
+
+/// Longest text that is kept, characters.
+const TEXT_MAX: usize = 400;
+
+/// A text without line ends and the like, cut if it is long.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(TEXT_MAX).map(plain).collect()
 }
 
 /// Why a replica gets a full sync, with the numbers that the decision was made of. `dump_only`: it wants a
@@ -213,6 +226,19 @@ mod tests {
         let kept: Vec<i64> = explain.resyncs().map(|r| r.at_ms).collect();
         assert_eq!((kept.len(), kept[0], kept[99]), (KEPT, 149, 50));
         assert_eq!(explain.total(), 150);
+    }
+
+    #[test]
+    fn what_a_peer_sent_stays_one_short_line() {
+        let mut explain = Explain::default();
+        explain.record(Resync {
+            peer: "a\r\nrole:slave:1".into(),
+            reason: "x".repeat(100_000),
+            ..resync(1)
+        });
+        let kept = explain.resyncs().next().unwrap();
+        assert_eq!(kept.peer, "a  role:slave:1");
+        assert_eq!(kept.reason.len(), TEXT_MAX);
     }
 
     #[test]
