@@ -116,8 +116,9 @@ pub fn in_words(stream: &Stream, request: &Request, reason: &Reason, dump_only: 
             ours,
             second,
         } => format!(
-            "replid unknown: it asked for {asked}, ours are {ours} and {second} (it followed another master, or \
-             one of us lost its history)"
+            "replid unknown: it asked for {}, ours are {ours} and {second} (it followed another master, or \
+             one of us lost its history)",
+            one_line(asked)
         ),
         Reason::PastSecond { asked, bound } => format!(
             "its offset {asked} is {} bytes past {bound}, where we left the history that it follows",
