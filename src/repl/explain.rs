@@ -111,6 +111,10 @@ pub fn in_words(stream: &Stream, request: &Request, reason: &Reason, dump_only: 
             "asked for by SYNC: by hand, or by a replica that knows nothing else".into()
         }
         Reason::Asked => "first sync: the replica has no history to resume from".into(),
+        // A node that was a master without a stream offers its own id, with nothing after it.
+        Reason::UnknownId { .. } if matches!(request, Request::Psync { offset: 1, .. }) => {
+            "first sync: the replica was a master of its own, without a stream".into()
+        }
         Reason::UnknownId {
             asked,
             ours,
@@ -287,7 +291,8 @@ mod tests {
         let gone = view.backlog_first_byte as i64 - 7;
         assert!(asked(gone, &id).contains("before the backlog by 7 bytes"));
         assert!(asked(511, &id).contains("11 bytes ahead"));
-        assert!(asked(1, &"5".repeat(40)).contains("replid unknown: it asked for 5555"));
+        assert!(asked(2, &"5".repeat(40)).contains("replid unknown: it asked for 5555"));
+        assert!(asked(1, &"5".repeat(40)).contains("first sync"));
         assert!(asked(-1, "?").contains("first sync"));
         let by_hand = in_words(&stream, &Request::Sync, &Reason::Asked, false);
         assert!(by_hand.contains("by hand"));

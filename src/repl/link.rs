@@ -706,6 +706,9 @@ impl Link {
         if !self.resumable {
             return "first sync: nothing to resume from".into();
         }
+        if id != env.id && env.offset == 0 {
+            return "first sync: we were a master of our own, without a stream".into();
+        }
         if id != env.id {
             return format!(
                 "the master does not know our history {}: its own is {id}",
