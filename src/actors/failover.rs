@@ -15,6 +15,7 @@ use actix::prelude::*;
 
 use super::master::MasterActor;
 use super::messages::AttachReplica;
+use crate::command::blocking;
 use crate::config::MasterAddress;
 use crate::node_core::NodeCore;
 use crate::pause::PausePurpose;
@@ -58,7 +59,7 @@ impl FailoverActor {
             }
             Step::HandOver { .. } => {}
         }
-        let Some(_entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
             return true;
         };
         // A write that was let in before the pause may have come since: now none can.
@@ -66,6 +67,7 @@ impl FailoverActor {
             node.hub.look_at_failover(node.clock.unix_ms())
             && let Some(services) = node.services.get()
         {
+            blocking::end_all(node, &mut entered);
             node.hub.failover().hand_over(&host, port, forced);
             node.change_settings(|s| {
                 s.replicaof = Some(MasterAddress {

@@ -19,7 +19,8 @@ use super::dispatch;
 use super::spec::bits;
 use super::table::Command;
 use super::{Args, Context};
-use crate::keyspace::{ReadyKey, ShardSet, Waiter, WaiterState};
+use crate::keyspace::{Entered, ReadyKey, ShardSet, Waiter, WaiterState};
+use crate::node_core::NodeCore;
 use crate::resp::Reply;
 use crate::session::{Origin, Session, Waiting};
 
@@ -131,8 +132,8 @@ pub fn serve_deferred(ctx: &mut Context<'_>) {
 
 /// Ends every wait for keys, since we are becoming a replica: who waited is told, and then closed. Called
 /// with every shard entered, before the role changes.
-pub fn end_all(ctx: &mut Context<'_>) {
-    let shards = ctx.keys.iter_mut();
+pub fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
+    let shards = keys.iter_mut();
     let waiters: Vec<_> = shards.flat_map(|shard| shard.blocked.take_all()).collect();
     for waiter in waiters {
         if waiter.state() != WaiterState::Waiting {
@@ -141,7 +142,7 @@ pub fn end_all(ctx: &mut Context<'_>) {
         // Before the wait ends, so that its owner sees that it is to close.
         let unblock = &waiter.client.unblock;
         unblock.store(dispatch::UNBLOCK_ROLE_CHANGED, Ordering::Release);
-        let reply = dispatch::settle_wait(ctx.node, &waiter, dispatch::UNBLOCK_ROLE_CHANGED);
+        let reply = dispatch::settle_wait(node, &waiter, dispatch::UNBLOCK_ROLE_CHANGED);
         if let Some(reply) = reply {
             waiter.client.push(&reply);
         }

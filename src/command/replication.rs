@@ -185,7 +185,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     };
     if !node.hub.is_replica() {
         // What they wait for can't come any more.
-        blocking::end_all(ctx);
+        blocking::end_all(node, &mut ctx.keys);
     }
     node.hub.lift_guard(force);
     node.change_settings(|s| s.replicaof = Some(master));
