@@ -218,6 +218,9 @@ impl SlaveLinkActor {
             }
             Action::AbortLoad => self.abort_load(),
             Action::Continue { new_id } => {
+                // The leave to be emptied was for this sync, and it is not needed.
+                self.node.hub.lift_guard(false);
+                self.node.hub.board().guard.clear();
                 let mut stream = self.node.hub.stream();
                 stream.active = true;
                 self.session.db = stream.database.unwrap_or(0);
