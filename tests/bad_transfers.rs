@@ -89,3 +89,38 @@ fn what_a_redis_server_saved_is_spoilt() {
 fn what_we_stream_is_spoilt() {
     spoilt_by(Make::Understudy, "yes");
 }
+
+/// A replica whose data and the master's don't fit into its limit together.
+#[test]
+fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
+    let master = ServerOptions::new(Make::Redis).start();
+    let mut client = master.client();
+    for n in 0..2000 {
+        let value: String = (0..5000).map(|_| fastrand::alphanumeric()).collect();
+        client.call(&["SET", &format!("big:{n}"), &value]);
+    }
+    let replica = ServerOptions::new(Make::Understudy)
+        .with("replica-load-memory-limit", "5mb")
+        .start();
+    seed::fill(&mut replica.client(), 5, "own", 500);
+    let own = replica.digest();
+    replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    wait_for("it is given up", LONG, || {
+        replica
+            .log()
+            .contains("keeping the old data, as replica-load-fallback says")
+    });
+    assert_eq!(replica.digest(), own);
+    assert_eq!(replica.info("master_link_status"), "down");
+    // Told to, it lets the old data go first.
+    replica.call(&["CONFIG", "SET", "replica-load-fallback", "flush"]);
+    replica.call(&["REPLICAOF", "NO", "ONE"]);
+    replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    wait_for("it is flushed", LONG, || {
+        replica
+            .log()
+            .contains("flushing the old data before the next sync")
+    });
+    replica.wait_synced(LONG);
+    assert_eq!(replica.digest(), master.digest());
+}

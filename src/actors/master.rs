@@ -36,6 +36,8 @@ use crate::repl::{BacklogSize, Master, MasterEnv, MasterSettings, Order, OutputL
 const TICK: Duration = Duration::from_millis(100);
 /// Between two tries to spool when it fails, ms.
 const SPOOL_RETRY_MS: i64 = 1000;
+/// Bytes of stream between two looks at what is to be spooled.
+const SPOOL_LOOK_BYTES: u64 = 1 << 20;
 
 /// See the module.
 pub struct MasterActor {
@@ -51,6 +53,8 @@ pub struct MasterActor {
     pub(super) feeds: Vec<WeakFeed>,
     pub(super) sending: SharedSending,
     pub(super) last_retry_ms: i64,
+    /// How far the log was when it was last looked at for spooling.
+    pub(super) spooled_at: u64,
     /// The last finished dump file for replicas.
     pub(super) dump: Option<PathBuf>,
     /// Numbers snapshots, so that a report about one that was given up is told apart.
@@ -62,6 +66,11 @@ pub struct MasterActor {
 impl MasterActor {
     pub fn new(node: Arc<NodeCore>, snapshots: Addr<SnapshotActor>) -> MasterActor {
         let master = Master::starting(node.clock.unix_ms());
+        let settings = node.settings.load();
+        node.hub
+            .spool()
+            .configure(settings.repl_spool_memory, settings.repl_spool_limit);
+        drop(settings);
         let sending = SharedSending {
             files: SpoolFileActor::spawn(&node),
             bandwidth: Arc::default(),
@@ -77,6 +86,7 @@ impl MasterActor {
             feeds: Vec::new(),
             sending,
             last_retry_ms: 0,
+            spooled_at: 0,
             dump: None,
             number: 0,
             told_epoch: None,
@@ -254,6 +264,12 @@ impl ActorFuture<MasterActor> for Bursts {
             let (end, now_ms) = (actor.node.hub.offset(), actor.node.clock.unix_ms());
             actor.master.wrote(end, now_ms);
             actor.forward();
+            // A timer alone would let a fast writer fill the memory between two ticks.
+            let offset = actor.node.hub.offset();
+            if offset.abs_diff(actor.spooled_at) > SPOOL_LOOK_BYTES {
+                actor.spooled_at = offset;
+                spool_log(&actor.node, &actor.sending.files);
+            }
         }
         Poll::Pending
     }

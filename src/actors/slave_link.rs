@@ -25,11 +25,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::failover::{Answered, FailoverActor};
-use super::loading::{self, Expired, LoadedDump};
+use super::load_limit::{Limited, TooLarge};
+use super::loading::{self, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
 use super::priority;
 use crate::command::Effects;
+use crate::config::LoadFallback;
 use crate::keyspace::{Entered, Keyspace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::repl::explain::{Resync, Side};
@@ -45,6 +47,8 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 128 * 1024;
 /// Bytes of a dump between the link and the loader.
 const PIPE_BYTES: usize = 4 << 20;
+/// Until the next try after a dump that was too large, ms: each costs the master a full sync.
+const TOO_LARGE_PAUSE_MS: i64 = 60_000;
 /// Reads, or batches applied, in one poll before others get their turn.
 const ROUNDS_MAX: usize = 8;
 
@@ -54,6 +58,7 @@ struct Loading {
     offset: u64,
     pipe: PipeWriter,
     outcome: Arc<Outcomes>,
+    too_large: TooLarge,
     /// Loaded, waiting for all shards.
     loaded: Option<LoadedDump>,
     finished: bool,
@@ -99,6 +104,9 @@ pub struct SlaveLinkActor {
     pub(super) busy: Option<ShardSet>,
     /// A pause of clients holds our master's stream up.
     pub(super) paused: bool,
+    /// The old data is to go before the next load; it has gone.
+    flush_due: bool,
+    flushed: bool,
     /// The session's client is in the registry.
     registered: bool,
 }
@@ -132,6 +140,8 @@ impl SlaveLinkActor {
             waker: None,
             busy: None,
             paused: false,
+            flush_due: false,
+            flushed: false,
             registered: false,
         }
     }
@@ -297,13 +307,17 @@ impl SlaveLinkActor {
             id
         };
         let (writer, reader) = pipe(PIPE_BYTES);
+        let limit = self.node.settings.load().replica_load_memory_limit;
+        let limit = if self.flushed { 0 } else { limit };
+        let reader = Limited::new(reader, self.node.clone(), limit);
+        let too_large = reader.too_large();
         let outcome = Arc::new(Outcomes::default());
         let (node, there) = (self.node.clone(), outcome.clone());
         let spawned = std::thread::Builder::new()
             .name("loader".into())
             .spawn(move || {
                 priority::stand_back();
-                let result = loading::read(&node, reader, Expired::Keep);
+                let result = loading::read_transfer(&node, reader);
                 *there.result.lock() = Some(result);
                 if let Some(waker) = there.waker.lock().take() {
                     waker.wake();
@@ -318,6 +332,7 @@ impl SlaveLinkActor {
             offset,
             pipe: writer,
             outcome,
+            too_large,
             loaded: None,
             finished: false,
         });
@@ -341,8 +356,49 @@ impl SlaveLinkActor {
             .store(on, Ordering::Relaxed);
     }
 
+    /// The new data doesn't fit beside the old.
+    fn fall_back(&mut self) {
+        match self.node.settings.load().replica_load_fallback {
+            LoadFallback::Keep => {
+                tracing::warn!(
+                    "replica-load-memory-limit is passed: keeping the old data, as replica-load-fallback says; \
+                     trying again in {} seconds",
+                    TOO_LARGE_PAUSE_MS / 1000
+                );
+                self.with_link(|l, e, _| l.put_off(e, TOO_LARGE_PAUSE_MS));
+            }
+            LoadFallback::Flush => {
+                tracing::warn!(
+                    "replica-load-memory-limit is passed: flushing the old data before the next sync, as \
+                     replica-load-fallback says"
+                );
+                self.flush_due = true;
+                self.wake();
+            }
+        }
+    }
+
+    /// Flushes the old data, once every shard can be entered. What is left is nothing that could be resumed.
+    fn flush_old(&mut self) {
+        let node = self.node.clone();
+        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+            self.busy = Some(node.keyspace.all());
+            return;
+        };
+        loading::swap_in(&node, &mut entered, node.keyspace.builder().finish());
+        drop(entered);
+        self.flush_due = false;
+        self.flushed = true;
+        if let Some(link) = &mut self.link {
+            link.forget();
+        }
+    }
+
     /// Looks after the loader: its result, and then the swap.
     fn poll_loading(&mut self, cx: &mut TaskContext<'_>) {
+        if self.flush_due {
+            self.flush_old();
+        }
         let Some(loading) = &mut self.loading else {
             return;
         };
@@ -352,7 +408,11 @@ impl SlaveLinkActor {
             match result {
                 None => return,
                 Some(Err(error)) => {
+                    let too_large = loading.too_large.load(Ordering::Acquire);
                     self.with_link(|l, e, o| l.load_failed(e, &error, o));
+                    if too_large {
+                        self.fall_back();
+                    }
                     return;
                 }
                 Some(Ok(loaded)) => loading.loaded = Some(loaded),
@@ -396,6 +456,7 @@ impl SlaveLinkActor {
         node.lazyfree.push(Box::new(dropped));
         tracing::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
         self.set_loading(false);
+        self.flushed = false;
         node.persistence.add_changes(1);
         self.session.db = database.unwrap_or(0);
         self.session.multi = None;
@@ -715,6 +776,8 @@ impl Handler<Retarget> for SlaveLinkActor {
             self.node.clients.remove(self.session.client.id);
         }
         self.down_since_ms = None;
+        self.flush_due = false;
+        self.flushed = false;
         self.epoch = self.node.hub.epoch();
         if self.node.hub.is_replica() {
             self.begin(resumable);

@@ -201,7 +201,9 @@ pub fn spool_log(node: &Arc<NodeCore>, files: &Addr<SpoolFileActor>) {
     let memory = stream.log.spool().memory_max() / 2;
     let spill = stream.log.spill(memory);
     let released = stream.log.take_released();
+    let freed = stream.log.take_freed();
     drop(stream);
+    drop(freed);
     if !released.is_empty() {
         files.do_send(ReleaseSegments(released));
     }

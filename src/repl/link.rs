@@ -390,6 +390,13 @@ impl Link {
         }
     }
 
+    /// If it isn't connected: tries again after so many ms, not earlier.
+    pub fn put_off(&mut self, env: &Env, pause_ms: i64) {
+        if let State::Idle { retry_at_ms } = &mut self.state {
+            *retry_at_ms = env.now_ms + pause_ms;
+        }
+    }
+
     /// The dump is loaded, and the owner won't take it. The old data is still there.
     pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
         if matches!(self.state, State::Loading { .. }) {

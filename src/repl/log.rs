@@ -79,6 +79,8 @@ pub struct Log {
     oldest_plain: u64,
     /// Bytes in `pieces`, and the part of them that is before `first` and yet to be freed.
     held: u64,
+    /// Of a former stream, yet to be freed.
+    retired: VecDeque<Piece>,
     shelf: Shelf,
     spool: Arc<Spool>,
 }
@@ -98,6 +100,7 @@ impl Log {
             oldest: u64::MAX,
             oldest_plain: u64::MAX,
             held: 0,
+            retired: VecDeque::new(),
             shelf: Shelf::default(),
             spool: Arc::default(),
         }
@@ -159,7 +162,8 @@ impl Log {
     /// Drops everything and goes on after `end` bytes of (another) stream. Cursors stay attached at places
     /// that may no longer exist; reading there fails.
     pub fn reset(&mut self, end: u64) {
-        self.pieces.clear();
+        // Whoever changes the stream may hold every shard: the memory is freed later.
+        self.retired.append(&mut self.pieces);
         self.held = 0;
         self.tail = BytesMut::new();
         self.split = 0;
@@ -261,6 +265,16 @@ impl Log {
                 _ => break,
             }
         }
+    }
+
+    /// What nobody needs any more, to be dropped outside of the lock.
+    pub fn take_freed(&mut self) -> Vec<Bytes> {
+        let mut freed: Vec<Bytes> = self.retired.drain(..).map(|p| p.bytes).collect();
+        while let Some(piece) = self.pieces.pop_front_if(|p| p.end() <= self.first) {
+            self.held -= piece.bytes.len() as u64;
+            freed.push(piece.bytes);
+        }
+        freed
     }
 
     fn pop_front(&mut self) {
