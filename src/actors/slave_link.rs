@@ -31,7 +31,6 @@ use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
 use super::priority;
 use crate::command::Effects;
-use crate::config::LoadFallback;
 use crate::keyspace::{Entered, Keyspace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::repl::explain::{Resync, Side};
@@ -47,8 +46,6 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 128 * 1024;
 /// Bytes of a dump between the link and the loader.
 const PIPE_BYTES: usize = 4 << 20;
-/// Until the next try after a dump that was too large, ms: each costs the master a full sync.
-const TOO_LARGE_PAUSE_MS: i64 = 60_000;
 /// Reads, or batches applied, in one poll before others get their turn.
 const ROUNDS_MAX: usize = 8;
 
@@ -83,7 +80,7 @@ pub struct SlaveLinkActor {
     pub(super) node: Arc<NodeCore>,
     master: Addr<MasterActor>,
     failover: Addr<FailoverActor>,
-    link: Option<Link>,
+    pub(super) link: Option<Link>,
     /// `Hub::epoch` when the present link began: a later one makes what it receives void.
     pub(super) epoch: u64,
     connecting: Option<Connecting>,
@@ -105,8 +102,8 @@ pub struct SlaveLinkActor {
     /// A pause of clients holds our master's stream up.
     pub(super) paused: bool,
     /// The old data is to go before the next load; it has gone.
-    flush_due: bool,
-    flushed: bool,
+    pub(super) flush_due: bool,
+    pub(super) flushed: bool,
     /// The session's client is in the registry.
     registered: bool,
 }
@@ -250,7 +247,7 @@ impl SlaveLinkActor {
         }
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -354,44 +351,6 @@ impl SlaveLinkActor {
             .persistence
             .async_loading
             .store(on, Ordering::Relaxed);
-    }
-
-    /// The new data doesn't fit beside the old.
-    fn fall_back(&mut self) {
-        match self.node.settings.load().replica_load_fallback {
-            LoadFallback::Keep => {
-                tracing::warn!(
-                    "replica-load-memory-limit is passed: keeping the old data, as replica-load-fallback says; \
-                     trying again in {} seconds",
-                    TOO_LARGE_PAUSE_MS / 1000
-                );
-                self.with_link(|l, e, _| l.put_off(e, TOO_LARGE_PAUSE_MS));
-            }
-            LoadFallback::Flush => {
-                tracing::warn!(
-                    "replica-load-memory-limit is passed: flushing the old data before the next sync, as \
-                     replica-load-fallback says"
-                );
-                self.flush_due = true;
-                self.wake();
-            }
-        }
-    }
-
-    /// Flushes the old data, once every shard can be entered. What is left is nothing that could be resumed.
-    fn flush_old(&mut self) {
-        let node = self.node.clone();
-        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
-            self.busy = Some(node.keyspace.all());
-            return;
-        };
-        loading::swap_in(&node, &mut entered, node.keyspace.builder().finish());
-        drop(entered);
-        self.flush_due = false;
-        self.flushed = true;
-        if let Some(link) = &mut self.link {
-            link.forget();
-        }
     }
 
     /// Looks after the loader: its result, and then the swap.
