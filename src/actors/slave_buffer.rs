@@ -23,6 +23,7 @@ use actix::prelude::*;
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use super::delivery::{DumpSent, DumpStreamed};
 use super::feed::{Feed, Next};
@@ -77,8 +78,9 @@ pub struct SlaveBufferActor {
     /// How fast dumps may go: to this replica, and to all.
     bandwidth: Bandwidth,
     bandwidth_of_all: Arc<Mutex<Bandwidth>>,
-    /// The bandwidth asks to wait so long, microseconds.
-    pause_us: u64,
+    /// The bandwidth asks to wait so long. Polled with the rest of the work: a timer spawned from there would
+    /// have the actor polled again at once, and so on until it is due.
+    pause: Option<Pin<Box<Sleep>>>,
     /// To be written before anything else comes from `source`.
     queue: VecDeque<Bytes>,
     /// Position up to which the log has been written to the socket.
@@ -120,7 +122,7 @@ impl SlaveBufferActor {
             progress: SyncProgress::default(),
             bandwidth: Bandwidth::default(),
             bandwidth_of_all: shared.bandwidth,
-            pause_us: 0,
+            pause: None,
             queue,
             sent: 0,
             parser: Parser::default(),
@@ -170,7 +172,7 @@ impl SlaveBufferActor {
     }
 
     /// How much of a dump may be sent now; None: it must wait.
-    fn portion(&mut self) -> Option<usize> {
+    fn portion(&mut self, cx: &mut TaskContext<'_>) -> Option<usize> {
         let settings = self.node.settings.load();
         let now_us = self.node.clock.monotonic_us();
         let mut all = self.bandwidth_of_all.lock();
@@ -179,9 +181,18 @@ impl SlaveBufferActor {
             .set_rate(settings.repl_max_bandwidth_per_replica, now_us);
         let wait_us = all.wait_us(now_us).max(self.bandwidth.wait_us(now_us));
         if wait_us > 0 {
-            self.pause_us = wait_us;
+            let wait = Duration::from_micros(wait_us);
+            let pause = self
+                .pause
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            if pause.as_mut().poll(cx).is_ready() {
+                // Another has taken the tokens: the next turn asks again.
+                self.pause = None;
+                cx.waker().wake_by_ref();
+            }
             return None;
         }
+        self.pause = None;
         Some(self.bandwidth.portion(all.portion(FILE_BYTES)))
     }
 
@@ -231,13 +242,13 @@ impl SlaveBufferActor {
         match &self.source {
             Source::Idle => Ok(false),
             Source::Feed(..) => self.fill_from_feed(cx),
-            Source::File(..) => self.fill_from_file(),
+            Source::File(..) => self.fill_from_file(cx),
             Source::Log(..) => self.fill_from_log(cx),
         }
     }
 
     fn fill_from_feed(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
-        let Some(most) = self.portion() else {
+        let Some(most) = self.portion(cx) else {
             return Ok(false);
         };
         let Source::Feed(feed, position) = &mut self.source else {
@@ -270,8 +281,8 @@ impl SlaveBufferActor {
         }
     }
 
-    fn fill_from_file(&mut self) -> Result<bool, ()> {
-        let Some(most) = self.portion() else {
+    fn fill_from_file(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
+        let Some(most) = self.portion(cx) else {
             return Ok(false);
         };
         let Source::File(file, sent) = &mut self.source else {
@@ -439,10 +450,6 @@ impl ActorFuture<SlaveBufferActor> for Work {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let over = actor.poll_work(task);
-        let pause_us = std::mem::take(&mut actor.pause_us);
-        if pause_us > 0 {
-            ctx.run_later(Duration::from_micros(pause_us), |actor, _| actor.wake());
-        }
         if over.is_ready() {
             ctx.stop();
         }
