@@ -124,9 +124,12 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
         before >> 20,
     );
     if ours {
-        // Beside the bound: what is appended while a write to disk is under way.
-        assert!(spool_memory < spool + (64 << 20), "{spool_memory}");
-        assert!(memory < before + spool + (128 << 20), "{memory} {before}");
+        // Beside the bound: what is appended while the disk is slower than the writes, which the output limit
+        // bounds.
+        let more = pick(64 << 20, 256 << 20);
+        assert!(spool_memory < spool + more, "{spool_memory}");
+        let memory_max = before + spool + more + (64 << 20);
+        assert!(memory < memory_max, "{memory} {before}");
         assert!(disk > 0);
         assert!(!master.log().contains("output buffer limits"));
         assert_eq!(number(&master, "repl_spool_disk"), 0);
