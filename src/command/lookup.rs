@@ -166,8 +166,7 @@ impl Context<'_> {
         self.effects.also(&[name, key]);
     }
 
-    /// The collection at `key`, made if absent. One look where it is there: pushing to a list in pipelines
-    /// spent a twelfth of the server's time on the second.
+    /// The collection at `key`, made if absent. Where it is there, one lookup does.
     pub(super) fn make(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> Option<ValueMut<'_>> {
         let db = self.session.db;
         if let Some(found) = self.look(key, Look::WRITE) {
