@@ -169,7 +169,10 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     finish_unit(ctx);
     if ctx.session.waiting.is_some() {
-        ctx.session.client.begin_wait();
+        // Who waits for the dump file is not blocked: it comes by itself, and nobody can end that for him.
+        if !matches!(command.name, "save" | "bgsave" | "flushall" | "debug") {
+            ctx.session.client.begin_wait();
+        }
         return Outcome::Suspended;
     }
     if ctx.session.handover.is_some() {

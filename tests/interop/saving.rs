@@ -72,6 +72,26 @@ fn bgsave_in_a_transaction_comes_after_it() {
 }
 
 #[test]
+fn who_waits_for_a_save_is_not_blocked() {
+    let server = with_save_points();
+    let mut client = server.client();
+    client.call(&["DEBUG", "POPULATE", "300"]);
+    client.call(&["CONFIG", "SET", "rdb-key-save-delay", "5000"]);
+    let id = client.call(&["CLIENT", "ID"]).text();
+    client.send(&["SAVE"]);
+    client.flush();
+    wait_for("the save began", LONG, || {
+        server.info("rdb_bgsave_in_progress") == "1"
+    });
+    assert_eq!(server.info("blocked_clients"), "0");
+    assert_eq!(server.call(&["CLIENT", "UNBLOCK", &id]).int(), Some(0));
+    // A change of role ends waits for what can't come any more; this comes.
+    server.call(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(client.read().text(), "OK");
+    assert_eq!(client.call(&["PING"]).text(), "PONG");
+}
+
+#[test]
 fn reload_replaces_the_dataset_or_adds_to_it() {
     let server = Server::understudy();
     let mut client = server.client();
