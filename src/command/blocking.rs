@@ -66,8 +66,9 @@ fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
     let waiters = ctx.keys.shard_mut(hash).blocked.waiters(db, key);
     for waiter in waiters {
         let kind = match ctx.keys.shard(hash).dbs[db].get(key, hash) {
-            Some(entry) => entry.value.kind(),
-            None => break,
+            // What is expired is left to whoever looks at it next.
+            Some(entry) if ctx.from_master() || !entry.is_expired(ctx.now_ms) => entry.value.kind(),
+            _ => break,
         };
         if kind != waiter.kind {
             continue;
@@ -177,6 +178,9 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         answer(ctx, waiter, &reply);
         return;
     }
+    // It runs now, however long ago the unit that filled the key began.
+    ctx.now_us = ctx.node.clock.unix_us();
+    ctx.now_ms = (ctx.now_us / 1000) as i64;
     let mut session = Session::new(waiter.client.clone(), Origin::Client);
     session.db = waiter.db;
     session.resp = waiter.resp;

@@ -94,6 +94,41 @@ fn a_wait_that_became_forbidden_ends_when_it_would_be_served() {
 }
 
 #[test]
+fn a_key_that_is_expired_by_then_serves_nobody() {
+    let server = Server::understudy();
+    let mut client = server.client();
+    client.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    let mut waiter = named(&server, "waiter");
+    waiter.send(&["BRPOP", "k", "0"]);
+    waiter.flush();
+    wait_for("it is blocked", LONG, || {
+        server.info("blocked_clients") == "1"
+    });
+    // Filled and expired within one unit: the wait goes on, and the key goes.
+    for line in [
+        &["MULTI"][..],
+        &["RPUSH", "k", "a"],
+        &["PEXPIRE", "k", "50"],
+        &["DEBUG", "SLEEP", "0.1"],
+        &["EXEC"],
+    ] {
+        client.call(line);
+    }
+    assert_eq!(server.call(&["DBSIZE"]).int(), Some(0));
+    // Expired before a SWAPDB brings it: it is left to whoever looks at it.
+    client.call(&["SELECT", "1"]);
+    client.call(&["RPUSH", "k", "b"]);
+    client.call(&["PEXPIRE", "k", "1"]);
+    std::thread::sleep(Duration::from_millis(5));
+    client.call(&["SWAPDB", "0", "1"]);
+    assert_eq!(server.call(&["DBSIZE"]).int(), Some(1));
+    assert_eq!(server.info("blocked_clients"), "1");
+    server.call(&["DEL", "k"]);
+    server.call(&["RPUSH", "k", "c"]);
+    assert_eq!(waiter.read().strings(), [b"k", b"c"]);
+}
+
+#[test]
 fn client_list_shows_what_a_client_holds() {
     let server = Server::understudy();
     let mut client = named(&server, "one");
