@@ -20,6 +20,8 @@ pub struct Persistence {
     saving_since_us: AtomicU64,
     /// A snapshot for replicas' sockets is being made; it shows as a background save, and nothing is on disk.
     pub sending: AtomicBool,
+    /// Such a snapshot may be made, and some replica takes it yet: to INFO that is a save as well.
+    pub streaming: AtomicBool,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: dumps and payloads with a wrong checksum are read all the same.
     pub unchecked: AtomicBool,
     /// The dump on disk was made for replicas and nothing else; see `rdb-del-sync-files`.
@@ -52,6 +54,7 @@ impl Persistence {
             last_took_s: AtomicI64::new(-1),
             saving_since_us: AtomicU64::new(0),
             sending: AtomicBool::new(false),
+            streaming: AtomicBool::new(false),
             unchecked: AtomicBool::new(false),
             made_for_sync: AtomicBool::new(false),
             last_attempt_ms: AtomicI64::new(0),

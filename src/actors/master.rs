@@ -30,7 +30,9 @@ use super::snapshot::{AbortSnapshot, SnapshotActor};
 use super::spool_file::{SpoolFileActor, spool_log};
 use super::waiters::Waiter;
 use crate::node_core::NodeCore;
-use crate::repl::{BacklogSize, Master, MasterEnv, MasterSettings, Order, OutputLimit, Replica};
+use crate::repl::{
+    BacklogSize, Master, MasterEnv, MasterSettings, Order, OutputLimit, Replica, ReplicaState,
+};
 
 /// Between two looks at timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -161,6 +163,12 @@ impl MasterActor {
             .replicas
             .good(settings.min_replicas_max_lag_s, node.clock.unix_ms());
         node.hub.set_good_replicas(good);
+        // To INFO a snapshot is being saved until the last replica has it.
+        let taken = board
+            .replicas
+            .iter()
+            .any(|r| r.state == ReplicaState::SnapshotRunning && !r.sync.by_file);
+        node.persistence.streaming.store(taken, Ordering::Relaxed);
         let grown = stream.log.end() != before;
         drop(guard);
         drop(stream);

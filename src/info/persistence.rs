@@ -25,7 +25,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("rdb_changes_since_last_save", state.unsaved());
     text.flag(
         "rdb_bgsave_in_progress",
-        state.is_saving() || state.sending.load(Ordering::Relaxed),
+        state.is_saving()
+            || state.sending.load(Ordering::Relaxed)
+            || state.streaming.load(Ordering::Relaxed),
     );
     text.field("rdb_last_save_time", state.last_save_s());
     text.field("rdb_last_bgsave_status", status(!state.last_save_failed()));

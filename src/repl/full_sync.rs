@@ -323,8 +323,38 @@ impl Master {
              to enable streaming"
         );
         replica.waits_for_ack = true;
+        let number = replica.sync.snapshot;
         put_online(replica, env.now_ms, out);
+        self.taker_gone(env.replicas, number, true);
         self.tend(env, out);
+    }
+
+    /// A replica has all of a snapshot to sockets, or has left. Says how that snapshot went, as Redis does,
+    /// when it was the last one.
+    pub(super) fn taker_gone(&mut self, replicas: &Replicas, number: u64, streamed: bool) {
+        let at = match self.streamed.iter().position(|(n, _)| *n == number) {
+            Some(at) => at,
+            None => {
+                self.streamed.push((number, 0));
+                self.streamed.len() - 1
+            }
+        };
+        if streamed {
+            self.streamed[at].1 += 1;
+        }
+        let others = replicas
+            .iter()
+            .any(|r| r.state == ReplicaState::SnapshotRunning && r.sync.snapshot == number);
+        if others {
+            return;
+        }
+        let (_, up) = self.streamed.swap_remove(at);
+        // One that is still being made is aborted, which says so.
+        if up > 0 {
+            info!("Diskless rdb transfer, done reading from pipe, {up} replicas still up.");
+        } else if self.running.as_ref().is_none_or(|r| r.number != number) {
+            info!("Diskless rdb transfer, last replica dropped, killing fork child.");
+        }
     }
 
     /// One replica has been sent the whole dump file.

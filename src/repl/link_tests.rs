@@ -384,7 +384,7 @@ fn failover() -> LinkConfig {
 fn a_failover_asks_its_target_to_take_over() {
     let ask = format!("send PSYNC {A} 101 FAILOVER");
     let mut b = Bench::new(failover(), true);
-    assert_eq!(b.up_to_psync(), [ask.clone()]);
+    assert_eq!(b.up_to_psync(), std::slice::from_ref(&ask));
     assert_eq!(b.say(&format!("+CONTINUE {B}\r\n"))[0], "FailoverAccepted");
     assert_eq!(b.link.state(), LinkState::Connected);
     for refusal in [
@@ -393,7 +393,7 @@ fn a_failover_asks_its_target_to_take_over() {
         "-ERR PSYNC FAILOVER can't be sent to a master.",
     ] {
         let mut b = Bench::new(failover(), true);
-        assert_eq!(b.up_to_psync(), [ask.clone()]);
+        assert_eq!(b.up_to_psync(), std::slice::from_ref(&ask));
         let said = b.say(&format!("{refusal}\r\n"));
         assert_eq!(
             said,

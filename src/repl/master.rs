@@ -135,6 +135,8 @@ pub struct Master {
     pub(super) running: Option<Running>,
     /// A finished one whose bytes are still there.
     pub(super) kept: Option<Kept>,
+    /// Snapshots to sockets that some replica takes, and how many have had all of them.
+    pub(super) streamed: Vec<(u64, usize)>,
     /// Numbers snapshots.
     pub(super) snapshots: u64,
     /// The present snapshot's first chunks are gone: nobody can join it any more. Set by the owner.
@@ -324,6 +326,9 @@ impl Master {
         self.waiting_since.retain(|(w, _)| *w != id);
         if env.replicas.is_empty() {
             self.alone_since_ms = env.now_ms;
+        }
+        if replica.state == ReplicaState::SnapshotRunning && !replica.sync.by_file {
+            self.taker_gone(env.replicas, replica.sync.snapshot, false);
         }
         self.admit(env, out);
         self.abort_if_unwanted(env, out);
