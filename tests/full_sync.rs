@@ -7,12 +7,19 @@ mod common;
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{Load, Make, Proxy, Server, ServerOptions, seed, wait_for};
 use fastrand::Rng;
 
 const LONG: Duration = Duration::from_secs(200);
+
+/// These tests load the machine: each has it to itself.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn full() -> bool {
     std::env::var("FULL_SYNC").is_ok_and(|v| v == "full")
@@ -140,12 +147,14 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
 
 #[test]
 fn a_slow_link_costs_our_replica_one_full_sync() {
+    let _alone = alone();
     let make = || ServerOptions::new(Make::Understudy);
     assert_eq!(slow_link(make(), make()), (1, 1));
 }
 
 #[test]
 fn a_slow_link_costs_a_redis_server_one_full_sync() {
+    let _alone = alone();
     let (ours, theirs) = (
         ServerOptions::new(Make::Understudy),
         ServerOptions::new(Make::Redis),
@@ -156,6 +165,7 @@ fn a_slow_link_costs_a_redis_server_one_full_sync() {
 /// For the record: what redis-server does in the same place.
 #[test]
 fn a_slow_link_makes_a_redis_server_master_loop() {
+    let _alone = alone();
     if full() {
         let make = || ServerOptions::new(Make::Redis);
         slow_link(make(), make());
@@ -164,6 +174,7 @@ fn a_slow_link_makes_a_redis_server_master_loop() {
 
 #[test]
 fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
+    let _alone = alone();
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-backlog-size", "1mb")
         .with("repl-spool-memory", "1mb")
@@ -206,6 +217,7 @@ fn probe(master: &Server, stop: &AtomicBool) -> (f64, f64) {
 
 #[test]
 fn replicas_that_all_come_back_at_once_share_snapshots() {
+    let _alone = alone();
     let (count, keys) = (pick(6, 10), pick(20_000, 1_000_000));
     let cap = pick(4 << 20, 60 << 20);
     let master = ServerOptions::new(Make::Understudy)
@@ -299,6 +311,7 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
 
 #[test]
 fn transfers_wait_in_a_queue_and_the_bandwidth_is_kept() {
+    let _alone = alone();
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-max-transfers", 1)
         .with("repl-max-bandwidth-per-replica", "1mb")
@@ -342,6 +355,7 @@ fn signal(server: &Server, signal: &str) {
 
 #[test]
 fn a_frozen_replica_harms_nobody() {
+    let _alone = alone();
     let master = ServerOptions::new(Make::Understudy)
         .with("client-output-buffer-limit", "replica 32mb 0 0")
         .start();
