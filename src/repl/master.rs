@@ -370,8 +370,12 @@ impl Master {
                     "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                     replica.name()
                 );
-                if let Some(reason) = log.spool().refusal().filter(|_| replica.sync.catching_up) {
-                    warn!("The stream since its full sync could not be spooled: {reason}");
+                if replica.sync.catching_up {
+                    let reason = log.spool().refusal();
+                    warn!(
+                        "The stream since its full sync could not be spooled: {}",
+                        reason.unwrap_or_else(|| "the disk is slower than the writes".into())
+                    );
                 }
                 env.explain
                     .departed(&replica.name(), "it overcame its output buffer limit");
