@@ -227,6 +227,7 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-max-bandwidth", cap)
         .with("repl-diskless-sync-delay", pick(0, 5))
+        .with("repl-snapshot-keep", pick(5, 0))
         .start();
     master.call(&["DEBUG", "POPULATE", &keys.to_string(), "key", "50"]);
     let mut replicas: Vec<Server> = (0..count)
