@@ -313,15 +313,11 @@ impl Hub {
             backlog_active: stream.active,
             backlog_size: stream.log.limit(),
             backlog_first_byte: if stream.active {
-                stream.log.backlog_first() + 1
+                stream.log.first() + 1
             } else {
                 0
             },
-            backlog_bytes: if stream.active {
-                stream.log.end() - stream.log.backlog_first()
-            } else {
-                0
-            },
+            backlog_bytes: if stream.active { stream.log.len() } else { 0 },
             log_memory: stream.log.memory(),
             log_held: stream.log.held().saturating_sub(stream.log.limit()),
             spool: stream.log.spool().clone(),

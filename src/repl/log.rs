@@ -147,16 +147,10 @@ impl Log {
         (self.first..=self.end).contains(&position)
     }
 
-    /// Position of the oldest byte of the backlog: beside the limit, what plain cursors hold counts. What is
-    /// held for full syncs doesn't: it goes when they are over.
-    pub fn backlog_first(&self) -> u64 {
-        let kept = self.end.saturating_sub(self.limit);
-        kept.min(self.oldest_plain).max(self.first)
-    }
-
-    /// Whether a replica that was cut off at `position` can go on from here.
-    pub fn in_backlog(&self, position: u64) -> bool {
-        (self.backlog_first()..=self.end).contains(&position)
+    /// Whether only full syncs hold what follows `position`, so that it may be on disk: a reader that goes on
+    /// from there must be patient.
+    pub fn needs_patience(&self, position: u64) -> bool {
+        position < self.end.saturating_sub(self.limit).min(self.oldest_plain)
     }
 
     /// Drops everything and goes on after `end` bytes of (another) stream. Cursors stay attached at places

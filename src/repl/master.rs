@@ -174,7 +174,15 @@ impl Master {
         match psync::decide(env.stream, request) {
             Decision::Continue { position } => {
                 let bytes = env.stream.log.end() - position;
-                let Ok(cursor) = env.stream.log.attach(position) else {
+                // As in Redis, what is held for others beyond the backlog's size serves this one too.
+                let log = &mut env.stream.log;
+                replica.sync.catching_up = log.needs_patience(position);
+                let attached = if replica.sync.catching_up {
+                    log.attach_patient(position)
+                } else {
+                    log.attach(position)
+                };
+                let Ok(cursor) = attached else {
                     return Err("-ERR backlog moved\r\n");
                 };
                 let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);

@@ -414,3 +414,21 @@ fn a_backlog_nobody_wants_is_freed_and_its_id_retired() {
     assert!(!b.stream.active);
     assert_ne!(b.stream.history.id, before);
 }
+
+#[test]
+fn what_is_held_for_a_full_sync_serves_partial_resyncs_too() {
+    let mut b = Bench::new();
+    b.settings.diskless_delay_ms = 0;
+    b.attach(1, "PSYNC ? -1");
+    b.started();
+    // Far more than the backlog, held for the first replica's catching up.
+    b.stream.append_raw(&vec![b'x'; 5 << 20]);
+    let request = format!("PSYNC {} 101", b.stream.history.id);
+    let orders = b.attach(2, &request);
+    assert!(orders.contains(&Order::Follow { id: 2 }), "{orders:?}");
+    assert!(b.replicas.get(2).unwrap().sync.catching_up);
+    // What is in the backlog proper needs no patience.
+    let request = format!("PSYNC {} {}", b.stream.history.id, b.stream.log.end() - 9);
+    b.attach(3, &request);
+    assert!(!b.replicas.get(3).unwrap().sync.catching_up);
+}

@@ -134,7 +134,7 @@ pub fn decide(stream: &Stream, request: &Request) -> Decision {
     let position = u64::try_from(*offset)
         .ok()
         .and_then(|o| o.checked_sub(1))
-        .filter(|p| stream.active && stream.log.in_backlog(*p));
+        .filter(|p| stream.active && stream.log.covers(*p));
     match position {
         Some(position) => Decision::Continue { position },
         None => Decision::Full(Reason::NoBacklog {
