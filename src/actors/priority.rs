@@ -61,6 +61,12 @@ pub fn stand_back() {
     }
 }
 
+/// An arbiter that moves a dump calls this after each chunk. It can't stand back as a whole, since it forwards
+/// the log as well, but whoever waits for its core gets it between two chunks, and not after a slice.
+pub fn let_others_in() {
+    std::thread::yield_now();
+}
+
 /// A thread that stands back asks now and then whether it gets anything at all. Costs a look at the clock.
 pub fn look_round() {
     let Some(before) = IDLING.get() else {

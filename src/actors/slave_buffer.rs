@@ -28,6 +28,7 @@ use tokio::time::Sleep;
 use super::delivery::{DumpSent, DumpStreamed};
 use super::feed::{Feed, Next};
 use super::master::{Acked, Detached, MasterActor};
+use super::priority;
 use super::socket::Socket;
 use super::spool_file::{ReadSegment, SpoolFileActor};
 use crate::node_core::NodeCore;
@@ -360,6 +361,7 @@ impl SlaveBufferActor {
             if matches!(self.source, Source::Feed(..) | Source::File(..)) {
                 self.bandwidth.spend(n as u64);
                 self.bandwidth_of_all.lock().spend(n as u64);
+                priority::let_others_in();
             }
             while let Some(front) = self.queue.front_mut() {
                 let part = n.min(front.len());

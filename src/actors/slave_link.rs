@@ -580,6 +580,9 @@ impl SlaveLinkActor {
                 self.node.stats.net_repl_input_bytes.add(n as u64);
                 let bytes = Bytes::copy_from_slice(&self.buffer[..n]);
                 self.with_link(|l, e, o| l.received(e, bytes, o));
+                if self.loading.is_some() {
+                    priority::let_others_in();
+                }
                 true
             }
             Poll::Ready(Err(error)) => {
