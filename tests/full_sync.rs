@@ -334,13 +334,17 @@ fn transfers_wait_in_a_queue_and_the_bandwidth_is_kept() {
         replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
     }
     // Who paces the sending mustn't hold up whom others ask for.
-    wait_for("one is served and two wait", Duration::from_secs(10), || {
-        let info = master.call(&["INFO", "replication"]).text();
-        ["phase=transfer", "place=1", "place=2", "phase=queued"]
-            .iter()
-            .all(|part| info.contains(part))
-            && info.contains("repl_queue_length:2")
-    });
+    wait_for(
+        "one is served and two wait",
+        Duration::from_secs(10),
+        || {
+            let info = master.call(&["INFO", "replication"]).text();
+            ["phase=transfer", "place=1", "place=2", "phase=queued"]
+                .iter()
+                .all(|part| info.contains(part))
+                && info.contains("repl_queue_length:2")
+        },
+    );
     for replica in &replicas {
         assert_equal(&master, replica);
     }
