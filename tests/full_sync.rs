@@ -68,8 +68,8 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
         if ours && std::path::Path::new("/dev/shm").is_dir() {
             options = options.with("repl-spool-dir", "/dev/shm");
         }
-        // What goes to disk in two seconds is some ten times of this.
-        let limit = "replica 64mb 0 0";
+        // What goes to disk in two seconds is some times of this.
+        let limit = "replica 128mb 0 0";
         options = options.with("client-output-buffer-limit", limit);
     }
     let master = options.start();
@@ -81,7 +81,7 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
             .collect();
         client.pipeline(&fill.iter().map(|c| c.to_vec()).collect::<Vec<_>>());
     }
-    let load = Load::start(master.port, pick(8, 400), keys);
+    let load = Load::start(master.port, pick(2, 400), keys);
     let wait = |seconds: f64| std::thread::sleep(Duration::from_secs_f64(seconds));
     wait(1.0);
     let before = number(&master, "used_memory");
@@ -138,7 +138,7 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
     if ours {
         // Beside the bound: what is appended while the disk is slower than the writes, which the output limit
         // bounds.
-        let more = pick(80 << 20, 256 << 20);
+        let more = pick(144 << 20, 256 << 20);
         assert!(spool_memory < spool + more, "{spool_memory}");
         let memory_max = before + spool + more + (64 << 20);
         assert!(memory < memory_max, "{memory} {before}");

@@ -124,6 +124,8 @@ impl Actor for SpoolFileActor {
     type Context = SyncContext<SpoolFileActor>;
 
     fn started(&mut self, _: &mut Self::Context) {
+        // Writers on busy cores would outrun it, and cost a replica its place.
+        super::priority::come_first();
         clear_leftovers(&directory(&self.node.settings.load()));
     }
 }
