@@ -84,6 +84,14 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        reason: "7.2: LPOS refuses the least rank",
+        applies: |command, _, ours| {
+            let refusal = b"value is out of range, value must between -9223372036854775807";
+            command[0].eq_ignore_ascii_case(b"LPOS")
+                && matches!(ours, RawReply::Error(text) if memchr::memmem::find(text, refusal).is_some())
+        },
+    },
+    Known {
         reason: "ours: SORT leaves a sorted set's encoding as it is",
         applies: |command, theirs, ours| encodings(command, theirs, ours, "skiplist", "listpack"),
     },
