@@ -7,16 +7,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Fault, Make, Proxy, Server, ServerOptions, seed, wait_for};
+use common::{Fault, Make, Proxy, Server, ServerOptions, seed, setting, wait_for};
 use fastrand::Rng;
 
 const LONG: Duration = Duration::from_secs(60);
 
 fn rounds() -> usize {
-    std::env::var("BAD_TRANSFERS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(12)
+    setting("BAD_TRANSFERS", 12)
 }
 
 fn follow(replica: &Server, proxy: &Proxy) {

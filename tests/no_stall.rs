@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use common::{Make, RespClient, Server, ServerOptions, wait_for};
+use common::{Make, RespClient, Server, ServerOptions, setting, wait_for};
 
 const LONG: Duration = Duration::from_secs(300);
 /// A stall that is no scheduling accident, even on a busy machine.
@@ -22,11 +22,6 @@ const STALL: Duration = Duration::from_secs(1);
 const PIPELINE: usize = 200;
 /// Elements given to a collection by one command while filling.
 const PER_COMMAND: usize = 500;
-
-fn from_env(name: &str, default: usize) -> usize {
-    let value = std::env::var(name).ok().and_then(|n| n.parse().ok());
-    value.unwrap_or(default)
-}
 
 /// Asks and writes small things until it is stopped; keeps how long each took.
 struct Probe {
@@ -134,7 +129,7 @@ fn save(server: &Server) {
 
 #[test]
 fn many_small_keys_stall_nobody() {
-    let keys = from_env("STALL_KEYS", 200_000);
+    let keys = setting("STALL_KEYS", 200_000);
     let expiring = keys.min(1_000_000);
     let server = ServerOptions::new(Make::Understudy).start();
     let mut client = server.client();
@@ -230,7 +225,7 @@ fn grow_and_shrink(client: &mut RespClient, keys: usize, done: &AtomicBool) {
 
 #[test]
 fn huge_collections_stall_nobody_and_are_saved_exactly() {
-    let items = from_env("STALL_ITEMS", 50_000);
+    let items = setting("STALL_ITEMS", 50_000);
     let mut server = ServerOptions::new(Make::Understudy).start();
     let mut client = server.client();
     client.set_read_timeout(LONG);
@@ -314,7 +309,7 @@ fn huge_collections_stall_nobody_and_are_saved_exactly() {
 
 #[test]
 fn freeing_huge_collections_stalls_nobody() {
-    let items = from_env("STALL_ITEMS", 50_000) * 2;
+    let items = setting("STALL_ITEMS", 50_000) * 2;
     let server = ServerOptions::new(Make::Understudy).start();
     let mut client = server.client();
     client.set_read_timeout(LONG);

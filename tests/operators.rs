@@ -11,17 +11,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Make, Proxy, RawReply, Server, ServerOptions, seed, wait_for};
+use common::{Make, Proxy, RawReply, Server, ServerOptions, seed, setting, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
 fn node(make: Make) -> ServerOptions {
     ServerOptions::new(make).with("repl-ping-replica-period", 1)
-}
-
-fn setting(name: &str, default: usize) -> usize {
-    let text = std::env::var(name).ok();
-    text.and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
 fn keys(server: &Server) -> i64 {

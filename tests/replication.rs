@@ -10,16 +10,13 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Make, Proxy, RespClient, Server, ServerOptions, seed, wait_for};
+use common::{Make, Proxy, RespClient, Server, ServerOptions, seed, setting, wait_for};
 use fastrand::Rng;
 
 const LONG: Duration = Duration::from_secs(300);
 
 fn keys() -> usize {
-    std::env::var("KEYS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(30_000)
+    setting("KEYS", 30_000)
 }
 
 /// Ours serve with two threads here, so that shards are met from both; most other tests have the default.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::master::MasterActor;
 use super::messages::AttachReplica;
 use super::slave_buffer::{self, SlaveBufferActor};
-use crate::repl::{Replica, ReplicaState, Request, SyncProgress};
+use crate::repl::{Replica, Request};
 
 impl MasterActor {
     fn attach(&mut self, attach: AttachReplica, ctx: &mut Context<MasterActor>) {
@@ -31,23 +31,14 @@ impl MasterActor {
         let peer = client.addr.parse::<SocketAddr>().ok();
         let replconf = &attach.replconf;
         let replica = Replica {
-            id: client.id,
             peer_ip: peer.map_or_else(String::new, |p| plain_ip(p.ip())),
             peer_port: peer.map_or(0, |p| p.port()),
             announced_ip: replconf.ip_address.clone().filter(|ip| !ip.is_empty()),
             listening_port: replconf.listening_port,
             capa_eof: replconf.capa_eof,
             capa_psync2: replconf.capa_psync2,
-            state: ReplicaState::WaitSnapshot,
-            legacy: false,
             dump_only: replconf.rdb_only,
-            cursor: None,
-            ack_offset: 0,
-            ack_aof_offset: 0,
-            ack_ms: 0,
-            sync: SyncProgress::default(),
-            waits_for_ack: false,
-            lag_ms: 0,
+            ..Replica::arriving(client.id)
         };
         let socket = match attach.socket.rebind() {
             Ok(socket) => socket,

@@ -83,6 +83,29 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// One that has just asked for synchronization, and told nothing about itself.
+    pub fn arriving(id: u64) -> Replica {
+        Replica {
+            id,
+            peer_ip: String::new(),
+            peer_port: 0,
+            announced_ip: None,
+            listening_port: 0,
+            capa_eof: false,
+            capa_psync2: false,
+            state: ReplicaState::WaitSnapshot,
+            legacy: false,
+            dump_only: false,
+            cursor: None,
+            ack_offset: 0,
+            ack_aof_offset: 0,
+            ack_ms: 0,
+            sync: SyncProgress::default(),
+            waits_for_ack: false,
+            lag_ms: 0,
+        }
+    }
+
     /// The address INFO and ROLE show.
     pub fn ip(&self) -> &str {
         self.announced_ip.as_deref().unwrap_or(&self.peer_ip)
@@ -235,23 +258,13 @@ pub(crate) mod tests {
 
     pub fn replica(id: u64, state: ReplicaState) -> Replica {
         Replica {
-            id,
             peer_ip: "10.0.0.1".into(),
             peer_port: 4000,
-            announced_ip: None,
             listening_port: 6380,
             capa_eof: true,
             capa_psync2: true,
             state,
-            legacy: false,
-            dump_only: false,
-            cursor: None,
-            ack_offset: 0,
-            ack_aof_offset: 0,
-            ack_ms: 0,
-            sync: SyncProgress::default(),
-            waits_for_ack: false,
-            lag_ms: 0,
+            ..Replica::arriving(id)
         }
     }
 

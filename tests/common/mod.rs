@@ -21,3 +21,9 @@ pub use proxy::{Fault, Proxy};
 pub use reply::RawReply;
 pub use server::{Make, Server, ServerOptions};
 pub use wait::{free_port, wait_for};
+
+/// A number from the environment, by which a test is run at another size.
+pub fn setting<N: std::str::FromStr>(name: &str, default: N) -> N {
+    let text = std::env::var(name).ok();
+    text.and_then(|n| n.parse().ok()).unwrap_or(default)
+}

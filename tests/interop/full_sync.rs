@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Make, RespClient, Server, ServerOptions};
+use crate::common::{Make, RespClient, Server, ServerOptions, setting};
 
 const LONG: Duration = Duration::from_secs(120);
 /// A stall that is no scheduling accident, even on a busy machine.
@@ -44,10 +44,7 @@ fn populated(make: Make, keys: usize) -> Server {
 
 #[test]
 fn requests_go_on_during_a_full_sync() {
-    let keys = std::env::var("INTEROP_KEYS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1_000_000);
+    let keys = setting("INTEROP_KEYS", 1_000_000);
     let master = populated(Make::Understudy, keys);
     let replica = populated(Make::Understudy, 1000);
     let stop = Arc::new(AtomicBool::new(false));
