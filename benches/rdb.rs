@@ -62,7 +62,7 @@ fn datasets() -> Vec<(&'static str, Vec<Value>)> {
             let (field, value) = (format!("field{field}"), format!("value{i}"));
             hash.insert(field.as_bytes(), value.as_bytes(), &enc);
         }
-        Value::Hash(Box::new(hash))
+        Value::Hash(hash)
     };
     let list = |_| {
         let mut list = List::new();
@@ -76,7 +76,7 @@ fn datasets() -> Vec<(&'static str, Vec<Value>)> {
         for member in 0..10 {
             zset.insert(format!("m{member}").as_bytes(), f64::from(member), &enc);
         }
-        Value::Zset(Box::new(zset))
+        Value::Zset(zset)
     };
     let mut set = Set::new();
     let mut large = Zset::new();
@@ -100,8 +100,8 @@ fn datasets() -> Vec<(&'static str, Vec<Value>)> {
         ("hashes of 10 fields", (0..ENTRIES).map(hash).collect()),
         ("lists of 10", (0..ENTRIES).map(list).collect()),
         ("sorted sets of 10", (0..ENTRIES).map(zset).collect()),
-        ("one large set", vec![Value::Set(Box::new(set))]),
-        ("one large sorted set", vec![Value::Zset(Box::new(large))]),
+        ("one large set", vec![Value::Set(set)]),
+        ("one large sorted set", vec![Value::Zset(large)]),
     ]
 }
 

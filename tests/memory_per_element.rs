@@ -71,9 +71,9 @@ fn targets() {
     assert!(cost <= 48.0, "a hash's pair costs {cost}");
 
     let before = held();
-    let hashes: Vec<Box<Hash>> = (0..1000)
+    let hashes: Vec<Hash> = (0..1000)
         .map(|_| {
-            let mut hash = Box::new(Hash::new());
+            let mut hash = Hash::new();
             for n in 0..10 {
                 let (field, value) = (format!("field:{n}"), format!("value:{n}"));
                 hash.insert(field.as_bytes(), value.as_bytes(), &enc);

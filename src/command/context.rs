@@ -302,19 +302,19 @@ impl<'a> Context<'a> {
         }
     }
     pub fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
-        match self.make(key, || Value::Set(Box::default())) {
+        match self.make(key, || Value::Set(Set::default())) {
             Some(ValueMut::Set(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     pub fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
-        match self.make(key, || Value::Hash(Box::default())) {
+        match self.make(key, || Value::Hash(Hash::default())) {
             Some(ValueMut::Hash(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     pub fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
-        match self.make(key, || Value::Zset(Box::default())) {
+        match self.make(key, || Value::Zset(Zset::default())) {
             Some(ValueMut::Zset(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }

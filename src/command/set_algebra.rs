@@ -105,7 +105,7 @@ fn sintercard(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn store(ctx: &mut Context<'_>, key: &[u8], set: Set, event: &'static str) {
     let len = set.len();
     if len > 0 {
-        ctx.set_value(key, Value::Set(Box::new(set)), Expiry::Clear);
+        ctx.set_value(key, Value::Set(set), Expiry::Clear);
         ctx.changed(key, EventClass::Set, event);
     } else if ctx.delete(key) {
         ctx.changed(key, EventClass::Generic, "del");

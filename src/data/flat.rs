@@ -3,15 +3,18 @@
 //! A small collection is the commonest value after strings, so its handle is one word and its bytes are
 //! one allocation. The capacity isn't stored: it follows from the length ([`capacity_for`], the size
 //! classes of jemalloc), which also makes growth geometric, by a fifth on average, with next to no slack.
-//! An empty layout owns nothing and points at a static image.
+//! An empty layout owns nothing and points at a static image. The pointer's low bits are the layout's tag,
+//! so that a collection can be one word of several forms ([`super::word`]).
 //!
-//! Invariants: the pointer is either the layout's static empty image or an allocation of
+//! Invariants: the pointer less its tag is either the layout's static empty image or an allocation of
 //! `capacity_for(total)` bytes, of which the first `total` are initialised, where `total` is what the
 //! layout's own header says.
 
 use std::alloc::{Layout as Alloc, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+
+use super::word::{ALIGN, TAG_MASK, Tagged};
 
 /// The allocation that `len` bytes get: the next size class of jemalloc (four per doubling).
 #[inline]
@@ -48,16 +51,16 @@ pub(crate) unsafe fn release(ptr: NonNull<u8>, capacity: usize, align: usize) {
     unsafe { dealloc(ptr.as_ptr(), layout(capacity, align)) }
 }
 
-/// Resizes what [`allocate`] gave, keeping its first bytes.
+/// Resizes what [`allocate`] gave at [`ALIGN`], keeping its first bytes.
 ///
 /// # Safety
 /// As [`release`].
 #[inline]
 unsafe fn reallocate(ptr: NonNull<u8>, from: usize, to: usize) -> NonNull<u8> {
     // SAFETY: as promised by the caller; `to` is a capacity, so it isn't 0.
-    match NonNull::new(unsafe { realloc(ptr.as_ptr(), layout(from, 1), to) }) {
+    match NonNull::new(unsafe { realloc(ptr.as_ptr(), layout(from, ALIGN), to) }) {
         Some(ptr) => ptr,
-        None => handle_alloc_error(layout(to, 1)),
+        None => handle_alloc_error(layout(to, ALIGN)),
     }
 }
 
@@ -72,17 +75,25 @@ fn layout(capacity: usize, align: usize) -> Alloc {
 /// A byte layout that knows its length.
 ///
 /// # Safety
-/// `total` must give back what `set_total` stored, `total(EMPTY) == EMPTY.len()`, both must touch only
+/// `empty` must be as aligned as it says, `total` must give back what `set_total` stored, `total(EMPTY) == EMPTY.len()`, both must touch only
 /// the first `HEADER` bytes, and `EMPTY` must have at least that many.
 pub unsafe trait SelfSized {
     const HEADER: usize;
+    /// The low bits of a [`Flat`]'s pointer, at most [`TAG_MASK`].
+    const TAG: usize;
+    /// Four-aligned.
     fn empty() -> &'static [u8];
     /// The whole layout's bytes, from its first `HEADER` bytes.
     fn total(header: &[u8]) -> usize;
     fn set_total(header: &mut [u8], total: usize);
 }
 
+/// A static image with the alignment that a tagged pointer needs.
+#[repr(C, align(4))]
+pub(super) struct Image<const N: usize>(pub [u8; N]);
+
 /// The owner of such bytes; one word.
+#[repr(transparent)]
 pub struct Flat<L: SelfSized> {
     ptr: NonNull<u8>,
     layout: PhantomData<L>,
@@ -93,13 +104,32 @@ unsafe impl<L: SelfSized> Send for Flat<L> {}
 // SAFETY: as above.
 unsafe impl<L: SelfSized> Sync for Flat<L> {}
 
+// SAFETY: one pointer, to what is four-aligned, plus the tag.
+unsafe impl<L: SelfSized> Tagged for Flat<L> {
+    const TAG: usize = L::TAG;
+}
+
 impl<L: SelfSized> Flat<L> {
     #[inline]
     pub fn new() -> Flat<L> {
+        Flat::at(NonNull::from(L::empty()).cast())
+    }
+
+    #[inline]
+    fn at(start: NonNull<u8>) -> Flat<L> {
+        const { assert!(L::TAG <= TAG_MASK && L::HEADER > L::TAG) };
         Flat {
-            ptr: NonNull::from(L::empty()).cast(),
+            // SAFETY: within the header, which every image and allocation has.
+            ptr: unsafe { start.byte_add(L::TAG) },
             layout: PhantomData,
         }
+    }
+
+    /// Where the bytes begin.
+    #[inline]
+    fn start(&self) -> NonNull<u8> {
+        // SAFETY: `at` added as much.
+        unsafe { self.ptr.byte_sub(L::TAG) }
     }
 
     /// Copies bytes whose header must state their length; panics if it doesn't (callers validate).
@@ -108,33 +138,30 @@ impl<L: SelfSized> Flat<L> {
         if bytes.len() == L::empty().len() {
             return Flat::new();
         }
-        let ptr = allocate(capacity_for(bytes.len()), 1);
+        let ptr = allocate(capacity_for(bytes.len()), ALIGN);
         // SAFETY: the allocation has room for them and is new, so it can't overlap.
         unsafe {
             ptr.as_ptr()
                 .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
         };
-        Flat {
-            ptr,
-            layout: PhantomData,
-        }
+        Flat::at(ptr)
     }
 
     #[inline]
     fn is_static(&self) -> bool {
-        std::ptr::eq(self.ptr.as_ptr(), L::empty().as_ptr())
+        std::ptr::eq(self.start().as_ptr(), L::empty().as_ptr())
     }
 
     #[inline]
     pub fn total(&self) -> usize {
         // SAFETY: the header is always there and initialised.
-        L::total(unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), L::HEADER) })
+        L::total(unsafe { std::slice::from_raw_parts(self.start().as_ptr(), L::HEADER) })
     }
 
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: by the type's invariant `total` bytes are initialised.
-        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.total()) }
+        unsafe { std::slice::from_raw_parts(self.start().as_ptr(), self.total()) }
     }
 
     /// The bytes, for changing anything but the length. Empty if there is no allocation yet.
@@ -145,7 +172,7 @@ impl<L: SelfSized> Flat<L> {
         }
         // SAFETY: the bytes are ours alone, and by the type's invariant initialised. A length changed
         // through the slice would break the invariant: the two users in this module never do.
-        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.total()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start().as_ptr(), self.total()) }
     }
 
     /// Bytes of memory held.
@@ -169,21 +196,23 @@ impl<L: SelfSized> Flat<L> {
         // happens before the reallocation, a growing one after it. A gap past the old total is zeroed,
         // so that nothing uninitialised is handed out.
         unsafe {
+            let mut start = self.start();
             if self.is_static() {
-                let fresh = allocate(new_capacity, 1);
+                let fresh = allocate(new_capacity, ALIGN);
                 fresh
                     .as_ptr()
-                    .copy_from_nonoverlapping(self.ptr.as_ptr(), total);
-                self.ptr = fresh;
+                    .copy_from_nonoverlapping(start.as_ptr(), total);
+                start = fresh;
             } else if new_capacity > old_capacity {
-                self.ptr = reallocate(self.ptr, old_capacity, new_capacity);
+                start = reallocate(start, old_capacity, new_capacity);
             }
-            let base = self.ptr.as_ptr();
+            let base = start.as_ptr();
             base.add(at + insert).copy_from(base.add(at + remove), tail);
             if new_capacity < old_capacity {
-                self.ptr = reallocate(self.ptr, old_capacity, new_capacity);
+                start = reallocate(start, old_capacity, new_capacity);
             }
-            let base = self.ptr.as_ptr();
+            self.ptr = start.byte_add(L::TAG);
+            let base = start.as_ptr();
             if insert > 0 {
                 base.add(at).write_bytes(0, insert);
             }
@@ -209,7 +238,7 @@ impl<L: SelfSized> Drop for Flat<L> {
     fn drop(&mut self) {
         if !self.is_static() {
             // SAFETY: by the invariant that is the capacity it was allocated with.
-            unsafe { release(self.ptr, capacity_for(self.total()), 1) }
+            unsafe { release(self.start(), capacity_for(self.total()), ALIGN) }
         }
     }
 }

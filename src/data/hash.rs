@@ -11,6 +11,7 @@ use super::hashing::hash;
 use super::list::Item;
 use super::listpack::{self, Listpack};
 use super::segtable::{self, SegTable};
+use super::word::{Boxed, one_word};
 
 /// The large form.
 #[derive(Clone, Debug)]
@@ -47,14 +48,11 @@ impl Table {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Repr {
-    Listpack(Listpack),
-    Table(Box<Table>),
-}
+one_word! { Listpack(Listpack), Table(Boxed<Table>) }
 
-/// A hash; two words.
+/// A hash; one word.
 #[derive(Clone, Debug)]
+#[repr(transparent)]
 pub struct Hash {
     repr: Repr,
 }
@@ -68,7 +66,7 @@ impl Default for Hash {
 impl Hash {
     pub fn new() -> Hash {
         Hash {
-            repr: Repr::Listpack(Listpack::new()),
+            repr: Repr::from(Listpack::new()),
         }
     }
 
@@ -86,7 +84,7 @@ impl Hash {
     /// at, as in Redis.
     pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Hash {
         let mut hash = Hash {
-            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
+            repr: Repr::from(Listpack::from_validated_bytes(bytes)),
         };
         if hash.len() > enc.hash_max_listpack_entries {
             hash.make_table(0, enc);
@@ -95,41 +93,41 @@ impl Hash {
     }
 
     pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Listpack(l) => l.len() / 2,
-            Repr::Table(t) => t.pairs.len(),
+        match self.repr.form() {
+            Form::Listpack(l) => l.len() / 2,
+            Form::Table(t) => t.pairs.len(),
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        match &self.repr {
-            Repr::Listpack(l) => l.is_empty(),
-            Repr::Table(t) => t.pairs.is_empty(),
+        match self.repr.form() {
+            Form::Listpack(l) => l.is_empty(),
+            Form::Table(t) => t.pairs.is_empty(),
         }
     }
 
     pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
-        match &self.repr {
-            Repr::Listpack(l) => {
+        match self.repr.form() {
+            Form::Listpack(l) => {
                 let at = l.find(listpack::HEADER, field, 2)?;
                 l.next(at).map(|value| l.get(value))
             }
-            Repr::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
+            Form::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
         }
     }
 
     pub fn contains(&self, field: &[u8]) -> bool {
-        match &self.repr {
-            Repr::Listpack(l) => l.find(listpack::HEADER, field, 2).is_some(),
-            Repr::Table(t) => t.get(field).is_some(),
+        match self.repr.form() {
+            Form::Listpack(l) => l.find(listpack::HEADER, field, 2).is_some(),
+            Form::Table(t) => t.get(field).is_some(),
         }
     }
 
     /// Sets a field's value. True if the field is new.
     pub fn insert(&mut self, field: &[u8], value: &[u8], enc: &Encodings) -> bool {
-        let pairs = match &mut self.repr {
-            Repr::Table(t) => return t.insert(field, value),
-            Repr::Listpack(l) => l,
+        let pairs = match self.repr.form_mut() {
+            FormMut::Table(t) => return t.insert(field, value),
+            FormMut::Listpack(l) => l,
         };
         if field.len().max(value.len()) > enc.hash_max_listpack_value
             || !pairs.fits(Listpack::cost(field) + Listpack::cost(value))
@@ -152,7 +150,7 @@ impl Hash {
     /// About to get these fields and values (alternating): leaves the listpack if there are too many or
     /// one is too long, as HSET does before it looks at them one by one.
     pub fn expect(&mut self, pairs: &[&[u8]], enc: &Encodings) {
-        let Repr::Listpack(listpack) = &self.repr else {
+        let Form::Listpack(listpack) = self.repr.form() else {
             return;
         };
         if pairs.len() / 2 > enc.hash_max_listpack_entries {
@@ -172,31 +170,31 @@ impl Hash {
 
     /// Makes it a table, with room for `more` pairs.
     fn make_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
-        if let Repr::Listpack(pairs) = &self.repr {
+        if let Form::Listpack(pairs) = self.repr.form() {
             let mut table = Table::with_capacity(self.len() + more, enc);
             for (field, value) in pairs.pairs() {
                 field.with(|field| value.with(|value| table.insert(field, value)));
             }
-            self.repr = Repr::Table(Box::new(table));
+            self.repr = Repr::from(Boxed::new(table));
         }
-        match &mut self.repr {
-            Repr::Table(table) => table,
+        match self.repr.form_mut() {
+            FormMut::Table(table) => table,
             // It was made one just now.
-            Repr::Listpack(_) => unreachable!("the hash is a table"),
+            FormMut::Listpack(_) => unreachable!("the hash is a table"),
         }
     }
 
     /// True if it was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        match &mut self.repr {
-            Repr::Listpack(l) => match l.find(listpack::HEADER, field, 2) {
+        match self.repr.form_mut() {
+            FormMut::Listpack(l) => match l.find(listpack::HEADER, field, 2) {
                 Some(at) => {
                     l.delete_many(at, 2);
                     true
                 }
                 None => false,
             },
-            Repr::Table(t) => {
+            FormMut::Table(t) => {
                 let hash = hash(t.seed, field);
                 t.pairs.remove(hash, |p| p.field() == field).is_some()
             }
@@ -204,34 +202,34 @@ impl Hash {
     }
 
     pub fn iter(&self) -> Iter<'_> {
-        match &self.repr {
-            Repr::Listpack(l) => Iter::Listpack(l.pairs()),
-            Repr::Table(t) => Iter::Table(t.pairs.iter()),
+        match self.repr.form() {
+            Form::Listpack(l) => Iter::Listpack(l.pairs()),
+            Form::Table(t) => Iter::Table(t.pairs.iter()),
         }
     }
 
     /// A uniformly random pair; None if empty.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
-        match &self.repr {
-            Repr::Listpack(l) => {
+        match self.repr.form() {
+            Form::Listpack(l) => {
                 if l.is_empty() {
                     return None;
                 }
                 let at = l.seek(2 * rng.usize(..self.len()) as i64)?;
                 Some((l.get(at), l.get(l.next(at)?)))
             }
-            Repr::Table(t) => t.pairs.random(rng).map(as_items),
+            Form::Table(t) => t.pairs.random(rng).map(as_items),
         }
     }
 
     /// As `Set::scan`.
     pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, Item<'_>)) -> u64 {
-        match &self.repr {
-            Repr::Listpack(l) => {
+        match self.repr.form() {
+            Form::Listpack(l) => {
                 l.pairs().for_each(|(field, value)| f(field, value));
                 0
             }
-            Repr::Table(t) => t.pairs.scan(cursor, count, |p| {
+            Form::Table(t) => t.pairs.scan(cursor, count, |p| {
                 f(Item::Bytes(p.field()), Item::Bytes(p.value()))
             }),
         }
@@ -239,31 +237,30 @@ impl Hash {
 
     /// "listpack" or "hashtable".
     pub fn encoding(&self) -> &'static str {
-        match &self.repr {
-            Repr::Listpack(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+        match self.repr.form() {
+            Form::Listpack(_) => "listpack",
+            Form::Table(_) => "hashtable",
         }
     }
 
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
-        match &self.repr {
-            Repr::Listpack(l) => Some(l.as_bytes()),
-            Repr::Table(_) => None,
+        match self.repr.form() {
+            Form::Listpack(l) => Some(l.as_bytes()),
+            Form::Table(_) => None,
         }
     }
 
-    /// Bytes of memory held; estimated from some pairs of large hashes.
+    /// Bytes of memory held behind the word; estimated from some pairs of large hashes.
     pub fn memory(&self) -> usize {
-        size_of::<Hash>()
-            + match &self.repr {
-                Repr::Listpack(l) => l.memory(),
-                Repr::Table(t) => {
-                    let sample = t.pairs.iter().take(64);
-                    let (count, bytes) = sample.fold((0, 0), |(n, b), p| (n + 1, b + p.memory()));
-                    size_of::<Table>() + t.pairs.memory() + t.pairs.len() * bytes / count.max(1)
-                }
+        match self.repr.form() {
+            Form::Listpack(l) => l.memory(),
+            Form::Table(t) => {
+                let sample = t.pairs.iter().take(64);
+                let (count, bytes) = sample.fold((0, 0), |(n, b), p| (n + 1, b + p.memory()));
+                size_of::<Table>() + t.pairs.memory() + t.pairs.len() * bytes / count.max(1)
             }
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 //!
 //! Invariant: the bytes of an [`Intset`] pass [`validate`], or are the empty image.
 
-use super::flat::{Flat, SelfSized};
+use super::flat::{Flat, Image, SelfSized};
 use super::listpack::Invalid;
+use super::word::Tagged;
 
 const HEADER: usize = 8;
-static EMPTY: [u8; HEADER] = [2, 0, 0, 0, 0, 0, 0, 0];
+static EMPTY: Image<HEADER> = Image([2, 0, 0, 0, 0, 0, 0, 0]);
 
 /// The byte layout, for [`Flat`].
 pub struct Layout;
@@ -21,9 +22,10 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 // SAFETY: the length is the width times the count; set_total stores the count that gives it back.
 unsafe impl SelfSized for Layout {
     const HEADER: usize = HEADER;
+    const TAG: usize = 1;
 
     fn empty() -> &'static [u8] {
-        &EMPTY
+        &EMPTY.0
     }
 
     #[inline]
@@ -89,8 +91,14 @@ fn read(bytes: &[u8], width: usize, index: usize) -> i64 {
 
 /// A set of integers: one word, one allocation (none while empty).
 #[derive(Clone, Default)]
+#[repr(transparent)]
 pub struct Intset {
     flat: Flat<Layout>,
+}
+
+// SAFETY: it is a `Flat`.
+unsafe impl Tagged for Intset {
+    const TAG: usize = Layout::TAG;
 }
 
 impl std::fmt::Debug for Intset {

@@ -10,9 +10,10 @@
 //!
 //! Invariant: the bytes of a [`Listpack`] pass [`validate`].
 
-use super::flat::{Flat, SelfSized};
+use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
 use super::string::parse_int;
+use super::word::Tagged;
 
 /// Bytes before the first element.
 pub const HEADER: usize = 6;
@@ -21,7 +22,7 @@ pub const MAX_BYTES: usize = 1 << 30;
 /// The element count that means "not known".
 const UNKNOWN: u16 = u16::MAX;
 const END: u8 = 0xFF;
-static EMPTY: [u8; 7] = [7, 0, 0, 0, 0, 0, END];
+static EMPTY: Image<7> = Image([7, 0, 0, 0, 0, 0, END]);
 
 /// Why bytes are no listpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +46,10 @@ pub struct Layout;
 // SAFETY: total and set_total read and write the same four bytes of the six-byte header.
 unsafe impl SelfSized for Layout {
     const HEADER: usize = HEADER;
+    const TAG: usize = 0;
 
     fn empty() -> &'static [u8] {
-        &EMPTY
+        &EMPTY.0
     }
 
     #[inline]
@@ -66,7 +68,7 @@ unsafe impl SelfSized for Layout {
 /// Checks that bytes are a listpack in every respect that reading it relies on; gives the element count.
 pub fn validate(bytes: &[u8]) -> Result<usize, Invalid> {
     let fail = |what, at| Err(Invalid { what, at });
-    if bytes.len() < EMPTY.len() || Layout::total(bytes) != bytes.len() {
+    if bytes.len() < EMPTY.0.len() || Layout::total(bytes) != bytes.len() {
         return fail("listpack length mismatch", 0);
     }
     let end = bytes.len() - 1;
@@ -306,7 +308,7 @@ impl<'a> View<'a> {
     }
 
     pub fn is_empty(self) -> bool {
-        self.bytes.len() == EMPTY.len()
+        self.bytes.len() == EMPTY.0.len()
     }
 
     pub fn first(self) -> Option<usize> {
@@ -512,8 +514,14 @@ impl DoubleEndedIterator for Pairs<'_> {
 
 /// An owned listpack: one word, one allocation (none while empty).
 #[derive(Clone, Default)]
+#[repr(transparent)]
 pub struct Listpack {
     flat: Flat<Layout>,
+}
+
+// SAFETY: it is a `Flat`.
+unsafe impl Tagged for Listpack {
+    const TAG: usize = Layout::TAG;
 }
 
 impl std::fmt::Debug for Listpack {

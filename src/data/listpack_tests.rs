@@ -13,7 +13,7 @@ fn texts(listpack: &Listpack) -> Vec<Vec<u8>> {
 #[test]
 fn the_bytes_are_those_of_redis() {
     let mut lp = Listpack::new();
-    assert_eq!(lp.as_bytes(), EMPTY);
+    assert_eq!(lp.as_bytes(), EMPTY.0);
     lp.append_pair(b"hello", b"1");
     lp.append(b"-1");
     lp.append(b"300000");

@@ -25,6 +25,7 @@ pub mod segtable;
 pub mod set;
 pub mod shared_vec;
 pub mod string;
+mod word;
 pub mod zset;
 pub mod zset_range;
 
@@ -42,9 +43,9 @@ pub enum Value {
     /// A string. Strings that spell a 64-bit integer canonically are kept as integers by the keyspace.
     String(Vec<u8>),
     List(Box<List>),
-    Set(Box<Set>),
-    Hash(Box<Hash>),
-    Zset(Box<Zset>),
+    Set(Set),
+    Hash(Hash),
+    Zset(Zset),
 }
 
 /// A borrowed look at a value in the keyspace.
@@ -120,9 +121,9 @@ impl ValueRef<'_> {
         match self {
             ValueRef::String(s) => Value::String(s.to_vec()),
             ValueRef::List(l) => Value::List(Box::new((*l).clone())),
-            ValueRef::Set(s) => Value::Set(Box::new((*s).clone())),
-            ValueRef::Hash(h) => Value::Hash(Box::new((*h).clone())),
-            ValueRef::Zset(z) => Value::Zset(Box::new((*z).clone())),
+            ValueRef::Set(s) => Value::Set((*s).clone()),
+            ValueRef::Hash(h) => Value::Hash((*h).clone()),
+            ValueRef::Zset(z) => Value::Zset((*z).clone()),
         }
     }
 

@@ -15,6 +15,7 @@ use super::list::Item;
 use super::listpack::{self, Listpack};
 use super::segtable::{self, SegTable};
 use super::string::parse_int;
+use super::word::{Boxed, one_word};
 
 /// Redis bounds intsets whatever the directive says.
 const INTSET_MAX: usize = 1 << 30;
@@ -57,15 +58,11 @@ impl Table {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Repr {
-    Intset(Intset),
-    Listpack(Listpack),
-    Table(Box<Table>),
-}
+one_word! { Intset(Intset), Listpack(Listpack), Table(Boxed<Table>) }
 
-/// A set; two words.
+/// A set; one word.
 #[derive(Clone, Debug)]
+#[repr(transparent)]
 pub struct Set {
     repr: Repr,
 }
@@ -80,14 +77,14 @@ impl Set {
     /// An empty intset.
     pub fn new() -> Set {
         Set {
-            repr: Repr::Intset(Intset::new()),
+            repr: Repr::from(Intset::new()),
         }
     }
 
     /// An empty listpack, which stays one for integers too.
     pub fn new_listpack() -> Set {
         Set {
-            repr: Repr::Listpack(Listpack::new()),
+            repr: Repr::from(Listpack::new()),
         }
     }
 
@@ -99,7 +96,7 @@ impl Set {
             Set::new_listpack()
         } else {
             Set {
-                repr: Repr::Table(Box::new(Table::with_capacity(count, enc))),
+                repr: Repr::from(Boxed::new(Table::with_capacity(count, enc))),
             }
         }
     }
@@ -109,7 +106,7 @@ impl Set {
     pub fn for_load(count: usize, enc: &Encodings) -> Set {
         if count > enc.set_max_intset_entries.min(INTSET_MAX) {
             Set {
-                repr: Repr::Table(Box::new(Table::with_capacity(count, enc))),
+                repr: Repr::from(Boxed::new(Table::with_capacity(count, enc))),
             }
         } else {
             Set::new()
@@ -120,7 +117,7 @@ impl Set {
     /// threshold.
     pub fn from_intset(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
-            repr: Repr::Intset(Intset::from_validated_bytes(bytes)),
+            repr: Repr::from(Intset::from_validated_bytes(bytes)),
         };
         set.limit_intset(enc);
         set
@@ -131,7 +128,7 @@ impl Set {
     /// Redis.
     pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
-            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
+            repr: Repr::from(Listpack::from_validated_bytes(bytes)),
         };
         if set.len() > enc.set_max_listpack_entries {
             set.make_table(0, enc);
@@ -140,42 +137,42 @@ impl Set {
     }
 
     pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Intset(s) => s.len(),
-            Repr::Listpack(s) => s.len(),
-            Repr::Table(t) => t.members.len(),
+        match self.repr.form() {
+            Form::Intset(s) => s.len(),
+            Form::Listpack(s) => s.len(),
+            Form::Table(t) => t.members.len(),
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        match &self.repr {
-            Repr::Intset(s) => s.is_empty(),
-            Repr::Listpack(s) => s.is_empty(),
-            Repr::Table(t) => t.members.is_empty(),
+        match self.repr.form() {
+            Form::Intset(s) => s.is_empty(),
+            Form::Listpack(s) => s.is_empty(),
+            Form::Table(t) => t.members.is_empty(),
         }
     }
 
     pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.repr {
-            Repr::Intset(s) => parse_int(member).is_some_and(|n| s.contains(n)),
-            Repr::Listpack(s) => s.find(listpack::HEADER, member, 1).is_some(),
-            Repr::Table(t) => t.contains(member),
+        match self.repr.form() {
+            Form::Intset(s) => parse_int(member).is_some_and(|n| s.contains(n)),
+            Form::Listpack(s) => s.find(listpack::HEADER, member, 1).is_some(),
+            Form::Table(t) => t.contains(member),
         }
     }
 
     /// As `contains`, for a member of another set.
     pub fn contains_item(&self, member: Item<'_>) -> bool {
-        match (&self.repr, member) {
-            (Repr::Intset(s), Item::Int(n)) => s.contains(n),
+        match (self.repr.form(), member) {
+            (Form::Intset(s), Item::Int(n)) => s.contains(n),
             _ => member.with(|member| self.contains(member)),
         }
     }
 
     /// True if it was not there.
     pub fn insert(&mut self, member: &[u8], enc: &Encodings) -> bool {
-        match &mut self.repr {
-            Repr::Table(t) => t.insert(member),
-            Repr::Listpack(s) => {
+        match self.repr.form_mut() {
+            FormMut::Table(t) => t.insert(member),
+            FormMut::Listpack(s) => {
                 if s.find(listpack::HEADER, member, 1).is_some() {
                     return false;
                 }
@@ -189,7 +186,7 @@ impl Set {
                     self.make_table(1, enc).insert(member)
                 }
             }
-            Repr::Intset(s) => {
+            FormMut::Intset(s) => {
                 if let Some(n) = parse_int(member) {
                     let new = s.insert(n);
                     if new {
@@ -209,7 +206,7 @@ impl Set {
                     let mut members = Listpack::new();
                     s.iter().for_each(|n| members.append_int(n));
                     members.append(member);
-                    self.repr = Repr::Listpack(members);
+                    self.repr = Repr::from(members);
                     true
                 } else {
                     self.make_table(1, enc).insert(member)
@@ -220,8 +217,8 @@ impl Set {
 
     /// As `insert`, for a member of another set.
     pub fn insert_item(&mut self, member: Item<'_>, enc: &Encodings) -> bool {
-        match (&mut self.repr, member) {
-            (Repr::Intset(s), Item::Int(n)) => {
+        match (self.repr.form_mut(), member) {
+            (FormMut::Intset(s), Item::Int(n)) => {
                 let new = s.insert(n);
                 if new {
                     self.limit_intset(enc);
@@ -235,10 +232,10 @@ impl Set {
     /// About to get `count` more members at once: leaves a compact encoding that can't take them, as SADD
     /// does before it looks at them.
     pub fn expect(&mut self, count: usize, enc: &Encodings) {
-        let past = match &self.repr {
-            Repr::Intset(_) => count > enc.set_max_intset_entries,
-            Repr::Listpack(_) => count > enc.set_max_listpack_entries,
-            Repr::Table(_) => false,
+        let past = match self.repr.form() {
+            Form::Intset(_) => count > enc.set_max_intset_entries,
+            Form::Listpack(_) => count > enc.set_max_listpack_entries,
+            Form::Table(_) => false,
         };
         if past {
             self.make_table(count, enc);
@@ -246,7 +243,7 @@ impl Set {
     }
 
     fn limit_intset(&mut self, enc: &Encodings) {
-        if matches!(&self.repr, Repr::Intset(s) if s.len() > enc.set_max_intset_entries.min(INTSET_MAX))
+        if matches!(self.repr.form(), Form::Intset(s) if s.len() > enc.set_max_intset_entries.min(INTSET_MAX))
         {
             self.make_table(0, enc);
         }
@@ -254,15 +251,15 @@ impl Set {
 
     /// Makes it a table, with room for `more` members.
     fn make_table(&mut self, more: usize, enc: &Encodings) -> &mut Table {
-        if !matches!(self.repr, Repr::Table(_)) {
+        if !matches!(self.repr.form(), Form::Table(_)) {
             let mut table = Table::with_capacity(self.len() + more, enc);
             for member in self.iter() {
                 member.with(|member| table.insert(member));
             }
-            self.repr = Repr::Table(Box::new(table));
+            self.repr = Repr::from(Boxed::new(table));
         }
-        match &mut self.repr {
-            Repr::Table(table) => table,
+        match self.repr.form_mut() {
+            FormMut::Table(table) => table,
             // It was made one just now.
             _ => unreachable!("the set is a table"),
         }
@@ -270,7 +267,7 @@ impl Set {
 
     /// Makes it an intset, if all members are integers and few enough (results of SINTERSTORE).
     pub fn prefer_intset(&mut self, enc: &Encodings) {
-        if matches!(self.repr, Repr::Intset(_))
+        if matches!(self.repr.form(), Form::Intset(_))
             || self.len() > enc.set_max_intset_entries.min(INTSET_MAX)
         {
             return;
@@ -291,46 +288,46 @@ impl Set {
         ints.into_iter().for_each(|n| {
             intset.insert(n);
         });
-        self.repr = Repr::Intset(intset);
+        self.repr = Repr::from(intset);
     }
 
     /// True if it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        match &mut self.repr {
-            Repr::Intset(s) => parse_int(member).is_some_and(|n| s.remove(n)),
-            Repr::Listpack(s) => match s.find(listpack::HEADER, member, 1) {
+        match self.repr.form_mut() {
+            FormMut::Intset(s) => parse_int(member).is_some_and(|n| s.remove(n)),
+            FormMut::Listpack(s) => match s.find(listpack::HEADER, member, 1) {
                 Some(at) => {
                     s.delete(at);
                     true
                 }
                 None => false,
             },
-            Repr::Table(t) => t.remove(member),
+            FormMut::Table(t) => t.remove(member),
         }
     }
 
     /// As `remove`, for a member of another set.
     pub fn remove_item(&mut self, member: Item<'_>) -> bool {
-        match (&mut self.repr, member) {
-            (Repr::Intset(s), Item::Int(n)) => s.remove(n),
+        match (self.repr.form_mut(), member) {
+            (FormMut::Intset(s), Item::Int(n)) => s.remove(n),
             _ => member.with(|member| self.remove(member)),
         }
     }
 
     pub fn iter(&self) -> Iter<'_> {
-        match &self.repr {
-            Repr::Intset(s) => Iter::Intset(s.iter()),
-            Repr::Listpack(s) => Iter::Listpack(s.iter()),
-            Repr::Table(t) => Iter::Table(t.members.iter()),
+        match self.repr.form() {
+            Form::Intset(s) => Iter::Intset(s.iter()),
+            Form::Listpack(s) => Iter::Listpack(s.iter()),
+            Form::Table(t) => Iter::Table(t.members.iter()),
         }
     }
 
     /// The member with this index in the order of `iter`; quick for compact encodings only.
     pub fn nth(&self, index: usize) -> Option<Item<'_>> {
-        match &self.repr {
-            Repr::Intset(s) => s.get(index).map(Item::Int),
-            Repr::Listpack(s) => s.at(i64::try_from(index).ok()?),
-            Repr::Table(t) => t
+        match self.repr.form() {
+            Form::Intset(s) => s.get(index).map(Item::Int),
+            Form::Listpack(s) => s.at(i64::try_from(index).ok()?),
+            Form::Table(t) => t
                 .members
                 .iter()
                 .nth(index)
@@ -340,8 +337,8 @@ impl Set {
 
     /// A uniformly random member; None if empty.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<Item<'_>> {
-        match &self.repr {
-            Repr::Table(t) => t.members.random(rng).map(|m| Item::Bytes(m.as_bytes())),
+        match self.repr.form() {
+            Form::Table(t) => t.members.random(rng).map(|m| Item::Bytes(m.as_bytes())),
             _ if self.is_empty() => None,
             _ => self.nth(rng.usize(..self.len())),
         }
@@ -357,8 +354,8 @@ impl Set {
     /// SCAN step: calls `f` for members from `cursor` on, about `count` of them, and gives the next cursor
     /// (0 at the end). Compact encodings give everything at once. Redis's SCAN guarantee holds across growth.
     pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>)) -> u64 {
-        match &self.repr {
-            Repr::Table(t) => t
+        match self.repr.form() {
+            Form::Table(t) => t
                 .members
                 .scan(cursor, count, |m| f(Item::Bytes(m.as_bytes()))),
             _ => {
@@ -370,41 +367,40 @@ impl Set {
 
     /// "intset", "listpack" or "hashtable".
     pub fn encoding(&self) -> &'static str {
-        match &self.repr {
-            Repr::Intset(_) => "intset",
-            Repr::Listpack(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+        match self.repr.form() {
+            Form::Intset(_) => "intset",
+            Form::Listpack(_) => "listpack",
+            Form::Table(_) => "hashtable",
         }
     }
 
     /// The intset's bytes while in that encoding, for RDB.
     pub fn as_intset(&self) -> Option<&[u8]> {
-        match &self.repr {
-            Repr::Intset(s) => Some(s.as_bytes()),
+        match self.repr.form() {
+            Form::Intset(s) => Some(s.as_bytes()),
             _ => None,
         }
     }
 
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
-        match &self.repr {
-            Repr::Listpack(s) => Some(s.as_bytes()),
+        match self.repr.form() {
+            Form::Listpack(s) => Some(s.as_bytes()),
             _ => None,
         }
     }
 
-    /// Bytes of memory held; estimated from some members of large sets.
+    /// Bytes of memory held behind the word; estimated from some members of large sets.
     pub fn memory(&self) -> usize {
-        size_of::<Set>()
-            + match &self.repr {
-                Repr::Intset(s) => s.memory(),
-                Repr::Listpack(s) => s.memory(),
-                Repr::Table(t) => {
-                    let sample = t.members.iter().take(64);
-                    let (count, bytes) = sample.fold((0, 0), |(n, b), m| (n + 1, b + m.memory()));
-                    size_of::<Table>() + t.members.memory() + t.members.len() * bytes / count.max(1)
-                }
+        match self.repr.form() {
+            Form::Intset(s) => s.memory(),
+            Form::Listpack(s) => s.memory(),
+            Form::Table(t) => {
+                let sample = t.members.iter().take(64);
+                let (count, bytes) = sample.fold((0, 0), |(n, b), m| (n + 1, b + m.memory()));
+                size_of::<Table>() + t.members.memory() + t.members.len() * bytes / count.max(1)
             }
+        }
     }
 }
 

@@ -174,7 +174,6 @@ proptest! {
         for (set, model) in [Some((set, model)), kept].into_iter().flatten() {
             prop_assert!(model.iter().all(|m| set.contains(m)));
             prop_assert_eq!(set.len(), model.len());
-            prop_assert!(set.memory() >= size_of::<Set>());
             prop_assert_eq!(&texts(&set), &model);
             let mut seen = BTreeSet::new();
             let mut cursor = 0;

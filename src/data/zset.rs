@@ -17,6 +17,7 @@ use super::listpack::{self, Listpack};
 use super::member::Member;
 use super::ordered::{Ordered, OrderedRange};
 use super::segtable::SegTable;
+use super::word::{Boxed, one_word};
 use super::zset_range::{LexRange, ScoreRange};
 use crate::resp::DoubleText;
 
@@ -108,13 +109,11 @@ impl Large {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Repr {
-    Listpack(Listpack),
-    Large(Box<Large>),
-}
+one_word! { Listpack(Listpack), Large(Boxed<Large>) }
 
+/// A sorted set; one word.
 #[derive(Clone, Debug)]
+#[repr(transparent)]
 pub struct Zset {
     repr: Repr,
 }
@@ -169,7 +168,7 @@ fn insert_pair(pack: &mut Listpack, member: &[u8], score: f64) {
 impl Zset {
     pub fn new() -> Zset {
         Zset {
-            repr: Repr::Listpack(Listpack::new()),
+            repr: Repr::from(Listpack::new()),
         }
     }
 
@@ -178,9 +177,9 @@ impl Zset {
     pub fn for_members(members: usize, bytes: usize, enc: &Encodings) -> Zset {
         let repr =
             if members <= enc.zset_max_listpack_entries && bytes <= enc.zset_max_listpack_value {
-                Repr::Listpack(Listpack::new())
+                Repr::from(Listpack::new())
             } else {
-                Repr::Large(Box::new(Large::with_capacity(members, enc)))
+                Repr::from(Boxed::new(Large::with_capacity(members, enc)))
             };
         Zset { repr }
     }
@@ -193,14 +192,14 @@ impl Zset {
         });
         let longest = members.iter().map(|m| m.bytes().len()).max().unwrap_or(0);
         let mut zset = Zset::for_members(members.len(), longest, enc);
-        match &mut zset.repr {
-            Repr::Listpack(pack) => {
+        match zset.repr.form_mut() {
+            FormMut::Listpack(pack) => {
                 for member in members {
                     pack.append(member.bytes());
                     pack.append(score_text(member.score()).as_bytes());
                 }
             }
-            Repr::Large(large) => members.into_iter().for_each(|m| large.add(m)),
+            FormMut::Large(large) => members.into_iter().for_each(|m| large.add(m)),
         }
         zset
     }
@@ -209,13 +208,13 @@ impl Zset {
     pub fn of_loaded(mut members: Vec<Member>, enc: &Encodings) -> Option<Zset> {
         let longest = members.iter().map(|m| m.bytes().len()).max().unwrap_or(0);
         let mut zset = Zset::for_members(members.len(), longest, enc);
-        match &mut zset.repr {
-            Repr::Listpack(_) => {
+        match zset.repr.form_mut() {
+            FormMut::Listpack(_) => {
                 members.sort_unstable_by(|a, b| a.bytes().cmp(b.bytes()));
                 let distinct = members.windows(2).all(|m| m[0].bytes() != m[1].bytes());
                 return distinct.then(|| Zset::of_members(members, enc));
             }
-            Repr::Large(large) => {
+            FormMut::Large(large) => {
                 // In order, so that the tree gets full nodes; dumps have them in falling order.
                 members.sort_by(|a, b| match a.score().partial_cmp(&b.score()) {
                     Some(Ordering::Equal) | None => a.bytes().cmp(b.bytes()),
@@ -232,9 +231,9 @@ impl Zset {
     }
 
     pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Listpack(pack) => pack.len() / 2,
-            Repr::Large(large) => large.tree.len(),
+        match self.repr.form() {
+            Form::Listpack(pack) => pack.len() / 2,
+            Form::Large(large) => large.tree.len(),
         }
     }
 
@@ -243,13 +242,13 @@ impl Zset {
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Listpack(pack) => {
                 let view = pack.view();
                 let at = view.find(listpack::HEADER, member, 2)?;
                 Some(score_of(view.get(view.after(at))))
             }
-            Repr::Large(large) => large.find(member).map(Member::score),
+            Form::Large(large) => large.find(member).map(Member::score),
         }
     }
 
@@ -262,12 +261,12 @@ impl Zset {
     }
 
     fn enlarge(&mut self, members: usize, enc: &Encodings) {
-        if let Repr::Listpack(pack) = &self.repr {
+        if let Form::Listpack(pack) = self.repr.form() {
             let mut large = Large::with_capacity(members.max(pack.len() / 2), enc);
             for (member, score) in pack.pairs() {
                 member.with(|bytes| large.add(Member::new(bytes, score_of(score))));
             }
-            self.repr = Repr::Large(Box::new(large));
+            self.repr = Repr::from(Boxed::new(large));
         }
     }
 
@@ -289,8 +288,8 @@ impl Zset {
         enc: &Encodings,
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) {
-        match &mut self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form_mut() {
+            FormMut::Listpack(pack) => {
                 let found = pack.find(listpack::HEADER, member, 2);
                 let old = found.map(|at| score_of(pack.get(pack.view().after(at))));
                 let Some(score) = decide(old) else {
@@ -310,14 +309,14 @@ impl Zset {
                             insert_pair(pack, member, score);
                         } else {
                             self.enlarge(0, enc);
-                            if let Repr::Large(large) = &mut self.repr {
+                            if let FormMut::Large(large) = self.repr.form_mut() {
                                 large.add(Member::new(member, score));
                             }
                         }
                     }
                 }
             }
-            Repr::Large(large) => {
+            FormMut::Large(large) => {
                 let old = large.find(member).map(Member::score);
                 match (old, decide(old)) {
                     (_, None) => {}
@@ -330,14 +329,14 @@ impl Zset {
     }
 
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        match &mut self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form_mut() {
+            FormMut::Listpack(pack) => {
                 let at = pack.find(listpack::HEADER, member, 2)?;
                 let score = score_of(pack.get(pack.view().after(at)));
                 pack.delete_many(at, 2);
                 Some(score)
             }
-            Repr::Large(large) => large.remove(member),
+            FormMut::Large(large) => large.remove(member),
         }
     }
 
@@ -347,7 +346,7 @@ impl Zset {
             End::Head => 0,
             End::Tail => self.len().checked_sub(1)?,
         };
-        if let Repr::Large(large) = &mut self.repr {
+        if let FormMut::Large(large) = self.repr.form_mut() {
             let member = large.tree.get(rank)?.member.clone();
             let result = f(Item::Bytes(member.bytes()), member.score());
             large.remove(member.bytes());
@@ -364,14 +363,14 @@ impl Zset {
     }
 
     pub fn rank_and_score(&self, member: &[u8]) -> Option<(usize, f64)> {
-        match &self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Listpack(pack) => {
                 let view = pack.view();
                 let at = view.find(listpack::HEADER, member, 2)?;
                 let rank = view.iter_until(at).count() / 2;
                 Some((rank, score_of(view.get(view.after(at)))))
             }
-            Repr::Large(large) => {
+            Form::Large(large) => {
                 let score = large.find(member)?.score();
                 Some((large.tree.rank(score, member), score))
             }
@@ -380,8 +379,8 @@ impl Zset {
 
     /// The half-open span of ranks whose scores lie in the range.
     pub fn rank_span_by_score(&self, range: &ScoreRange) -> Range<usize> {
-        match &self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Listpack(pack) => {
                 let mut span = 0..0;
                 for (_, score) in pack.pairs() {
                     let score = score_of(score);
@@ -393,7 +392,7 @@ impl Zset {
                 }
                 span.start..span.end.max(span.start)
             }
-            Repr::Large(large) => {
+            Form::Large(large) => {
                 let start = large.tree.count_before(|s, _| !range.is_above_min(s));
                 let end = large.tree.count_before(|s, _| range.is_below_max(s));
                 start..end.max(start)
@@ -405,8 +404,8 @@ impl Zset {
     /// not, it is what Redis makes of a listpack when it walks it from the front, or (`rev`) the back.
     pub fn rank_span_by_lex(&self, range: &LexRange, rev: bool) -> Range<usize> {
         let len = self.len();
-        match &self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Listpack(pack) => {
                 let above_min = |item: Item<'_>| item.with(|m| range.is_above_min(m));
                 let below_max = |item: Item<'_>| item.with(|m| range.is_below_max(m));
                 let members = || pack.pairs().map(|(member, _)| member);
@@ -426,7 +425,7 @@ impl Zset {
                     start..start + within.count()
                 }
             }
-            Repr::Large(large) => {
+            Form::Large(large) => {
                 let start = (large.tree).count_before(|_, m| !range.is_above_min(m.bytes()));
                 let end = (large.tree).count_before(|_, m| range.is_below_max(m.bytes()));
                 start..end.max(start)
@@ -437,9 +436,9 @@ impl Zset {
     /// Members of the span of ranks in rising order, or falling (`rev`: from span.end-1 down).
     pub fn range(&self, span: Range<usize>, rev: bool) -> Iter<'_> {
         let span = span.start.min(self.len())..span.end.min(self.len());
-        match &self.repr {
-            Repr::Large(large) => Iter::Large(large.tree.range(span, rev)),
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Large(large) => Iter::Large(large.tree.range(span, rev)),
+            Form::Listpack(pack) => {
                 let view = pack.view();
                 let position = |rank: usize| {
                     let end = view.as_bytes().len() - 1;
@@ -466,13 +465,13 @@ impl Zset {
         if span.is_empty() {
             return 0;
         }
-        match &mut self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form_mut() {
+            FormMut::Listpack(pack) => {
                 if let Some(at) = pack.seek(2 * span.start as i64) {
                     pack.delete_many(at, 2 * span.len());
                 }
             }
-            Repr::Large(large) => large.remove_span(span.clone()),
+            FormMut::Large(large) => large.remove_span(span.clone()),
         }
         span.len()
     }
@@ -488,14 +487,14 @@ impl Zset {
 
     /// As `Set::scan`.
     pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, f64)) -> u64 {
-        match &self.repr {
-            Repr::Listpack(pack) => {
+        match self.repr.form() {
+            Form::Listpack(pack) => {
                 for (member, score) in pack.pairs() {
                     f(member, score_of(score));
                 }
                 0
             }
-            Repr::Large(large) => {
+            Form::Large(large) => {
                 let table = &large.table;
                 table.scan(cursor, count, |m| f(Item::Bytes(m.bytes()), m.score()))
             }
@@ -504,17 +503,17 @@ impl Zset {
 
     /// "listpack" or "skiplist".
     pub fn encoding(&self) -> &'static str {
-        match &self.repr {
-            Repr::Listpack(_) => "listpack",
-            Repr::Large(_) => "skiplist",
+        match self.repr.form() {
+            Form::Listpack(_) => "listpack",
+            Form::Large(_) => "skiplist",
         }
     }
 
     /// The listpack's bytes while in that encoding, for RDB.
     pub fn as_listpack(&self) -> Option<&[u8]> {
-        match &self.repr {
-            Repr::Listpack(pack) => Some(pack.as_bytes()),
-            Repr::Large(_) => None,
+        match self.repr.form() {
+            Form::Listpack(pack) => Some(pack.as_bytes()),
+            Form::Large(_) => None,
         }
     }
 
@@ -523,27 +522,26 @@ impl Zset {
     /// of values are not looked at, as in Redis.
     pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Zset {
         let mut zset = Zset {
-            repr: Repr::Listpack(Listpack::from_validated_bytes(bytes)),
+            repr: Repr::from(Listpack::from_validated_bytes(bytes)),
         };
         zset.expect(zset.len(), enc);
         zset
     }
 
-    /// Bytes of memory held; estimated from some members of large sets.
+    /// Bytes of memory held behind the word; estimated from some members of large sets.
     pub fn memory(&self) -> usize {
-        size_of::<Zset>()
-            + match &self.repr {
-                Repr::Listpack(pack) => pack.memory(),
-                Repr::Large(large) => {
-                    let count = large.tree.len();
-                    let sample = large.tree.range(0..count.min(64), false);
-                    let bytes: usize = sample.map(|e| e.member.heap_bytes()).sum();
-                    size_of::<Large>()
-                        + large.table.memory()
-                        + large.tree.heap_bytes()
-                        + count * bytes / count.clamp(1, 64)
-                }
+        match self.repr.form() {
+            Form::Listpack(pack) => pack.memory(),
+            Form::Large(large) => {
+                let count = large.tree.len();
+                let sample = large.tree.range(0..count.min(64), false);
+                let bytes: usize = sample.map(|e| e.member.heap_bytes()).sum();
+                size_of::<Large>()
+                    + large.table.memory()
+                    + large.tree.heap_bytes()
+                    + count * bytes / count.clamp(1, 64)
             }
+        }
     }
 }
 

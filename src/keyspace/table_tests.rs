@@ -375,7 +375,7 @@ fn collections_change_in_place_and_come_out_whole() {
     let hash = bench.hasher.hash(b"s");
     let put = bench
         .db
-        .put(b"s", hash, Value::Set(Box::default()), Expiry::At(5), 9);
+        .put(b"s", hash, Value::Set(Default::default()), Expiry::At(5), 9);
     assert!(matches!(put, Put::New));
     let enc = Encodings::default();
     for n in 0..300 {

@@ -43,28 +43,24 @@ pub fn value<'a, R: Read>(
     let value = match kind {
         kind::STRING => return Ok(Decoded::Text(source.text()?)),
         kind::LIST => Value::List(Box::new(plain_list(source, encodings)?)),
-        kind::SET => Value::Set(Box::new(plain_set(source, encodings)?)),
-        kind::ZSET => Value::Zset(Box::new(plain_zset(
-            source,
-            encodings,
-            Source::double_text,
-        )?)),
-        kind::ZSET_2 => Value::Zset(Box::new(plain_zset(source, encodings, Source::double)?)),
-        kind::HASH => Value::Hash(Box::new(plain_hash(source, encodings)?)),
-        kind::HASH_ZIPMAP => Value::Hash(Box::new(zipmap_hash(source.blob()?, encodings)?)),
+        kind::SET => Value::Set(plain_set(source, encodings)?),
+        kind::ZSET => Value::Zset(plain_zset(source, encodings, Source::double_text)?),
+        kind::ZSET_2 => Value::Zset(plain_zset(source, encodings, Source::double)?),
+        kind::HASH => Value::Hash(plain_hash(source, encodings)?),
+        kind::HASH_ZIPMAP => Value::Hash(zipmap_hash(source.blob()?, encodings)?),
         kind::LIST_ZIPLIST => Value::List(Box::new(ziplist_list(source.blob()?, encodings)?)),
-        kind::SET_INTSET => Value::Set(Box::new(intset_set(source.blob()?, encodings)?)),
-        kind::SET_LISTPACK => Value::Set(Box::new(listpack_set(source.blob()?, encodings)?)),
+        kind::SET_INTSET => Value::Set(intset_set(source.blob()?, encodings)?),
+        kind::SET_LISTPACK => Value::Set(listpack_set(source.blob()?, encodings)?),
         kind::ZSET_ZIPLIST => {
             let packed = ziplist_to_listpack(source.blob()?)?;
-            Value::Zset(Box::new(listpack_zset(packed.as_bytes(), encodings)?))
+            Value::Zset(listpack_zset(packed.as_bytes(), encodings)?)
         }
-        kind::ZSET_LISTPACK => Value::Zset(Box::new(listpack_zset(source.blob()?, encodings)?)),
+        kind::ZSET_LISTPACK => Value::Zset(listpack_zset(source.blob()?, encodings)?),
         kind::HASH_ZIPLIST => {
             let packed = ziplist_to_listpack(source.blob()?)?;
-            Value::Hash(Box::new(listpack_hash(packed.as_bytes(), encodings)?))
+            Value::Hash(listpack_hash(packed.as_bytes(), encodings)?)
         }
-        kind::HASH_LISTPACK => Value::Hash(Box::new(listpack_hash(source.blob()?, encodings)?)),
+        kind::HASH_LISTPACK => Value::Hash(listpack_hash(source.blob()?, encodings)?),
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Value::List(Box::new(quicklist(source, kind, encodings)?))
         }

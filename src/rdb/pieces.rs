@@ -25,16 +25,16 @@ enum State {
         next_node: usize,
     },
     Set {
-        set: Box<Set>,
+        set: Set,
         cursor: u64,
     },
     Hash {
-        hash: Box<Hash>,
+        hash: Hash,
         cursor: u64,
     },
     /// From the highest rank down; `left` ranks are to come.
     Zset {
-        zset: Box<Zset>,
+        zset: Zset,
         left: usize,
     },
     Done,

@@ -53,21 +53,21 @@ impl Model {
                 for member in members {
                     set.insert(member, enc);
                 }
-                Value::Set(Box::new(set))
+                Value::Set(set)
             }
             Model::Hash(pairs) => {
                 let mut hash = Hash::new();
                 for (field, value) in pairs {
                     hash.insert(field, value, enc);
                 }
-                Value::Hash(Box::new(hash))
+                Value::Hash(hash)
             }
             Model::Zset(pairs) => {
                 let mut zset = Zset::new();
                 for (member, score) in pairs {
                     zset.insert(member, *score, enc);
                 }
-                Value::Zset(Box::new(zset))
+                Value::Zset(zset)
             }
         }
     }

@@ -166,7 +166,7 @@ fn apply(keyspace: &Keyspace, op: &Op) {
             let hash = keyspace.hash(&key);
             let part = &mut entered.shard_mut(hash).dbs[db];
             if part.get(&key, hash).is_none() {
-                part.set(&key, hash, Value::Set(Box::default()), Expiry::Clear);
+                part.set(&key, hash, Value::Set(Default::default()), Expiry::Clear);
             }
             if let Some(ValueMut::Set(set)) = part.get_mut(&key, hash) {
                 for m in first..=first + n {
@@ -356,7 +356,7 @@ fn a_huge_set_is_cut_and_written_to_without_being_copied() {
     let hash = keyspace.hash(b"huge");
     let mut entered = keyspace.enter(keyspace.all());
     let part = &mut entered.at_mut(0).dbs[0];
-    part.set(b"huge", hash, Value::Set(Box::default()), Expiry::Clear);
+    part.set(b"huge", hash, Value::Set(Default::default()), Expiry::Clear);
     if let Some(ValueMut::Set(set)) = part.get_mut(b"huge", hash) {
         for n in 0..100_000 {
             set.insert(format!("member:{n}").as_bytes(), &enc);

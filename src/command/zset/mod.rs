@@ -136,7 +136,7 @@ fn put_members<'z>(
 fn store(ctx: &mut Context<'_>, key: &[u8], zset: Zset, event: &'static str) {
     let len = zset.len();
     if len > 0 {
-        ctx.set_value(key, Value::Zset(Box::new(zset)), Expiry::Clear);
+        ctx.set_value(key, Value::Zset(zset), Expiry::Clear);
         ctx.changed(key, EventClass::Zset, event);
     } else if ctx.delete(key) {
         ctx.changed(key, EventClass::Generic, "del");
