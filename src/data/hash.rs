@@ -1,5 +1,6 @@
-//! Hashes: a listpack of field, value, ..., or a segmented table of pairs, by Redis 7.2's rules.
+//! Hashes: a run of field, value, ..., or a segmented table of pairs, by Redis 7.2's rules.
 //!
+//! The small form counts as a listpack to commands and dumps, but is a [`Pack`], which is smaller.
 //! A hash leaves the listpack when it passes a threshold of [`Encodings`] and never goes back. Cloning a
 //! table shares its segments.
 //!
@@ -9,7 +10,8 @@ use super::Encodings;
 use super::blob::Pair;
 use super::hashing::hash;
 use super::list::Item;
-use super::listpack::{self, Listpack};
+use super::listpack::View;
+use super::pack::{self, Pack};
 use super::segtable::{self, SegTable};
 use super::word::{Boxed, one_word};
 
@@ -48,7 +50,7 @@ impl Table {
     }
 }
 
-one_word! { Listpack(Listpack), Table(Boxed<Table>) }
+one_word! { Listpack(Pack), Table(Boxed<Table>) }
 
 /// A hash; one word.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ impl Default for Hash {
 impl Hash {
     pub fn new() -> Hash {
         Hash {
-            repr: Repr::from(Listpack::new()),
+            repr: Repr::from(Pack::new()),
         }
     }
 
@@ -84,7 +86,7 @@ impl Hash {
     /// at, as in Redis.
     pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Hash {
         let mut hash = Hash {
-            repr: Repr::from(Listpack::from_validated_bytes(bytes)),
+            repr: Repr::from(Pack::from_listpack(View::from_validated_bytes(bytes))),
         };
         if hash.len() > enc.hash_max_listpack_entries {
             hash.make_table(0, enc);
@@ -109,7 +111,7 @@ impl Hash {
     pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
         match self.repr.form() {
             Form::Listpack(l) => {
-                let at = l.find(listpack::HEADER, field, 2)?;
+                let at = l.find(field, 2)?;
                 l.next(at).map(|value| l.get(value))
             }
             Form::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
@@ -118,7 +120,7 @@ impl Hash {
 
     pub fn contains(&self, field: &[u8]) -> bool {
         match self.repr.form() {
-            Form::Listpack(l) => l.find(listpack::HEADER, field, 2).is_some(),
+            Form::Listpack(l) => l.find(field, 2).is_some(),
             Form::Table(t) => t.get(field).is_some(),
         }
     }
@@ -130,11 +132,11 @@ impl Hash {
             FormMut::Listpack(l) => l,
         };
         if field.len().max(value.len()) > enc.hash_max_listpack_value
-            || !pairs.fits(Listpack::cost(field) + Listpack::cost(value))
+            || !pairs.fits(Pack::cost(field) + Pack::cost(value))
         {
             return self.make_table(1, enc).insert(field, value);
         }
-        if let Some(at) = pairs.find(listpack::HEADER, field, 2)
+        if let Some(at) = pairs.find(field, 2)
             && let Some(at) = pairs.next(at)
         {
             pairs.replace(at, value);
@@ -160,7 +162,7 @@ impl Hash {
         let mut cost = 0;
         let mut long = false;
         for text in pairs {
-            cost += Listpack::cost(text);
+            cost += Pack::cost(text);
             long |= text.len() > enc.hash_max_listpack_value;
         }
         if long || !listpack.fits(cost) {
@@ -187,7 +189,7 @@ impl Hash {
     /// True if it was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
         match self.repr.form_mut() {
-            FormMut::Listpack(l) => match l.find(listpack::HEADER, field, 2) {
+            FormMut::Listpack(l) => match l.find(field, 2) {
                 Some(at) => {
                     l.delete_many(at, 2);
                     true
@@ -215,7 +217,7 @@ impl Hash {
                 if l.is_empty() {
                     return None;
                 }
-                let at = l.seek(2 * rng.usize(..self.len()) as i64)?;
+                let at = l.seek(2 * rng.usize(..self.len()))?;
                 Some((l.get(at), l.get(l.next(at)?)))
             }
             Form::Table(t) => t.pairs.random(rng).map(as_items),
@@ -243,12 +245,16 @@ impl Hash {
         }
     }
 
-    /// The listpack's bytes while in that encoding, for RDB.
-    pub fn as_listpack(&self) -> Option<&[u8]> {
+    /// The bytes as a listpack while in that encoding, for RDB.
+    pub fn to_listpack(&self) -> Option<Vec<u8>> {
         match self.repr.form() {
-            Form::Listpack(l) => Some(l.as_bytes()),
+            Form::Listpack(l) => Some(l.to_listpack()),
             Form::Table(_) => None,
         }
+    }
+
+    pub fn is_listpack(&self) -> bool {
+        matches!(self.repr.form(), Form::Listpack(_))
     }
 
     /// Bytes of memory held behind the word; estimated from some pairs of large hashes.
@@ -270,7 +276,7 @@ fn as_items(pair: &Pair) -> (Item<'_>, Item<'_>) {
 
 /// The pairs of a hash.
 pub enum Iter<'a> {
-    Listpack(listpack::Pairs<'a>),
+    Listpack(pack::Pairs<'a>),
     Table(segtable::Iter<'a, Pair>),
 }
 

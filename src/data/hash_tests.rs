@@ -49,7 +49,7 @@ fn listpacks_come_in_and_out() {
     let mut hash = Hash::new();
     hash.insert(b"f", b"1", &enc);
     hash.insert(b"g", b"f", &enc);
-    let bytes = hash.as_listpack().unwrap();
+    let bytes = &hash.to_listpack().unwrap();
     assert_eq!(texts(&Hash::from_listpack(bytes, &enc)), texts(&hash));
     let tight = Encodings {
         hash_max_listpack_entries: 1,
@@ -57,7 +57,7 @@ fn listpacks_come_in_and_out() {
     };
     let copy = Hash::from_listpack(bytes, &tight);
     assert_eq!((copy.encoding(), texts(&copy)), ("hashtable", texts(&hash)));
-    assert!(copy.as_listpack().is_none());
+    assert!(copy.to_listpack().is_none());
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn signed(value: u64, bits: u32) -> i64 {
 
 /// The element at a position, and the size of its encoding and data.
 #[inline]
-fn decode(bytes: &[u8], at: usize) -> (Item<'_>, usize) {
+pub(super) fn decode(bytes: &[u8], at: usize) -> (Item<'_>, usize) {
     let first = bytes[at];
     let string = |head: usize, len: usize| {
         let start = at + head;
@@ -229,7 +229,7 @@ impl<'a> Encoded<'a> {
         size + back_size(size)
     }
 
-    /// Writes encoding, data and back length; `out` has exactly that size.
+    /// Writes encoding, data and back length; `out` has exactly that size. Without room for a back length, none.
     pub(crate) fn write(&self, out: &mut [u8]) {
         let size = self.size();
         let (body, back) = out.split_at_mut(size);
@@ -270,9 +270,41 @@ impl<'a> Encoded<'a> {
     }
 }
 
+impl<'a> From<Item<'a>> for Encoded<'a> {
+    #[inline]
+    fn from(item: Item<'a>) -> Encoded<'a> {
+        match item {
+            Item::Int(n) => Encoded::Int(n),
+            Item::Bytes(b) => Encoded::Bytes(b),
+        }
+    }
+}
+
+/// A listpack's bytes of these elements; `expected` is about how many bytes they will be.
+pub(super) fn bytes_of<'a>(
+    elements: impl Iterator<Item = Encoded<'a>>,
+    expected: usize,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(expected);
+    bytes.extend_from_slice(&EMPTY.0[..HEADER]);
+    let mut count = 0usize;
+    for element in elements {
+        let at = bytes.len();
+        bytes.resize(at + element.full(), 0);
+        element.write(&mut bytes[at..]);
+        count += 1;
+    }
+    bytes.push(END);
+    let total = bytes.len();
+    Layout::set_total(&mut bytes, total);
+    let count = u16::try_from(count).unwrap_or(UNKNOWN);
+    bytes[4..HEADER].copy_from_slice(&count.to_le_bytes());
+    bytes
+}
+
 /// Whether an item is this string; `as_int` is the string parsed, done once by the caller.
 #[inline]
-fn equals(item: Item<'_>, text: &[u8], as_int: Option<i64>) -> bool {
+pub(super) fn equals(item: Item<'_>, text: &[u8], as_int: Option<i64>) -> bool {
     match item {
         Item::Int(n) => as_int == Some(n),
         Item::Bytes(b) => b == text,

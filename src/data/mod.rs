@@ -19,6 +19,7 @@ pub mod listpack;
 pub mod long_double;
 pub mod member;
 pub mod ordered;
+pub mod pack;
 pub mod quicklist;
 mod segment;
 pub mod segtable;

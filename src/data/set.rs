@@ -2,7 +2,7 @@
 //!
 //! A set begins as an intset while its members are integers, becomes a listpack with the first other one,
 //! and a table when it passes a threshold of [`Encodings`]; it never goes back. Cloning a table shares its
-//! segments.
+//! segments. The listpack is a [`Pack`] in truth, which is smaller.
 //!
 //! Invariants: members are distinct; an intset or listpack is within the thresholds that held when its
 //! last member came.
@@ -12,7 +12,8 @@ use super::blob::Blob;
 use super::hashing::hash;
 use super::intset::{self, Intset};
 use super::list::Item;
-use super::listpack::{self, Listpack};
+use super::listpack::{self, View};
+use super::pack::{self, Pack};
 use super::segtable::{self, SegTable};
 use super::string::parse_int;
 use super::word::{Boxed, one_word};
@@ -58,7 +59,7 @@ impl Table {
     }
 }
 
-one_word! { Intset(Intset), Listpack(Listpack), Table(Boxed<Table>) }
+one_word! { Intset(Intset), Listpack(Pack), Table(Boxed<Table>) }
 
 /// A set; one word.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ impl Set {
     /// An empty listpack, which stays one for integers too.
     pub fn new_listpack() -> Set {
         Set {
-            repr: Repr::from(Listpack::new()),
+            repr: Repr::from(Pack::new()),
         }
     }
 
@@ -128,7 +129,7 @@ impl Set {
     /// Redis.
     pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
-            repr: Repr::from(Listpack::from_validated_bytes(bytes)),
+            repr: Repr::from(Pack::from_listpack(View::from_validated_bytes(bytes))),
         };
         if set.len() > enc.set_max_listpack_entries {
             set.make_table(0, enc);
@@ -155,7 +156,7 @@ impl Set {
     pub fn contains(&self, member: &[u8]) -> bool {
         match self.repr.form() {
             Form::Intset(s) => parse_int(member).is_some_and(|n| s.contains(n)),
-            Form::Listpack(s) => s.find(listpack::HEADER, member, 1).is_some(),
+            Form::Listpack(s) => s.find(member, 1).is_some(),
             Form::Table(t) => t.contains(member),
         }
     }
@@ -173,12 +174,12 @@ impl Set {
         match self.repr.form_mut() {
             FormMut::Table(t) => t.insert(member),
             FormMut::Listpack(s) => {
-                if s.find(listpack::HEADER, member, 1).is_some() {
+                if s.find(member, 1).is_some() {
                     return false;
                 }
                 if s.len() < enc.set_max_listpack_entries
                     && member.len() <= enc.set_max_listpack_value
-                    && s.fits(Listpack::cost(member))
+                    && s.fits(Pack::cost(member))
                 {
                     s.append(member);
                     true
@@ -201,9 +202,9 @@ impl Set {
                 });
                 if s.len() < enc.set_max_listpack_entries
                     && member.len().max(longest) <= enc.set_max_listpack_value
-                    && s.len() * 11 + Listpack::cost(member) < listpack::MAX_BYTES
+                    && s.len() * 11 + Pack::cost(member) < listpack::MAX_BYTES
                 {
-                    let mut members = Listpack::new();
+                    let mut members = Pack::new();
                     s.iter().for_each(|n| members.append_int(n));
                     members.append(member);
                     self.repr = Repr::from(members);
@@ -295,9 +296,9 @@ impl Set {
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match self.repr.form_mut() {
             FormMut::Intset(s) => parse_int(member).is_some_and(|n| s.remove(n)),
-            FormMut::Listpack(s) => match s.find(listpack::HEADER, member, 1) {
+            FormMut::Listpack(s) => match s.find(member, 1) {
                 Some(at) => {
-                    s.delete(at);
+                    s.delete_many(at, 1);
                     true
                 }
                 None => false,
@@ -326,7 +327,7 @@ impl Set {
     pub fn nth(&self, index: usize) -> Option<Item<'_>> {
         match self.repr.form() {
             Form::Intset(s) => s.get(index).map(Item::Int),
-            Form::Listpack(s) => s.at(i64::try_from(index).ok()?),
+            Form::Listpack(s) => s.seek(index).map(|at| s.get(at)),
             Form::Table(t) => t
                 .members
                 .iter()
@@ -382,10 +383,10 @@ impl Set {
         }
     }
 
-    /// The listpack's bytes while in that encoding, for RDB.
-    pub fn as_listpack(&self) -> Option<&[u8]> {
+    /// The bytes as a listpack while in that encoding.
+    pub fn to_listpack(&self) -> Option<Vec<u8>> {
         match self.repr.form() {
-            Form::Listpack(s) => Some(s.as_bytes()),
+            Form::Listpack(s) => Some(s.to_listpack()),
             _ => None,
         }
     }
@@ -407,7 +408,7 @@ impl Set {
 /// The members of a set.
 pub enum Iter<'a> {
     Intset(intset::Iter<'a>),
-    Listpack(listpack::Iter<'a>),
+    Listpack(pack::Iter<'a>),
     Table(segtable::Iter<'a, Blob>),
 }
 

@@ -85,7 +85,7 @@ fn compact_bytes_come_in_and_out() {
     );
     let words = with(&["a", "1"], &enc);
     assert_eq!(
-        texts(&Set::from_listpack(words.as_listpack().unwrap(), &enc)),
+        texts(&Set::from_listpack(&words.to_listpack().unwrap(), &enc)),
         texts(&words)
     );
 
@@ -96,9 +96,9 @@ fn compact_bytes_come_in_and_out() {
     };
     let set = Set::from_intset(ints.as_intset().unwrap(), &tight);
     assert_eq!((set.encoding(), texts(&set)), ("hashtable", texts(&ints)));
-    let set = Set::from_listpack(words.as_listpack().unwrap(), &tight);
+    let set = Set::from_listpack(&words.to_listpack().unwrap(), &tight);
     assert_eq!((set.encoding(), texts(&set)), ("hashtable", texts(&words)));
-    assert!(set.as_listpack().is_none() && set.as_intset().is_none());
+    assert!(set.to_listpack().is_none() && set.as_intset().is_none());
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Pieces {
             ValueRef::String(_) => true,
             ValueRef::List(list) => list.node_count() <= 1,
             ValueRef::Set(set) => set.as_intset().is_some(),
-            ValueRef::Hash(hash) => hash.as_listpack().is_some(),
+            ValueRef::Hash(hash) => hash.is_listpack(),
             ValueRef::Zset(zset) => zset.as_listpack().is_some(),
         };
         if compact {

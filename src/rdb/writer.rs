@@ -158,8 +158,8 @@ impl Encoder {
     }
 
     fn hash(&mut self, out: &mut Vec<u8>, hash: &Hash) {
-        if let Some(listpack) = hash.as_listpack() {
-            return self.blob(out, listpack);
+        if let Some(listpack) = hash.to_listpack() {
+            return self.blob(out, &listpack);
         }
         length(out, hash.len() as u64);
         for (field, value) in hash.iter() {
@@ -323,7 +323,7 @@ pub fn kind_of(value: ValueRef<'_>) -> u8 {
         ValueRef::List(_) => kind::LIST_QUICKLIST_2,
         ValueRef::Set(set) if set.as_intset().is_some() => kind::SET_INTSET,
         ValueRef::Set(_) => kind::SET,
-        ValueRef::Hash(hash) if hash.as_listpack().is_some() => kind::HASH_LISTPACK,
+        ValueRef::Hash(hash) if hash.is_listpack() => kind::HASH_LISTPACK,
         ValueRef::Hash(_) => kind::HASH,
         ValueRef::Zset(zset) if zset.as_listpack().is_some() => kind::ZSET_LISTPACK,
         ValueRef::Zset(_) => kind::ZSET_2,
