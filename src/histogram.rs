@@ -45,9 +45,15 @@ fn highest_of(bucket: usize) -> u64 {
 impl Histogram {
     #[inline]
     pub fn record(&self, value_ns: u64) {
+        self.record_many(value_ns, 1);
+    }
+
+    /// Counts a value that came `times` times.
+    #[inline]
+    pub fn record_many(&self, value_ns: u64, times: u64) {
         let (bucket, _) = bucket_of(value_ns.min(VALUE_MAX_NS));
         if let Some(count) = self.counts.get(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(times, Ordering::Relaxed);
         }
     }
 

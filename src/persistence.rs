@@ -70,26 +70,27 @@ impl Persistence {
         }
     }
 
-    /// Dispatch: the dataset changed `n` times.
-    #[inline]
+    /// The dataset changed `n` times outside any shard; what changes inside is counted there.
     pub fn add_changes(&self, n: u64) {
         self.changes.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Changes in all; taken at a snapshot's cut and given back to [`Persistence::saved`].
-    pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Relaxed)
+    /// Changes in all, those in the shards (`Keyspace::changes`) included; taken at a snapshot's cut and given
+    /// back to [`Persistence::saved`].
+    pub fn changes(&self, inside: u64) -> u64 {
+        self.changes.load(Ordering::Relaxed) + inside
     }
 
     /// `rdb_changes_since_last_save`.
-    pub fn unsaved(&self) -> u64 {
-        self.changes()
+    pub fn unsaved(&self, inside: u64) -> u64 {
+        self.changes(inside)
             .saturating_sub(self.saved_changes.load(Ordering::Relaxed))
     }
 
     /// The dataset is as on disk (after loading a dump, or after FLUSHALL saved an empty one).
-    pub fn nothing_unsaved(&self) {
-        self.saved_changes.store(self.changes(), Ordering::Relaxed);
+    pub fn nothing_unsaved(&self, inside: u64) {
+        self.saved_changes
+            .store(self.changes(inside), Ordering::Relaxed);
     }
 
     /// A save began; false: one is in progress.
@@ -159,21 +160,21 @@ mod tests {
     #[test]
     fn changes_made_during_a_save_stay_unsaved() {
         let p = Persistence::new(7);
-        assert_eq!((p.last_save_s(), p.last_took_s(), p.unsaved()), (7, -1, 0));
+        assert_eq!((p.last_save_s(), p.last_took_s(), p.unsaved(0)), (7, -1, 0));
         p.add_changes(3);
         assert!(p.begin(10, 0) && !p.begin(11, 0));
-        let at_cut = p.changes();
+        let at_cut = p.changes(0);
         p.add_changes(2);
         assert_eq!(p.saving_for_s(5_000_010), 5);
         p.saved(at_cut, 9, 2_000_010);
-        assert_eq!((p.unsaved(), p.last_save_s(), p.last_took_s()), (2, 9, 2));
+        assert_eq!((p.unsaved(0), p.last_save_s(), p.last_took_s()), (2, 9, 2));
         assert!(p.begin(20, 0));
         p.failed(30);
         assert!(p.last_save_failed() && !p.is_saving());
         assert!(p.begin(40, 0));
         p.given_up(50);
         assert!(p.last_save_failed() && !p.is_saving());
-        p.nothing_unsaved();
-        assert_eq!(p.unsaved(), 0);
+        p.nothing_unsaved(4);
+        assert_eq!((p.unsaved(4), p.unsaved(6)), (0, 2));
     }
 }

@@ -331,10 +331,8 @@ impl ConnectionActor {
             );
             let mut renew = false;
             while index < count {
-                if index % WINDOW == 0 && index + 1 < count {
-                    let next = (index..count.min(index + WINDOW))
-                        .filter_map(|next| bench.batch.first_arg(next, rest));
-                    ctx.look_ahead(next);
+                if index % WINDOW == 0 {
+                    ctx.look_ahead(&bench.batch, index, rest);
                 }
                 bench.batch.args(index, rest, &mut args);
                 match dispatch::run(&mut ctx, &args) {

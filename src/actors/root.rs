@@ -146,7 +146,7 @@ impl Root {
         // Nobody else is inside while clients are answered LOADING, so this does not wait.
         let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
         loading::swap_in(&self.node, &mut entered, dump.dataset);
-        persistence.nothing_unsaved();
+        persistence.nothing_unsaved(self.node.keyspace.changes());
         let resumable = dump.replication.is_some();
         if let Some((id, offset)) = dump.replication {
             self.take_up_stream(id, offset, dump.stream_db, &dump.expired);

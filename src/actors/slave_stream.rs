@@ -41,10 +41,8 @@ impl SlaveLinkActor {
             );
             let mut done = 0;
             for index in 0..count {
-                if index % WINDOW == 0 && index + 1 < count {
-                    let next = (index..count.min(index + WINDOW))
-                        .filter_map(|next| self.batch.first_arg(next, rest));
-                    ctx.look_ahead(next);
+                if index % WINDOW == 0 {
+                    ctx.look_ahead(&self.batch, index, rest);
                 }
                 let end = self.batch.end_of(index);
                 let mut raw = &rest[done..end];

@@ -171,7 +171,8 @@ impl SnapshotActor {
         }
         let settings = self.node.settings.load();
         let persistence = &self.node.persistence;
-        let (unsaved, now_ms) = (persistence.unsaved(), self.node.clock.unix_ms());
+        let unsaved = persistence.unsaved(self.node.keyspace.changes());
+        let now_ms = self.node.clock.unix_ms();
         let idle_s = now_ms / 1000 - persistence.last_save_s();
         let rested = !persistence.last_save_failed()
             || now_ms - persistence.last_attempt_ms.load(Ordering::Relaxed) > RETRY_MS;
@@ -629,7 +630,7 @@ fn cut(
         replication,
         aof_base: false,
     };
-    let changes = node.persistence.changes();
+    let changes = node.persistence.changes(node.keyspace.changes());
     let snapshot = Snapshot::begin(entered, &preamble, options, now_ms);
     node.stats.snapshots.inc();
     node.stats

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::ahead::Ahead;
 use super::lookup::{Found, Look};
 use super::{Args, CommandError, CommandResult, Effects, events};
+use crate::command_stats::Tally;
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
@@ -80,8 +81,13 @@ pub struct Context<'a> {
     /// `Hub::epoch` when the running command was let in: if it has changed once the shards are entered, the
     /// command is to be judged again.
     pub role_epoch: u64,
+    /// What the batch's commands have to be counted for, and all threads have not been told yet.
+    pub tally: Tally,
+    /// Reads of the batch that found their key, likewise; and those that did not.
+    pub hits: u64,
+    pub misses: u64,
     /// Keys of the commands to come, see [`Context::look_ahead`].
-    pub ahead: Ahead,
+    pub ahead: Ahead<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -111,6 +117,9 @@ impl<'a> Context<'a> {
             inside: 0,
             wake_log: false,
             role_epoch: node.hub.epoch(),
+            tally: Tally::default(),
+            hits: 0,
+            misses: 0,
             ahead: Ahead::new(),
         }
     }
@@ -149,6 +158,24 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Adds what the batch has counted to everybody's figures: when it ends, and before a command that may
+    /// look at them.
+    pub fn tell_counts(&mut self) {
+        self.tally.tell(&self.node.command_stats);
+        if self.hits > 0 {
+            self.node
+                .stats
+                .keyspace_hits
+                .add(std::mem::take(&mut self.hits));
+        }
+        if self.misses > 0 {
+            self.node
+                .stats
+                .keyspace_misses
+                .add(std::mem::take(&mut self.misses));
+        }
+    }
+
     /// The promise of a reply by an actor: the session waits for it when the handler returns.
     pub fn ticket(&mut self) -> Arc<Ticket> {
         let ticket = Ticket::new(self.session.client.clone(), self.session.resp);
@@ -160,6 +187,7 @@ impl<'a> Context<'a> {
 impl Drop for Context<'_> {
     fn drop(&mut self) {
         self.log_stream();
+        self.tell_counts();
     }
 }
 
@@ -422,6 +450,13 @@ impl<'a> Context<'a> {
         self.dirty += 1;
         self.touch(key);
         self.notify(class, event, key);
+    }
+    /// Counts the running command's changes, for `save` and INFO.
+    #[inline]
+    pub(super) fn note_changes(&mut self) {
+        if !self.keys.add_changes(self.dirty) {
+            self.node.persistence.add_changes(self.dirty);
+        }
     }
     /// Marks the key's watchers only.
     pub fn touch(&mut self, key: &[u8]) {

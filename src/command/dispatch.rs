@@ -370,6 +370,9 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     let node = ctx.node;
     let start_us = ctx.now_us;
     let reply_start = ctx.reply.buf.len();
+    if command.key_plan == KeyPlan::None {
+        ctx.tell_counts();
+    }
     ctx.dirty = 0;
     ctx.effects.overridden = false;
     ctx.effects.db = ctx.session.db;
@@ -384,7 +387,7 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
         failed = true;
     }
     if ctx.dirty > 0 {
-        node.persistence.add_changes(ctx.dirty);
+        ctx.note_changes();
         if !ctx.effects.overridden {
             ctx.effects.also(args);
         }
@@ -403,8 +406,9 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
         node.command_stats
             .fail(command.id, took_us, ctx.settings.latency_tracking);
     } else {
-        node.command_stats
-            .record(command.id, took_us, ctx.settings.latency_tracking);
+        let track = ctx.settings.latency_tracking;
+        ctx.tally
+            .record(&node.command_stats, command.id, took_us, track);
     }
     after_call(ctx, command, args, took_us);
 }

@@ -4,6 +4,7 @@ use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::set::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::data::lookout::{TOGETHER, fetch_members};
 use crate::data::{Hash, ValueRef};
 use crate::resp::Reply;
 
@@ -42,8 +43,11 @@ fn set_all(ctx: &mut Context<'_>, args: &Args<'_>, name: &str) -> CommandResult<
     let hash = ctx.hash_or_create(key)?;
     hash.expect(pairs, &enc);
     let mut created = 0;
-    for pair in pairs.chunks_exact(2) {
-        created += usize::from(hash.insert(pair[0], pair[1], &enc));
+    for pairs in pairs.chunks(2 * TOGETHER) {
+        fetch_members(ValueRef::Hash(hash), pairs, 2);
+        for pair in pairs.chunks_exact(2) {
+            created += usize::from(hash.insert(pair[0], pair[1], &enc));
+        }
     }
     ctx.changed(key, EventClass::Hash, "hset");
     ctx.dirty += pairs.len() as u64 / 2 - 1;
@@ -92,8 +96,13 @@ fn hmget(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
     reply.array(args.len() - 2);
-    for field in &args[2..] {
-        reply_field(reply, hash, field);
+    for fields in args[2..].chunks(TOGETHER) {
+        if let Some(hash) = hash {
+            fetch_members(ValueRef::Hash(hash), fields, 1);
+        }
+        for field in fields {
+            reply_field(reply, hash, field);
+        }
     }
     Ok(())
 }
@@ -135,7 +144,11 @@ fn hdel(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.int(0);
         return Ok(());
     };
-    let removed = fields.iter().filter(|field| hash.remove(field)).count();
+    let mut removed = 0;
+    for fields in fields.chunks(TOGETHER) {
+        fetch_members(ValueRef::Hash(hash), fields, 1);
+        removed += fields.iter().filter(|field| hash.remove(field)).count();
+    }
     if removed > 0 {
         ctx.changed(key, EventClass::Hash, "hdel");
         ctx.dirty += removed as u64 - 1;

@@ -92,7 +92,7 @@ impl Context<'_> {
             return self.missed(key, look);
         }
         if look.counts {
-            self.node.stats.keyspace_hits.inc();
+            self.hits += 1;
         }
         if look.stamps && !self.session.no_touch {
             let stamp = self.stamp(lru);
@@ -106,7 +106,7 @@ impl Context<'_> {
     #[cold]
     fn missed(&mut self, key: &[u8], look: Look) -> Option<Found> {
         if !look.write && look.counts {
-            self.node.stats.keyspace_misses.inc();
+            self.misses += 1;
             self.notify(EventClass::KeyMiss, "keymiss", key);
         }
         None

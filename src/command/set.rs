@@ -4,6 +4,7 @@ use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::Item;
+use crate::data::lookout::{TOGETHER, fetch_members};
 use crate::data::{Set, ValueRef};
 use crate::resp::Reply;
 
@@ -43,7 +44,11 @@ fn sadd(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     } else {
         set.expect(members.len(), &enc);
     }
-    let added = members.iter().filter(|m| set.insert(m, &enc)).count();
+    let mut added = 0;
+    for members in members.chunks(TOGETHER) {
+        fetch_members(ValueRef::Set(set), members, 1);
+        added += members.iter().filter(|m| set.insert(m, &enc)).count();
+    }
     if added > 0 {
         ctx.changed(key, EventClass::Set, "sadd");
         ctx.dirty += added as u64 - 1;
@@ -58,7 +63,11 @@ fn srem(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.int(0);
         return Ok(());
     };
-    let removed = members.iter().filter(|m| set.remove(m)).count();
+    let mut removed = 0;
+    for members in members.chunks(TOGETHER) {
+        fetch_members(ValueRef::Set(set), members, 1);
+        removed += members.iter().filter(|m| set.remove(m)).count();
+    }
     if removed > 0 {
         ctx.changed(key, EventClass::Set, "srem");
         ctx.dirty += removed as u64 - 1;
@@ -112,8 +121,13 @@ fn smismember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let set = as_set(value)?;
     reply.array(args.len() - 2);
-    for member in &args[2..] {
-        reply.int(i64::from(set.is_some_and(|s| s.contains(member))));
+    for members in args[2..].chunks(TOGETHER) {
+        if let Some(set) = set {
+            fetch_members(ValueRef::Set(set), members, 1);
+        }
+        for member in members {
+            reply.int(i64::from(set.is_some_and(|s| s.contains(member))));
+        }
     }
     Ok(())
 }

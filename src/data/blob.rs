@@ -16,6 +16,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::flat::{allocate, capacity_for, release};
+use super::lookout::{Pointing, prefetch};
 
 /// The longest length that a short layout holds.
 const SHORT: usize = 254;
@@ -127,6 +128,13 @@ impl Blob {
     pub fn memory(&self) -> usize {
         let (at, len) = self.span();
         capacity_for(at + len)
+    }
+}
+
+impl Pointing for Blob {
+    #[inline]
+    fn fetch(&self) {
+        prefetch(self.0.as_ptr());
     }
 }
 
@@ -248,6 +256,13 @@ impl Pair {
     pub fn memory(&self) -> usize {
         let (at, field, value) = self.span();
         capacity_for(at + field + value)
+    }
+}
+
+impl Pointing for Pair {
+    #[inline]
+    fn fetch(&self) {
+        prefetch(self.0.as_ptr());
     }
 }
 

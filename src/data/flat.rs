@@ -14,6 +14,7 @@ use std::alloc::{Layout as Alloc, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::lookout::prefetch;
 use super::word::{ALIGN, TAG_MASK, Tagged};
 
 /// The allocation that `len` bytes get: the next size class of jemalloc (four per doubling).
@@ -150,6 +151,12 @@ impl<L: SelfSized> Flat<L> {
     #[inline]
     fn is_static(&self) -> bool {
         std::ptr::eq(self.start().as_ptr(), L::empty().as_ptr())
+    }
+
+    /// Begins to bring the first bytes into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self.start().as_ptr());
     }
 
     #[inline]

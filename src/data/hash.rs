@@ -11,6 +11,7 @@ use super::blob::Pair;
 use super::hashing::hash;
 use super::list::Item;
 use super::listpack::View;
+use super::lookout::Peek;
 use super::pack::{self, Pack};
 use super::segtable::{self, SegTable};
 use super::word::{Boxed, one_word};
@@ -115,6 +116,19 @@ impl Hash {
                 l.next(at).map(|value| l.get(value))
             }
             Form::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
+        }
+    }
+
+    /// For [`Lookout`](super::lookout::Lookout): where a large hash would have this field. A small one is
+    /// fetched as it is.
+    #[inline]
+    pub(super) fn peek(&self, field: &[u8]) -> Option<Peek<'_, Pair>> {
+        match self.repr.form() {
+            Form::Table(t) => Some(t.pairs.peek(hash(t.seed, field))),
+            Form::Listpack(pack) => {
+                pack.prefetch();
+                None
+            }
         }
     }
 

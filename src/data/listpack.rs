@@ -591,6 +591,12 @@ impl Listpack {
         self.flat.as_slice()
     }
 
+    /// Begins to bring the first elements into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.flat.prefetch();
+    }
+
     /// Length of the whole layout, bytes.
     pub fn byte_len(&self) -> usize {
         self.flat.total()

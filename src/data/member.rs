@@ -13,6 +13,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use super::lookout::{Pointing, prefetch};
 use super::shared_vec::size_class;
 
 #[repr(C)]
@@ -90,20 +91,16 @@ impl Member {
         self.header().refs.load(Ordering::Acquire)
     }
 
-    /// Begins to bring the member into the cache.
-    #[inline]
-    pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint and reads nothing; the feature is part of x86-64.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.0.as_ptr().cast());
-        }
-    }
-
     /// Bytes of memory held.
     pub fn heap_bytes(&self) -> usize {
         size_class(size_of::<Header>() + self.bytes().len())
+    }
+}
+
+impl Pointing for Member {
+    #[inline]
+    fn fetch(&self) {
+        prefetch(self.0.as_ptr());
     }
 }
 

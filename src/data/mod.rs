@@ -17,6 +17,7 @@ pub mod list;
 pub mod list_node;
 pub mod listpack;
 pub mod long_double;
+pub mod lookout;
 pub mod member;
 pub mod ordered;
 pub mod pack;

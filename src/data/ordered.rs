@@ -18,6 +18,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::lookout::Pointing;
 use super::member::Member;
 use super::shared_vec::SharedVec;
 
@@ -530,7 +531,7 @@ impl<'a> OrderedRange<'a> {
         }
         // The members lie all over memory: let their cache misses overlap.
         for entry in self.leaf {
-            entry.member.prefetch();
+            entry.member.fetch();
         }
         Some(())
     }

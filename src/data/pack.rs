@@ -104,6 +104,12 @@ impl Pack {
         self.flat.total()
     }
 
+    /// Begins to bring the first elements into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.flat.prefetch();
+    }
+
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
         self.flat.memory()

@@ -13,6 +13,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use super::lookout::prefetch;
+
 /// Tags are compared, and capacities grow, by this many.
 const GROUP: usize = 16;
 const HEADER: usize = 16;
@@ -196,6 +198,14 @@ impl<T> Segment<T> {
         matches.load();
         let entries = self.entries();
         matches.find(|&slot| eq(&entries[slot]))
+    }
+
+    /// Begins to bring the header and most tags into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        let start = self.ptr.as_ptr().cast_const().cast::<u8>();
+        prefetch(start);
+        prefetch(start.wrapping_add(64));
     }
 
     /// Bytes of memory held, without what the entries point to.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::lookout::Peek;
 use super::segment::Segment;
 
 /// A segment splits when it would hold more.
@@ -374,6 +375,18 @@ impl<T> SegTable<T> {
         let segment = &chunk.segments[chunk.segment_index(hash)];
         let slot = segment.find(tag(hash), eq)?;
         Some(&segment.entries()[slot])
+    }
+
+    /// Where an entry with this hash would be; its segment begins to come into the cache.
+    #[inline]
+    pub fn peek(&self, hash: u64) -> Peek<'_, T> {
+        let chunk = &*self.chunks[self.chunk_index(hash)];
+        let segment = &chunk.segments[chunk.segment_index(hash)];
+        segment.prefetch();
+        Peek {
+            segment,
+            tag: tag(hash),
+        }
     }
 
     /// Every entry once, in no order that means anything.

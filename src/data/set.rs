@@ -13,6 +13,7 @@ use super::hashing::hash;
 use super::intset::{self, Intset};
 use super::list::Item;
 use super::listpack::{self, View};
+use super::lookout::Peek;
 use super::pack::{self, Pack};
 use super::segtable::{self, SegTable};
 use super::string::parse_int;
@@ -158,6 +159,20 @@ impl Set {
             Form::Intset(s) => parse_int(member).is_some_and(|n| s.contains(n)),
             Form::Listpack(s) => s.find(member, 1).is_some(),
             Form::Table(t) => t.contains(member),
+        }
+    }
+
+    /// For [`Lookout`](super::lookout::Lookout): where a large set would have this member. A small one is
+    /// fetched as it is.
+    #[inline]
+    pub(super) fn peek(&self, member: &[u8]) -> Option<Peek<'_, Blob>> {
+        match self.repr.form() {
+            Form::Table(t) => Some(t.members.peek(hash(t.seed, member))),
+            Form::Listpack(pack) => {
+                pack.prefetch();
+                None
+            }
+            Form::Intset(_) => None,
         }
     }
 

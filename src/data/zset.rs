@@ -14,6 +14,7 @@ use super::Encodings;
 use super::hashing::hash;
 use super::list::{End, Item};
 use super::listpack::{self, Listpack};
+use super::lookout::Peek;
 use super::member::Member;
 use super::ordered::{Ordered, OrderedRange};
 use super::segtable::SegTable;
@@ -239,6 +240,19 @@ impl Zset {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// For [`Lookout`](super::lookout::Lookout): where a large set would have this member. A small one is
+    /// fetched as it is.
+    #[inline]
+    pub(super) fn peek(&self, member: &[u8]) -> Option<Peek<'_, Member>> {
+        match self.repr.form() {
+            Form::Large(large) => Some(large.table.peek(hash(large.seed, member))),
+            Form::Listpack(pack) => {
+                pack.prefetch();
+                None
+            }
+        }
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {

@@ -22,7 +22,8 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.ratio("current_fork_perc", ratio(done, total) * 100.0);
     text.field("current_save_keys_processed", done);
     text.field("current_save_keys_total", total);
-    text.field("rdb_changes_since_last_save", state.unsaved());
+    let unsaved = state.unsaved(node.keyspace.changes());
+    text.field("rdb_changes_since_last_save", unsaved);
     text.flag(
         "rdb_bgsave_in_progress",
         state.is_saving()

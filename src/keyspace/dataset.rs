@@ -138,7 +138,9 @@ impl DatasetBuilder {
         for row in &mut batch.rows {
             row.hash = self.hasher.hash(&batch.bytes[row.key..row.value]);
             let part = &self.shards[shard_of(row.hash, shards)][row.db];
-            part.prefetch(std::iter::once(row.hash));
+            if let Some(guess) = part.guess(row.hash) {
+                guess.fetch();
+            }
         }
         let mut twice = None;
         for row in batch.rows.drain(..) {

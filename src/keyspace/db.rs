@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::KeyHasher;
 use super::record::{Content, Record};
+use super::segment::Slot;
 use super::table::{Place, Table};
 use crate::data::{Value, ValueMut, ValueRef};
 
@@ -42,6 +43,24 @@ impl Entry<'_> {
     /// Whether the key's time has come: Redis lets a key live through the millisecond it names.
     pub fn is_expired(&self, now_ms: i64) -> bool {
         self.expire_at.is_some_and(|at| at < now_ms)
+    }
+}
+
+/// A record that may be that of some key, see [`Db::guess`].
+#[derive(Clone, Copy)]
+pub struct Guess<'a>(&'a Slot);
+
+impl<'a> Guess<'a> {
+    /// Begins to bring the record into the cache.
+    #[inline]
+    pub fn fetch(self) {
+        self.0.prefetch();
+    }
+
+    /// What it holds. Reads the record.
+    #[inline]
+    pub fn value(self) -> ValueRef<'a> {
+        self.0.value()
     }
 }
 
@@ -90,11 +109,11 @@ impl Db {
         self.table.find(key, hash)
     }
 
-    /// Has the records of these hashes brought into the cache, their misses overlapping: for a pipeline's
-    /// keys, before its commands run one by one.
-    #[inline]
-    pub fn prefetch(&self, hashes: impl Iterator<Item = u64>) {
-        self.table.prefetch(hashes);
+    /// The record that most likely is that of the key with this hash, found without looking at records:
+    /// for fetching a pipeline's keys before its commands run one by one.
+    #[inline(always)]
+    pub fn guess(&self, hash: u64) -> Option<Guess<'_>> {
+        self.table.guess(hash).map(Guess)
     }
 
     /// The entry at a place that [`Db::locate`] gave.

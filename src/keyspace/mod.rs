@@ -27,7 +27,7 @@ pub mod watch;
 
 pub use blocked::{Blocked, ReadyKey};
 pub use dataset::{Dataset, DatasetBuilder, StringBatch};
-pub use db::{Db, Entry, Expiry, Put};
+pub use db::{Db, Entry, Expiry, Guess, Put};
 pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use hasher::KeyHasher;
 pub use pace::Pace;

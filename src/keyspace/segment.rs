@@ -13,7 +13,8 @@ use hashbrown::HashTable;
 
 use super::db::{Entry, Expiry};
 use super::record::{Body, Content, Record};
-use crate::data::ValueMut;
+use crate::data::{ValueMut, ValueRef};
+use crate::data::lookout::prefetch;
 
 /// Bits of the prefix by which segments are told apart, at most.
 pub(super) const PREFIX_BITS: u32 = 26;
@@ -91,16 +92,10 @@ impl Slot {
     /// Has the record brought into the cache.
     #[inline]
     pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let start = self.body().ptr().as_ptr().cast_const().cast::<i8>();
-            // SAFETY: prefetching is a hint and reads nothing. Most records lie in one or two lines.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(start);
-                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(47));
-            }
-        }
+        // Most records lie in one or two lines.
+        let start = self.body().ptr().as_ptr().cast_const();
+        prefetch(start);
+        prefetch(start.wrapping_add(47));
     }
 
     /// Exchanges the record.
@@ -128,6 +123,12 @@ impl Slot {
     pub fn entry(&self) -> Entry<'_> {
         // SAFETY: as for `key`.
         unsafe { self.body().entry() }
+    }
+
+    #[inline]
+    pub fn value(&self) -> ValueRef<'_> {
+        // SAFETY: as for `key`.
+        unsafe { self.body().value() }
     }
 
     #[inline]
@@ -235,7 +236,7 @@ impl Segment {
     }
 
     /// The slot that most likely holds the key of a hash, found without looking at records.
-    #[inline]
+    #[inline(always)]
     pub fn guess(&self, hash: u64) -> Option<&Slot> {
         let tag = tag_of(hash);
         self.table.find(inner_hash(tag), |slot| slot.tag() == tag)

@@ -320,15 +320,10 @@ impl Table {
         Some(Place { segment, bucket })
     }
 
-    /// Has the records of these hashes brought into the cache, all their misses at once.
-    pub fn prefetch(&self, hashes: impl Iterator<Item = u64>) {
-        for hash in hashes {
-            if let Some(number) = self.number(hash)
-                && let Some(slot) = self.segment(number).guess(hash)
-            {
-                slot.prefetch();
-            }
-        }
+    /// The slot that most likely holds the key of a hash, found without looking at records.
+    #[inline(always)]
+    pub fn guess(&self, hash: u64) -> Option<&Slot> {
+        self.segment(self.number(hash)?).guess(hash)
     }
 
     #[inline]

@@ -115,13 +115,14 @@ impl Batch {
         args.extend(spans.iter().map(|span| self.bytes(*span, buffer)));
     }
 
-    /// The first argument after the name of command `index`, if there is one.
-    pub fn first_arg<'b>(&'b self, index: usize, buffer: &'b [u8]) -> Option<&'b [u8]> {
+    /// Argument `nth` of command `index` (0: its name), if there is one.
+    #[inline]
+    pub fn arg<'b>(&'b self, index: usize, nth: usize, buffer: &'b [u8]) -> Option<&'b [u8]> {
         let request = self.requests.get(index)?;
-        if request.count < 2 {
+        if nth >= request.count {
             return None;
         }
-        let span = self.spans.get(request.first + 1)?;
+        let span = self.spans.get(request.first + nth)?;
         Some(self.bytes(*span, buffer))
     }
 

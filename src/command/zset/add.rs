@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 use crate::command::arguments::double_arg;
 use crate::command::context::{EventClass, is_word};
 use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::data::ValueRef;
+use crate::data::lookout::{TOGETHER, fetch_members};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {
@@ -124,7 +126,10 @@ pub fn add(ctx: &mut Context<'_>, args: &Args<'_>, increment: bool) -> CommandRe
     zset.expect(scores.len(), &enc);
     let (mut added, mut updated) = (0, 0);
     let mut last = Outcome::Refused;
-    for (pair, score) in pairs.chunks_exact(2).zip(scores) {
+    for (index, (pair, score)) in pairs.chunks_exact(2).zip(scores).enumerate() {
+        if index.is_multiple_of(TOGETHER) {
+            fetch_members(ValueRef::Zset(zset), &pairs[2 * index + 1..], 2);
+        }
         zset.update(pair[1], &enc, |old| {
             last = decide(options, old, score);
             match last {

@@ -13,6 +13,7 @@ use super::digest::digits17;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::{End, Item};
+use crate::data::lookout::{TOGETHER, fetch_members};
 use crate::data::{Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::Expiry;
 use crate::resp::{DoubleText, Reply};
@@ -161,10 +162,14 @@ fn zrem(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         reply.int(0);
         return Ok(());
     };
-    let gone = args[2..]
-        .iter()
-        .filter(|member| zset.remove(member).is_some())
-        .count();
+    let mut gone = 0;
+    for members in args[2..].chunks(TOGETHER) {
+        fetch_members(ValueRef::Zset(zset), members, 1);
+        gone += members
+            .iter()
+            .filter(|member| zset.remove(member).is_some())
+            .count();
+    }
     let emptied = zset.is_empty();
     reply.int(gone as i64);
     if gone > 0 {
@@ -213,10 +218,15 @@ fn zscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn zmscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (zset, reply) = zset_and_reply(ctx, args[1])?;
     reply.array(args.len() - 2);
-    for member in &args[2..] {
-        match zset.and_then(|zset| zset.score(member)) {
-            Some(score) => reply.double(score),
-            None => reply.null(),
+    for members in args[2..].chunks(TOGETHER) {
+        if let Some(zset) = zset {
+            fetch_members(ValueRef::Zset(zset), members, 1);
+        }
+        for member in members {
+            match zset.and_then(|zset| zset.score(member)) {
+                Some(score) => reply.double(score),
+                None => reply.null(),
+            }
         }
     }
     Ok(())
