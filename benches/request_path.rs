@@ -1,23 +1,29 @@
-//! The request path without a socket: parsing a pipeline, and parsing and running one inside a shard, as a
-//! connection does for every read.
+//! The request path without a socket: parsing a pipeline, and parsing and running one, as a connection does
+//! for every read; by one thread, and by two that share the shards as two serving arbiters do.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use understudy::Settings;
-use understudy::clock::SystemClock;
-use understudy::command::{Context, Effects, dispatch};
+use understudy::clock::{Clock, SystemClock};
+use understudy::command::ahead::WINDOW;
+use understudy::command::dispatch::{self, Outcome};
+use understudy::command::{Context, Effects};
 use understudy::node_core::NodeCore;
 use understudy::repl::wire;
 use understudy::resp::request::{Batch, Limits, Parser};
 use understudy::resp::{Reply, Resp};
 use understudy::session::{Client, Origin, Session};
 
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Commands in one read, as redis-benchmark's -P 16 sends.
 const PIPELINE: usize = 16;
 /// Different pipelines, so that keys are spread.
-const READS: usize = 4096;
+const READS: usize = 1 << 15;
 
 fn reads(command: impl Fn(usize) -> Vec<String>) -> Vec<Vec<u8>> {
     let mut rng = fastrand::Rng::with_seed(1);
@@ -56,77 +62,142 @@ fn parsing(c: &mut Criterion) {
     group.finish();
 }
 
-fn dispatching(c: &mut Criterion) {
-    let workloads: [(&str, Vec<Vec<u8>>); 7] = [
+/// What the workloads do: each to or in a million keys or members.
+fn workloads() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let words = |words: &[&str]| words.iter().map(|w| w.to_string()).collect::<Vec<_>>();
+    vec![
         (
             "SET",
-            reads(|n| {
-                vec![
-                    "SET".into(),
-                    format!("key:{n:012}"),
-                    "xxxxxxxxxxxxxxxx".into(),
-                ]
-            }),
+            reads(|n| words(&["SET", &format!("key:{n:012}"), "xxxxxxxxxxxxxxxx"])),
         ),
-        ("GET", reads(|n| vec!["GET".into(), format!("key:{n:012}")])),
-        (
-            "INCR",
-            reads(|n| vec!["INCR".into(), format!("ctr:{n:012}")]),
-        ),
+        ("GET", reads(|n| words(&["GET", &format!("key:{n:012}")]))),
+        ("INCR", reads(|n| words(&["INCR", &format!("ctr:{n:012}")]))),
         (
             "HSET",
-            reads(|n| vec!["HSET".into(), format!("h:{n:012}"), "f".into(), "v".into()]),
+            reads(|n| words(&["HSET", &format!("h:{n:012}"), "f", "v"])),
         ),
         (
             "SADD",
-            reads(|n| vec!["SADD".into(), "s".into(), n.to_string()]),
+            reads(|n| words(&["SADD", "s", &format!("{n:012}")])),
+        ),
+        (
+            "SISMEMBER",
+            reads(|n| words(&["SISMEMBER", "s", &format!("{n:012}")])),
         ),
         (
             "ZADD",
-            reads(|n| vec!["ZADD".into(), "z".into(), n.to_string(), n.to_string()]),
+            reads(|n| words(&["ZADD", "z", &n.to_string(), &format!("{n:012}")])),
         ),
-        (
-            "LPUSH",
-            reads(|_| vec!["LPUSH".into(), "l".into(), "v".into()]),
-        ),
-    ];
-    let settings = Settings {
-        shards: 1,
-        ..Settings::default()
-    };
-    let node = Arc::new(NodeCore::new(SystemClock::new(), settings, None, None));
+        ("LPUSH", reads(|_| words(&["LPUSH", "l", "v"]))),
+    ]
+}
+
+/// A connection's part of the work: runs so many reads.
+fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
     let client = Client::new(1, "bench:0".into(), String::new(), 0);
     let mut session = Session::new(client, Origin::Client);
     let (mut reply, mut effects) = (Reply::new(Resp::V2), Effects::default());
     let (mut parser, mut batch) = (Parser::default(), Batch::default());
-
-    let mut group = c.benchmark_group("dispatch");
-    group.throughput(Throughput::Elements(PIPELINE as u64));
-    for (name, reads) in &workloads {
-        let mut next = reads.iter().cycle();
-        group.bench_function(format!("pipeline of 16 {name}"), |b| {
-            b.iter(|| {
-                let read = next.next().map_or(&[][..], Vec::as_slice);
-                parser
-                    .parse(read, &Limits::default(), &mut batch)
-                    .expect("well-formed");
-                let settings = node.settings.load();
-                let mut args = Vec::new();
-                let mut ctx =
-                    Context::new(&node, &settings, &mut session, &mut reply, &mut effects);
-                for index in 0..batch.len() {
-                    batch.args(index, read, &mut args);
-                    dispatch::run(&mut ctx, &args);
-                }
-                ctx.finish();
-                let written = reply.buf.len();
-                reply.buf.clear();
-                written
-            });
-        });
+    for turn in 0..count as usize {
+        let read = &reads[(from + turn) % reads.len()];
+        parser
+            .parse(read, &Limits::default(), &mut batch)
+            .expect("well-formed");
+        let settings = node.settings.load();
+        let mut args = Vec::new();
+        let mut ctx = Context::new(node, &settings, &mut session, &mut reply, &mut effects);
+        let mut index = 0;
+        while index < batch.len() {
+            if index % WINDOW == 0 {
+                ctx.look_ahead(&batch, index, read);
+            }
+            batch.args(index, read, &mut args);
+            match dispatch::run(&mut ctx, &args) {
+                // A connection would wait to be woken.
+                Outcome::Busy(_) => std::thread::yield_now(),
+                _ => index += 1,
+            }
+        }
+        ctx.finish();
+        reply.buf.clear();
     }
+}
+
+fn dispatching(c: &mut Criterion) {
+    let workloads = workloads();
+    for (threads, shards) in [(1, 1), (2, 8)] {
+        let settings = Settings {
+            shards,
+            ..Settings::default()
+        };
+        let node = NodeCore::new(SystemClock::new(), settings, None, None);
+        let mut group = c.benchmark_group(format!("dispatch, {threads} at a time"));
+        group.throughput(Throughput::Elements(PIPELINE as u64));
+        group.sample_size(20);
+        group.measurement_time(Duration::from_secs(2));
+        for (name, reads) in &workloads {
+            let mut from = 0;
+            let all = READS as u64;
+            serve(&node, reads, 0, all);
+            group.bench_function(format!("pipeline of 16 {name}"), |b| {
+                b.iter_custom(|count| {
+                    let start = Instant::now();
+                    std::thread::scope(|scope| {
+                        for thread in 1..threads {
+                            let (node, from) = (&node, from + thread * READS / threads);
+                            scope.spawn(move || serve(node, reads, from, count));
+                        }
+                        serve(&node, reads, from, count);
+                    });
+                    from += count as usize;
+                    start.elapsed()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn replying(c: &mut Criterion) {
+    let mut reply = Reply::new(Resp::V2);
+    let values: Vec<String> = (0..100).map(|n| format!("value:{n:010}")).collect();
+    let mut group = c.benchmark_group("reply");
+    group.throughput(Throughput::Elements(PIPELINE as u64));
+    group.bench_function("16 bulk strings", |b| {
+        b.iter(|| {
+            reply.buf.clear();
+            for value in &values[..PIPELINE] {
+                reply.bulk(black_box(value.as_bytes()));
+            }
+            reply.buf.len()
+        });
+    });
+    group.bench_function("16 integers", |b| {
+        b.iter(|| {
+            reply.buf.clear();
+            (0..PIPELINE as i64).for_each(|n| reply.int(black_box(n * 1001)));
+            reply.buf.len()
+        });
+    });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("an array of 100 bulk strings", |b| {
+        b.iter(|| {
+            reply.buf.clear();
+            reply.array(values.len());
+            for value in &values {
+                reply.bulk(black_box(value.as_bytes()));
+            }
+            reply.buf.len()
+        });
+    });
     group.finish();
 }
 
-criterion_group!(benches, parsing, dispatching);
+/// What is asked after every command.
+fn clock(c: &mut Criterion) {
+    let clock = SystemClock::new();
+    c.bench_function("the time", |b| b.iter(|| clock.unix_us()));
+}
+
+criterion_group!(benches, parsing, dispatching, replying, clock);
 criterion_main!(benches);

@@ -64,6 +64,7 @@ impl<'a> Context<'a> {
         }
         let mut shards = ShardSet::NONE;
         let (mut name, mut place): (&[u8], _) = (b"", None);
+        let table = &self.node.table;
         for next in index..last {
             let Some(key) = batch.arg(next, 1, buffer) else {
                 continue;
@@ -71,7 +72,9 @@ impl<'a> Context<'a> {
             let its_name = batch.arg(next, 0, buffer).unwrap_or_default();
             if name != its_name {
                 name = its_name;
-                place = self.node.table.lookup(name).and_then(|c| c.member_place);
+                let command = table.lookup(name);
+                place = command.and_then(|command| command.member_place);
+                self.known = command.map(|command| (name, command));
             }
             let hash = keyspace.hash(key);
             let member = place.and_then(|place| batch.arg(next, place, buffer));

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::ahead::Ahead;
 use super::lookup::{Found, Look};
+use super::table::Command;
 use super::{Args, CommandError, CommandResult, Effects, events};
 use crate::command_stats::Tally;
 use crate::config::Settings;
@@ -86,6 +87,8 @@ pub struct Context<'a> {
     /// Reads of the batch that found their key, likewise; and those that did not.
     pub hits: u64,
     pub misses: u64,
+    /// The command that a name in the batch stands for, the last that was looked up ahead.
+    pub(super) known: Option<(&'a [u8], &'a Command)>,
     /// Keys of the commands to come, see [`Context::look_ahead`].
     pub ahead: Ahead<'a>,
 }
@@ -120,6 +123,7 @@ impl<'a> Context<'a> {
             tally: Tally::default(),
             hits: 0,
             misses: 0,
+            known: None,
             ahead: Ahead::new(),
         }
     }

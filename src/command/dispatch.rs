@@ -134,9 +134,13 @@ pub fn run(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let node = ctx.node;
-    let command = match node.table.resolve(args) {
-        Ok(command) => command,
-        Err(error) => return refuse(ctx, None, error),
+    let command = match ctx.known {
+        // Pipelines are mostly of one command.
+        Some((name, command)) if name == args[0] && command.subcommands.is_empty() => command,
+        _ => match node.table.resolve(args) {
+            Ok(command) => command,
+            Err(error) => return refuse(ctx, None, error),
+        },
     };
     let last_command = &ctx.session.client.last_command;
     last_command.store(command.id, std::sync::atomic::Ordering::Relaxed);

@@ -98,15 +98,42 @@ impl Reply {
         }
     }
 
+    /// A range of a hundred elements is a hundred of these: with one look at the buffer's room instead of
+    /// five each, it is written in about half the time.
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(bytes.len()).as_bytes();
-        self.buf.reserve(digits.len() + bytes.len() + 5);
-        self.buf.put_u8(b'$');
-        self.buf.put_slice(digits);
-        self.buf.put_slice(b"\r\n");
-        self.buf.put_slice(bytes);
-        self.buf.put_slice(b"\r\n");
+        const AROUND_MAX: usize = 1 + 20 + 2 + 2;
+        let len = bytes.len();
+        self.buf.reserve(len + AROUND_MAX);
+        let digits = &mut itoa::Buffer::new();
+        let written = self.buf.len();
+        // SAFETY: what is written from the buffer's length on is at most the room just reserved: the mark,
+        // at most 20 digits, the bytes and two line ends. All of it is initialised before the length says so,
+        // and a slice of somebody else's can't overlap the buffer's spare room.
+        unsafe {
+            let start = self.buf.as_mut_ptr().add(written);
+            let mut to = start.add(1);
+            start.write(b'$');
+            if len < 10 {
+                to.write(b'0' + len as u8);
+                to = to.add(1);
+            } else if len < 100 {
+                to.write(b'0' + (len / 10) as u8);
+                to.add(1).write(b'0' + (len % 10) as u8);
+                to = to.add(2);
+            } else {
+                let digits = digits.format(len).as_bytes();
+                to.copy_from_nonoverlapping(digits.as_ptr(), digits.len());
+                to = to.add(digits.len());
+            }
+            to.cast::<[u8; 2]>().write(*b"\r\n");
+            to = to.add(2);
+            to.copy_from_nonoverlapping(bytes.as_ptr(), len);
+            to = to.add(len);
+            to.cast::<[u8; 2]>().write(*b"\r\n");
+            to = to.add(2);
+            self.buf.set_len(written + to.offset_from_unsigned(start));
+        }
     }
 
     /// An integer as a bulk string.
@@ -263,6 +290,20 @@ pub fn format_double(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Reply, Resp, error_text};
+
+    #[test]
+    fn bulks_of_every_length() {
+        let mut reply = Reply::new(Resp::V2);
+        let mut want = Vec::new();
+        for len in (0..300).chain([999, 1000, 99_999, 1 << 20]) {
+            let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            reply.bulk(&bytes);
+            want.extend_from_slice(format!("${len}\r\n").as_bytes());
+            want.extend_from_slice(&bytes);
+            want.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(reply.buf, want);
+    }
 
     #[test]
     fn errors_carry_any_bytes() {
