@@ -22,19 +22,33 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Commands in one read, as redis-benchmark's -P 16 sends.
 const PIPELINE: usize = 16;
+const KEYS: usize = 1_000_000;
 /// Different pipelines, so that keys are spread.
 const READS: usize = 1 << 15;
 
+fn read_of(
+    numbers: impl Iterator<Item = usize>,
+    command: impl Fn(usize) -> Vec<String>,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    numbers.for_each(|n| wire::command(&mut bytes, &command(n)));
+    bytes
+}
+
 fn reads(command: impl Fn(usize) -> Vec<String>) -> Vec<Vec<u8>> {
     let mut rng = fastrand::Rng::with_seed(1);
-    (0..READS)
-        .map(|_| {
-            let mut bytes = Vec::new();
-            for _ in 0..PIPELINE {
-                wire::command(&mut bytes, &command(rng.usize(..1_000_000)));
-            }
-            bytes
-        })
+    let mut read = || read_of((0..PIPELINE).map(|_| rng.usize(..KEYS)), &command);
+    (0..READS).map(|_| read()).collect()
+}
+
+/// Pipelines that say each number once, in another order: things shall not lie in memory in the order in
+/// which they are asked for, or the processor guesses where the next one is.
+fn filling(command: impl Fn(usize) -> Vec<String>) -> Vec<Vec<u8>> {
+    let mut numbers: Vec<usize> = (0..KEYS).collect();
+    fastrand::Rng::with_seed(2).shuffle(&mut numbers);
+    let pipelines = numbers.chunks(PIPELINE);
+    pipelines
+        .map(|some| read_of(some.iter().copied(), &command))
         .collect()
 }
 
@@ -62,34 +76,30 @@ fn parsing(c: &mut Criterion) {
     group.finish();
 }
 
-/// What the workloads do: each to or in a million keys or members.
-fn workloads() -> Vec<(&'static str, Vec<Vec<u8>>)> {
-    let words = |words: &[&str]| words.iter().map(|w| w.to_string()).collect::<Vec<_>>();
-    vec![
-        (
-            "SET",
-            reads(|n| words(&["SET", &format!("key:{n:012}"), "xxxxxxxxxxxxxxxx"])),
-        ),
-        ("GET", reads(|n| words(&["GET", &format!("key:{n:012}")]))),
-        ("INCR", reads(|n| words(&["INCR", &format!("ctr:{n:012}")]))),
-        (
-            "HSET",
-            reads(|n| words(&["HSET", &format!("h:{n:012}"), "f", "v"])),
-        ),
-        (
-            "SADD",
-            reads(|n| words(&["SADD", "s", &format!("{n:012}")])),
-        ),
-        (
-            "SISMEMBER",
-            reads(|n| words(&["SISMEMBER", "s", &format!("{n:012}")])),
-        ),
-        (
-            "ZADD",
-            reads(|n| words(&["ZADD", "z", &n.to_string(), &format!("{n:012}")])),
-        ),
-        ("LPUSH", reads(|_| words(&["LPUSH", "l", "v"]))),
-    ]
+/// What the workloads do: each to or in a million keys or members. Some read what the one before wrote.
+type Workload = (&'static str, fn(usize) -> Vec<String>);
+const WORKLOADS: [Workload; 9] = [
+    ("SET", |n| {
+        words(&["SET", &format!("key:{n:012}"), "xxxxxxxxxxxxxxxx"])
+    }),
+    ("GET", |n| words(&["GET", &format!("key:{n:012}")])),
+    ("INCR", |n| words(&["INCR", &format!("ctr:{n:012}")])),
+    ("HSET", |n| {
+        words(&["HSET", &format!("h:{n:012}"), "f", "v"])
+    }),
+    ("SADD", |n| words(&["SADD", "s", &format!("{n:012}")])),
+    ("SISMEMBER", |n| {
+        words(&["SISMEMBER", "s", &format!("{n:012}")])
+    }),
+    ("ZADD", |n| {
+        words(&["ZADD", "z", &n.to_string(), &format!("{n:012}")])
+    }),
+    ("ZSCORE", |n| words(&["ZSCORE", "z", &format!("{n:012}")])),
+    ("LPUSH", |_| words(&["LPUSH", "l", "v"])),
+];
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| w.to_string()).collect()
 }
 
 /// A connection's part of the work: runs so many reads.
@@ -124,7 +134,6 @@ fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
 }
 
 fn dispatching(c: &mut Criterion) {
-    let workloads = workloads();
     for (threads, shards) in [(1, 1), (2, 8)] {
         let settings = Settings {
             shards,
@@ -135,10 +144,12 @@ fn dispatching(c: &mut Criterion) {
         group.throughput(Throughput::Elements(PIPELINE as u64));
         group.sample_size(20);
         group.measurement_time(Duration::from_secs(2));
-        for (name, reads) in &workloads {
+        for (name, command) in WORKLOADS {
+            let fill = filling(command);
+            serve(&node, &fill, 0, fill.len() as u64);
+            drop(fill);
+            let reads = &reads(command);
             let mut from = 0;
-            let all = READS as u64;
-            serve(&node, reads, 0, all);
             group.bench_function(format!("pipeline of 16 {name}"), |b| {
                 b.iter_custom(|count| {
                     let start = Instant::now();

@@ -13,8 +13,8 @@ use hashbrown::HashTable;
 
 use super::db::{Entry, Expiry};
 use super::record::{Body, Content, Record};
-use crate::data::{ValueMut, ValueRef};
 use crate::data::lookout::prefetch;
+use crate::data::{ValueMut, ValueRef};
 
 /// Bits of the prefix by which segments are told apart, at most.
 pub(super) const PREFIX_BITS: u32 = 26;
