@@ -109,9 +109,11 @@ mod tests {
             }
             // Taken eagerly, the rate is used.
             let (begin_us, mut sent) = (now_us, 0u64);
+            // Byte by byte a high rate would take billions of turns.
+            let portion = portion.min(rate as usize / 10).max(rate as usize / 100_000 + 1);
             while now_us < begin_us + 3_000_000 {
                 now_us += bucket.wait_us(now_us);
-                let n = bucket.portion(portion.min(rate as usize / 10).max(1)) as u64;
+                let n = bucket.portion(portion) as u64;
                 bucket.spend(n);
                 sent += n;
                 if n * 1000 < rate { now_us += n * 1_000_000 / rate; }
