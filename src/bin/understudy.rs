@@ -20,6 +20,11 @@ mod service;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// How jemalloc is set up; see [`jemalloc::OPTIONS`].
+// SAFETY: jemalloc reads this symbol as a pointer to a C string, which this is, and never writes it.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &std::ffi::c_char = jemalloc::OPTIONS;
+
 fn main() -> ExitCode {
     let request = cli::parse(std::env::args().skip(1).collect());
     let file = request.config_file.as_deref().map(absolute);

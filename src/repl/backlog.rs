@@ -53,6 +53,11 @@ impl WriteRate {
         let Some(grown) = end.checked_sub(before) else {
             return;
         };
+        if grown == 0 && self.peak == 0.0 {
+            // Nothing fades. A node that nobody replicates would need the mathematical library for this alone:
+            // 100 KB of its pages.
+            return;
+        }
         let seconds = passed_ms.max(1) as f64 / 1000.0;
         let rate = grown as f64 / seconds;
         self.mean += (rate - self.mean) * (1.0 - (-seconds / MEAN_S).exp());
