@@ -152,7 +152,7 @@ fn snapshot(c: &mut Criterion) {
                 }
                 let start = std::time::Instant::now();
                 let mut entered = keyspace.enter(keyspace.all());
-                drop(snapshot.collect(&mut entered));
+                drop(snapshot.collect(&mut entered, &mut || false));
                 drop(entered);
                 inside += start.elapsed();
             }

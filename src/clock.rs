@@ -120,7 +120,7 @@ mod ticks {
             let since = now_ticks().wrapping_sub(reading.ticks);
             if since < reading.span {
                 // A span's ticks times its rate are some microseconds times 2^32: no overflow.
-                reading.unix_us + (since * reading.rate >> 32)
+                reading.unix_us + ((since * reading.rate) >> 32)
             } else {
                 read(cell, reading)
             }

@@ -25,6 +25,17 @@ pub(crate) struct CutShared {
     pub saved_bytes: AtomicUsize,
 }
 
+/// How much one turn of the walk may look at.
+pub(crate) struct TurnLimit<'a> {
+    /// Bytes of records that are left.
+    pub bytes: usize,
+    /// Asked after every [`LOOK`] records; true ends the turn.
+    pub enough: &'a mut dyn FnMut() -> bool,
+}
+
+/// After so many records a turn asks whether it has had its time.
+const LOOK: usize = 32;
+
 #[derive(Debug)]
 pub(super) struct Cut {
     id: u32,
@@ -151,12 +162,14 @@ impl Table {
         self.cut.as_ref().is_some_and(|cut| cut.id == id)
     }
 
-    /// A step of the walk: collects what was saved and walks on until `budget` bytes have been looked at.
-    /// Whether the table is through, and how many bytes were.
-    pub fn walk(&mut self, budget: usize, images: &mut Images) -> (bool, usize) {
+    /// A step of the walk: collects what was saved and walks on up to the limit, which is then less by what
+    /// was looked at. Whether the table is through.
+    pub fn walk(&mut self, limit: &mut TurnLimit<'_>, images: &mut Images) -> bool {
         let Some(mut cut) = self.cut.take() else {
-            return (true, 0);
+            return true;
         };
+        let mut budget = limit.bytes;
+        let mut looked = 0;
         if !cut.saved.is_empty() {
             cut.shared
                 .saved_bytes
@@ -194,6 +207,7 @@ impl Table {
                     break;
                 }
                 slot.set_mark(true);
+                looked += 1;
                 // SAFETY: the slot owns a live record.
                 match unsafe { slot.body().plain_bytes() } {
                     Some(bytes) => {
@@ -207,16 +221,20 @@ impl Table {
                         images.owned.push((cut.db, copy));
                     }
                 }
+                if looked % LOOK == 0 && (limit.enough)() {
+                    budget = seen;
+                }
             }
             seen += 64;
             if whole {
                 cut.position = segment.end();
             }
         }
+        limit.bytes = budget.saturating_sub(seen);
         if cut.position >= PREFIX_END {
-            return (true, seen);
+            return true;
         }
         self.cut = Some(cut);
-        (false, seen)
+        false
     }
 }

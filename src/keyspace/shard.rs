@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
-use super::cut::{Cut, CutShared, Images};
+use super::cut::{Cut, CutShared, Images, TurnLimit};
 use super::table::Table;
 use super::watch::KeyState;
 use super::{Blocked, Dataset, Db, Entered, KeyHasher, Pace, ReadyKey, Record, Waiter, Watches};
@@ -211,24 +211,24 @@ impl Shard {
         }
     }
 
-    /// A turn of the snapshot `id`'s walk: about `budget` bytes of records, and all that was saved ahead
+    /// A turn of the snapshot `id`'s walk: records up to about the limit, and all that was saved ahead
     /// of it. Says whether the shard is through, and what is to be dropped outside.
-    pub(crate) fn walk(&mut self, id: u32, budget: usize, images: &mut Images) -> (bool, Dropped) {
+    pub(crate) fn walk(
+        &mut self,
+        id: u32,
+        mut limit: TurnLimit<'_>,
+        images: &mut Images,
+    ) -> (bool, Dropped) {
         let mut dropped = self.take_abandoned();
-        let mut left = budget;
         let mut through = true;
         for part in &mut self.dbs {
             if part.table.is_cut_for(id) {
-                // Later tables only give what they saved once the budget is spent.
-                let (done, spent) = part.table.walk(left, images);
-                left = left.saturating_sub(spent);
-                through &= done;
+                // Later tables only give what they saved once the limit is reached.
+                through &= part.table.walk(&mut limit, images);
             }
         }
         for mut table in std::mem::take(&mut self.retired) {
-            let (done, spent) = table.walk(left, images);
-            left = left.saturating_sub(spent);
-            if done {
+            if table.walk(&mut limit, images) {
                 dropped.dbs.push(Db { table });
             } else {
                 through = false;

@@ -247,11 +247,21 @@ fn begin(keyspace: &Keyspace, turn_bytes: usize) -> Snapshot {
 
 /// One step; None when only the end is left to be written.
 fn step(snapshot: &mut Snapshot, keyspace: &Keyspace, chunks: &mut Vec<Bytes>) -> Option<()> {
+    hasty_step(snapshot, keyspace, chunks, false)
+}
+
+/// As `step`; a hasty one has had enough whenever it is asked.
+fn hasty_step(
+    snapshot: &mut Snapshot,
+    keyspace: &Keyspace,
+    chunks: &mut Vec<Bytes>,
+    hasty: bool,
+) -> Option<()> {
     match snapshot.next() {
         Want::Encode => snapshot.encode(chunks, 3000),
         Want::Enter(set) => {
             let mut entered = keyspace.enter(set);
-            let dropped = snapshot.collect(&mut entered);
+            let dropped = snapshot.collect(&mut entered, &mut || hasty);
             drop(entered);
             drop(dropped);
         }
@@ -270,6 +280,7 @@ proptest! {
         during in prop::collection::vec(op(), 0..400),
         turn_bytes in prop_oneof![Just(1usize), 100..20_000usize],
         pauses in prop::collection::vec(0..12usize, 1..20),
+        hasty in any::<bool>(),
     ) {
         let keyspace = Keyspace::new(shards, DATABASES, 7);
         for op in &before {
@@ -280,7 +291,7 @@ proptest! {
         let mut chunks = Vec::new();
         let mut during = during.iter();
         let mut pauses = pauses.iter().cycle();
-        while step(&mut snapshot, &keyspace, &mut chunks).is_some() {
+        while hasty_step(&mut snapshot, &keyspace, &mut chunks, hasty).is_some() {
             let writes = pauses.next().copied().unwrap_or(0);
             for op in during.by_ref().take(writes) {
                 apply(&keyspace, op);
@@ -378,4 +389,34 @@ fn a_huge_set_is_cut_and_written_to_without_being_copied() {
     snapshot.finish(&mut chunks);
     assert!(longest < 40_000, "a chunk of {longest} bytes");
     assert_eq!(paint(&chunks).picture, want);
+}
+
+#[test]
+fn a_turn_that_has_had_its_time_ends() {
+    let keyspace = Keyspace::new(1, 1, 7);
+    let hash = |key: &[u8]| keyspace.hash(key);
+    {
+        let mut entered = keyspace.enter(keyspace.all());
+        for n in 0..10_000 {
+            let key = format!("key:{n}");
+            let db = &mut entered.at_mut(0).dbs[0];
+            db.put_string(key.as_bytes(), hash(key.as_bytes()), b"v", Expiry::Clear, 0);
+        }
+    }
+    let mut snapshot = begin(&keyspace, usize::MAX);
+    let mut chunks = Vec::new();
+    let mut asked = 0;
+    let mut entered = keyspace.enter(keyspace.all());
+    let _ = snapshot.collect(&mut entered, &mut || {
+        asked += 1;
+        asked == 3
+    });
+    drop(entered);
+    assert_eq!(asked, 3);
+    while step(&mut snapshot, &keyspace, &mut chunks).is_some() && snapshot.next() == Want::Encode {
+    }
+    let done = snapshot.progress().keys_done;
+    assert!((64..=128).contains(&done), "{done}");
+    while step(&mut snapshot, &keyspace, &mut chunks).is_some() {}
+    assert_eq!(snapshot.finish(&mut chunks).keys_done, 10_000);
 }
