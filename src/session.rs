@@ -171,6 +171,7 @@ pub struct ReplConf {
     pub ip_address: Option<String>,
     pub capa_eof: bool,
     pub capa_psync2: bool,
+    pub capa_queue_place: bool,
     pub version: Option<String>,
     pub rdb_only: bool,
     pub rdb_filter_only: Option<String>,

@@ -23,6 +23,7 @@ fn follow(replica: &Server, proxy: &Proxy) {
 fn spoilt_by(make: Make, diskless: &str) {
     let master = ServerOptions::new(make)
         .with("repl-diskless-sync", diskless)
+        .with("repl-diskless-sync-delay", 0)
         .start();
     seed::fill(&mut master.client(), 4, "k", 2000);
     let proxy = Proxy::new(master.port);

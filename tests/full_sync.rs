@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{Load, Make, Proxy, Server, ServerOptions, seed, wait_for};
+use common::{Load, Make, Proxy, Server, ServerOptions, seed, setting, wait_for};
 use fastrand::Rng;
 
 const LONG: Duration = Duration::from_secs(200);
@@ -251,7 +251,7 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
         stop.store(true, Ordering::Relaxed);
         thread.join().unwrap()
     });
-    for round in 0..pick(1, 3) {
+    for round in 0..setting("STORM_ROUNDS", pick(1, 3)) {
         // Otherwise those who come first join what the last round left.
         wait_for("nothing is kept", LONG, || {
             master.info("repl_spool_memory") == "0"

@@ -37,6 +37,7 @@ impl MasterActor {
             listening_port: replconf.listening_port,
             capa_eof: replconf.capa_eof,
             capa_psync2: replconf.capa_psync2,
+            capa_queue_place: replconf.capa_queue_place,
             dump_only: replconf.rdb_only,
             ..Replica::arriving(client.id)
         };

@@ -628,6 +628,7 @@ impl SlaveLinkActor {
                 down_since_ms: self.down_since_ms,
                 transfer: link.progress(),
                 transfer_eta_ms: link.eta_ms(now_ms),
+                queue_place: link.queue_place(),
                 trouble: link.trouble().map(str::to_owned),
                 resumable: link.resumable(),
                 read_offset,

@@ -10,6 +10,7 @@ use crate::config::MasterAddress;
 use crate::pause::{Pause, PausePurpose};
 use crate::repl::ReplicaState;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
+use crate::repl::wire::QUEUE_PLACE;
 use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
@@ -50,6 +51,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         } else if is_word(option, "capa") {
             told.capa_eof |= is_word(value, "eof");
             told.capa_psync2 |= is_word(value, "psync2");
+            told.capa_queue_place |= is_word(value, QUEUE_PLACE);
         } else if is_word(option, "ack") || is_word(option, "getack") {
             return Ok(());
         } else if is_word(option, "rdb-only") {

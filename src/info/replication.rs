@@ -25,6 +25,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
             link.last_io_ms.filter(|_| up).map_or(-1, since_s),
         );
         text.flag("master_sync_in_progress", link.state == LinkState::Sync);
+        if link.queue_place > 0 {
+            text.field("master_sync_queue_place", link.queue_place);
+        }
         text.field("slave_read_repl_offset", link.read_offset);
         text.field("slave_repl_offset", view.offset);
         if let (LinkState::Sync, Some((read, total))) = (link.state, link.transfer) {

@@ -319,7 +319,7 @@ impl Hub {
             },
             backlog_bytes: if stream.active { stream.log.len() } else { 0 },
             log_memory: stream.log.memory(),
-            log_held: stream.log.held().saturating_sub(stream.log.limit()),
+            log_held: stream.log.held_for_cursors(),
             spool: stream.log.spool().clone(),
             database: stream.database,
             good_replicas: self.good_replicas(),

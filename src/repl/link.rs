@@ -176,6 +176,8 @@ pub struct Link {
     failures: u32,
     /// The master came by SYNC: it wants no acks.
     legacy: bool,
+    /// The place in the master's queue for a transfer, as it last told; 0: in none.
+    queue_place: usize,
     /// What the last sync failed of, and how often in a row.
     trouble: Option<(String, u32)>,
     /// This very attempt failed as the last sync did.
@@ -201,6 +203,7 @@ impl Link {
             next_ack_ms: 0,
             failures: 0,
             legacy: false,
+            queue_place: 0,
             trouble: None,
             same_again: false,
             forgotten: None,
@@ -218,6 +221,11 @@ impl Link {
 
     pub fn resumable(&self) -> bool {
         self.resumable
+    }
+
+    /// The place in the master's queue for a transfer, from 1 on, if it told one; 0: it waits in none.
+    pub fn queue_place(&self) -> usize {
+        self.queue_place
     }
 
     /// What the last sync failed of; None once the link is up.
@@ -438,6 +446,7 @@ impl Link {
     }
 
     fn end_connection(&mut self, out: &mut Vec<Action>) {
+        self.queue_place = 0;
         match self.state {
             State::Transfer(_) | State::Loading { .. } => {
                 out.push(Action::AbortLoad);
@@ -603,7 +612,9 @@ impl Link {
         if let Some(ip) = &config.announce_ip {
             wire::command(&mut bytes, &["REPLCONF", "ip-address", ip]);
         }
-        wire::command(&mut bytes, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
+        let capabilities = ["eof", "psync2", wire::QUEUE_PLACE];
+        let [a, b, c] = capabilities;
+        wire::command(&mut bytes, &["REPLCONF", "capa", a, "capa", b, "capa", c]);
         out.push(Action::Send(bytes));
     }
 
@@ -629,7 +640,12 @@ impl Link {
 
     fn psync_answered(&mut self, env: &Env, text: &str, out: &mut Vec<Action>) {
         let mut words = text.split(' ');
-        match words.next() {
+        let first = words.next();
+        if first == Some("+QUEUED") {
+            return self.queued(env, words.next(), out);
+        }
+        self.queue_place = 0;
+        match first {
             Some("+FULLRESYNC") => {
                 let id = words.next().and_then(|w| ReplId::parse(w.as_bytes()));
                 let offset = words.next().and_then(|w| w.parse().ok());
@@ -695,6 +711,19 @@ impl Link {
                 self.state = State::ExpectPayload;
                 out.push(Action::Send(b"SYNC\r\n".to_vec()));
             }
+        }
+    }
+
+    /// A master that serves others first tells our place in its queue now and then (see [`wire::QUEUE_PLACE`]).
+    fn queued(&mut self, env: &Env, place: Option<&str>, out: &mut Vec<Action>) {
+        let Some(place) = place.and_then(|p| p.parse().ok()) else {
+            warn!("Master told a place in its queue that is no number");
+            return self.drop_link(env, out);
+        };
+        if std::mem::replace(&mut self.queue_place, place) != place {
+            info!(
+                "MASTER <-> REPLICA sync: waiting for a transfer, at place {place} of the master's queue"
+            );
         }
     }
 

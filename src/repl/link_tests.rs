@@ -95,7 +95,7 @@ fn a_fresh_node_asks_for_everything() {
     assert_eq!(b.link.state(), LinkState::Handshake);
     assert_eq!(
         b.say("+PONG\r\n"),
-        ["send REPLCONF listening-port 7000 REPLCONF capa eof capa psync2"]
+        ["send REPLCONF listening-port 7000 REPLCONF capa eof capa psync2 capa queue-place"]
     );
     assert_eq!(b.say("+O"), [""; 0]);
     assert_eq!(b.say("K\r\n+OK\r\n"), ["send PSYNC ? -1"]);
@@ -123,6 +123,21 @@ fn a_fresh_node_asks_for_everything() {
 }
 
 #[test]
+fn a_place_in_the_queue_is_taken_note_of() {
+    let mut b = Bench::new(config(), false);
+    b.up_to_psync();
+    assert_eq!(b.say("+QUEUED 3\r\n"), [""; 0]);
+    assert_eq!(b.link.queue_place(), 3);
+    assert_eq!(b.say("+QUEUED 1\r\n\n"), [""; 0]);
+    assert_eq!(b.link.queue_place(), 1);
+    assert_eq!(b.say(&format!("+FULLRESYNC {B} 7\r\n")), [""; 0]);
+    assert_eq!(b.link.queue_place(), 0);
+    let mut b = Bench::new(config(), false);
+    b.up_to_psync();
+    assert_eq!(b.say("+QUEUED many\r\n"), ["Close"]);
+}
+
+#[test]
 fn auth_and_address_are_sent_when_set() {
     let mut b = Bench::new(
         LinkConfig {
@@ -139,7 +154,7 @@ fn auth_and_address_are_sent_when_set() {
         b.say("-NOAUTH Authentication required.\r\n"),
         [
             "send AUTH u p REPLCONF listening-port 7000 REPLCONF ip-address 1.2.3.4 \
-              REPLCONF capa eof capa psync2"
+              REPLCONF capa eof capa psync2 capa queue-place"
         ]
     );
     // Old masters may not know REPLCONF's options.

@@ -474,6 +474,13 @@ impl Log {
         self.held + self.tail.len() as u64
     }
 
+    /// Of that, what a cursor alone still keeps: the bytes older than the limit would have left. The rest of a
+    /// block that has just begun to pass out of the limit is nobody's wish.
+    pub fn held_for_cursors(&self) -> u64 {
+        let oldest = self.first.max(self.memory_first());
+        self.end.saturating_sub(self.limit).saturating_sub(oldest)
+    }
+
     /// Bytes of memory held for the stream, bookkeeping included, shared slices counted once.
     pub fn memory(&self) -> usize {
         self.held as usize + self.tail.capacity() + self.pieces.capacity() * size_of::<Piece>()
@@ -522,6 +529,21 @@ mod tests {
         log.detach(cursor);
         assert_eq!((log.first(), log.len()), (90, 10));
         assert!(log.attach(89).is_err());
+    }
+
+    #[test]
+    fn what_cursors_keep_is_counted_to_the_byte() {
+        let mut log = Log::new(0, 100);
+        for _ in 0..7 {
+            log.append(&[1; 33]);
+        }
+        assert_eq!(log.held_for_cursors(), 0);
+        let cursor = log.attach(150).expect("held");
+        log.append(&[2; 100]);
+        assert_eq!(log.held_for_cursors(), 81);
+        log.detach(cursor);
+        log.append(&[3; 1]);
+        assert_eq!(log.held_for_cursors(), 0);
     }
 
     #[test]

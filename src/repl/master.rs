@@ -411,9 +411,15 @@ impl Master {
                 let waits = replica.state == ReplicaState::WaitSnapshot
                     || (replica.state == ReplicaState::SnapshotRunning && replica.sync.by_file);
                 if waits {
+                    let place = replica.sync.place;
+                    let bytes = if replica.capa_queue_place && place > 0 {
+                        psync::queued_line(place).into_bytes()
+                    } else {
+                        b"\n".to_vec()
+                    };
                     out.push(Order::Send {
                         id: replica.id,
-                        bytes: b"\n".to_vec(),
+                        bytes,
                     });
                 }
             }

@@ -147,6 +147,13 @@ fn transfers_queue_up_for_the_same_snapshot() {
     // It is kept past its time for those who are in the queue.
     let orders = b.tick(50_000);
     assert_eq!(sends(&orders), [(2, "\n".into()), (3, "\n".into())]);
+    // Who understands it is told its place.
+    b.replicas.get_mut(3).unwrap().capa_queue_place = true;
+    let orders = b.tick(1000);
+    assert_eq!(
+        sends(&orders),
+        [(2, "\n".into()), (3, "+QUEUED 2\r\n".into())]
+    );
     assert!(b.master.snapshot_kept());
     let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 1, o));
     assert!(orders.contains(&Order::SendFeed { id: 2 }));

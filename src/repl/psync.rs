@@ -144,6 +144,12 @@ pub fn decide(stream: &Stream, request: &Request) -> Decision {
     }
 }
 
+/// Instead of a sign of life, to a replica that waits for a transfer and understands it
+/// ([`wire::QUEUE_PLACE`](super::wire::QUEUE_PLACE)): its place, from 1 on.
+pub fn queued_line(place: usize) -> String {
+    format!("+QUEUED {place}\r\n")
+}
+
 /// The reply to a request that may continue. Replicas of the second protocol are told our present replid.
 pub fn continue_line(id: &ReplId, capa_psync2: bool) -> String {
     if capa_psync2 {

@@ -62,6 +62,8 @@ pub struct Replica {
     pub listening_port: u16,
     pub capa_eof: bool,
     pub capa_psync2: bool,
+    /// It understands being told its place in the queue for a transfer (only our own replicas do).
+    pub capa_queue_place: bool,
     pub state: ReplicaState,
     /// It came by SYNC: no acks are to be expected of it.
     pub legacy: bool,
@@ -93,6 +95,7 @@ impl Replica {
             listening_port: 0,
             capa_eof: false,
             capa_psync2: false,
+            capa_queue_place: false,
             state: ReplicaState::WaitSnapshot,
             legacy: false,
             dump_only: false,

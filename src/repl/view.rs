@@ -25,6 +25,8 @@ pub struct LinkView {
     pub transfer: Option<(u64, Option<u64>)>,
     /// How long it will take yet, ms, if that can be told.
     pub transfer_eta_ms: Option<u64>,
+    /// Our place in the master's queue for a transfer; 0: in none, or the master does not tell.
+    pub queue_place: usize,
     /// Bytes of stream received, applied or not (slave_read_repl_offset).
     pub read_offset: u64,
     /// What the last sync failed of; None once the link is up.

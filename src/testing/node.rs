@@ -428,6 +428,7 @@ impl SimNode {
             input: BytesMut::new(),
             capa_eof: false,
             capa_psync2: false,
+            capa_queue_place: false,
             attached: false,
             following: false,
         });

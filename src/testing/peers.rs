@@ -5,7 +5,8 @@ use bytes::{Bytes, BytesMut};
 use super::dataset::parse_command;
 use super::network::Arrival;
 use super::node::{Around, SimNode};
-use crate::repl::{Order, Replica, ReplicaState, Request, SyncProgress};
+use crate::repl::wire::QUEUE_PLACE;
+use crate::repl::{Order, Replica, Request};
 
 /// A connection that this node took: a replica, or one that may become one.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub(super) struct Peer {
     pub(super) input: BytesMut,
     pub(super) capa_eof: bool,
     pub(super) capa_psync2: bool,
+    pub(super) capa_queue_place: bool,
     pub(super) attached: bool,
     pub(super) following: bool,
 }
@@ -87,6 +89,7 @@ impl SimNode {
                 [b"REPLCONF", ..] => {
                     peer.capa_eof |= args.contains(&b"eof".as_slice());
                     peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
+                    peer.capa_queue_place |= args.contains(&QUEUE_PLACE.as_bytes());
                     reply.extend_from_slice(b"+OK\r\n");
                 }
                 [b"PSYNC" | b"SYNC", ..] => ask = Request::parse(&args).ok(),
@@ -112,23 +115,13 @@ impl SimNode {
                 return;
             };
             let replica = Replica {
-                id,
-                peer_ip: String::new(),
-                peer_port: 0,
                 announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
                 listening_port: 7000,
                 capa_eof: peer.capa_eof,
                 capa_psync2: peer.capa_psync2,
-                state: ReplicaState::WaitSnapshot,
-                legacy: false,
-                dump_only: false,
-                cursor: None,
-                ack_offset: 0,
-                ack_aof_offset: 0,
+                capa_queue_place: peer.capa_queue_place,
                 ack_ms: around.now_ms,
-                sync: SyncProgress::default(),
-                waits_for_ack: false,
-                lag_ms: 0,
+                ..Replica::arriving(id)
             };
             let mut refused = None;
             self.with_master(around, |m, e, o| {
