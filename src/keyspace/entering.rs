@@ -26,7 +26,7 @@ use super::{DatasetBuilder, KeyHasher, Shard};
 
 /// How often a busy lock is looked at before `try_enter` gives up. A look takes 13 ns (three times that on some
 /// processors); a command stays a few hundred nanoseconds, and who fetches ahead up to two microseconds. With 60
-/// looks two arbiters under pipelined GETs put off one command in 40, which then comes again with its whole
+/// looks two arbiters under pipelined GETs put off one command in 70, which then comes again with its whole
 /// batch; with 200, one in 300, for the same processor time.
 const SPINS: u32 = 200;
 
