@@ -1,4 +1,5 @@
-//! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets.
+//! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It stands
+//! back, and lets others in after each bounded piece (see [`pieces`]).
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
 
+use crate::data::pieces;
 use crate::node_core::NodeCore;
 
 struct Unpark(Thread);
@@ -31,6 +33,7 @@ impl Freeing {
             .name("understudy-free".into())
             .spawn(move || {
                 super::priority::stand_back_to_a_tenth();
+                pieces::pause_between(super::priority::let_others_in);
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
                 while !stopping.load(Ordering::Acquire) {

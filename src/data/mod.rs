@@ -21,6 +21,7 @@ pub mod lookout;
 pub mod member;
 pub mod ordered;
 pub mod pack;
+pub mod pieces;
 pub mod quicklist;
 mod segment;
 pub mod segtable;

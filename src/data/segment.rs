@@ -362,5 +362,6 @@ impl<T> Drop for Segment<T> {
             std::ptr::drop_in_place(entries);
             dealloc(self.ptr.as_ptr().cast(), layout);
         }
+        super::pieces::freed();
     }
 }

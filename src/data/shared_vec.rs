@@ -307,6 +307,7 @@ impl<T> Drop for SharedVec<T> {
             std::ptr::drop_in_place(std::ptr::slice_from_raw_parts_mut(self.items(), len));
             dealloc(self.ptr.as_ptr().cast(), layout);
         }
+        super::pieces::freed();
     }
 }
 

@@ -19,6 +19,7 @@ use super::record::Record;
 use super::segment::{
     FULL, NEVER, PREFIX_BITS, PREFIX_END, SLOTS_MAX, Segment, Slot, TAG_BITS, prefix_of,
 };
+use crate::data::pieces;
 
 /// A segment with this few records looks for a neighbour to merge with ...
 const MERGE_BELOW: usize = FULL / 8;
@@ -54,6 +55,15 @@ pub(super) struct Table {
     due: BinaryHeap<Reverse<(i64, u32)>>,
     /// The snapshot that is walking this table.
     pub cut: Option<Box<Cut>>,
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for segment in std::mem::take(&mut self.blocks).into_iter().flatten() {
+            drop(segment);
+            pieces::freed();
+        }
+    }
 }
 
 impl Table {
