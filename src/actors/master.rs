@@ -38,8 +38,8 @@ use crate::repl::{
 const TICK: Duration = Duration::from_millis(100);
 /// Between two tries to spool when it fails, ms.
 const SPOOL_RETRY_MS: i64 = 1000;
-/// Bytes of stream between two looks at what is to be spooled.
-const SPOOL_LOOK_BYTES: u64 = 1 << 20;
+/// Bytes of stream between two looks at what is to be spooled, and at who is over the output limit.
+const LOOK_BYTES: u64 = 1 << 20;
 
 /// See the module.
 pub struct MasterActor {
@@ -56,7 +56,7 @@ pub struct MasterActor {
     pub(super) sending: SharedSending,
     pub(super) last_retry_ms: i64,
     /// How far the log was when it was last looked at for spooling.
-    pub(super) spooled_at: u64,
+    pub(super) looked_at: u64,
     /// The last finished dump file for replicas.
     pub(super) dump: Option<PathBuf>,
     /// Numbers snapshots, so that a report about one that was given up is told apart.
@@ -88,7 +88,7 @@ impl MasterActor {
             feeds: Vec::new(),
             sending,
             last_retry_ms: 0,
-            spooled_at: 0,
+            looked_at: 0,
             dump: None,
             number: 0,
             told_epoch: None,
@@ -265,18 +265,19 @@ impl ActorFuture<MasterActor> for Bursts {
     fn poll(
         self: Pin<&mut Self>,
         actor: &mut MasterActor,
-        _: &mut Context<MasterActor>,
+        ctx: &mut Context<MasterActor>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         while actor.node.hub.poll_burst(task).is_ready() {
             let (end, now_ms) = (actor.node.hub.offset(), actor.node.clock.unix_ms());
             actor.master.wrote(end, now_ms);
             actor.forward();
-            // A timer alone would let a fast writer fill the memory between two ticks.
+            // A timer alone would let a fast writer fill the memory between two ticks: 60 MB, seen with 600 MB/s.
             let offset = actor.node.hub.offset();
-            if offset.abs_diff(actor.spooled_at) > SPOOL_LOOK_BYTES {
-                actor.spooled_at = offset;
+            if offset.abs_diff(actor.looked_at) > LOOK_BYTES {
+                actor.looked_at = offset;
                 spool_log(&actor.node, &actor.sending.files);
+                actor.with(ctx, |m, e, o| m.check_limits(e, o));
             }
         }
         Poll::Pending

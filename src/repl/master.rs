@@ -373,7 +373,8 @@ impl Master {
                 log.behind(cursor)
             };
             let watch = &mut self.watches[at].1;
-            if watch.exceeded(unsent, env.settings.limit, backlog, env.now_ms) {
+            if !watch.closing && watch.exceeded(unsent, env.settings.limit, backlog, env.now_ms) {
+                watch.closing = true;
                 warn!(
                     "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                     replica.name()
@@ -438,6 +439,9 @@ impl Master {
             }
         }
         self.note_caught_up(env);
+        for (_, watch) in &mut self.watches {
+            watch.closing = false;
+        }
         self.check_limits(env, out);
         if env.replicas.is_empty()
             && env.stream.active

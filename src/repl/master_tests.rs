@@ -247,6 +247,10 @@ fn who_has_caught_up_is_under_the_output_limit() {
     b.tick(100);
     assert!(!b.replicas.get(1).unwrap().sync.catching_up);
     b.stream.append_raw(&vec![b'x'; 5 << 20]);
+    let (_, orders) = b.run(|m, e, o| m.check_limits(e, o));
+    assert_eq!(orders, [Order::Close { id: 1 }]);
+    let (_, orders) = b.run(|m, e, o| m.check_limits(e, o));
+    assert_eq!(orders, []);
     assert_eq!(b.tick(100), [Order::Close { id: 1 }]);
 }
 

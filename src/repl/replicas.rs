@@ -235,6 +235,8 @@ pub struct OutputLimit {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LimitWatch {
     soft_since_ms: Option<i64>,
+    /// It is being closed; not to be said again before the next tick.
+    pub closing: bool,
 }
 
 impl LimitWatch {
