@@ -1,6 +1,7 @@
 //! The link's conversations with masters of all sorts.
 
 use super::*;
+use crate::repl::failover::REFUSED;
 
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
