@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use understudy::Settings;
 use understudy::clock::{Clock, SystemClock};
-use understudy::command::ahead::WINDOW;
 use understudy::command::dispatch::{self, Outcome};
 use understudy::command::{Context, Effects};
 use understudy::node_core::NodeCore;
@@ -118,9 +117,7 @@ fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
         let mut ctx = Context::new(node, &settings, &mut session, &mut reply, &mut effects);
         let mut index = 0;
         while index < batch.len() {
-            if index % WINDOW == 0 {
-                ctx.look_ahead(&batch, index, read);
-            }
+            ctx.look_ahead(&batch, index, read);
             batch.args(index, read, &mut args);
             match dispatch::run(&mut ctx, &args) {
                 // A connection would wait to be woken.

@@ -58,22 +58,18 @@ impl Tally {
     /// As [`CommandStats::record`].
     #[inline]
     pub fn record(&mut self, stats: &CommandStats, id: u32, took_us: u64, track_latency: bool) {
-        let row = match self.rows.iter().position(|row| row.id == id) {
-            Some(at) => &mut self.rows[at],
-            None => {
-                if self.rows.len() == TALLIED {
-                    self.tell(stats);
-                }
-                self.rows.push(Row {
-                    id,
-                    ..Row::default()
-                });
-                match self.rows.last_mut() {
-                    Some(row) => row,
-                    None => unreachable!("a row was pushed"),
-                }
+        let known = self.rows.iter().position(|row| row.id == id);
+        let at = known.unwrap_or_else(|| {
+            if self.rows.len() == TALLIED {
+                self.tell(stats);
             }
-        };
+            self.rows.push(Row {
+                id,
+                ..Row::default()
+            });
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[at];
         row.calls += 1;
         row.took_us += took_us;
         if track_latency {

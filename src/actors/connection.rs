@@ -28,7 +28,6 @@ use super::messages::AttachReplica;
 use super::socket::Socket;
 use super::workbench::{SharedWorkbench, Workbench};
 use crate::command::Context as CommandContext;
-use crate::command::ahead::WINDOW;
 use crate::command::dispatch::{self, Outcome};
 use crate::config::OutputLimit;
 use crate::keyspace::ShardSet;
@@ -331,9 +330,7 @@ impl ConnectionActor {
             );
             let mut renew = false;
             while index < count {
-                if index % WINDOW == 0 {
-                    ctx.look_ahead(&bench.batch, index, rest);
-                }
+                ctx.look_ahead(&bench.batch, index, rest);
                 bench.batch.args(index, rest, &mut args);
                 match dispatch::run(&mut ctx, &args) {
                     Outcome::Done => {}

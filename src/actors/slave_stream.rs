@@ -6,7 +6,6 @@ use bytes::{Buf, BytesMut};
 
 use super::slave_link::SlaveLinkActor;
 use crate::command::Context as CommandContext;
-use crate::command::ahead::WINDOW;
 use crate::command::dispatch::{self, Outcome};
 use crate::keyspace::ShardSet;
 use crate::resp::request::Limits;
@@ -41,9 +40,7 @@ impl SlaveLinkActor {
             );
             let mut done = 0;
             for index in 0..count {
-                if index % WINDOW == 0 {
-                    ctx.look_ahead(&self.batch, index, rest);
-                }
+                ctx.look_ahead(&self.batch, index, rest);
                 let end = self.batch.end_of(index);
                 let mut raw = &rest[done..end];
                 // Bare line ends between commands are signs of life, not part of the stream.

@@ -21,7 +21,7 @@ use crate::keyspace::{Db, Entered, Guess, ShardSet};
 use crate::resp::request::Batch;
 
 /// How many commands ahead. More than this would push out what was brought in first.
-pub const WINDOW: usize = 16;
+const WINDOW: usize = 16;
 
 /// A command with this many arguments may have several keys (MGET, MSET, DEL).
 const MANY: usize = 4;
@@ -53,9 +53,16 @@ pub(super) fn member_place(name: &str) -> Option<usize> {
 }
 
 impl<'a> Context<'a> {
-    /// Says that the next commands are those of the batch from `index` on. With one shard nothing is fetched
-    /// yet: it is entered by the first of those commands.
+    /// To be called before each command of a batch, with its index: looks ahead where a window begins. With one
+    /// shard nothing is fetched yet: it is entered by the first of the window's commands.
+    #[inline]
     pub fn look_ahead(&mut self, batch: &'a Batch, index: usize, buffer: &'a [u8]) {
+        if index.is_multiple_of(WINDOW) {
+            self.look_at_window(batch, index, buffer);
+        }
+    }
+
+    fn look_at_window(&mut self, batch: &'a Batch, index: usize, buffer: &'a [u8]) {
         self.ahead.clear();
         let keyspace = &self.node.keyspace;
         let last = batch.len().min(index + WINDOW);

@@ -76,8 +76,8 @@ fn layout(capacity: usize, align: usize) -> Alloc {
 /// A byte layout that knows its length.
 ///
 /// # Safety
-/// `empty` must be as aligned as it says, `total` must give back what `set_total` stored, `total(EMPTY) == EMPTY.len()`, both must touch only
-/// the first `HEADER` bytes, and `EMPTY` must have at least that many.
+/// `empty` must be as aligned as it says, `total` must give back what `set_total` stored and, of `empty`, its
+/// length. Both must touch only the first `HEADER` bytes, and `empty` must have at least that many.
 pub unsafe trait SelfSized {
     const HEADER: usize;
     /// The low bits of a [`Flat`]'s pointer, at most [`TAG_MASK`].

@@ -10,17 +10,16 @@
 //!
 //! Invariant: the bytes of a [`Listpack`] pass [`validate`].
 
+use super::counted::{self, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
 use super::string::parse_int;
 use super::word::Tagged;
 
 /// Bytes before the first element.
-pub const HEADER: usize = 6;
+pub const HEADER: usize = counted::HEADER;
 /// Redis never lets a listpack grow past this; collections leave the encoding first.
 pub const MAX_BYTES: usize = 1 << 30;
-/// The element count that means "not known".
-const UNKNOWN: u16 = u16::MAX;
 const END: u8 = 0xFF;
 static EMPTY: Image<7> = Image([7, 0, 0, 0, 0, 0, END]);
 
@@ -54,14 +53,12 @@ unsafe impl SelfSized for Layout {
 
     #[inline]
     fn total(header: &[u8]) -> usize {
-        u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize
+        counted::total(header)
     }
 
     #[inline]
     fn set_total(header: &mut [u8], total: usize) {
-        // Collections leave the encoding long before (`MAX_BYTES`).
-        let total = u32::try_from(total).expect("a listpack stays under 4 GB");
-        header[..4].copy_from_slice(&total.to_le_bytes());
+        counted::set_total(header, total);
     }
 }
 
@@ -93,7 +90,7 @@ pub fn validate(bytes: &[u8]) -> Result<usize, Invalid> {
         at += size + back;
         count += 1;
     }
-    let stated = u16::from_le_bytes([bytes[4], bytes[5]]);
+    let stated = counted::stated(bytes);
     if stated != UNKNOWN && usize::from(stated) != count {
         return fail("listpack element count mismatch", 4);
     }
@@ -296,9 +293,8 @@ pub(super) fn bytes_of<'a>(
     }
     bytes.push(END);
     let total = bytes.len();
-    Layout::set_total(&mut bytes, total);
-    let count = u16::try_from(count).unwrap_or(UNKNOWN);
-    bytes[4..HEADER].copy_from_slice(&count.to_le_bytes());
+    counted::set_total(&mut bytes, total);
+    counted::set_count(&mut bytes, count);
     bytes
 }
 
@@ -333,7 +329,7 @@ impl<'a> View<'a> {
 
     /// How many elements; walks the whole if there are 65535 or more.
     pub fn len(self) -> usize {
-        match u16::from_le_bytes([self.bytes[4], self.bytes[5]]) {
+        match counted::stated(self.bytes) {
             UNKNOWN => self.iter().count(),
             n => usize::from(n),
         }
@@ -393,7 +389,7 @@ impl<'a> View<'a> {
 
     /// The position of the element with this index; negative ones count from the tail.
     pub fn seek(self, index: i64) -> Option<usize> {
-        let count = u16::from_le_bytes([self.bytes[4], self.bytes[5]]);
+        let count = counted::stated(self.bytes);
         let mut index = index;
         if count != UNKNOWN {
             let count = i64::from(count);
@@ -668,16 +664,7 @@ impl Listpack {
     }
 
     fn add_count(&mut self, by: i64) {
-        let bytes = self.flat.as_mut_slice();
-        if bytes.is_empty() {
-            return;
-        }
-        let count = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if count == UNKNOWN {
-            return;
-        }
-        let count = (i64::from(count) + by).clamp(0, i64::from(UNKNOWN)) as u16;
-        bytes[4..6].copy_from_slice(&count.to_le_bytes());
+        counted::add_count(self.flat.as_mut_slice(), by);
     }
 
     fn splice(&mut self, at: usize, remove: usize, value: &Encoded<'_>) {
@@ -719,14 +706,6 @@ impl Listpack {
         self.add_count(1);
     }
 
-    /// Appends an element of another listpack.
-    pub fn append_item(&mut self, item: Item<'_>) {
-        match item {
-            Item::Int(n) => self.append_int(n),
-            Item::Bytes(b) => self.append(b),
-        }
-    }
-
     pub fn prepend(&mut self, value: &[u8]) {
         self.insert(HEADER, value);
     }
@@ -735,12 +714,6 @@ impl Listpack {
     pub fn replace(&mut self, at: usize, value: &[u8]) {
         let remove = self.view().after(at) - at;
         self.splice(at, remove, &Encoded::of(value));
-    }
-
-    /// As [`Listpack::replace`] with an integer.
-    pub fn replace_int(&mut self, at: usize, value: i64) {
-        let remove = self.view().after(at) - at;
-        self.splice(at, remove, &Encoded::Int(value));
     }
 
     /// Removes the element at a position, where the next one then stands.

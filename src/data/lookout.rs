@@ -59,12 +59,6 @@ enum Sought<'a> {
     Zset(Peek<'a, Member>),
 }
 
-enum Entry<'a> {
-    Set(&'a Blob),
-    Hash(&'a Pair),
-    Zset(&'a Member),
-}
-
 /// Members that are to be fetched; their segments are under way already.
 #[derive(Default)]
 pub struct Lookout<'a> {
@@ -90,30 +84,22 @@ impl<'a> Lookout<'a> {
         if self.sought.is_empty() {
             return;
         }
-        let mut entries = SmallVec::<[Entry<'a>; TOGETHER]>::new();
+        let mut entries = SmallVec::<[&dyn Pointing; TOGETHER]>::new();
         for sought in self.sought {
             let entry = match sought {
-                Sought::Set(peek) => peek.guess().map(|e| (Entry::Set(e), address(e))),
-                Sought::Hash(peek) => peek.guess().map(|e| (Entry::Hash(e), address(e))),
-                Sought::Zset(peek) => peek.guess().map(|e| (Entry::Zset(e), address(e))),
+                Sought::Set(peek) => peek.guess().map(|entry| entry as &dyn Pointing),
+                Sought::Hash(peek) => peek.guess().map(|entry| entry as &dyn Pointing),
+                Sought::Zset(peek) => peek.guess().map(|entry| entry as &dyn Pointing),
             };
-            if let Some((entry, at)) = entry {
-                prefetch(at);
+            if let Some(entry) = entry {
+                prefetch(std::ptr::from_ref(entry).cast::<u8>());
                 entries.push(entry);
             }
         }
         for entry in entries {
-            match entry {
-                Entry::Set(member) => member.fetch(),
-                Entry::Hash(pair) => pair.fetch(),
-                Entry::Zset(member) => member.fetch(),
-            }
+            entry.fetch();
         }
     }
-}
-
-fn address<T>(entry: &T) -> *const u8 {
-    std::ptr::from_ref(entry).cast()
 }
 
 /// Fewer members than this are not worth the looking.

@@ -7,6 +7,7 @@
 //! while writes go on, without any request copying it.
 
 pub mod blob;
+mod counted;
 pub mod flat;
 pub mod float_text;
 pub mod glob;

@@ -5,23 +5,20 @@
 //! fields is 196 bytes instead of 217, and takes 262 bytes of memory with its key instead of 278. To the
 //! outside (RDB, DUMP) it is a listpack.
 //!
-//! Layout, little-endian: total bytes (u32), number of elements (u16, 65535: count them), elements.
+//! Layout: the header of [`super::counted`], elements.
 //!
 //! Elements are addressed by *position*, the offset of their first byte, as in listpacks. Bytes never come
 //! from outside as they are: [`Pack::from_listpack`] takes them from a listpack that was checked.
 //!
 //! Invariant: between header and end stand whole elements of known encodings, as many as the header says.
 
+use super::counted::{self, HEADER, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
 use super::listpack::{self, Encoded, View, decode};
 use super::string::parse_int;
 use super::word::Tagged;
 
-/// Bytes before the first element.
-pub const HEADER: usize = 6;
-/// The element count that means "not known".
-const UNKNOWN: u16 = u16::MAX;
 static EMPTY: Image<HEADER> = Image([6, 0, 0, 0, 0, 0]);
 
 /// The byte layout, for [`Flat`].
@@ -38,14 +35,12 @@ unsafe impl SelfSized for Layout {
 
     #[inline]
     fn total(header: &[u8]) -> usize {
-        u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize
+        counted::total(header)
     }
 
     #[inline]
     fn set_total(header: &mut [u8], total: usize) {
-        // Collections leave the encoding long before (`listpack::MAX_BYTES`).
-        let total = u32::try_from(total).expect("a pack stays under 4 GB");
-        header[..4].copy_from_slice(&total.to_le_bytes());
+        counted::set_total(header, total);
     }
 }
 
@@ -128,8 +123,7 @@ impl Pack {
 
     /// How many elements; walks the whole if there are 65535 or more.
     pub fn len(&self) -> usize {
-        let bytes = self.bytes();
-        match u16::from_le_bytes([bytes[4], bytes[5]]) {
+        match counted::stated(self.bytes()) {
             UNKNOWN => self.iter().count(),
             n => usize::from(n),
         }
@@ -211,16 +205,7 @@ impl Pack {
     }
 
     fn add_count(&mut self, by: i64) {
-        let bytes = self.flat.as_mut_slice();
-        if bytes.is_empty() {
-            return;
-        }
-        let count = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if count == UNKNOWN {
-            return;
-        }
-        let count = (i64::from(count) + by).clamp(0, i64::from(UNKNOWN)) as u16;
-        bytes[4..6].copy_from_slice(&count.to_le_bytes());
+        counted::add_count(self.flat.as_mut_slice(), by);
     }
 
     fn splice(&mut self, at: usize, remove: usize, value: &Encoded<'_>) {
