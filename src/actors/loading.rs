@@ -23,6 +23,8 @@ use crate::repl::ReplId;
 
 /// How many bytes pass before the progress shown in INFO moves on.
 const PROGRESS_BYTES: u64 = 64 * 1024;
+/// How many bytes are read in between two pauses for others: a tenth of a millisecond's work, about.
+const UNBROKEN_BYTES: usize = 16 * 1024;
 
 /// What is kept of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +183,8 @@ impl Loader for Builder {
     }
 }
 
-/// Counts what is read, for INFO.
+/// Counts what is read, for INFO, and lets others at the core between two pieces: what the system's scheduler
+/// gave to this thread it would take back at its next tick only, though somebody waits for a reply.
 struct Counted<'n, R> {
     input: R,
     node: &'n NodeCore,
@@ -190,7 +193,9 @@ struct Counted<'n, R> {
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.input.read(buffer)?;
+        super::priority::let_others_in();
+        let piece = buffer.len().min(UNBROKEN_BYTES);
+        let n = self.input.read(&mut buffer[..piece])?;
         self.unsaid += n as u64;
         if self.unsaid >= PROGRESS_BYTES {
             self.node

@@ -32,7 +32,7 @@ use super::priority;
 use super::socket::Socket;
 use super::spool_file::{ReadSegment, SpoolFileActor};
 use crate::node_core::NodeCore;
-use crate::repl::{Bandwidth, Cursor, Place, SyncProgress};
+use crate::repl::{Bandwidth, Cursor, Place, SharedBandwidth, SyncProgress};
 use crate::resp::request::{Batch, Limits, Parser};
 use crate::session::Client;
 
@@ -62,7 +62,7 @@ enum Source {
 #[derive(Clone)]
 pub struct SharedSending {
     pub files: Addr<SpoolFileActor>,
-    pub bandwidth: Arc<Mutex<Bandwidth>>,
+    pub bandwidth: Arc<Mutex<SharedBandwidth>>,
 }
 
 /// See the module.
@@ -78,7 +78,7 @@ pub struct SlaveBufferActor {
     progress: SyncProgress,
     /// How fast dumps may go: to this replica, and to all.
     bandwidth: Bandwidth,
-    bandwidth_of_all: Arc<Mutex<Bandwidth>>,
+    bandwidth_of_all: Arc<Mutex<SharedBandwidth>>,
     /// The bandwidth asks to wait so long. Polled with the rest of the work: a timer spawned from there would
     /// have the actor polled again at once, and so on until it is due.
     pause: Option<Pin<Box<Sleep>>>,
@@ -180,7 +180,10 @@ impl SlaveBufferActor {
         all.set_rate(settings.repl_max_bandwidth, now_us);
         self.bandwidth
             .set_rate(settings.repl_max_bandwidth_per_replica, now_us);
-        let wait_us = all.wait_us(now_us).max(self.bandwidth.wait_us(now_us));
+        let wait_us = match self.bandwidth.wait_us(now_us) {
+            0 => all.ask(self.client.id, now_us),
+            wait_us => wait_us,
+        };
         if wait_us > 0 {
             let wait = Duration::from_micros(wait_us);
             let pause = self
@@ -274,6 +277,7 @@ impl SlaveBufferActor {
             Next::Wait => Ok(false),
             Next::End => {
                 feed.leave(self.client.id);
+                self.bandwidth_of_all.lock().leave(self.client.id);
                 self.source = Source::Idle;
                 self.master.do_send(DumpStreamed { id: self.id() });
                 Ok(false)
@@ -292,6 +296,7 @@ impl SlaveBufferActor {
         let mut chunk = vec![0; most];
         match file.read(&mut chunk) {
             Ok(0) => {
+                self.bandwidth_of_all.lock().leave(self.client.id);
                 self.source = Source::Idle;
                 self.master.do_send(DumpSent { id: self.id() });
                 Ok(false)
@@ -360,7 +365,10 @@ impl SlaveBufferActor {
             self.node.stats.net_repl_output_bytes.add(n as u64);
             if matches!(self.source, Source::Feed(..) | Source::File(..)) {
                 self.bandwidth.spend(n as u64);
-                self.bandwidth_of_all.lock().spend(n as u64);
+                let now_us = self.node.clock.monotonic_us();
+                let mut all = self.bandwidth_of_all.lock();
+                all.spend(self.client.id, n as u64, now_us);
+                drop(all);
                 priority::let_others_in();
             }
             while let Some(front) = self.queue.front_mut() {
@@ -489,6 +497,7 @@ impl Actor for SlaveBufferActor {
         if let Source::Feed(feed, _) = &self.source {
             feed.leave(self.id());
         }
+        self.bandwidth_of_all.lock().leave(self.id());
         if !std::mem::replace(&mut self.reported, true) {
             self.master.do_send(Detached { id: self.id() });
         }

@@ -5,6 +5,8 @@
 
 /// Bytes gather for this long at most, ms.
 const BURST_MS: u64 = 100;
+/// Smaller portions cost more in calls than they are worth, bytes.
+const PORTION_MIN: u64 = 16 * 1024;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,11 +62,16 @@ impl Bandwidth {
         }
     }
 
-    /// How much to send at once, at most `most` bytes, so that a debt stays below half a second.
+    /// How much to send at once, at most `most` bytes: what the rate gives in a quarter of a millisecond, so
+    /// that replicas on one machine are fed in turns that nobody beside them feels; no less than
+    /// [`PORTION_MIN`], unless a debt would then take more than half a second.
     pub fn portion(&self, most: usize) -> usize {
         match self.rate {
             0 => most,
-            rate => most.min((rate / 2).max(1) as usize),
+            rate => {
+                let even = (rate / 4000).max(PORTION_MIN);
+                most.min(even.min(rate / 2).max(1) as usize)
+            }
         }
     }
 }
