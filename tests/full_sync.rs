@@ -204,16 +204,26 @@ fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
     assert!(master.log().contains("could not be spooled: can't write"));
 }
 
-/// Milliseconds that one command in a thousand takes at most, of those sent until `stop`.
-fn probe(master: &Server, stop: &AtomicBool) -> (f64, f64) {
+/// Milliseconds that each command takes that is sent until `stop`, by a client that writes and reads in turns, at
+/// most 2,000 times a second.
+fn probe(master: &Server, stop: &AtomicBool) -> Vec<f64> {
     let mut client = master.client();
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let at = Instant::now();
-        client.call(&["SET", "probe", "x"]);
+        if times.len() % 2 == 0 {
+            client.call(&["GET", "probe"]);
+        } else {
+            client.call(&["SET", "probe", "x"]);
+        }
         times.push(at.elapsed().as_secs_f64() * 1000.0);
         std::thread::sleep(Duration::from_micros(500));
     }
+    times
+}
+
+/// What all but one in a hundred, and in a thousand, take at most.
+fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     (at(0.99), at(0.999))
@@ -251,8 +261,9 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
         let thread = scope.spawn(|| probe(&master, &stop));
         std::thread::sleep(Duration::from_secs(pick(1, 5)));
         stop.store(true, Ordering::Relaxed);
-        thread.join().unwrap()
+        percentiles(thread.join().unwrap())
     });
+    let mut all = (Vec::new(), Vec::new());
     for round in 0..setting("STORM_ROUNDS", pick(1, 3)) {
         // Otherwise those who come first join what the last round left.
         wait_for("nothing is kept", LONG, || {
@@ -297,7 +308,9 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
             rates.join().unwrap();
             (probing.join().unwrap(), control.join().unwrap())
         });
-        let (storm, control) = storm;
+        all.0.extend_from_slice(&storm.0);
+        all.1.extend_from_slice(&storm.1);
+        let (storm, control) = (percentiles(storm.0), percentiles(storm.1));
         let made = snapshots() - before;
         let fastest = sent.load(Ordering::Relaxed);
         println!(
@@ -315,10 +328,15 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
         );
         assert!(made <= 2, "{made} snapshots");
         assert!(fastest < cap as u64 * 3 / 2 + (1 << 20), "{fastest}");
-        if full() {
-            let bound = 2.0_f64.max(calm.1 * 2.0).max(control.1 * 2.0);
-            assert!(storm.1 < bound, "p99.9 {} ms", storm.1);
-        }
+    }
+    // A round has some 17 samples behind its p99.9: all of them are judged together.
+    let (storm, control) = (percentiles(all.0), percentiles(all.1));
+    println!(
+        "storms: p99 {:.2} ms and p99.9 {:.2} ms, {:.2} and {:.2} at the other",
+        storm.0, storm.1, control.0, control.1
+    );
+    if full() {
+        assert!(storm.1 < 2.0_f64.max(calm.1 * 2.0), "p99.9 {} ms", storm.1);
     }
     for replica in &replicas {
         assert_equal(&master, replica);
@@ -398,7 +416,7 @@ fn a_frozen_replica_harms_nobody() {
             std::thread::sleep(time);
             stop.store(true, Ordering::Relaxed);
             (
-                probing.join().unwrap(),
+                percentiles(probing.join().unwrap()),
                 lag.join().unwrap(),
                 memory.join().unwrap(),
             )

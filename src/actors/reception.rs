@@ -305,6 +305,7 @@ impl Actor for ReceptionActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(RECEPTION_CAPACITY);
+        super::priority::serve();
         let forward = ForwardLog {
             node: self.node.clone(),
             bench: self.bench.clone(),

@@ -52,7 +52,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::number("repl-max-transfers", number_at!(repl_max_transfers), 0, I32,
         "Full syncs that are sent at a time, the others wait in a queue; 0: no limit."),
     D::memory("repl-max-bandwidth", number_at!(repl_max_bandwidth), 0, I64,
-        "Bytes a second of full syncs' dumps, to all replicas together; 0: no limit."),
+        "Bytes a second of full syncs' dumps, to all replicas together, first come first served; 0: no limit."),
     D::memory("repl-max-bandwidth-per-replica", number_at!(repl_max_bandwidth_per_replica), 0, I64,
         "Bytes a second of a full sync's dump, to each replica; 0: no limit."),
     D::memory("replica-load-memory-limit", number_at!(replica_load_memory_limit), 0, I64,
