@@ -113,10 +113,41 @@ pub const KNOWN: &[Known] = &[
             is_object(command) && *theirs == RawReply::Int(1) && *ours == shared
         },
     },
+    Known {
+        reason: "ours: SORT ALPHA compares whole texts, not only up to a zero byte",
+        applies: |command, theirs, ours| sorts_texts(command) && equal_to_zero_byte(theirs, ours),
+    },
 ];
 
 fn is_object(command: &Command) -> bool {
     command.len() > 1 && command[0].eq_ignore_ascii_case(b"OBJECT")
+}
+
+/// Whether the reply is a key's elements, in the order of their texts.
+fn sorts_texts(command: &Command) -> bool {
+    let has = |word: &[u8]| command.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    let name = command[0].to_ascii_uppercase();
+    (name == b"SORT" || name == b"SORT_RO")
+        && has(b"ALPHA")
+        && [&b"BY"[..], b"GET", b"STORE"].iter().all(|word| !has(word))
+}
+
+/// Whether the texts are in the same order as far as Redis compares them. Those that it finds equal stand as
+/// its hash table has them.
+fn equal_to_zero_byte(theirs: &RawReply, ours: &RawReply) -> bool {
+    let parts = |reply: &RawReply| -> Vec<Vec<u8>> {
+        let texts = reply.strings().into_iter();
+        texts
+            .map(|text| {
+                text.split(|&byte| byte == 0)
+                    .next()
+                    .unwrap_or_default()
+                    .to_vec()
+            })
+            .collect()
+    };
+    let parts = (parts(theirs), parts(ours));
+    !parts.0.is_empty() && parts.0 == parts.1
 }
 
 /// Whether the command asks for an encoding, and these are the answers.
@@ -243,4 +274,30 @@ fn same_scan(a: &RawReply, b: &RawReply) -> bool {
         }
         _ => false,
     }
+}
+
+#[test]
+fn texts_with_zero_bytes_may_stand_in_another_order() {
+    let texts = |texts: &[&[u8]]| {
+        RawReply::Array(
+            texts
+                .iter()
+                .map(|text| RawReply::Bulk(text.to_vec()))
+                .collect(),
+        )
+    };
+    let command = |words: &str| -> Command {
+        words
+            .split(' ')
+            .map(|word| word.as_bytes().to_vec())
+            .collect()
+    };
+    let agree = |words: &str, theirs: &[&[u8]], ours: &[&[u8]]| {
+        Judge::default().agree(&command(words), &texts(theirs), &texts(ours))
+    };
+    let (theirs, ours): ([&[u8]; 3], [&[u8]; 3]) = ([b"\0b", b"\0a", b"c"], [b"\0a", b"\0b", b"c"]);
+    assert!(agree("SORT_RO key ALPHA", &theirs, &ours));
+    assert!(!agree("SORT_RO key ALPHA GET #", &theirs, &ours));
+    assert!(!agree("LRANGE key 0 -1", &theirs, &ours));
+    assert!(!agree("SORT key ALPHA", &[b"a", b"b"], &[b"b", b"a"]));
 }
