@@ -183,8 +183,7 @@ impl Loader for Builder {
     }
 }
 
-/// Counts what is read, for INFO, and lets others at the core between two pieces: what the system's scheduler
-/// gave to this thread it would take back at its next tick only, though somebody waits for a reply.
+/// Counts what is read, for INFO, and lets others in between two pieces.
 struct Counted<'n, R> {
     input: R,
     node: &'n NodeCore,

@@ -89,8 +89,9 @@ pub fn come_first() {
 }
 
 /// An arbiter that moves a dump calls this after each chunk. It can't stand back as a whole, since it forwards
-/// the log as well, but whoever waits for its core gets it between two chunks, and not after a slice. The thread
-/// that frees memory calls it after each piece: what the system grants in slices it takes back at its ticks only.
+/// the log as well, but whoever waits for its core gets it between two chunks, and not after a slice. The threads
+/// that free memory and load dumps call it after each piece: what the system grants in slices it takes back at its
+/// ticks only.
 pub fn let_others_in() {
     std::thread::yield_now();
 }
