@@ -178,6 +178,11 @@ impl SlaveBufferActor {
         let now_us = self.node.clock.monotonic_us();
         let mut all = self.bandwidth_of_all.lock();
         all.set_rate(settings.repl_max_bandwidth, now_us);
+        let loaders_max = match settings.repl_max_bandwidth {
+            0 => 0,
+            _ => settings.repl_max_local_loads as usize,
+        };
+        all.set_loaders_max(loaders_max);
         self.bandwidth
             .set_rate(settings.repl_max_bandwidth_per_replica, now_us);
         let wait_us = match self.bandwidth.wait_us(now_us) {
@@ -198,6 +203,16 @@ impl SlaveBufferActor {
         }
         self.pause = None;
         Some(self.bandwidth.portion(all.portion(FILE_BYTES)))
+    }
+
+    /// All of a dump is in the socket.
+    fn leave_bandwidth(&self) {
+        let mut all = self.bandwidth_of_all.lock();
+        if self.socket.peer_is_here() {
+            all.loads_here(self.client.id, self.node.clock.monotonic_us());
+        } else {
+            all.leave(self.client.id);
+        }
     }
 
     /// Asks for bytes that are on disk.
@@ -277,7 +292,7 @@ impl SlaveBufferActor {
             Next::Wait => Ok(false),
             Next::End => {
                 feed.leave(self.client.id);
-                self.bandwidth_of_all.lock().leave(self.client.id);
+                self.leave_bandwidth();
                 self.source = Source::Idle;
                 self.master.do_send(DumpStreamed { id: self.id() });
                 Ok(false)
@@ -296,7 +311,7 @@ impl SlaveBufferActor {
         let mut chunk = vec![0; most];
         match file.read(&mut chunk) {
             Ok(0) => {
-                self.bandwidth_of_all.lock().leave(self.client.id);
+                self.leave_bandwidth();
                 self.source = Source::Idle;
                 self.master.do_send(DumpSent { id: self.id() });
                 Ok(false)
@@ -439,6 +454,10 @@ impl SlaveBufferActor {
         if parsed.is_err() || self.input.len() > INPUT_MAX {
             return Err(());
         }
+        let now_us = self.node.clock.monotonic_us();
+        let mut all = self.bandwidth_of_all.lock();
+        all.heard(self.client.id, ack.is_some(), now_us);
+        drop(all);
         self.master.do_send(Acked {
             id: self.id(),
             offset: ack.map(|(offset, _)| offset),

@@ -15,6 +15,17 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// Whether the peer is on this machine, as far as its address tells.
+    pub fn peer_is_here(&self) -> bool {
+        match self {
+            Socket::Tcp(s) => match (s.peer_addr(), s.local_addr()) {
+                (Ok(peer), Ok(local)) => peer.ip() == local.ip(),
+                _ => false,
+            },
+            Socket::Unix(_) => true,
+        }
+    }
+
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(s) => s.try_read(buffer),

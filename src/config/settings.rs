@@ -185,6 +185,8 @@ pub struct Settings {
     /// Ours: bytes a second of full syncs' dumps, to all replicas together and to each; 0: no limit.
     pub repl_max_bandwidth: u64,
     pub repl_max_bandwidth_per_replica: u64,
+    /// Ours: replicas on this machine that load at a time, others waiting; 0: any number.
+    pub repl_max_local_loads: u32,
     /// Ours: bytes of memory that the data of a full sync may take beside the old data; 0: no limit.
     pub replica_load_memory_limit: u64,
     pub replica_load_fallback: LoadFallback,
@@ -313,6 +315,7 @@ impl Default for Settings {
             repl_max_transfers: 0,
             repl_max_bandwidth: 0,
             repl_max_bandwidth_per_replica: 0,
+            repl_max_local_loads: 1,
             replica_load_memory_limit: 0,
             replica_load_fallback: LoadFallback::default(),
             replica_priority: 100,

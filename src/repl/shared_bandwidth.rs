@@ -5,9 +5,13 @@
 //! once. One after another, half of them are done in half the time, and none later than before. What the first
 //! can't take (its link is slow, it is still writing, the snapshot hasn't come so far) goes to the next.
 //!
+//! A replica on the master's own machine takes a core from it while it loads, a redis-server from its last byte
+//! on. While as many as may do so are at it, the others wait for the next acknowledgement; but for one that is
+//! silent, or that takes too long, nobody waits ([`SILENT_US`], [`LOADING_US`]).
+//!
 //! Nobody is left without a sign of life: who has had nothing for [`STARVED_US`] goes before all, for one
-//! portion. Time is the caller's. Bounded by the number of replicas in a full sync: one asker each, from its
-//! first [`SharedBandwidth::ask`] to [`SharedBandwidth::leave`].
+//! portion. Time is the caller's. Bounded by the number of replicas in a full sync: one asker or loader each,
+//! from its first [`SharedBandwidth::ask`] to [`SharedBandwidth::leave`].
 
 use super::Bandwidth;
 
@@ -15,6 +19,13 @@ use super::Bandwidth;
 const STARVED_US: u64 = 1_000_000;
 /// How long those wait who let another go first, microseconds.
 const DEFER_US: u64 = 2_000;
+/// How long those wait who let others load, microseconds.
+const DEFER_TO_LOADERS_US: u64 = 20_000;
+/// A loader is expected to say something each second, as a redis-server does; past this nobody waits for it,
+/// microseconds.
+const SILENT_US: u64 = 3_000_000;
+/// Nor for longer than this, whatever it says, microseconds.
+const LOADING_US: u64 = 60_000_000;
 /// An asker that doesn't come back so long after it was to is no longer waited for, microseconds.
 const LATE_US: u64 = 20_000;
 
@@ -33,18 +44,34 @@ impl Asker {
     }
 }
 
+/// One on this machine that has its dump and isn't online yet.
+#[derive(Clone, Copy, Debug)]
+struct Loader {
+    id: u64,
+    since_us: u64,
+    heard_us: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SharedBandwidth {
     bucket: Bandwidth,
     /// In the order in which they came.
     askers: Vec<Asker>,
+    loaders: Vec<Loader>,
+    /// How many may load on this machine before others wait; 0: any number.
+    loaders_max: usize,
 }
 
 impl SharedBandwidth {
     /// Changes the rate, bytes a second; 0: no bound.
     pub fn set_rate(&mut self, rate: u64, now_us: u64) {
         self.bucket.set_rate(rate, now_us);
+    }
+
+    /// Changes how many may load on this machine before others wait; 0: any number.
+    pub fn set_loaders_max(&mut self, loaders_max: usize) {
+        self.loaders_max = loaders_max;
     }
 
     /// How long `id` waits before it sends, microseconds; 0: not at all. Then it asks again.
@@ -59,21 +86,35 @@ impl SharedBandwidth {
             self.askers.len() - 1
         });
         let wait_us = match self.bucket.wait_us(now_us) {
-            0 if self.first(now_us, at) != at => DEFER_US,
+            0 => match self.first(now_us, at) {
+                Some(first) if first == at => 0,
+                Some(_) => DEFER_US,
+                None => DEFER_TO_LOADERS_US,
+            },
             wait_us => wait_us,
         };
         self.askers[at].back_us = (wait_us > 0).then_some(now_us + wait_us);
         wait_us
     }
 
-    /// Who goes next, `at` being one of those who ask.
-    fn first(&self, now_us: u64, at: usize) -> usize {
+    /// Who goes next, `at` being one of those who ask; None: nobody, while others load.
+    fn first(&self, now_us: u64, at: usize) -> Option<usize> {
         let asking = |&(i, asker): &(usize, &Asker)| i == at || asker.waits(now_us);
         let all = || self.askers.iter().enumerate().filter(asking);
         let starved = all()
             .filter(|(_, asker)| now_us.saturating_sub(asker.served_us) >= STARVED_US)
             .min_by_key(|(_, asker)| asker.served_us);
-        starved.or_else(|| all().next()).map_or(at, |(i, _)| i)
+        let next = starved.or_else(|| all().next().filter(|_| !self.others_load(now_us)));
+        next.map(|(i, _)| i)
+    }
+
+    /// Whether as many load on this machine as may.
+    fn others_load(&self, now_us: u64) -> bool {
+        let loads = |loader: &&Loader| {
+            now_us.saturating_sub(loader.heard_us) < SILENT_US
+                && now_us.saturating_sub(loader.since_us) < LOADING_US
+        };
+        self.loaders_max > 0 && self.loaders.iter().filter(loads).count() >= self.loaders_max
     }
 
     /// As [`Bandwidth::portion`].
@@ -89,9 +130,29 @@ impl SharedBandwidth {
         }
     }
 
+    /// `id` has all of its dump, and loads it on this machine.
+    pub fn loads_here(&mut self, id: u64, now_us: u64) {
+        self.leave(id);
+        self.loaders.push(Loader {
+            id,
+            since_us: now_us,
+            heard_us: now_us,
+        });
+    }
+
+    /// `id` said something; `online`: that it has loaded. Of no effect on one that doesn't load here.
+    pub fn heard(&mut self, id: u64, online: bool, now_us: u64) {
+        if online {
+            self.loaders.retain(|loader| loader.id != id);
+        } else if let Some(loader) = self.loaders.iter_mut().find(|loader| loader.id == id) {
+            loader.heard_us = now_us;
+        }
+    }
+
     /// `id` is done, or gone.
     pub fn leave(&mut self, id: u64) {
         self.askers.retain(|asker| asker.id != id);
+        self.loaders.retain(|loader| loader.id != id);
     }
 }
 
@@ -196,6 +257,55 @@ mod tests {
         assert_eq!(shared.ask(2, 5_000), DEFER_US);
         shared.leave(1);
         assert_eq!(shared.ask(2, 5_000), 0);
+    }
+
+    #[test]
+    fn the_next_waits_while_one_loads_on_this_machine() {
+        let mut shared = SharedBandwidth::default();
+        shared.set_rate(1 << 30, 0);
+        shared.set_loaders_max(1);
+        shared.loads_here(1, 0);
+        assert_eq!(shared.ask(2, 500_000), DEFER_TO_LOADERS_US);
+        // A portion now and then, so that its link lives.
+        assert_eq!(shared.ask(2, 500_000 + STARVED_US), 0);
+        shared.spend(2, 100, 500_000 + STARVED_US);
+        assert_eq!(shared.ask(2, 500_000 + STARVED_US), DEFER_TO_LOADERS_US);
+        shared.heard(2, true, 1_500_000);
+        assert_eq!(shared.ask(2, 1_500_000), DEFER_TO_LOADERS_US);
+        shared.heard(1, true, 1_600_000);
+        assert_eq!(shared.ask(2, 1_600_000), 0);
+        // Where two may, one is no reason to wait; nor is one that has gone.
+        shared.loads_here(3, 1_600_000);
+        shared.set_loaders_max(2);
+        assert_eq!(shared.ask(2, 1_600_000), 0);
+        shared.set_loaders_max(1);
+        shared.leave(3);
+        assert_eq!(shared.ask(2, 1_600_000), 0);
+        shared.set_loaders_max(0);
+        shared.loads_here(3, 1_600_000);
+        assert_eq!(shared.ask(2, 1_600_000), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_loader_that_is_silent_or_never_done() {
+        let mut shared = SharedBandwidth::default();
+        shared.set_rate(1 << 30, 0);
+        shared.set_loaders_max(1);
+        let asks = |shared: &mut SharedBandwidth, now_us| {
+            shared.ask(2, now_us - 1);
+            shared.spend(2, 1, now_us - 1);
+            shared.ask(2, now_us)
+        };
+        shared.loads_here(1, 0);
+        assert!(asks(&mut shared, SILENT_US - 1) > 0);
+        assert_eq!(asks(&mut shared, SILENT_US), 0);
+        for second in 1..60 {
+            let now_us = second * 1_000_000;
+            shared.heard(1, false, now_us);
+            assert!(asks(&mut shared, now_us) > 0, "{second}");
+        }
+        shared.heard(1, false, LOADING_US);
+        assert_eq!(asks(&mut shared, LOADING_US), 0);
     }
 
     proptest! {

@@ -55,6 +55,8 @@ pub const DIRECTIVES: &[Directive] = &[
         "Bytes a second of full syncs' dumps, to all replicas together, first come first served; 0: no limit."),
     D::memory("repl-max-bandwidth-per-replica", number_at!(repl_max_bandwidth_per_replica), 0, I64,
         "Bytes a second of a full sync's dump, to each replica; 0: no limit."),
+    D::number("repl-max-local-loads", number_at!(repl_max_local_loads), 0, I32,
+        "Under repl-max-bandwidth: replicas on this machine that load at a time, the others wait; 0: no limit."),
     D::memory("replica-load-memory-limit", number_at!(replica_load_memory_limit), 0, I64,
         "As a replica, bytes that the data of a full sync may take beside the old data; 0: no limit."),
     choice_at!("replica-load-fallback", LoadFallback, replica_load_fallback,
