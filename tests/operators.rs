@@ -424,6 +424,62 @@ fn explain_says_why_and_what_would_be() {
     });
 }
 
+#[test]
+fn a_replica_that_wants_an_answer_is_cut_off() {
+    for make in [Make::Understudy, Make::Redis] {
+        let master = node(make).start();
+        let log_of = |said: &str| {
+            let mut stream = TcpStream::connect(("127.0.0.1", master.port)).expect("a connection");
+            stream.set_read_timeout(Some(LONG)).expect("it can be set");
+            write!(stream, "PSYNC ? -1\r\n").expect("it is taken");
+            let mut begin = [0; 12];
+            stream.read_exact(&mut begin).expect("an answer");
+            assert_eq!(&begin, b"+FULLRESYNC ");
+            let before = master.log().len();
+            write!(stream, "\nREPLCONF ACK 0\r\n{said}\r\n").expect("it is taken");
+            let mut rest = Vec::new();
+            // Reset, if it hadn't read all.
+            let _ = stream.read_to_end(&mut rest);
+            wait_for("the log says why", LONG, || {
+                master.log()[before..].contains("disconnecting it: ")
+            });
+            master.log()[before..].to_owned()
+        };
+        let log = log_of("PING");
+        assert!(
+            log.contains("Replica generated a reply to command 'ping', disconnecting it: id="),
+            "{log}"
+        );
+        assert!(!log.contains("CRITICAL"), "{log}");
+        let log = log_of("CONFIG GET save");
+        assert!(log.contains("to command 'config|get', disco"), "{log}");
+        for said in ["GET k", "SET k v", "PUBLISH c m"] {
+            let log = log_of(said);
+            assert!(
+                log.contains(
+                    "== CRITICAL == This master is sending an error to its replica: 'Replica can't interact \
+                     with the keyspace' after processing the command '"
+                ),
+                "{log}"
+            );
+        }
+        assert_eq!(master.call(&["EXISTS", "k"]).int(), Some(0));
+
+        let mut client = master.client();
+        assert_eq!(
+            client
+                .call(&["PSYNC", "replicationid", "offset_str"])
+                .text(),
+            "ERR value is not an integer or out of range"
+        );
+        let log = master.log();
+        assert!(
+            log.contains("Replica 127.0.0.1:<unknown-replica-port> asks for synchronization but with a wrong offset"),
+            "{log}"
+        );
+    }
+}
+
 /// All texts of a reply, however deep.
 fn words(reply: &RawReply) -> String {
     match reply.elements() {

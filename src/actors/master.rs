@@ -124,6 +124,7 @@ impl MasterActor {
             },
             transfers_max: settings.repl_max_transfers as usize,
             keep_ms: settings.repl_snapshot_keep as i64 * 1000,
+            saves: !settings.save.is_empty(),
             min_replicas_max_lag_s: settings.min_replicas_max_lag as i64,
             backlog,
         }

@@ -24,6 +24,7 @@ pub mod settings_change;
 pub mod shard;
 pub mod shutdown;
 pub mod slave_buffer;
+mod slave_input;
 pub mod slave_link;
 mod slave_stream;
 pub mod snapshot;

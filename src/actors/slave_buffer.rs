@@ -29,11 +29,11 @@ use super::delivery::{DumpSent, DumpStreamed};
 use super::feed::{Feed, Next};
 use super::master::{Acked, Detached, MasterActor};
 use super::priority;
+use super::slave_input::SlaveInput;
 use super::socket::Socket;
 use super::spool_file::{ReadSegment, SpoolFileActor};
 use crate::node_core::NodeCore;
 use crate::repl::{Bandwidth, Cursor, Place, SharedBandwidth, SyncProgress};
-use crate::resp::request::{Batch, Limits, Parser};
 use crate::session::Client;
 
 /// Bytes of log taken out at a time, and slices written with one call.
@@ -43,8 +43,6 @@ const SLICES_MAX: usize = 64;
 const FILE_BYTES: usize = 128 * 1024;
 /// Writes in one poll before others get their turn.
 const ROUNDS_MAX: usize = 32;
-/// A replica says little: more input than this that isn't a command is a breach.
-const INPUT_MAX: usize = 64 * 1024;
 
 /// Where the next bytes come from, once `queue` is empty.
 enum Source {
@@ -86,9 +84,7 @@ pub struct SlaveBufferActor {
     queue: VecDeque<Bytes>,
     /// Position up to which the log has been written to the socket.
     sent: u64,
-    parser: Parser,
-    batch: Batch,
-    input: BytesMut,
+    input: SlaveInput,
     waker: Option<Waker>,
     reported: bool,
     /// When the socket last took something, unix ms.
@@ -126,9 +122,7 @@ impl SlaveBufferActor {
             pause: None,
             queue,
             sent: 0,
-            parser: Parser::default(),
-            batch: Batch::default(),
-            input,
+            input: SlaveInput::new(input),
             waker: None,
             reported: false,
         }
@@ -410,7 +404,7 @@ impl SlaveBufferActor {
             match self.socket.try_read(&mut buffer) {
                 Ok(0) => return Err(()),
                 Ok(n) => {
-                    self.input.extend_from_slice(&buffer[..n]);
+                    self.input.push(&buffer[..n]);
                     self.said()?;
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -419,49 +413,19 @@ impl SlaveBufferActor {
         }
     }
 
-    /// Takes in what the replica said: acks, and bare newlines as signs of life.
+    /// Takes in what the replica said.
     fn said(&mut self) -> Result<(), ()> {
         let now_ms = self.node.clock.unix_ms();
         self.client.last_seen_ms.store(now_ms, Ordering::Relaxed);
-        let input = std::mem::take(&mut self.input);
-        let parsed = self
-            .parser
-            .parse(&input, &Limits::default(), &mut self.batch);
-        let number = |arg: &[u8]| {
-            std::str::from_utf8(arg)
-                .ok()
-                .and_then(|t| t.parse::<u64>().ok())
-        };
-        let mut ack = None;
-        let mut args = Vec::new();
-        for index in 0..self.batch.len() {
-            self.batch.args(index, &input, &mut args);
-            if let [name, word, offset, rest @ ..] = &args[..]
-                && name.eq_ignore_ascii_case(b"replconf")
-                && word.eq_ignore_ascii_case(b"ack")
-            {
-                let aof_offset = match rest {
-                    [word, offset, ..] if word.eq_ignore_ascii_case(b"fack") => number(offset),
-                    _ => None,
-                };
-                ack = number(offset).map(|offset| (offset, aof_offset)).or(ack);
-            }
-        }
-        let used = self.batch.consumed();
-        drop(args);
-        self.input = input;
-        self.input.advance(used);
-        if parsed.is_err() || self.input.len() > INPUT_MAX {
-            return Err(());
-        }
+        let ack = self.input.take(&self.node, &self.client)?;
         let now_us = self.node.clock.monotonic_us();
         let mut all = self.bandwidth_of_all.lock();
         all.heard(self.client.id, ack.is_some(), now_us);
         drop(all);
         self.master.do_send(Acked {
             id: self.id(),
-            offset: ack.map(|(offset, _)| offset),
-            aof_offset: ack.and_then(|(_, aof)| aof),
+            offset: ack.map(|ack| ack.offset),
+            aof_offset: ack.and_then(|ack| ack.aof_offset),
         });
         Ok(())
     }

@@ -71,7 +71,7 @@ struct Running {
     tickets: Vec<Arc<Ticket>>,
     done: Option<oneshot::Sender<Result<(), String>>>,
     background: bool,
-    /// By [`AbortSave`]: its failing is none.
+    /// By [`AbortSave`] or [`AbortSnapshot`]: its failing is none.
     given_up: bool,
 }
 
@@ -146,7 +146,9 @@ impl SnapshotActor {
                 report: None,
             });
         } else if job.background || self.running.as_ref().is_some_and(|r| r.for_replicas) {
-            tracing::info!("Background saving started");
+            let what = if to_file { "saving" } else { "RDB transfer" };
+            let pid = std::process::id();
+            tracing::info!("Background {what} started by pid {pid}");
         }
     }
 }
@@ -272,10 +274,11 @@ impl Handler<AbortSnapshot> for SnapshotActor {
     fn handle(&mut self, abort: AbortSnapshot, _: &mut Self::Context) {
         self.queue
             .retain(|job| job.report.is_none() || job.number != abort.number);
-        if let Some(running) = &self.running
+        if let Some(running) = &mut self.running
             && running.for_replicas
             && running.number == abort.number
         {
+            running.given_up = true;
             running.aborted.store(true, Ordering::Release);
         }
     }
@@ -399,6 +402,7 @@ impl Handler<Ended> for SnapshotActor {
         if running.background {
             match &ended.result {
                 Ok(_) => tracing::info!("Background saving terminated with success"),
+                Err(_) if running.given_up => tracing::info!("Background saving given up"),
                 Err(error) => tracing::warn!("Background saving error: {error}"),
             }
         }

@@ -109,7 +109,12 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ));
     }
     if let [_, _, offset, ..] = args {
-        int_arg(offset)?;
+        int_arg(offset).inspect_err(|_| {
+            tracing::warn!(
+                "Replica {} asks for synchronization but with a wrong offset",
+                replica_name(ctx)
+            );
+        })?;
     }
     if let Some(told) = &ctx.session.replconf
         && told.rdb_filter_only.is_some()
@@ -121,6 +126,22 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     ctx.session.handover = Some(dispatch::own(args));
     Ok(())
+}
+
+/// How the log names a replica that isn't attached yet: address and listening port, as [`Replica::name`].
+///
+/// [`Replica::name`]: crate::repl::replicas::Replica::name
+fn replica_name(ctx: &Context<'_>) -> String {
+    let told = ctx.session.replconf.as_deref();
+    let peer = &ctx.session.client.addr;
+    let peer_ip = peer.rsplit_once(':').map_or(&**peer, |(ip, _)| ip);
+    let ip = told
+        .and_then(|told| told.ip_address.as_deref())
+        .unwrap_or(peer_ip);
+    match told.map_or(0, |told| told.listening_port) {
+        0 => format!("{ip}:<unknown-replica-port>"),
+        port => format!("{ip}:{port}"),
+    }
 }
 
 /// How the log names who gave an order.

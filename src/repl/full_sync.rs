@@ -373,17 +373,18 @@ impl Master {
     }
 
     pub(super) fn abort_if_unwanted(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        // A dump on its way to the disk is worth finishing: the next replica may use it, and it is a save.
-        let unwanted = self
-            .running
-            .as_ref()
-            .is_some_and(|r| r.target == Target::Sockets && r.offset.is_some())
-            && self.takers(env.replicas).is_empty();
-        if unwanted {
-            if let Some(pin) = self.running.take().and_then(|r| r.pin) {
+        // A dump on its way to the disk is a save as well, where the node saves.
+        let to_sockets = |r: &Running| r.target == Target::Sockets;
+        let useless = |r: &&Running| r.offset.is_some() && (to_sockets(r) || !env.settings.saves);
+        let unwanted = self.running.as_ref().filter(useless).is_some();
+        if unwanted && self.takers(env.replicas).is_empty() {
+            let running = self.running.take();
+            if running.as_ref().is_some_and(to_sockets) {
+                info!("Diskless rdb transfer, last replica dropped, killing fork child.");
+            }
+            if let Some(pin) = running.and_then(|r| r.pin) {
                 env.stream.log.detach(pin);
             }
-            info!("Diskless rdb transfer, last replica dropped, killing fork child.");
             out.push(Order::AbortSnapshot);
             self.maybe_start(env, out);
         }

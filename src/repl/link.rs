@@ -510,7 +510,6 @@ impl Link {
                         out.push(Action::Load(payload));
                     }
                     let Some(rest) = rest else { return };
-                    info!("MASTER <-> REPLICA sync: Loading DB in memory");
                     out.push(Action::FinishLoad);
                     self.next_ack_ms = env.now_ms;
                     self.state = State::Loading { kept: Vec::new() };

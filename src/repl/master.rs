@@ -37,6 +37,8 @@ pub struct MasterSettings {
     pub transfers_max: usize,
     /// repl-snapshot-keep: how long a finished snapshot is kept for replicas that come late.
     pub keep_ms: i64,
+    /// Whether there are save points: a dump on the disk is then of use without replicas as well.
+    pub saves: bool,
     /// How old the last ack of a good replica may be.
     pub min_replicas_max_lag_s: i64,
     pub backlog: BacklogSize,
@@ -58,6 +60,7 @@ impl Default for MasterSettings {
             },
             transfers_max: 0,
             keep_ms: 5000,
+            saves: false,
             min_replicas_max_lag_s: 10,
             backlog: BacklogSize::Fixed,
         }

@@ -318,6 +318,24 @@ fn an_unwanted_socket_snapshot_is_aborted() {
 }
 
 #[test]
+fn a_dump_that_nobody_waits_for_is_given_up_unless_it_is_a_save() {
+    for saves in [false, true] {
+        let mut b = Bench::new();
+        b.settings.diskless = false;
+        b.settings.saves = saves;
+        b.attach(1, "PSYNC ? -1");
+        b.attach(2, "PSYNC ? -1");
+        b.started();
+        let (_, orders) = b.run(|m, e, o| m.detached(e, 1, o));
+        assert_eq!(orders, []);
+        let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
+        let expected: &[Order] = if saves { &[] } else { &[Order::AbortSnapshot] };
+        assert_eq!(orders, expected);
+        assert_eq!(b.stream.log.cursors(), usize::from(saves));
+    }
+}
+
+#[test]
 fn a_continuation_follows_from_its_place() {
     let mut b = Bench::new();
     b.stream.open_backlog(ReplId::random(&*b.clock));

@@ -80,6 +80,7 @@ impl World {
                     },
                     transfers_max: rng.usize(0..3),
                     keep_ms: [0, 1000, 4000][rng.usize(0..3)],
+                    saves: rng.bool(),
                     min_replicas_max_lag_s: 10,
                     backlog: [
                         BacklogSize::Fixed,

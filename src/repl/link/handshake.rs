@@ -254,6 +254,7 @@ impl Link {
                 "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser"
             ),
         }
+        info!("MASTER <-> REPLICA sync: Loading DB in memory");
         // Who came by SYNC knows neither; the owner makes an id up that no master will ever recognise.
         let (id, offset) = self.incoming.unwrap_or((ReplId::ZERO, 0));
         self.transfer_since_ms = env.now_ms;
