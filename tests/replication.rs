@@ -383,3 +383,24 @@ fn a_cut_transfer_leaves_the_old_data_and_the_next_one_replaces_it() {
     replica.wait_synced(LONG);
     assert_equal(&[&top, &replica]);
 }
+
+/// Clients of a replica are paused, and with them the stream, for longer than a master may be silent.
+#[test]
+fn a_pause_of_clients_is_not_taken_for_a_silent_master() {
+    for make in [Make::Understudy, Make::Redis] {
+        let master = node(make).with("repl-ping-replica-period", 1).start();
+        let replica = node(Make::Understudy)
+            .with("repl-timeout", 2)
+            .replica_of(master.port)
+            .start();
+        replica.wait_synced(LONG);
+        replica.call(&["CLIENT", "PAUSE", "5000", "WRITE"]);
+        master.call(&["SET", "during", "the pause"]);
+        wait_for("the pause is over", LONG, || {
+            replica.call(&["EXISTS", "during"]).int() == Some(1)
+        });
+        let log = replica.log();
+        assert!(!log.contains("MASTER timeout"), "{log}");
+        assert_eq!(count(&master, "sync_partial_ok"), 0);
+    }
+}

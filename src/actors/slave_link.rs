@@ -473,6 +473,7 @@ impl SlaveLinkActor {
                 if !self.node.pause.wake_when_over(cx.waker(), now_ms) {
                     self.paused = true;
                     self.flush(cx);
+                    self.busy_with_input();
                     return;
                 }
             }
@@ -494,6 +495,7 @@ impl SlaveLinkActor {
                 if is_free(&self.node.keyspace, set) {
                     cx.waker().wake_by_ref();
                 }
+                self.busy_with_input();
                 return;
             }
             if !self.read(cx) {
@@ -547,6 +549,14 @@ impl SlaveLinkActor {
         }
     }
 
+    /// What came is still to be dealt with, and nothing is read meanwhile: the silence is ours.
+    fn busy_with_input(&mut self) {
+        let env = self.env();
+        if let Some(link) = &mut self.link {
+            link.touch(&env);
+        }
+    }
+
     /// Reads once. False if there is nothing to read now, or no place for it.
     fn read(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let Some(link) = &self.link else { return false };
@@ -556,10 +566,7 @@ impl SlaveLinkActor {
         if let Some(loading) = &self.loading
             && !loading.pipe.has_room(cx.waker())
         {
-            let env = self.env();
-            if let Some(link) = &mut self.link {
-                link.touch(&env);
-            }
+            self.busy_with_input();
             return false;
         }
         let Some(socket) = &mut self.socket else {
