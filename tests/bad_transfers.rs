@@ -135,3 +135,59 @@ fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
     replica.wait_synced(LONG);
     assert_eq!(replica.digest(), master.digest());
 }
+
+/// Whose data made room for a sync that then did not come has nothing that a replica could go on from.
+#[test]
+fn what_was_flushed_to_make_room_is_no_history_to_go_on_from() {
+    let mut master = ServerOptions::new(Make::Understudy)
+        .with("repl-diskless-sync-delay", 0)
+        .with("repl-backlog-size", "16kb")
+        .start();
+    let big = |key: &str| {
+        let mut client = master.client();
+        for n in 0..2000 {
+            let value: String = (0..2000).map(|_| fastrand::alphanumeric()).collect();
+            client.call(&["SET", &format!("{key}:{n}"), &value]);
+        }
+    };
+    big("first");
+    let middle = ServerOptions::new(Make::Understudy)
+        .with("repl-diskless-sync-delay", 0)
+        .with("replica-load-fallback", "flush")
+        .replica_of(master.port)
+        .start();
+    middle.wait_synced(LONG);
+    let last = ServerOptions::new(Make::Understudy)
+        .replica_of(middle.port)
+        .start();
+    last.wait_synced(LONG);
+    assert_eq!(last.digest(), master.digest());
+    let held = last.digest();
+
+    // The next sync is a full one, and does not fit; then the master is gone.
+    middle.call(&["REPLICAOF", "127.0.0.1", "1"]);
+    middle.call(&["CONFIG", "SET", "replica-load-memory-limit", "1mb"]);
+    big("second");
+    let proxy = Proxy::new(master.port);
+    // So that the next try is not done before it is cut.
+    proxy.throttle(2 << 20);
+    follow(&middle, &proxy);
+    wait_for("it is flushed", LONG, || {
+        middle
+            .log()
+            .contains("flushing the old data before the next sync")
+    });
+    proxy.refuse(true);
+    master.kill();
+    wait_for("it is empty", LONG, || {
+        middle.call(&["DBSIZE"]).int() == Some(0)
+    });
+    middle.call(&["REPLICAOF", "NO", "ONE"]);
+    let offered = "The old data serves on and the sync is tried again";
+    wait_for("the other sees that it is empty", LONG, || {
+        last.log().contains(offered)
+    });
+    assert_eq!(last.digest(), held);
+    assert_eq!(last.info("master_link_status"), "down");
+    assert!(!middle.log().contains("Partial resynchronization request"));
+}

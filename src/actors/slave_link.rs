@@ -78,7 +78,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 /// See the module.
 pub struct SlaveLinkActor {
     pub(super) node: Arc<NodeCore>,
-    master: Addr<MasterActor>,
+    pub(super) master: Addr<MasterActor>,
     failover: Addr<FailoverActor>,
     pub(super) link: Option<Link>,
     /// `Hub::epoch` when the present link began: a later one makes what it receives void.

@@ -240,6 +240,12 @@ impl Link {
         }
     }
 
+    /// Nothing that we have can be resumed any more; `why`, in words.
+    pub fn discard(&mut self, why: &str) {
+        self.forget();
+        self.forgotten = Some(why.to_owned());
+    }
+
     pub fn state(&self) -> LinkState {
         match self.state {
             State::Idle { .. } => LinkState::Connect,
@@ -433,8 +439,7 @@ impl Link {
     /// The stream can't be understood. What was applied stands, but nothing more can be resumed.
     pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
         warn!("Protocol error from master: {error}");
-        self.forget();
-        self.forgotten = Some(format!("its stream could not be understood ({error})"));
+        self.discard(&format!("its stream could not be understood ({error})"));
         self.drop_link(env, out);
     }
 
