@@ -119,7 +119,9 @@ impl SlaveLinkActor {
             return;
         }
         loading::swap_in(&node, &mut entered, node.keyspace.builder().finish());
-        node.hub.stream().close_backlog(ReplId::random(&*node.clock));
+        node.hub
+            .stream()
+            .close_backlog(ReplId::random(&*node.clock));
         drop(entered);
         self.flush_due = false;
         self.flushed = true;
