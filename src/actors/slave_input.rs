@@ -88,7 +88,9 @@ fn said(args: &[&[u8]]) -> Said {
     };
     let number = |at: usize| {
         let text = std::str::from_utf8(args.get(at)?).ok()?;
-        text.parse::<u64>().ok()
+        // Offsets are signed numbers to Redis; beyond them is a lie that could overflow.
+        let is_signed = |n: &u64| i64::try_from(*n).is_ok();
+        text.parse::<u64>().ok().filter(is_signed)
     };
     if is(0, "replconf") && is(1, "ack") {
         return match number(2) {
@@ -148,6 +150,12 @@ mod tests {
         assert_eq!(said_by("REPLCONF ACK 12"), ack(12, None));
         assert_eq!(said_by("replconf ack 12 fack 7"), ack(12, Some(7)));
         assert_eq!(said_by("REPLCONF ACK twelve"), Said::Nothing);
+        let most = i64::MAX as u64;
+        assert_eq!(said_by(&format!("REPLCONF ACK {most}")), ack(most, None));
+        for lie in [most + 1, u64::MAX] {
+            assert_eq!(said_by(&format!("REPLCONF ACK {lie}")), Said::Nothing);
+        }
+        assert_eq!(said_by("REPLCONF ACK -5"), Said::Nothing);
         assert_eq!(said_by("REPLCONF GETACK *"), Said::Nothing);
         assert_eq!(said_by("PSYNC ? -1"), Said::Nothing);
         assert_eq!(said_by("REPLCONF capa eof"), Said::Request);

@@ -168,6 +168,10 @@ pub fn fate_of_replica(replica: &Replica, view: &ReplicationView) -> String {
     if replica.waits_for_ack {
         return "full resync, if it has not loaded its dump yet; else partial".into();
     }
+    if replica.ack_offset > view.offset {
+        let ahead = replica.ack_offset - view.offset;
+        return format!("full resync: it acked {ahead} bytes more than there are");
+    }
     let lacks = view.offset.saturating_sub(replica.ack_offset);
     // The first byte that the backlog has is counted from 1.
     let missing = view
@@ -322,6 +326,8 @@ mod tests {
             words.contains("full resync") && words.contains("3 of them"),
             "{words}"
         );
+        let words = fate(511, online, &view);
+        assert!(words.contains("acked 11 bytes more"), "{words}");
         for state in [ReplicaState::WaitSnapshot, ReplicaState::SendingBulk] {
             assert!(fate(0, state, &view).starts_with("full resync"));
         }
