@@ -21,6 +21,9 @@ pub const HANDLERS: Handlers = &[
     ("config|help", config_help),
 ];
 
+/// The least fixed backlog that CONFIG SET makes, bytes. Smaller values are taken for it, as in Redis.
+const BACKLOG_MIN_BYTES: u64 = 16 << 10;
+
 /// Every name that CONFIG knows, aliases included.
 fn names() -> impl Iterator<Item = (&'static str, &'static Directive)> {
     table::all().filter(|d| !d.file_only).flat_map(|d| {
@@ -81,6 +84,10 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             .map_err(|reason| failed(name, &reason))?;
     }
     new.clamp();
+    if old.repl_backlog_size != new.repl_backlog_size {
+        // As in Redis, not so when the process starts.
+        new.repl_backlog_size = new.repl_backlog_size.max(BACKLOG_MIN_BYTES);
+    }
     new.check()
         .map_err(|(name, reason)| failed(name, &reason))?;
     let changed: Vec<&'static str> = table::all()

@@ -193,11 +193,20 @@ fn config_set_is_all_or_nothing() {
             "CONFIG REWRITE",
             "-ERR The server is running without a config file".into(),
         ),
+        ("CONFIG SET repl-backlog-size 1", "+OK".into()),
+        (
+            "CONFIG GET repl-backlog-size",
+            "*2 $17 repl-backlog-size $5 16384".into(),
+        ),
         ("CONFIG SET repl-backlog-size 2mb", "+OK".into()),
     ] {
         assert_eq!(bench.reply(line), reply, "{line}");
     }
-    let told: [&[&str]; 2] = [&["timeout", "hz"], &["repl-backlog-size"]];
+    let told: [&[&str]; 3] = [
+        &["timeout", "hz"],
+        &["repl-backlog-size"],
+        &["repl-backlog-size"],
+    ];
     assert_eq!(*noted.lock(), told);
     assert_eq!(bench.node.hub.observe().backlog_size, 2 << 20);
     // An empty value and one with several words.
