@@ -536,6 +536,34 @@ fn directives_reach_the_other_side() {
     assert!(refused.is_error(), "{refused:?}");
 }
 
+/// As in Redis, and Sentinel reads it: the time since the link was lost, and nothing if it never was there.
+#[test]
+fn a_link_that_never_was_is_not_down_since_some_time() {
+    for make in [Make::Understudy, Make::Redis] {
+        let since = |server: &Server| -> i64 {
+            let seconds = server.info("master_link_down_since_seconds");
+            seconds.parse().expect("a number")
+        };
+        let mut master = node(Make::Understudy).start();
+        let replica = node(make).start();
+        replica.call(&["REPLICAOF", "127.0.0.1", "1"]);
+        assert_eq!(since(&replica), -1, "{make:?}");
+        replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+        replica.wait_synced(LONG);
+        master.kill();
+        wait_for("it is down", LONG, || {
+            replica.info("master_link_status") == "down"
+        });
+        wait_for("since then", LONG, || since(&replica) >= 0);
+        // Another master takes the place of one whose link is down already, or of none.
+        replica.call(&["REPLICAOF", "127.0.0.1", "2"]);
+        wait_for("since then still", LONG, || since(&replica) >= 0);
+        replica.call(&["REPLICAOF", "NO", "ONE"]);
+        replica.call(&["REPLICAOF", "127.0.0.1", "2"]);
+        assert_eq!(since(&replica), -1, "{make:?}");
+    }
+}
+
 #[test]
 fn an_automatic_backlog_follows_the_writes() {
     let master = node(Make::Understudy)

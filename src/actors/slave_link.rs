@@ -176,7 +176,6 @@ impl SlaveLinkActor {
         if let Some((host, port)) = address {
             let config = self.config(host, port);
             self.link = Some(Link::new(config, resumable));
-            self.down_since_ms = Some(self.node.clock.unix_ms());
         }
     }
 
@@ -744,8 +743,11 @@ impl Handler<Retarget> for SlaveLinkActor {
         self.close();
         if std::mem::take(&mut self.registered) {
             self.node.clients.remove(self.session.client.id);
+            self.down_since_ms = Some(self.node.clock.unix_ms());
         }
-        self.down_since_ms = None;
+        if !self.node.hub.is_replica() {
+            self.down_since_ms = None;
+        }
         self.flush_due = false;
         self.flushed = false;
         self.epoch = self.node.hub.epoch();
