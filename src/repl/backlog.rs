@@ -1,9 +1,10 @@
 //! How large the backlog should be (`repl-backlog-size auto`): large enough for the writes of an outage of
 //! `repl-backlog-seconds` at the rate seen, within a share of memory.
 //!
-//! Two rates are kept: what is written now (a mean over about ten seconds) and a peak that fades by half in
-//! ten minutes, so that a backlog sized by day still suits the evening. The size follows the peak. It grows
-//! at once, since an outage does not announce itself, and shrinks only when half of it would do.
+//! Three rates are kept: a mean over about ten seconds, the same over two, and a peak of the former that fades by
+//! half in ten minutes, so that a backlog sized by day still suits the evening. The size follows the peak. It
+//! grows at once, since an outage does not announce itself, and shrinks only when half of it would do. What is
+//! promised follows the larger of the means: a rate that has just risen must not be told by what it was.
 
 /// The least size, bytes: Redis's default.
 pub const MIN_BYTES: u64 = 1 << 20;
@@ -11,6 +12,8 @@ pub const MIN_BYTES: u64 = 1 << 20;
 const LOOK_MS: i64 = 1000;
 /// The mean covers about so many seconds.
 const MEAN_S: f64 = 10.0;
+/// And the quick one.
+const QUICK_MEAN_S: f64 = 2.0;
 /// In so many seconds the peak halves.
 const PEAK_HALF_S: f64 = 600.0;
 /// Room over what the rate says, since a rate is a mean.
@@ -34,6 +37,7 @@ pub struct WriteRate {
     last: Option<(u64, i64)>,
     /// Bytes a second.
     mean: f64,
+    quick_mean: f64,
     peak: f64,
 }
 
@@ -61,13 +65,19 @@ impl WriteRate {
         let seconds = passed_ms.max(1) as f64 / 1000.0;
         let rate = grown as f64 / seconds;
         self.mean += (rate - self.mean) * (1.0 - (-seconds / MEAN_S).exp());
+        self.quick_mean += (rate - self.quick_mean) * (1.0 - (-seconds / QUICK_MEAN_S).exp());
         let faded = self.peak * 0.5f64.powf(seconds / PEAK_HALF_S);
         self.peak = faded.max(self.mean);
     }
 
-    /// Bytes a second, lately.
+    /// Bytes a second, of late.
     pub fn mean(&self) -> f64 {
         self.mean
+    }
+
+    /// Bytes a second that are to be reckoned with now: no less than of late, and more once the rate has risen.
+    pub fn present(&self) -> f64 {
+        self.mean.max(self.quick_mean)
     }
 
     /// The limit that a backlog of `present` bytes should have now; None: it is right.
@@ -136,6 +146,27 @@ mod tests {
         write(&mut rate, &mut clock, 0, 300);
         assert!(rate.resize(auto(60, 100 * MB), size).unwrap() <= size / 2);
         assert_eq!(survives_s(size, rate.mean()), None);
+    }
+
+    #[test]
+    fn what_is_promised_holds_soon_after_the_rate_rose() {
+        let (mut rate, mut clock) = (WriteRate::default(), (0, 0));
+        for bytes_per_second in [MB / 4, 8 * MB] {
+            for second in 1..=20 {
+                write(&mut rate, &mut clock, bytes_per_second, 1);
+                if second < 5 {
+                    continue;
+                }
+                let promised = survives_s(100 * MB, rate.present()).unwrap();
+                assert!(
+                    promised * bytes_per_second <= 120 * MB,
+                    "after {second} s: {promised} s"
+                );
+            }
+        }
+        // It falls as slowly as the longer mean does.
+        write(&mut rate, &mut clock, 0, 5);
+        assert!(rate.present() > (4 * MB) as f64);
     }
 
     #[test]

@@ -165,18 +165,18 @@ pub fn fate_of_replica(replica: &Replica, view: &ReplicationView) -> String {
     if replica.legacy {
         return "full resync: it came by SYNC, which resumes nothing".into();
     }
-    if replica.waits_for_ack {
+    if replica.may_be_loading() {
         return "full resync, if it has not loaded its dump yet; else partial".into();
     }
     if replica.ack_offset > view.offset {
         let ahead = replica.ack_offset - view.offset;
         return format!("full resync: it acked {ahead} bytes more than there are");
     }
-    let lacks = view.offset.saturating_sub(replica.ack_offset);
+    let lacks = replica.behind(view.offset);
     // The first byte that the backlog has is counted from 1.
     let missing = view
         .backlog_first_byte
-        .saturating_sub(replica.ack_offset + 1);
+        .saturating_sub(replica.position() + 1);
     if !view.backlog_active {
         "full resync: there is no backlog".into()
     } else if missing > 0 {
@@ -328,6 +328,16 @@ mod tests {
         );
         let words = fate(511, online, &view);
         assert!(words.contains("acked 11 bytes more"), "{words}");
+        // One that has resumed, and one that was sent a dump, before their first acks.
+        let mut r = replica(1, online);
+        r.sync.cut = view.offset;
+        assert!(
+            fate_of_replica(&r, &view).starts_with("partial resync: the backlog has the 0 bytes")
+        );
+        r.sync.snapshot = 1;
+        assert!(fate_of_replica(&r, &view).contains("if it has not loaded its dump yet"));
+        r.ack_offset = r.sync.cut;
+        assert!(fate_of_replica(&r, &view).starts_with("partial resync"));
         for state in [ReplicaState::WaitSnapshot, ReplicaState::SendingBulk] {
             assert!(fate(0, state, &view).starts_with("full resync"));
         }

@@ -180,6 +180,7 @@ impl Master {
                 // As in Redis, what is held for others beyond the backlog's size serves this one too.
                 let log = &mut env.stream.log;
                 replica.sync.catching_up = log.needs_patience(position);
+                replica.sync.cut = position;
                 let attached = if replica.sync.catching_up {
                     log.attach_patient(position)
                 } else {
@@ -313,7 +314,7 @@ impl Master {
         let end = env.stream.log.end();
         self.timeline.note(end, env.now_ms);
         if let Some(replica) = env.replicas.get_mut(id) {
-            replica.lag_ms = self.timeline.lag_ms(replica.ack_offset, end, env.now_ms);
+            replica.lag_ms = self.timeline.lag_ms(replica.position(), end, env.now_ms);
         }
         if let Some(replica) = env.replicas.get_mut(id)
             && replica.waits_for_ack
@@ -467,9 +468,9 @@ impl Master {
         self.timeline.note(end, now_ms);
     }
 
-    /// Bytes of stream a second, lately.
+    /// Bytes of stream a second at present.
     pub fn write_rate(&self) -> f64 {
-        self.rate.mean()
+        self.rate.present()
     }
 
     /// Fits the backlog to the rate of writes, and the lag of replicas that fell silent to the time.
@@ -489,7 +490,7 @@ impl Master {
         self.timeline.note(end, env.now_ms);
         for replica in env.replicas.iter_mut() {
             if env.now_ms - replica.ack_ms > SILENT_MS {
-                replica.lag_ms = self.timeline.lag_ms(replica.ack_offset, end, env.now_ms);
+                replica.lag_ms = self.timeline.lag_ms(replica.position(), end, env.now_ms);
             }
         }
     }

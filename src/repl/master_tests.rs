@@ -354,6 +354,8 @@ fn a_continuation_follows_from_its_place() {
     let cursor = b.replicas.get(1).unwrap().cursor.unwrap();
     assert_eq!(b.stream.log.position(cursor), Some(4));
     assert_eq!(b.master.counts.partial_ok, 1);
+    // What it has is known before its first ack.
+    assert_eq!(b.replicas.get(1).unwrap().behind(10), 6);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub struct SyncProgress {
     pub snapshot: u64,
     /// That snapshot goes by way of the dump file.
     pub by_file: bool,
-    /// The position at which that snapshot was cut.
+    /// The position at which that snapshot was cut, or, without one, from which the replica resumed.
     pub cut: u64,
     /// Bytes of the dump that its socket has taken.
     pub sent: Arc<AtomicU64>,
@@ -123,9 +123,20 @@ impl Replica {
         }
     }
 
-    /// Bytes of stream between what it said that it has processed and `end`.
+    /// The position up to which it said that it has the stream: by its last ack, or before the first one by
+    /// where it began.
+    pub fn position(&self) -> u64 {
+        self.ack_offset.max(self.sync.cut)
+    }
+
+    /// Bytes of stream between that and `end`.
     pub fn behind(&self, end: u64) -> u64 {
-        end.saturating_sub(self.ack_offset.max(self.sync.cut))
+        end.saturating_sub(self.position())
+    }
+
+    /// No ack has shown yet that it has loaded the dump that it was sent.
+    pub fn may_be_loading(&self) -> bool {
+        self.waits_for_ack || (self.sync.snapshot != 0 && self.ack_offset < self.sync.cut)
     }
 
     /// What its full sync is at, in a word, for INFO.
