@@ -234,7 +234,7 @@ impl Session {
             view.pattern_subscriptions,
             view.shard_subscriptions,
         ) = counts;
-        view.multi = self.multi.as_ref().map_or(-1, |m| m.queue.len() as i64);
+        view.multi = self.multi.as_ref().map(|m| m.queue.len());
         view.multi_bytes = self.multi.as_ref().map_or(0, MultiState::memory)
             + self.watched.iter().map(WatchedKey::memory).sum::<usize>();
         view.argument_bytes = match &self.waiting {
@@ -380,8 +380,8 @@ pub struct ClientView {
     pub subscriptions: usize,
     pub pattern_subscriptions: usize,
     pub shard_subscriptions: usize,
-    /// -1: no MULTI.
-    pub multi: i64,
+    /// Commands that wait in its MULTI; None: it has none.
+    pub multi: Option<usize>,
     pub multi_bytes: usize,
     pub watch: usize,
     /// A watched key has changed.

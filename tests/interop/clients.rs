@@ -129,6 +129,25 @@ fn a_key_that_is_expired_by_then_serves_nobody() {
 }
 
 #[test]
+fn who_has_said_nothing_is_in_no_transaction() {
+    for make in [Make::Understudy, Make::Redis] {
+        let server = ServerOptions::new(make).start();
+        let _silent = TcpStream::connect(("127.0.0.1", server.port)).expect("connected");
+        wait_for("it is in CLIENT LIST", LONG, || {
+            let list = server.call(&["CLIENT", "LIST"]).text();
+            let silent = list.lines().find(|line| line.contains(" cmd=NULL "));
+            silent.is_some_and(|line| {
+                assert!(
+                    line.contains(" flags=N ") && line.contains(" multi=-1 "),
+                    "{line}"
+                );
+                true
+            })
+        });
+    }
+}
+
+#[test]
 fn client_list_shows_what_a_client_holds() {
     let server = Server::understudy();
     let mut client = named(&server, "one");
