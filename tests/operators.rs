@@ -565,6 +565,20 @@ fn a_link_that_never_was_is_not_down_since_some_time() {
 }
 
 #[test]
+fn the_loss_of_a_link_is_told_however_it_ends() {
+    for make in [Make::Understudy, Make::Redis] {
+        let master = node(Make::Understudy).start();
+        let replica = node(make).replica_of(master.port).start();
+        replica.wait_synced(LONG);
+        assert!(!replica.log().contains("Connection with master lost."));
+        replica.call(&["REPLICAOF", "NO", "ONE"]);
+        wait_for("the log tells it", LONG, || {
+            replica.log().contains("Connection with master lost.")
+        });
+    }
+}
+
+#[test]
 fn an_automatic_backlog_follows_the_writes() {
     let master = node(Make::Understudy)
         .with("repl-backlog-size", "auto")

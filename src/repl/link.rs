@@ -353,10 +353,8 @@ impl Link {
         match self.state {
             State::Idle { .. } => return,
             State::Connecting => warn!("Error condition on socket for SYNC: {error}"),
-            State::Streaming => {
-                warn!("Connection with master lost.");
-                info!("Caching the disconnected master state.");
-            }
+            // Said of each way in which such a link ends.
+            State::Streaming => {}
             State::ExpectPayload | State::Transfer(_) | State::Loading { .. } => {
                 warn!("I/O error trying to sync with MASTER: {error}");
             }
@@ -453,6 +451,11 @@ impl Link {
     fn end_connection(&mut self, out: &mut Vec<Action>) {
         self.queue_place = 0;
         match self.state {
+            State::Streaming => {
+                warn!("Connection with master lost.");
+                info!("Caching the disconnected master state.");
+                out.push(Action::Close);
+            }
             State::Transfer(_) | State::Loading { .. } => {
                 out.push(Action::AbortLoad);
                 out.push(Action::Close);
