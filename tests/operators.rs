@@ -565,11 +565,17 @@ fn a_link_that_never_was_is_not_down_since_some_time() {
 }
 
 #[test]
-fn the_loss_of_a_link_is_told_however_it_ends() {
+fn the_log_tells_the_end_of_a_transfer_and_of_a_link() {
     for make in [Make::Understudy, Make::Redis] {
         let master = node(Make::Understudy).start();
         let replica = node(make).replica_of(master.port).start();
         replica.wait_synced(LONG);
+        assert!(replica.log().contains("Done loading RDB, keys loaded: 0"));
+        wait_for("the transfer's end is told", LONG, || {
+            master
+                .log()
+                .contains("Background RDB transfer terminated with success")
+        });
         assert!(!replica.log().contains("Connection with master lost."));
         replica.call(&["REPLICAOF", "NO", "ONE"]);
         wait_for("the log tells it", LONG, || {

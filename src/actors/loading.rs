@@ -49,6 +49,21 @@ pub struct LoadedDump {
     pub stream_db: Option<usize>,
 }
 
+impl LoadedDump {
+    /// Logs what was loaded, as Redis words it. Returns the keys loaded and those passed over as expired.
+    pub fn tell(&self) -> (u64, u64) {
+        let expired = self.expired.len() as u64;
+        let keys = self.summary.keys.saturating_sub(expired);
+        match self.summary.empty_keys {
+            0 => tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."),
+            empty => tracing::info!(
+                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
+            ),
+        }
+        (keys, expired)
+    }
+}
+
 /// Strings up to this length are inserted in batches, bytes.
 const BATCHED_BYTES: usize = 1024;
 

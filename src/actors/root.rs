@@ -131,14 +131,7 @@ impl Root {
     /// The dump was read: it becomes the dataset.
     fn loaded(&mut self, dump: LoadedDump, started_us: u64) {
         let took_us = self.node.clock.monotonic_us() - started_us;
-        let expired = dump.expired.len() as u64;
-        let keys = dump.summary.keys - expired;
-        match dump.summary.empty_keys {
-            0 => tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."),
-            empty => tracing::info!(
-                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
-            ),
-        }
+        let (keys, expired) = dump.tell();
         tracing::info!("DB loaded from disk: {:.3} seconds", took_us as f64 / 1e6);
         let persistence = &self.node.persistence;
         persistence.loaded_keys.store(keys, Ordering::Relaxed);

@@ -404,6 +404,7 @@ impl SlaveLinkActor {
         }
         node.hub.lift_guard(false);
         node.hub.board().guard.clear();
+        loaded.tell();
         tracing::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
         let dropped = entered.replace(loaded.dataset, node.clock.unix_ms());
         let database = loaded.stream_db;

@@ -401,7 +401,10 @@ impl Handler<Ended> for SnapshotActor {
         }
         if running.background {
             match &ended.result {
-                Ok(_) => tracing::info!("Background saving terminated with success"),
+                Ok(_) if running.to_file => {
+                    tracing::info!("Background saving terminated with success");
+                }
+                Ok(_) => tracing::info!("Background RDB transfer terminated with success"),
                 Err(_) if running.given_up => tracing::info!("Background saving given up"),
                 Err(error) => tracing::warn!("Background saving error: {error}"),
             }
