@@ -452,7 +452,7 @@ impl Link {
         self.queue_place = 0;
         match self.state {
             State::Streaming => {
-                warn!("Connection with master lost.");
+                info!("Connection with master lost.");
                 info!("Caching the disconnected master state.");
                 out.push(Action::Close);
             }
