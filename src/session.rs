@@ -234,7 +234,8 @@ impl Session {
             view.pattern_subscriptions,
             view.shard_subscriptions,
         ) = counts;
-        view.multi = self.multi.as_ref().map(|m| m.queue.len());
+        let queued = |m: &MultiState| u32::try_from(m.queue.len()).unwrap_or(u32::MAX);
+        view.multi = self.multi.as_ref().map(queued);
         view.multi_bytes = self.multi.as_ref().map_or(0, MultiState::memory)
             + self.watched.iter().map(WatchedKey::memory).sum::<usize>();
         view.argument_bytes = match &self.waiting {
@@ -381,7 +382,7 @@ pub struct ClientView {
     pub pattern_subscriptions: usize,
     pub shard_subscriptions: usize,
     /// Commands that wait in its MULTI; None: it has none.
-    pub multi: Option<usize>,
+    pub multi: Option<u32>,
     pub multi_bytes: usize,
     pub watch: usize,
     /// A watched key has changed.

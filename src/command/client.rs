@@ -296,7 +296,7 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
         sub = view.subscriptions,
         psub = view.pattern_subscriptions,
         ssub = view.shard_subscriptions,
-        multi = view.multi.map_or(-1, |queued| queued as i64),
+        multi = view.multi.map_or(-1, i64::from),
         qbuf = query_buffer,
         qbuf_free = query_buffer_free,
         multi_mem = view.multi_bytes,
