@@ -172,11 +172,7 @@ impl SlaveBufferActor {
         let now_us = self.node.clock.monotonic_us();
         let mut all = self.bandwidth_of_all.lock();
         all.set_rate(settings.repl_max_bandwidth, now_us);
-        let loaders_max = match settings.repl_max_bandwidth {
-            0 => 0,
-            _ => settings.repl_max_local_loads as usize,
-        };
-        all.set_loaders_max(loaders_max);
+        all.set_loaders_max(settings.repl_max_local_loads as usize);
         self.bandwidth
             .set_rate(settings.repl_max_bandwidth_per_replica, now_us);
         let wait_us = match self.bandwidth.wait_us(now_us) {

@@ -146,11 +146,15 @@ impl SnapshotActor {
                 report: None,
             });
         } else if job.background || self.running.as_ref().is_some_and(|r| r.for_replicas) {
-            let what = if to_file { "saving" } else { "RDB transfer" };
             let pid = std::process::id();
-            tracing::info!("Background {what} started by pid {pid}");
+            tracing::info!("Background {} started by pid {pid}", named(to_file));
         }
     }
+}
+
+/// How Redis names a snapshot in the log.
+fn named(to_file: bool) -> &'static str {
+    if to_file { "saving" } else { "RDB transfer" }
 }
 
 /// Where the node's dump is.
@@ -401,10 +405,10 @@ impl Handler<Ended> for SnapshotActor {
         }
         if running.background {
             match &ended.result {
-                Ok(_) if running.to_file => {
-                    tracing::info!("Background saving terminated with success");
+                Ok(_) => {
+                    let what = named(running.to_file);
+                    tracing::info!("Background {what} terminated with success");
                 }
-                Ok(_) => tracing::info!("Background RDB transfer terminated with success"),
                 Err(_) if running.given_up => tracing::info!("Background saving given up"),
                 Err(error) => tracing::warn!("Background saving error: {error}"),
             }

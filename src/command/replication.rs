@@ -10,6 +10,7 @@ use crate::config::MasterAddress;
 use crate::pause::{Pause, PausePurpose};
 use crate::repl::ReplicaState;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
+use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
 use crate::session::Origin;
 
@@ -128,20 +129,16 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// How the log names a replica that isn't attached yet: address and listening port, as [`Replica::name`].
-///
-/// [`Replica::name`]: crate::repl::replicas::Replica::name
+/// How the log names a replica that isn't attached yet.
 fn replica_name(ctx: &Context<'_>) -> String {
     let told = ctx.session.replconf.as_deref();
     let peer = &ctx.session.client.addr;
     let peer_ip = peer.rsplit_once(':').map_or(&**peer, |(ip, _)| ip);
-    let ip = told
-        .and_then(|told| told.ip_address.as_deref())
-        .unwrap_or(peer_ip);
-    match told.map_or(0, |told| told.listening_port) {
-        0 => format!("{ip}:<unknown-replica-port>"),
-        port => format!("{ip}:{port}"),
-    }
+    let ip = told.and_then(|told| told.ip_address.as_deref());
+    name_of(
+        ip.unwrap_or(peer_ip),
+        told.map_or(0, |told| told.listening_port),
+    )
 }
 
 /// How the log names who gave an order.

@@ -28,6 +28,11 @@ impl Bandwidth {
         }
     }
 
+    /// Whether there is a bound.
+    pub fn is_bounded(&self) -> bool {
+        self.rate > 0
+    }
+
     fn gather(&mut self, now_us: u64) {
         let passed_us = now_us.saturating_sub(self.at_us);
         let most = (self.rate * BURST_MS / 1000).max(1) as i64;

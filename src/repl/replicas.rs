@@ -84,6 +84,14 @@ pub struct Replica {
     pub lag_ms: u64,
 }
 
+/// How the log names a replica: address and, once it has told it, listening port.
+pub fn name_of(ip: &str, listening_port: u16) -> String {
+    match listening_port {
+        0 => format!("{ip}:<unknown-replica-port>"),
+        port => format!("{ip}:{port}"),
+    }
+}
+
 impl Replica {
     /// One that has just asked for synchronization, and told nothing about itself.
     pub fn arriving(id: u64) -> Replica {
@@ -114,13 +122,9 @@ impl Replica {
         self.announced_ip.as_deref().unwrap_or(&self.peer_ip)
     }
 
-    /// How the log names it: address and listening port.
+    /// How the log names it.
     pub fn name(&self) -> String {
-        if self.listening_port > 0 {
-            format!("{}:{}", self.ip(), self.listening_port)
-        } else {
-            format!("{}:<unknown-replica-port>", self.ip())
-        }
+        name_of(self.ip(), self.listening_port)
     }
 
     /// The position up to which it said that it has the stream: by its last ack, or before the first one by

@@ -6,7 +6,7 @@
 //! can't take (its link is slow, it is still writing, the snapshot hasn't come so far) goes to the next.
 //!
 //! A replica on the master's own machine takes a core from it while it loads, a redis-server from its last byte
-//! on. While as many as may do so are at it, the others wait for the next acknowledgement; but for one that is
+//! on. While as many as may do so are at it, and there is a bound at all, the others wait for the next acknowledgement; but for one that is
 //! silent, or that takes too long, nobody waits ([`SILENT_US`], [`LOADING_US`]).
 //!
 //! Nobody is left without a sign of life: who has had nothing for [`STARVED_US`] goes before all, for one
@@ -114,7 +114,8 @@ impl SharedBandwidth {
             now_us.saturating_sub(loader.heard_us) < SILENT_US
                 && now_us.saturating_sub(loader.since_us) < LOADING_US
         };
-        self.loaders_max > 0 && self.loaders.iter().filter(loads).count() >= self.loaders_max
+        let bounded = self.bucket.is_bounded() && self.loaders_max > 0;
+        bounded && self.loaders.iter().filter(loads).count() >= self.loaders_max
     }
 
     /// As [`Bandwidth::portion`].
@@ -259,12 +260,18 @@ mod tests {
         assert_eq!(shared.ask(2, 5_000), 0);
     }
 
-    #[test]
-    fn the_next_waits_while_one_loads_on_this_machine() {
+    /// The first loads on this machine, since time 0.
+    fn one_loads() -> SharedBandwidth {
         let mut shared = SharedBandwidth::default();
         shared.set_rate(1 << 30, 0);
         shared.set_loaders_max(1);
         shared.loads_here(1, 0);
+        shared
+    }
+
+    #[test]
+    fn the_next_waits_while_one_loads_on_this_machine() {
+        let mut shared = one_loads();
         assert_eq!(shared.ask(2, 500_000), DEFER_TO_LOADERS_US);
         // A portion now and then, so that its link lives.
         assert_eq!(shared.ask(2, 500_000 + STARVED_US), 0);
@@ -284,19 +291,21 @@ mod tests {
         shared.set_loaders_max(0);
         shared.loads_here(3, 1_600_000);
         assert_eq!(shared.ask(2, 1_600_000), 0);
+        // Nor does anybody wait without a bound.
+        shared.set_loaders_max(1);
+        assert!(shared.ask(2, 1_600_000) > 0);
+        shared.set_rate(0, 1_600_000);
+        assert_eq!(shared.ask(2, 1_600_000), 0);
     }
 
     #[test]
     fn nobody_waits_for_a_loader_that_is_silent_or_never_done() {
-        let mut shared = SharedBandwidth::default();
-        shared.set_rate(1 << 30, 0);
-        shared.set_loaders_max(1);
+        let mut shared = one_loads();
         let asks = |shared: &mut SharedBandwidth, now_us| {
             shared.ask(2, now_us - 1);
             shared.spend(2, 1, now_us - 1);
             shared.ask(2, now_us)
         };
-        shared.loads_here(1, 0);
         assert!(asks(&mut shared, SILENT_US - 1) > 0);
         assert_eq!(asks(&mut shared, SILENT_US), 0);
         for second in 1..60 {
