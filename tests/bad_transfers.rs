@@ -105,11 +105,7 @@ fn what_we_stream_is_spoilt() {
 #[test]
 fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
     let master = ServerOptions::new(Make::Redis).start();
-    let mut client = master.client();
-    for n in 0..2000 {
-        let value: String = (0..5000).map(|_| fastrand::alphanumeric()).collect();
-        client.call(&["SET", &format!("big:{n}"), &value]);
-    }
+    seed::incompressible(&mut master.client(), "big:", 2000, 5000);
     let replica = ServerOptions::new(Make::Understudy)
         .with("replica-load-memory-limit", "5mb")
         .start();
@@ -143,14 +139,8 @@ fn what_was_flushed_to_make_room_is_no_history_to_go_on_from() {
         .with("repl-diskless-sync-delay", 0)
         .with("repl-backlog-size", "16kb")
         .start();
-    let big = |key: &str| {
-        let mut client = master.client();
-        for n in 0..2000 {
-            let value: String = (0..2000).map(|_| fastrand::alphanumeric()).collect();
-            client.call(&["SET", &format!("{key}:{n}"), &value]);
-        }
-    };
-    big("first");
+    let big = |key: &str| seed::incompressible(&mut master.client(), key, 2000, 2000);
+    big("first:");
     let middle = ServerOptions::new(Make::Understudy)
         .with("repl-diskless-sync-delay", 0)
         .with("replica-load-fallback", "flush")
@@ -167,7 +157,7 @@ fn what_was_flushed_to_make_room_is_no_history_to_go_on_from() {
     // The next sync is a full one, and does not fit; then the master is gone.
     middle.call(&["REPLICAOF", "127.0.0.1", "1"]);
     middle.call(&["CONFIG", "SET", "replica-load-memory-limit", "1mb"]);
-    big("second");
+    big("second:");
     let proxy = Proxy::new(master.port);
     // So that the next try is not done before it is cut.
     proxy.throttle(2 << 20);

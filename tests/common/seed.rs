@@ -122,6 +122,14 @@ pub fn fill(client: &mut RespClient, seed: u64, prefix: &str, keys: usize) {
     }
 }
 
+/// Makes `keys` texts of so many bytes, which no dump makes much shorter.
+pub fn incompressible(client: &mut RespClient, prefix: &str, keys: usize, bytes: usize) {
+    for n in 0..keys {
+        let value: String = (0..bytes).map(|_| fastrand::alphanumeric()).collect();
+        client.call(&["SET", &format!("{prefix}{n}"), &value]);
+    }
+}
+
 /// One random write that never fails, over `keys` keys each of which keeps its type: what runs while links
 /// are cut and dumps are taken.
 pub fn write(rng: &mut Rng, keys: usize) -> Command {
