@@ -139,14 +139,14 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         Some((name, command)) if name == args[0] && command.subcommands.is_empty() => command,
         _ => match node.table.resolve(args) {
             Ok(command) => command,
-            Err(error) => return refuse(ctx, None, error),
+            Err(error) => return refuse(ctx, None, args, error),
         },
     };
     let last_command = &ctx.session.client.last_command;
     last_command.store(command.id, std::sync::atomic::Ordering::Relaxed);
     if let Err(refusal) = admit(ctx, command, args) {
         return match refusal {
-            Refusal::Error(error) => refuse(ctx, Some(command), error),
+            Refusal::Error(error) => refuse(ctx, Some(command), args, error),
             Refusal::Wait => {
                 release(ctx);
                 Outcome::Paused
@@ -259,7 +259,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     let unlimited = settings.replica_ignore_maxmemory && node.hub.is_replica();
     if settings.maxmemory > 0
         && !unlimited
-        && flags & bits::DENY_OOM != 0
+        && (flags & bits::DENY_OOM != 0 || in_multi && transaction::may_be_queued(command))
         && node.memory_used() > settings.maxmemory
     {
         return Err(
@@ -343,19 +343,27 @@ fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
     )))
 }
 
-/// Answers a command that may not run, and breaks the MULTI it may stand in.
-fn refuse(ctx: &mut Context<'_>, command: Option<&Command>, error: CommandError) -> Outcome {
+/// Answers a command that may not run, and breaks the MULTI it may stand in. A refused EXEC is the end of its
+/// transaction, and says so whether there was one or not.
+fn refuse(
+    ctx: &mut Context<'_>,
+    command: Option<&Command>,
+    args: &Args<'_>,
+    error: CommandError,
+) -> Outcome {
     if let Some(command) = command {
         ctx.node.command_stats.reject(command.id);
-    }
-    if let Some(multi) = &mut ctx.session.multi {
-        if command.is_some_and(transaction::is_exec) {
+        if transaction::is_exec(command) {
             transaction::discard(ctx);
             let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
             let text = format!("EXECABORT Transaction discarded because of: {reason}");
             write_error(ctx, &CommandError::text(text));
+            // Monitors saw the MULTI: they see its end.
+            show_to_monitors(ctx, command, args);
             return Outcome::Done;
         }
+    }
+    if let Some(multi) = &mut ctx.session.multi {
         multi.broken = true;
     }
     write_error(ctx, &error);

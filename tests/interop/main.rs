@@ -8,4 +8,5 @@ mod bad_peers;
 mod chain;
 mod clients;
 mod full_sync;
+mod refusals;
 mod saving;
