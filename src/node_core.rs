@@ -135,9 +135,13 @@ impl NodeCore {
         self.memory.used()
     }
 
-    /// Whether the last background save failed. Lock-free.
-    pub fn last_save_failed(&self) -> bool {
+    /// Whether writes are to be refused because the node is to save and can't (`stop-writes-on-bgsave-error`).
+    /// A node without save points isn't, whatever became of a BGSAVE or of a dump for a replica. Lock-free.
+    #[inline]
+    pub fn disk_denies_writes(&self, settings: &Settings) -> bool {
         self.persistence.last_save_failed()
+            && settings.stop_writes_on_bgsave_error
+            && !settings.save.is_empty()
     }
 
     /// Has the watcher told of every change by CONFIG SET from now on.

@@ -18,6 +18,9 @@ pub struct Persistence {
     last_took_s: AtomicI64,
     /// Monotonic microseconds at which the save in progress began; 0: none is.
     saving_since_us: AtomicU64,
+    /// That save is a background one. How another one fails is for its caller alone: it doesn't count as the
+    /// last background save.
+    saving_in_background: AtomicBool,
     /// A snapshot for replicas' sockets is being made; it shows as a background save, and nothing is on disk.
     pub sending: AtomicBool,
     /// Such a snapshot may be made, and some replica takes it yet: to INFO that is a save as well.
@@ -53,6 +56,7 @@ impl Persistence {
             last_save_failed: AtomicBool::new(false),
             last_took_s: AtomicI64::new(-1),
             saving_since_us: AtomicU64::new(0),
+            saving_in_background: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             streaming: AtomicBool::new(false),
             unchecked: AtomicBool::new(false),
@@ -94,11 +98,17 @@ impl Persistence {
     }
 
     /// A save began; false: one is in progress.
-    pub fn begin(&self, monotonic_us: u64, now_ms: i64) -> bool {
+    pub fn begin(&self, monotonic_us: u64, now_ms: i64, background: bool) -> bool {
         self.last_attempt_ms.store(now_ms, Ordering::Relaxed);
-        self.saving_since_us
+        let began = self
+            .saving_since_us
             .compare_exchange(0, monotonic_us.max(1), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+            .is_ok();
+        if began {
+            self.saving_in_background
+                .store(background, Ordering::Relaxed);
+        }
+        began
     }
 
     /// The save that began is on disk; `changes_at_cut` were in it.
@@ -114,15 +124,18 @@ impl Persistence {
         self.end(!self.last_save_failed(), monotonic_us);
     }
 
-    /// The save that began failed.
+    /// The save that began failed. Of SAVE, SHUTDOWN and FLUSHALL only the caller hears that, as in Redis.
     pub fn failed(&self, monotonic_us: u64) {
-        self.end(false, monotonic_us);
+        let background = self.saving_in_background.load(Ordering::Relaxed);
+        self.end(!background && !self.last_save_failed(), monotonic_us);
     }
 
     fn end(&self, good: bool, monotonic_us: u64) {
         let since = self.saving_since_us.swap(0, Ordering::AcqRel);
-        let took = monotonic_us.saturating_sub(since) / 1_000_000;
-        self.last_took_s.store(took as i64, Ordering::Relaxed);
+        if self.saving_in_background.load(Ordering::Relaxed) {
+            let took = monotonic_us.saturating_sub(since) / 1_000_000;
+            self.last_took_s.store(took as i64, Ordering::Relaxed);
+        }
         self.last_save_failed.store(!good, Ordering::Relaxed);
     }
 
@@ -162,19 +175,36 @@ mod tests {
         let p = Persistence::new(7);
         assert_eq!((p.last_save_s(), p.last_took_s(), p.unsaved(0)), (7, -1, 0));
         p.add_changes(3);
-        assert!(p.begin(10, 0) && !p.begin(11, 0));
+        assert!(p.begin(10, 0, true) && !p.begin(11, 0, true));
         let at_cut = p.changes(0);
         p.add_changes(2);
         assert_eq!(p.saving_for_s(5_000_010), 5);
         p.saved(at_cut, 9, 2_000_010);
         assert_eq!((p.unsaved(0), p.last_save_s(), p.last_took_s()), (2, 9, 2));
-        assert!(p.begin(20, 0));
+        assert!(p.begin(20, 0, true));
         p.failed(30);
         assert!(p.last_save_failed() && !p.is_saving());
-        assert!(p.begin(40, 0));
+        assert!(p.begin(40, 0, true));
         p.given_up(50);
         assert!(p.last_save_failed() && !p.is_saving());
         p.nothing_unsaved(4);
         assert_eq!((p.unsaved(4), p.unsaved(6)), (0, 2));
+    }
+
+    #[test]
+    fn only_a_background_save_leaves_its_failure_behind() {
+        let p = Persistence::new(7);
+        assert!(p.begin(10, 0, false));
+        p.failed(5_000_010);
+        assert!(!p.last_save_failed() && !p.is_saving());
+        assert_eq!(p.last_took_s(), -1);
+        assert!(p.begin(20, 0, true));
+        p.failed(30);
+        assert!(p.begin(40, 0, false));
+        p.failed(50);
+        assert!(p.last_save_failed(), "it stands until a save succeeds");
+        assert!(p.begin(60, 0, false));
+        p.saved(0, 9, 70);
+        assert!(!p.last_save_failed());
     }
 }

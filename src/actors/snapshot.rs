@@ -107,7 +107,7 @@ impl SnapshotActor {
         let now_ms = self.node.clock.unix_ms();
         if to_file {
             let now_us = self.node.clock.monotonic_us();
-            self.node.persistence.begin(now_us, now_ms);
+            self.node.persistence.begin(now_us, now_ms, job.background);
         }
         self.node
             .persistence

@@ -204,6 +204,10 @@ pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Ou
 pub(super) const READ_ONLY: CommandError =
     CommandError::fixed("READONLY You can't write against a read only replica.");
 
+const MISCONF: CommandError = CommandError::fixed(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+);
+
 /// Why a command may not run now.
 enum Refusal {
     Error(CommandError),
@@ -266,22 +270,18 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
             CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into(),
         );
     }
+    // PING too: it is how load balancers and monitors see that something is wrong.
+    if node.disk_denies_writes(settings) && (is_write || command.name == "ping") {
+        return Err(MISCONF.into());
+    }
     let replica = node.hub.is_replica();
-    if is_write && !replica {
-        if settings.stop_writes_on_bgsave_error && node.last_save_failed() {
-            return Err(CommandError::fixed(
-                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
-            )
-            .into());
-        }
-        if settings.min_replicas_to_write > 0
-            && settings.min_replicas_max_lag > 0
-            && node.hub.good_replicas() < settings.min_replicas_to_write as usize
-        {
-            return Err(
-                CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into(),
-            );
-        }
+    if is_write
+        && !replica
+        && settings.min_replicas_to_write > 0
+        && settings.min_replicas_max_lag > 0
+        && node.hub.good_replicas() < settings.min_replicas_to_write as usize
+    {
+        return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into());
     }
     if is_write && replica && settings.replica_read_only {
         return Err(READ_ONLY.into());

@@ -293,7 +293,7 @@ fn what_actors_do_is_posted_and_waited_for() {
             "",
         ),
     ]);
-    bench.node.persistence.begin(1, START_MS);
+    bench.node.persistence.begin(1, START_MS, true);
     bench.expect(&[
         ("SAVE", "-ERR Background save already in progress", ""),
         ("BGSAVE", "-ERR Background save already in progress", ""),

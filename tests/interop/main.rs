@@ -1,5 +1,5 @@
 //! Long chains of both makes, requests during a full sync, clients that break the protocol or don't read, and
-//! what saving does to the file. The main job is in `tests/replication.rs`.
+//! what saving does to the file, or the disk to saving. The main job is in `tests/replication.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,6 +7,7 @@ mod common;
 mod bad_peers;
 mod chain;
 mod clients;
+mod disk_errors;
 mod full_sync;
 mod refusals;
 mod saving;

@@ -21,7 +21,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::yes_no("rdb-save-incremental-fsync", at!(rdb_save_incremental_fsync),
         "Push a dump to the disk every few megabytes while it is written."),
     D::yes_no("stop-writes-on-bgsave-error", at!(stop_writes_on_bgsave_error),
-        "Refuse writes while the last background save failed."),
+        "Refuse writes, and PING, while the last background save failed and there are save points."),
     choice_at!("sanitize-dump-payload", SanitizeDump, sanitize_dump_payload,
         "Deep checks of dumps and of RESTORE; here they are always made, whatever this says."),
     D::number("rdb-key-save-delay", number_at!(rdb_key_save_delay), i32::MIN as i128, I32,
