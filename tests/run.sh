@@ -25,4 +25,5 @@ case $(redis-server --version) in
 esac
 
 # The quick profile: optimised, since some tests move a million keys, with debug assertions.
-exec cargo test --locked --profile quick "$@"
+# A binary that fails does not keep the later ones from running.
+exec cargo test --locked --profile quick --no-fail-fast "$@"
