@@ -71,7 +71,7 @@ fn system_unix_us() -> u64 {
 
 /// The time by the processor's counter.
 ///
-/// Invariant: what is given is at most [`SPAN_US`] of the counter's time past a reading of the system's clock,
+/// Invariant: what is given is at most `SPAN_US` of the counter's time past a reading of the system's clock,
 /// so a counter that jumps or a clock that is set is wrong for that long at most. A counter that goes back
 /// looks as if it had jumped ahead.
 #[cfg(target_arch = "x86_64")]

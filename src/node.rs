@@ -66,7 +66,14 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Bind { error, .. } | StartError::Thread(error) => Some(error),
+            StartError::Settings(_) | StartError::Died(_) => None,
+        }
+    }
+}
 
 /// What a node is built from.
 pub struct NodeBuilder {

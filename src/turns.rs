@@ -6,7 +6,7 @@
 //! it doesn't enter. It leaves its turn here, the arbiter that serves the shards takes it between two
 //! requests, and the thread waits for the result.
 //!
-//! Bounds: one turn per waiting thread. If nobody takes a turn for [`PATIENCE`] (an arbiter that is busy with
+//! Bounds: one turn per waiting thread. If nobody takes a turn for `PATIENCE` (an arbiter that is busy with
 //! one long command, or none at all), the thread takes it back and enters itself.
 
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 //!
 //! PSYNC or SYNC hands the connection's socket over; it gets a SlaveBufferActor, and the pure
 //! [`Master`](crate::repl::Master) decides what it is sent. `PSYNC ... FAILOVER` promotes this node first,
-//! see [`take_over`](MasterActor::take_over).
+//! see `MasterActor::take_over`.
 
 use std::net::{IpAddr, SocketAddr};
 

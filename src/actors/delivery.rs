@@ -1,6 +1,6 @@
 //! How a full sync's dump gets to the replicas: the MasterActor's part of it.
 //!
-//! The pure [`Master`] says when a snapshot begins and whom it is for; here its chunks are led from the
+//! The pure [`Master`](crate::repl::Master) says when a snapshot begins and whom it is for; here its chunks are led from the
 //! SnapshotActor to the SlaveBufferActors, by way of a feed or of the dump file, and its end is told.
 
 use std::fs::File;

@@ -45,7 +45,7 @@ fn monitor(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
 
 // ---- SLOWLOG ----
 
-/// SLOWLOG GET [count]
+/// `SLOWLOG GET [count]`
 fn slowlog_get(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     const RANGE: &str = "ERR count should be greater than or equal to -1";
     let count = match args[2..] {

@@ -150,7 +150,7 @@ fn by_whom(ctx: &Context<'_>) -> String {
     )
 }
 
-/// REPLICAOF host port [FORCE] | NO ONE. FORCE lets the next full sync replace our data by an empty dataset
+/// `REPLICAOF host port [FORCE] | NO ONE`. FORCE lets the next full sync replace our data by an empty dataset
 /// (`replica-empty-master-guard`), once, and also renews the link to the master that we have.
 fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (host, port) = (args[1], args[2]);
@@ -215,7 +215,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds].
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`.
 fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if let [_, word] = args
         && is_word(word, "abort")

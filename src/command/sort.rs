@@ -1,7 +1,7 @@
 //! SORT and SORT_RO: lists, sets and sorted sets in an order of their elements, of numbers, or of other
 //! keys named after the elements.
 //!
-//! A pattern that begins a lookup ([`Pattern`]) is the element itself ("#"), a key with the element in
+//! A pattern that begins a lookup (`Pattern`) is the element itself ("#"), a key with the element in
 //! place of its first '*', or a field of a hash so named ("prefix_*->field"). A BY without a '*' means: no
 //! sorting. Elements are compared byte-wise where Redis collates, which is what it does in the C locale.
 

@@ -1,7 +1,7 @@
 //! Strings as a whole: SET and its kin, GET and its kin, several keys at once.
 //!
 //! GET and SET without options are the hottest commands there are: they take a straight path that
-//! allocates nothing but the record. Options are parsed into [`Options`] once, for SET and GETEX alike.
+//! allocates nothing but the record. Options are parsed into `Options` once, for SET and GETEX alike.
 //! Relative expiries leave as absolute ones in the effects.
 
 use super::context::{EventClass, command_name, int_arg, is_word};

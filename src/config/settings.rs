@@ -8,6 +8,8 @@
 //! Invariant: `Settings::default()` is what an empty configuration file means, and equals the defaults of
 //! Redis 7.2.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 
 use super::choices::{
@@ -24,14 +26,18 @@ pub struct OutputLimit {
     pub hard: u64,
     /// Closed when above this for `soft_seconds` on end, bytes.
     pub soft: u64,
+    /// See `soft`.
     pub soft_seconds: u64,
 }
 
 /// `client-output-buffer-limit` of each client class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimits {
+    /// Clients that are none of the others.
     pub normal: OutputLimit,
+    /// Our replicas.
     pub replica: OutputLimit,
+    /// Clients with a subscription, and monitors.
     pub pubsub: OutputLimit,
 }
 
@@ -57,14 +63,18 @@ impl Default for OutputLimits {
 /// A dump is saved when at least `changes` were made and `seconds` have passed since the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavePoint {
+    /// Since the last save.
     pub seconds: u64,
+    /// Since the last save.
     pub changes: u64,
 }
 
 /// `replicaof`: where our master is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterAddress {
+    /// A name or an address.
     pub host: String,
+    /// Its TCP port.
     pub port: u16,
 }
 
@@ -77,49 +87,69 @@ pub struct Settings {
     pub bind: Vec<String>,
     /// 0: no TCP listener.
     pub port: u16,
+    /// Path of a Unix socket to listen at besides; None: none.
     pub unixsocket: Option<String>,
     /// File mode bits; 0: leave what the umask gives.
     pub unixsocketperm: u32,
     /// Without a password, refuse clients from other machines.
     pub protected_mode: bool,
+    /// Length of the queue of connections not yet accepted.
     pub tcp_backlog: u32,
     /// Seconds of idleness after which a client is closed; 0: never.
     pub timeout: u64,
     /// Seconds between TCP keepalive probes; 0: off.
     pub tcp_keepalive: u64,
+    /// Clients at the same time; in-process ones count, but are not refused.
     pub maxclients: u32,
+    /// How much output a client may leave untaken before it is closed, by class of client.
     pub client_output_buffer_limit: OutputLimits,
-    /// Bytes.
+    /// Bytes that a client may have sent but not yet run.
     pub client_query_buffer_limit: u64,
     /// Bytes of the largest bulk string in a request, and of the largest string value.
     pub proto_max_bulk_len: u64,
-    /// Source address of the connection to our master.
+    /// Source address of the connection to our master; None: the system's choice.
     pub bind_source_addr: Option<String>,
 
     // ---- general ----
+    /// Number of databases, chosen by SELECT.
     pub databases: usize,
     /// The default user's password; None: no password asked.
     pub requirepass: Option<String>,
+    /// Of the server binary: run in the background.
     pub daemonize: bool,
+    /// Of the server binary: tell systemd or upstart when the node is ready.
     pub supervised: Supervised,
+    /// Of the server binary: file to write the process id to.
     pub pidfile: Option<String>,
+    /// Of the server binary: how much is logged. A host installs a `tracing` subscriber of its own choice.
     pub loglevel: LogLevel,
-    /// Empty: standard output.
+    /// Of the server binary: file to log to; empty: standard output.
     pub logfile: String,
+    /// Kept for tools: there is no logo.
     pub always_show_logo: bool,
+    /// Kept for tools: the process list shows the command line as it was given.
     pub set_proc_title: bool,
+    /// Kept for tools, as set-proc-title.
     pub proc_title_template: String,
+    /// Who may use DEBUG: no one, all, or connections from this machine (local).
     pub enable_debug_command: Protected,
+    /// Who may change protected directives (dir, dbfilename) at run time.
     pub enable_protected_configs: Protected,
+    /// How often a second background work runs, 1 to 500.
     pub hz: u32,
+    /// Run background work more often when there are many clients.
     pub dynamic_hz: bool,
-    /// 1 to 10.
+    /// How hard expired keys are looked for, 1 to 10.
     pub active_expire_effort: u32,
+    /// Spend idle time on reorganising tables.
     pub activerehashing: bool,
     /// Seconds that SHUTDOWN waits for lagging replicas.
     pub shutdown_timeout: u64,
+    /// Of the server binary: how SIGINT shuts down.
     pub shutdown_on_sigint: ShutdownFlags,
+    /// Of the server binary: how SIGTERM shuts down.
     pub shutdown_on_sigterm: ShutdownFlags,
+    /// Which keyspace events are published: letters of 'KEg$lshzxetdmnA'; empty: none.
     pub notify_keyspace_events: EventFlags,
     /// Commands and their new names; an empty name takes the command away.
     pub rename_command: Vec<(String, String)>,
@@ -129,13 +159,19 @@ pub struct Settings {
     pub shards: usize,
 
     // ---- dump file ----
-    /// The working directory; None: where the process was started.
+    /// The directory of the dump file; None: where the process is.
     pub dir: Option<String>,
+    /// Name of the dump file, without a directory.
     pub dbfilename: String,
+    /// When the dump is saved by itself, any of these; empty: never.
     pub save: Vec<SavePoint>,
+    /// Compress strings in dumps (LZF).
     pub rdbcompression: bool,
+    /// End dumps with a CRC64, and check it when loading.
     pub rdbchecksum: bool,
+    /// Delete dump files that served replication only, when nothing else wants them.
     pub rdb_del_sync_files: bool,
+    /// Push a dump to the disk every few megabytes while it is written.
     pub rdb_save_incremental_fsync: bool,
     /// Debugging: microseconds to wait after each saved key (negative: keys per microsecond).
     pub rdb_key_save_delay: i32,
@@ -143,32 +179,43 @@ pub struct Settings {
     pub key_load_delay: i32,
     /// Hidden: how many bytes are loaded between two looks at the clients.
     pub loading_process_events_interval_bytes: u64,
+    /// Refuse writes while the last background save failed.
     pub stop_writes_on_bgsave_error: bool,
+    /// Deep checks of dumps and of RESTORE; here they are always made, whatever this says.
     pub sanitize_dump_payload: SanitizeDump,
 
     // ---- replication ----
+    /// Our master; None: this node is one itself.
     pub replicaof: Option<MasterAddress>,
+    /// User to log in with at our master; None: its default user.
     pub masteruser: Option<String>,
+    /// Password to log in with at our master.
     pub masterauth: Option<String>,
+    /// As a replica, answer from the data at hand while the link is down.
     pub replica_serve_stale_data: bool,
+    /// As a replica, refuse writes of clients.
     pub replica_read_only: bool,
+    /// Send full syncs to sockets as they are made, instead of by way of a file.
     pub repl_diskless_sync: bool,
-    /// Seconds.
+    /// Seconds to wait for more replicas before a diskless sync begins.
     pub repl_diskless_sync_delay: u64,
     /// Start a diskless sync before its delay is over when so many replicas wait; 0: never.
     pub repl_diskless_sync_max_replicas: u32,
+    /// How a replica takes a full sync; here it is always loaded beside the old data, then swapped in.
     pub repl_diskless_load: DisklessLoad,
-    /// Seconds.
+    /// Seconds between the pings that a master puts into its stream.
     pub repl_ping_replica_period: u64,
-    /// Seconds.
+    /// Seconds of silence after which a replication link is given up.
     pub repl_timeout: u64,
+    /// Let the kernel gather small packets to replicas: less traffic, more delay.
     pub repl_disable_tcp_nodelay: bool,
-    /// Bytes.
+    /// Bytes of the stream that are kept for replicas that come back.
     pub repl_backlog_size: u64,
     /// `repl-backlog-size auto`: the size follows the rate of writes.
     pub repl_backlog_auto: bool,
-    /// The outage that such a backlog is to survive, seconds, and the share of memory that it may have.
+    /// The outage that such a backlog is to survive, seconds.
     pub repl_backlog_seconds: u64,
+    /// The most that such a backlog may take of `maxmemory`, or without it of the machine's memory, percent.
     pub repl_backlog_memory_percent: u64,
     /// Seconds without replicas after which the backlog is freed; 0: never.
     pub repl_backlog_ttl: u64,
@@ -182,40 +229,57 @@ pub struct Settings {
     pub repl_snapshot_keep: u64,
     /// Ours: full syncs at a time; 0: no limit.
     pub repl_max_transfers: u32,
-    /// Ours: bytes a second of full syncs' dumps, to all replicas together and to each; 0: no limit.
+    /// Ours: bytes a second of full syncs' dumps, to all replicas together; 0: no limit.
     pub repl_max_bandwidth: u64,
+    /// Ours: bytes a second of a full sync's dump, to each replica; 0: no limit.
     pub repl_max_bandwidth_per_replica: u64,
     /// Ours: replicas on this machine that load at a time, others waiting; 0: any number.
     pub repl_max_local_loads: u32,
     /// Ours: bytes of memory that the data of a full sync may take beside the old data; 0: no limit.
     pub replica_load_memory_limit: u64,
+    /// Ours: what becomes of the old data when that limit is passed.
     pub replica_load_fallback: LoadFallback,
+    /// Whom Sentinel promotes first: the lowest; 0: never this one.
     pub replica_priority: u32,
     /// Refuse the empty dataset of a master that we don't know.
     pub replica_empty_master_guard: bool,
+    /// Whether Sentinel reports this replica to its clients.
     pub replica_announced: bool,
+    /// Address to give to our master; None: the one that it sees.
     pub replica_announce_ip: Option<String>,
     /// 0: the port we listen at.
     pub replica_announce_port: u16,
+    /// As a replica, leave eviction to the master.
     pub replica_ignore_maxmemory: bool,
+    /// Free the old data of a full sync in the background.
     pub replica_lazy_flush: bool,
+    /// As a replica, go on applying the stream when the disk refuses to save.
     pub replica_ignore_disk_write_errors: bool,
+    /// Refuse writes with fewer replicas than this; 0: never.
     pub min_replicas_to_write: u32,
-    /// Seconds.
+    /// A replica counts if it reported within so many seconds.
     pub min_replicas_max_lag: u64,
 
     // ---- memory ----
     /// Bytes; 0: no limit.
     pub maxmemory: u64,
+    /// What goes when memory is full; with a limit, only noeviction is possible so far.
     pub maxmemory_policy: MaxmemoryPolicy,
+    /// Keys looked at to find one to evict.
     pub maxmemory_samples: u32,
+    /// How slowly access counters grow.
     pub lfu_log_factor: u32,
-    /// Minutes.
+    /// Minutes after which access counters shrink by one.
     pub lfu_decay_time: u32,
+    /// Free evicted values in the background.
     pub lazyfree_lazy_eviction: bool,
+    /// Free expired values in the background.
     pub lazyfree_lazy_expire: bool,
+    /// Free overwritten values in the background.
     pub lazyfree_lazy_server_del: bool,
+    /// Make DEL behave as UNLINK.
     pub lazyfree_lazy_user_del: bool,
+    /// Make FLUSHDB and FLUSHALL free in the background unless SYNC is said.
     pub lazyfree_lazy_user_flush: bool,
     /// The `*-max-listpack-*`, `set-max-intset-entries`, `list-*` directives.
     pub encodings: Encodings,
@@ -223,10 +287,13 @@ pub struct Settings {
     // ---- watching ----
     /// Microseconds; negative: the slow log is off; 0: every command is logged.
     pub slowlog_log_slower_than: i64,
+    /// Entries that the slow log keeps.
     pub slowlog_max_len: usize,
-    /// Milliseconds; 0: off.
+    /// Milliseconds from which LATENCY notes an event; 0: off.
     pub latency_monitor_threshold: u64,
+    /// Keep a histogram of each command's run times.
     pub latency_tracking: bool,
+    /// Which percentiles INFO latencystats shows.
     pub latency_tracking_info_percentiles: Vec<f64>,
 
     /// Directives that are accepted without effect: their value as text, by name. A directive that is

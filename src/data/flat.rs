@@ -4,7 +4,7 @@
 //! one allocation. The capacity isn't stored: it follows from the length ([`capacity_for`], the size
 //! classes of jemalloc), which also makes growth geometric, by a fifth on average, with next to no slack.
 //! An empty layout owns nothing and points at a static image. The pointer's low bits are the layout's tag,
-//! so that a collection can be one word of several forms ([`super::word`]).
+//! so that a collection can be one word of several forms (`super::word`).
 //!
 //! Invariants: the pointer less its tag is either the layout's static empty image or an allocation of
 //! `capacity_for(total)` bytes, of which the first `total` are initialised, where `total` is what the
@@ -80,7 +80,7 @@ fn layout(capacity: usize, align: usize) -> Alloc {
 /// length. Both must touch only the first `HEADER` bytes, and `empty` must have at least that many.
 pub unsafe trait SelfSized {
     const HEADER: usize;
-    /// The low bits of a [`Flat`]'s pointer, at most [`TAG_MASK`].
+    /// The low bits of a [`Flat`]'s pointer, at most `TAG_MASK`.
     const TAG: usize;
     /// Four-aligned.
     fn empty() -> &'static [u8];

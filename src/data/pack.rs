@@ -5,7 +5,7 @@
 //! fields is 196 bytes instead of 217, and takes 262 bytes of memory with its key instead of 278. To the
 //! outside (RDB, DUMP) it is a listpack.
 //!
-//! Layout: the header of [`super::counted`], elements.
+//! Layout: the header of `super::counted`, elements.
 //!
 //! Elements are addressed by *position*, the offset of their first byte, as in listpacks. Bytes never come
 //! from outside as they are: [`Pack::from_listpack`] takes them from a listpack that was checked.

@@ -14,7 +14,7 @@
 //! | embedded string | |
 //!
 //! So a key and a string of 16 bytes each take 40 bytes, 48 with an expiry: one size class of 48 either
-//! way. Strings up to [`EMBED_MAX`] are embedded; longer ones, and those that are being appended to, are a
+//! way. Strings up to `EMBED_MAX` are embedded; longer ones, and those that are being appended to, are a
 //! vector behind an `Arc`, which a snapshot shares. Strings that spell an integer are kept as one.
 //!
 //! Sets, hashes and sorted sets stand in the record itself, being one word (`data::word`): with a box for

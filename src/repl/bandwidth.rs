@@ -69,7 +69,7 @@ impl Bandwidth {
 
     /// How much to send at once, at most `most` bytes: what the rate gives in a quarter of a millisecond, so
     /// that replicas on one machine are fed in turns that nobody beside them feels; no less than
-    /// [`PORTION_MIN`], unless a debt would then take more than half a second.
+    /// `PORTION_MIN`, unless a debt would then take more than half a second.
     pub fn portion(&self, most: usize) -> usize {
         match self.rate {
             0 => most,

@@ -9,7 +9,7 @@
 //! Writes are paused from the first step to the last. While a failover waits, nothing of the master's own
 //! (PING, GETACK) may be appended to the stream either, or the target would never have all of it.
 //!
-//! Pure: [`Failover::look`] says what is to be done, its owner does it with every shard entered and asks
+//! Pure: `Failover::look` says what is to be done, its owner does it with every shard entered and asks
 //! again there, since only then is it sure that no write came in between.
 
 use parking_lot::Mutex;

@@ -22,7 +22,7 @@
 //! us), and a dump may be one that we can't read. What fails in the same way again is said once and tried
 //! ever more rarely, up to once a minute; the old data serves on.
 //!
-//! The lines before the stream are in [`handshake`].
+//! The lines before the stream are in `handshake`.
 //!
 //! In a failover of ours the master to be is asked by PSYNC FAILOVER to take over. A refusal ends the
 //! failover. An answer that was lost does not, since the other may have taken over: it is asked again, and

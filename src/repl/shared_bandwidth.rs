@@ -7,9 +7,9 @@
 //!
 //! A replica on the master's own machine takes a core from it while it loads, a redis-server from its last byte
 //! on. While as many as may do so are at it, and there is a bound at all, the others wait for the next acknowledgement; but for one that is
-//! silent, or that takes too long, nobody waits ([`SILENT_US`], [`LOADING_US`]).
+//! silent, or that takes too long, nobody waits (`SILENT_US`, `LOADING_US`).
 //!
-//! Nobody is left without a sign of life: who has had nothing for [`STARVED_US`] goes before all, for one
+//! Nobody is left without a sign of life: who has had nothing for `STARVED_US` goes before all, for one
 //! portion. Time is the caller's. Bounded by the number of replicas in a full sync: one asker or loader each,
 //! from its first [`SharedBandwidth::ask`] to [`SharedBandwidth::leave`].
 

@@ -4,26 +4,41 @@
 //! one value took, or that more are needed. Depth and declared lengths are bounded, since the bytes come
 //! from a peer.
 
+#![warn(missing_docs)]
+
+use std::fmt;
+
 /// Deepest nesting that is followed.
 const DEPTH_MAX: usize = 32;
 
 /// One RESP value, either protocol version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum RespValue {
+    /// A status, such as "OK".
     Simple(String),
     /// The error's whole text, code first.
     Error(String),
+    /// A whole number.
     Int(i64),
+    /// Bytes: most values of keys.
     Bulk(Vec<u8>),
+    /// No value.
     Null,
+    /// Values in order.
     Array(Vec<RespValue>),
+    /// Pairs in the order in which they came.
     Map(Vec<(RespValue, RespValue)>),
+    /// Values of which each comes once.
     Set(Vec<RespValue>),
+    /// What comes without being asked for: its kind ("message", "pmessage"), then its parts.
     Push(Vec<RespValue>),
+    /// A number with a fraction.
     Double(f64),
+    /// Yes or no.
     Boolean(bool),
-    /// Format and text.
+    /// Format ("txt", "mkd") and text.
     Verbatim(String, Vec<u8>),
+    /// A whole number of any size, in digits.
     BigNumber(String),
 }
 
@@ -31,8 +46,8 @@ pub enum RespValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadReply(pub String);
 
-impl std::fmt::Display for BadReply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for BadReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bad reply: {}", self.0)
     }
 }
@@ -56,6 +71,7 @@ impl RespValue {
         }
     }
 
+    /// The number of an integer, or of a string that spells one.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             RespValue::Int(n) => Some(*n),
@@ -63,8 +79,53 @@ impl RespValue {
         }
     }
 
+    /// Whether it is an error reply.
     pub fn is_error(&self) -> bool {
         matches!(self, RespValue::Error(_))
+    }
+}
+
+/// Bytes shown as a text in quotes, what is not printable escaped.
+struct Text<'b>(&'b [u8]);
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// As derived, but with texts for lists of bytes, and pairs as `key: value`.
+impl fmt::Debug for RespValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Pairs<'v>(&'v [(RespValue, RespValue)]);
+        impl fmt::Debug for Pairs<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_map()
+                    .entries(self.0.iter().map(|(k, v)| (k, v)))
+                    .finish()
+            }
+        }
+        let mut tuple =
+            |name: &str, field: &dyn fmt::Debug| f.debug_tuple(name).field(field).finish();
+        match self {
+            RespValue::Simple(text) => tuple("Simple", text),
+            RespValue::Error(text) => tuple("Error", text),
+            RespValue::Int(number) => tuple("Int", number),
+            RespValue::Bulk(bytes) => tuple("Bulk", &Text(bytes)),
+            RespValue::Null => f.write_str("Null"),
+            RespValue::Array(values) => tuple("Array", values),
+            RespValue::Map(pairs) => tuple("Map", &Pairs(pairs)),
+            RespValue::Set(values) => tuple("Set", values),
+            RespValue::Push(values) => tuple("Push", values),
+            RespValue::Double(number) => tuple("Double", number),
+            RespValue::Boolean(value) => tuple("Boolean", value),
+            RespValue::Verbatim(format, bytes) => f
+                .debug_tuple("Verbatim")
+                .field(format)
+                .field(&Text(bytes))
+                .finish(),
+            RespValue::BigNumber(digits) => tuple("BigNumber", digits),
+        }
     }
 }
 
@@ -206,6 +267,22 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(RespValue::read(&bytes[..cut]), Ok(None), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn texts_are_shown_as_texts() {
+        let value = RespValue::Map(vec![(
+            RespValue::Bulk(b"na\"me".to_vec()),
+            RespValue::Array(vec![
+                RespValue::Bulk(b"caf\xe9\r\n".to_vec()),
+                RespValue::Null,
+                RespValue::Verbatim("txt".into(), b"hi".to_vec()),
+            ]),
+        )]);
+        assert_eq!(
+            format!("{value:?}"),
+            r#"Map({Bulk("na\"me"): Array([Bulk("caf\xe9\r\n"), Null, Verbatim("txt", "hi")])})"#
+        );
     }
 
     #[test]
