@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -185,11 +186,12 @@ fn a_slow_link_makes_a_redis_server_master_loop() {
 #[test]
 fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
     let _alone = alone();
+    let limit = "client-output-buffer-limit";
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-backlog-size", "1mb")
         .with("repl-spool-memory", "1mb")
         .with("repl-spool-dir", "/nonexistent/directory")
-        .with("client-output-buffer-limit", "replica 4mb 0 0")
+        .with(limit, "replica 0 0 0")
         .start();
     seed::fill(&mut master.client(), 7, "k", 2000);
     let proxy = Proxy::new(master.port);
@@ -198,16 +200,21 @@ fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
     let _replica = ServerOptions::new(Make::Understudy)
         .replica_of(proxy.port)
         .start();
+    let refused = "The spool for full syncs fails (can't write";
+    wait_for("the spool has failed", LONG, || {
+        master.log().contains(refused)
+    });
+    // Until then nobody knows, and the replica would go for another reason.
+    master.call(&["CONFIG", "SET", limit, "replica 4mb 0 0"]);
     wait_for("the replica is dropped", LONG, || {
         master.log().contains("overcoming of output buffer limits")
     });
     drop(load);
-    assert!(
-        master
-            .log()
-            .contains("The spool for full syncs fails (can't write")
-    );
-    assert!(master.log().contains("could not be spooled: can't write"));
+    wait_for("the reason is told", LONG, || {
+        master.log().contains("could not be spooled: ")
+    });
+    let log = master.log();
+    assert!(log.contains("could not be spooled: can't write"), "{log}");
 }
 
 /// What all but so large a part of sorted values are at most.
@@ -395,25 +402,35 @@ fn under_a_cap_the_next_transfer_waits_while_a_replica_of_this_machine_loads() {
         .with("repl-max-bandwidth", "20mb")
         .start();
     seed::incompressible(&mut master.client(), "k", 200, 7_500);
-    // Takes its dump, and then says that it loads.
+    // Takes its dump, and says that it loads from then on, until it is told that it has.
     let mut loader = TcpStream::connect(("127.0.0.1", master.port)).unwrap();
     write!(loader, "REPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n").unwrap();
+    take_dump(&mut loader);
+    let (loaded, is_loaded) = mpsc::channel();
+    let begin = Instant::now();
+    let loading = std::thread::spawn(move || {
+        while is_loaded.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+            writeln!(loader).unwrap();
+        }
+        write!(loader, "REPLCONF ACK 0\r\n").unwrap();
+        loader
+    });
     let replica = ServerOptions::new(Make::Understudy)
         .replica_of(master.port)
         .start();
-    take_dump(&mut loader);
-    let begin = Instant::now();
     let states = || master.call(&["INFO", "replication"]).text();
     wait_for("the other's transfer begins", LONG, || {
         states().contains("phase=transfer")
     });
+    // Longer than a loader may be silent.
     while begin.elapsed() < Duration::from_secs(4) {
-        writeln!(loader).unwrap();
         assert_eq!(replica.info("master_link_status"), "down");
         std::thread::sleep(Duration::from_millis(200));
     }
-    write!(loader, "REPLCONF ACK 0\r\n").unwrap();
-    replica.wait_synced(Duration::from_secs(3));
+    loaded.send(()).unwrap();
+    let _loader = loading.join().unwrap();
+    // Sooner than a loader is no longer waited for.
+    replica.wait_synced(Duration::from_secs(50).saturating_sub(begin.elapsed()));
     assert_equal(&master, &replica);
 }
 

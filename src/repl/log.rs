@@ -318,6 +318,11 @@ impl Log {
         self.shelf.begin(&self.spool, start, bytes)
     }
 
+    /// Why what was to be spilled is still in memory, in words.
+    pub fn delay_reason(&self) -> String {
+        self.shelf.delay_reason(&self.spool)
+    }
+
     /// A spill has been written, or could not be.
     pub fn spilled(&mut self, segment: u64, written: bool) {
         if let Some(end) = self.shelf.finish(&self.spool, segment, written) {

@@ -384,10 +384,9 @@ impl Master {
                     replica.name()
                 );
                 if replica.sync.catching_up {
-                    let reason = log.spool().refusal();
                     warn!(
                         "The stream since its full sync could not be spooled: {}",
-                        reason.unwrap_or_else(|| "the disk is slower than the writes".into())
+                        log.delay_reason()
                     );
                 }
                 env.explain

@@ -250,6 +250,18 @@ impl Shelf {
         self.writing.is_some()
     }
 
+    /// Why what was to go to disk is still in memory, in words. How the first write came out is known only when it
+    /// has ended, so the disk is called slow after that at the earliest.
+    pub fn delay_reason(&self, spool: &Spool) -> String {
+        if let Some(refusal) = spool.refusal() {
+            return refusal;
+        }
+        match self.segments.iter().any(|s| s.end > s.start) {
+            true => "the disk is slower than the writes".into(),
+            false => "the first write to disk has not ended yet".into(),
+        }
+    }
+
     /// Segments to be deleted, each named once.
     pub fn take_released(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.released)
@@ -324,6 +336,24 @@ mod tests {
         shelf.clear(&spool);
         assert_eq!(shelf.finish(&spool, 1, true), None);
         assert_eq!((spool.disk(), shelf.take_released()), (0, vec![0, 1]));
+    }
+
+    #[test]
+    fn the_disk_is_not_called_slow_before_it_has_written_anything() {
+        let spool = Spool::default();
+        spool.configure(0, 0);
+        let mut shelf = Shelf::default();
+        shelf.begin(&spool, 0, bytes(10)).unwrap();
+        assert!(shelf.delay_reason(&spool).contains("not ended yet"));
+        shelf.finish(&spool, 0, false);
+        spool.refuse("can't write".into());
+        assert_eq!(shelf.delay_reason(&spool), "can't write");
+        shelf.begin(&spool, 0, bytes(10));
+        spool.retry();
+        shelf.begin(&spool, 0, bytes(10)).unwrap();
+        assert_eq!(shelf.delay_reason(&spool), "can't write");
+        assert!(shelf.finish(&spool, 1, true).is_some());
+        assert!(shelf.delay_reason(&spool).contains("slower"));
     }
 
     #[test]
