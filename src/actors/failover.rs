@@ -20,7 +20,7 @@ use crate::config::MasterAddress;
 use crate::node_core::NodeCore;
 use crate::pause::PausePurpose;
 use crate::repl::Request;
-use crate::repl::failover::{FailoverState, Step};
+use crate::repl::failover::{Answered, FailoverState, Step};
 
 /// Between two looks while the target lags, or while a shard is busy.
 const LOOK: Duration = Duration::from_millis(1);
@@ -118,17 +118,12 @@ impl Handler<Look> for FailoverActor {
 /// What the target said to PSYNC FAILOVER.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub enum Answered {
-    /// It is the master now.
-    Accepted,
-    /// It stays a replica, so we must be a master again; the reason.
-    Refused(&'static str),
-}
+pub struct TargetAnswered(pub Answered);
 
-impl Handler<Answered> for FailoverActor {
+impl Handler<TargetAnswered> for FailoverActor {
     type Result = ();
 
-    fn handle(&mut self, answer: Answered, ctx: &mut Self::Context) {
+    fn handle(&mut self, TargetAnswered(answer): TargetAnswered, ctx: &mut Self::Context) {
         let failover = self.node.hub.failover();
         if failover.state() != FailoverState::InProgress {
             return;
@@ -137,7 +132,7 @@ impl Handler<Answered> for FailoverActor {
             Answered::Accepted => failover.done(),
             Answered::Refused(why) => {
                 if promote(&self.node).is_none() {
-                    ctx.notify_later(answer, LOOK);
+                    ctx.notify_later(TargetAnswered(answer), LOOK);
                     return;
                 }
                 failover.abort(why);

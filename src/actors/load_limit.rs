@@ -9,15 +9,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::loading;
-use super::master::CloseReplicas;
-use super::slave_link::SlaveLinkActor;
-use crate::config::LoadFallback;
 use crate::node_core::NodeCore;
-use crate::repl::ReplId;
 
-/// Until the next try after a dump that was too large, ms: each costs the master a full sync.
-const TOO_LARGE_PAUSE_MS: i64 = 60_000;
 /// Bytes between two looks at the memory.
 const LOOK_BYTES: u64 = 1 << 20;
 
@@ -80,55 +73,6 @@ impl<R: Read> Read for Limited<R> {
             }
         }
         Ok(n)
-    }
-}
-
-impl SlaveLinkActor {
-    /// The new data doesn't fit beside the old.
-    pub(super) fn fall_back(&mut self) {
-        match self.node.settings.load().replica_load_fallback {
-            LoadFallback::Keep => {
-                tracing::warn!(
-                    "replica-load-memory-limit is passed: keeping the old data, as replica-load-fallback says; \
-                     trying again in {} seconds",
-                    TOO_LARGE_PAUSE_MS / 1000
-                );
-                self.with_link(|l, e, _| l.put_off(e, TOO_LARGE_PAUSE_MS));
-            }
-            LoadFallback::Flush => {
-                tracing::warn!(
-                    "replica-load-memory-limit is passed: flushing the old data before the next sync, as \
-                     replica-load-fallback says"
-                );
-                self.flush_due = true;
-                self.wake();
-            }
-        }
-    }
-
-    /// Flushes the old data, once every shard can be entered. What is left is nothing that could be resumed,
-    /// neither by us nor by replicas of ours, not even after a promotion or out of a dump: the history ends.
-    pub(super) fn flush_old(&mut self) {
-        let node = self.node.clone();
-        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
-            self.busy = Some(node.keyspace.all());
-            return;
-        };
-        if self.epoch != node.hub.epoch() {
-            // Promoted, or pointed elsewhere, in the meantime: the data is wanted.
-            return;
-        }
-        loading::swap_in(&node, &mut entered, node.keyspace.builder().finish());
-        node.hub
-            .stream()
-            .close_backlog(ReplId::random(&*node.clock));
-        drop(entered);
-        self.flush_due = false;
-        self.flushed = true;
-        if let Some(link) = &mut self.link {
-            link.discard("the old data was flushed to make room (replica-load-fallback)");
-        }
-        self.master.do_send(CloseReplicas { promoted: None });
     }
 }
 

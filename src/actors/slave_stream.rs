@@ -1,119 +1,75 @@
-//! The part of a [`SlaveLinkActor`] that applies the master's stream: whole commands, in order, through
-//! dispatch, which logs each command's bytes as they came. A busy shard ends a round; what was not applied is
-//! kept and run again.
+//! Runs the master's commands through dispatch, which logs each with the bytes that it came as before the
+//! shards are left. A busy shard or a pause of clients is noted, and the rest of the stream waits for it.
 
-use bytes::{Buf, BytesMut};
-
-use super::slave_link::SlaveLinkActor;
+use super::link_io::LinkSocket;
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::keyspace::ShardSet;
-use crate::resp::request::Limits;
+use crate::repl::stream_input::{Ran, StreamRunner};
+use crate::resp::request::Batch;
 
-impl SlaveLinkActor {
-    /// Applies every whole command that has come, in order, until a shard is busy.
-    pub(super) fn apply(&mut self) {
-        if self.input.is_empty() || self.busy.is_some() || self.epoch != self.node.hub.epoch() {
-            return;
+/// Runs one batch.
+struct Dispatched<'a> {
+    ctx: CommandContext<'a>,
+    batch: &'a Batch,
+    bytes: &'a [u8],
+    /// Why a command can't run now.
+    busy: Option<ShardSet>,
+    paused: bool,
+}
+
+impl StreamRunner for Dispatched<'_> {
+    fn run(&mut self, index: usize, args: &[&[u8]], raw: &[u8]) -> Ran {
+        let ctx = &mut self.ctx;
+        ctx.look_ahead(self.batch, index, self.bytes);
+        let outcome = dispatch::run_from_master(ctx, args, raw);
+        if ctx.reply.buf.first() == Some(&b'-') {
+            complain(args, &ctx.reply.buf);
+            ctx.node.stats.unexpected_error_replies.inc();
         }
-        let node = self.node.clone();
-        let settings = node.settings.load();
-        let limits = Limits {
-            bulk_bytes_max: usize::MAX / 2,
-            ..Limits::default()
-        };
-        let input = std::mem::take(&mut self.input);
-        let mut used = 0;
-        let mut asked = false;
-        let mut broken = None;
-        while used < input.len() && self.busy.is_none() && broken.is_none() {
-            let rest = &input[used..];
-            let parsed = self.parser.parse(rest, &limits, &mut self.batch);
-            let count = self.batch.len();
-            let mut args = Vec::new();
-            let mut ctx = CommandContext::new(
-                &node,
-                &settings,
-                &mut self.session,
-                &mut self.reply,
-                &mut self.effects,
-            );
-            let mut done = 0;
-            for index in 0..count {
-                ctx.look_ahead(&self.batch, index, rest);
-                let end = self.batch.end_of(index);
-                let mut raw = &rest[done..end];
-                // Bare line ends between commands are signs of life, not part of the stream.
-                while let [b'\r' | b'\n', tail @ ..] = raw {
-                    raw = tail;
-                }
-                if raw.first() != Some(&b'*') {
-                    broken = Some("inline command in the stream".to_owned());
-                    break;
-                }
-                self.batch.args(index, rest, &mut args);
-                asked |= is_getack(&args);
-                let outcome = dispatch::run_from_master(&mut ctx, &args, raw);
-                if ctx.reply.buf.first() == Some(&b'-') {
-                    complain(&args, &ctx.reply.buf);
-                    node.stats.unexpected_error_replies.inc();
-                }
-                ctx.reply.buf.clear();
-                match outcome {
-                    Outcome::Busy(set) => {
-                        self.busy = Some(set);
-                        break;
-                    }
-                    Outcome::Paused => {
-                        self.busy = Some(ShardSet::NONE);
-                        self.paused = true;
-                        break;
-                    }
-                    _ => done = end,
-                }
+        ctx.reply.buf.clear();
+        match outcome {
+            Outcome::Busy(set) => {
+                self.busy = Some(set);
+                Ran::Later
             }
-            ctx.finish();
-            drop(args);
-            if self.busy.is_some() || broken.is_some() {
-                used += done;
-                self.parser.reset();
-                break;
+            Outcome::Paused => {
+                self.busy = Some(ShardSet::NONE);
+                self.paused = true;
+                Ran::Later
             }
-            used += self.batch.consumed();
-            if let Err(error) = parsed {
-                broken = Some(error.0);
-                break;
-            }
-            if count == 0 || count < limits.commands_max {
-                break;
-            }
-        }
-        self.input = input;
-        self.input.advance(used);
-        if used > 0 {
-            node.hub.wake();
-        }
-        if asked {
-            // The asking itself is acknowledged too: a failover waits for an ack of every last byte.
-            ack(&mut self.output, node.hub.offset());
-        }
-        if let Some(error) = broken {
-            self.with_link(|l, e, o| l.broken(e, &error, o));
+            _ => Ran::Done,
         }
     }
 }
 
-fn is_getack(args: &[&[u8]]) -> bool {
-    args.len() == 3
-        && args[0].eq_ignore_ascii_case(b"replconf")
-        && args[1].eq_ignore_ascii_case(b"getack")
-}
-
-fn ack(output: &mut BytesMut, offset: u64) {
-    let mut bytes = Vec::new();
-    let text = offset.to_string();
-    crate::repl::wire::command(&mut bytes, &["REPLCONF", "ACK", &text]);
-    output.extend_from_slice(&bytes);
+impl LinkSocket {
+    /// See [`LinkIo::run_batch`](crate::repl::LinkIo::run_batch).
+    pub(super) fn run_through_dispatch(
+        &mut self,
+        batch: &Batch,
+        bytes: &[u8],
+        work: &mut dyn FnMut(&mut dyn StreamRunner),
+    ) {
+        let settings = self.node.settings.load();
+        let mut runner = Dispatched {
+            ctx: CommandContext::new(
+                &self.node,
+                &settings,
+                &mut self.session,
+                &mut self.reply,
+                &mut self.effects,
+            ),
+            batch,
+            bytes,
+            busy: None,
+            paused: false,
+        };
+        work(&mut runner);
+        self.busy = runner.busy;
+        self.paused = runner.paused;
+        runner.ctx.finish();
+    }
 }
 
 /// A command of our master failed here: something is wrong with one of us.

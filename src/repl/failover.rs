@@ -64,6 +64,15 @@ pub enum Step {
     Abort(&'static str),
 }
 
+/// What the target said to PSYNC FAILOVER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It is the master now.
+    Accepted,
+    /// It stays a replica, so we must be a master again; the reason.
+    Refused(&'static str),
+}
+
 /// The abort reasons, in Redis's words.
 pub const TIMED_OUT: &str = "Replica never caught up before timeout";
 pub const BY_HAND: &str = "Failover manually aborted";

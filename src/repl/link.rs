@@ -35,6 +35,7 @@ use super::replid::ReplId;
 use super::transfer::Transfer;
 use super::wire;
 
+pub mod driver;
 mod handshake;
 
 /// Longest line accepted from a master in the handshake, bytes.
@@ -366,10 +367,17 @@ impl Link {
         self.drop_link(env, out);
     }
 
-    /// Sends our offset now (GETACK, or the moment we came up).
-    pub fn ack(&mut self, env: &Env, out: &mut Vec<Action>) {
+    /// Sends our offset now, unless the master wants no acks.
+    fn ack(&mut self, env: &Env, out: &mut Vec<Action>) {
         self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
-        if matches!(self.state, State::Streaming) && !self.legacy {
+        if !self.legacy {
+            self.answer_getack(env, out);
+        }
+    }
+
+    /// The master asked how far we are.
+    pub fn answer_getack(&mut self, env: &Env, out: &mut Vec<Action>) {
+        if matches!(self.state, State::Streaming) {
             send(out, &["REPLCONF", "ACK", &env.offset.to_string()]);
         }
     }

@@ -546,7 +546,7 @@ impl SimNode {
         self.unapplied = input;
         let _ = self.unapplied.split_to(unit);
         if ack {
-            self.with_link(around, |l, e, o| l.ack(e, o));
+            self.with_link(around, |l, e, o| l.answer_getack(e, o));
         }
     }
 

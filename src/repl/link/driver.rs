@@ -1,0 +1,526 @@
+//! Carries out what the pure [`Link`] decides, and decides what needs more than the link knows: which history a
+//! loaded dump is adopted under and whether it may be, what a change of role or master makes void, what INFO
+//! shows. Sockets, threads and the data are its owner's ([`LinkIo`]): the SlaveLinkActor, or a simulated node.
+//!
+//! ```text
+//! socket, timer, loader --event--> LinkDriver --> Link --Action--> LinkDriver --> LinkIo (bytes, loads)
+//!                                                                       \-------> Hub (history, offset, view)
+//! ```
+//!
+//! Invariants:
+//! - What came before a change of role or master ([`Hub::epoch`]) is neither run nor swapped in.
+//! - History and offset in the hub change together with the data that they name, with every shard entered.
+//! - A dump that was refused, broken or given up leaves data, history and offset as they were.
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use super::{Action, Env, Link, LinkConfig, LinkState};
+use crate::clock::Clock;
+use crate::repl::explain::{Resync, Side};
+use crate::repl::failover::Answered;
+use crate::repl::guard::{self, Offer};
+use crate::repl::hub::Hub;
+use crate::repl::replid::{History, ReplId};
+use crate::repl::stream_input::{StreamInput, StreamRunner};
+use crate::repl::view::LinkView;
+use crate::resp::request::Batch;
+
+/// Until the next try after a dump that was too large, ms: each costs the master a full sync.
+const TOO_LARGE_PAUSE_MS: i64 = 60_000;
+
+/// The directives that matter to a full sync.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkSettings {
+    /// replica-empty-master-guard.
+    pub empty_master_guard: bool,
+    /// replica-load-fallback flush: what doesn't fit beside the old data takes its place, after a flush.
+    pub flush_if_too_large: bool,
+}
+
+/// Why a dump was not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    pub text: String,
+    /// It passed replica-load-memory-limit.
+    pub too_large: bool,
+}
+
+/// How an attempt to replace the data went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// Some shard is busy: again later.
+    Busy,
+    /// It was not agreed to; what was loaded is gone.
+    Refused,
+    Done,
+}
+
+/// What a link needs of its owner: bytes, loads, the data. Nothing here decides.
+pub trait LinkIo {
+    fn hub(&self) -> &Hub;
+    fn clock(&self) -> &dyn Clock;
+    fn settings(&self) -> LinkSettings;
+    /// The link's configuration for that master, as the directives are now.
+    fn config(&self, host: String, port: u16) -> LinkConfig;
+
+    /// Opens a connection; then [`LinkDriver::connected`] or [`LinkDriver::closed`].
+    fn connect(&mut self, config: &LinkConfig);
+    /// Drops the connection (or the attempt), what was to be sent, and a transaction that is half received.
+    fn disconnect(&mut self);
+    fn send(&mut self, bytes: Vec<u8>);
+    /// The link came up, or went down: CLIENT LIST knows a master while it is one.
+    fn link_is_up(&mut self, up: bool);
+
+    /// A dump comes: load it beside the data. `unlimited`: replica-load-memory-limit does not apply.
+    fn begin_load(&mut self, unlimited: bool);
+    fn load(&mut self, bytes: Bytes);
+    /// All of it has been handed over.
+    fn finish_load(&mut self);
+    /// Gives the load up, or what was loaded.
+    fn abort_load(&mut self);
+    /// How the load went; None: it is not through yet.
+    fn loaded(&mut self) -> Option<Result<(), LoadError>>;
+    /// Replaces the data by what was loaded, if `agree` agrees once every shard is entered. Until they are
+    /// left nobody sees the data, nor the hub with it.
+    fn swap_in(&mut self, agree: &mut dyn FnMut(&Offer) -> bool) -> Swap;
+    /// Empties the dataset, as `swap_in`.
+    fn flush(&mut self, agree: &mut dyn FnMut(&Hub, &dyn Clock) -> bool) -> Swap;
+
+    /// The stream goes on in that database, outside a transaction.
+    fn select(&mut self, database: usize);
+    /// Gives `work` a runner for a batch of the master's commands; leaves the shards and logs after it.
+    fn run_batch(
+        &mut self,
+        batch: &Batch,
+        bytes: &[u8],
+        work: &mut dyn FnMut(&mut dyn StreamRunner),
+    );
+
+    /// Our history changed: all replicas must ask again. `promoted`: [`Hub::epoch`] after a promotion.
+    fn close_replicas(&mut self, promoted: Option<u64>);
+    /// What the target of our failover said.
+    fn failover_answered(&mut self, answer: Answered);
+    /// There is something to do for whoever polls.
+    fn wake(&mut self);
+}
+
+/// A dump on its way.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    /// The history and offset that it is a state of.
+    id: ReplId,
+    offset: u64,
+    /// All of it has come.
+    complete: bool,
+}
+
+/// Making room for a dump that did not fit (replica-load-fallback flush).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flush {
+    #[default]
+    Not,
+    /// The old data is to go before the next load.
+    Due,
+    /// It has gone.
+    Done,
+}
+
+/// The replica's side of a node.
+#[derive(Debug, Default)]
+pub struct LinkDriver {
+    link: Option<Link>,
+    /// `Hub::epoch` when the present link began.
+    epoch: u64,
+    load: Option<Load>,
+    input: StreamInput,
+    flush: Flush,
+    up: bool,
+    down_since_ms: Option<i64>,
+}
+
+impl LinkDriver {
+    // ---- events ----
+
+    /// The node has its data: if it is a replica, the link begins. `resumable`: the hub's replid and offset
+    /// were taken up from a dump.
+    pub fn begin(&mut self, resumable: bool, io: &mut impl LinkIo) {
+        if self.link.is_none() && io.hub().is_replica() {
+            self.start(resumable, io);
+            self.with(io, |l, e, o| l.tick(e, o));
+        }
+        self.epoch = io.hub().epoch();
+    }
+
+    /// The hub's role or master has changed.
+    pub fn retarget(&mut self, io: &mut impl LinkIo) {
+        if self.epoch == io.hub().epoch() {
+            return;
+        }
+        let mut resumable = true;
+        if let Some(mut link) = self.link.take() {
+            resumable = link.resumable();
+            let mut actions = Vec::new();
+            link.stop(&mut actions);
+            for action in actions {
+                self.carry_out(action, io);
+            }
+        } else if io.hub().is_replica() {
+            info!(
+                "Before turning into a replica, using my own master parameters to synthesize a cached master: I \
+                 may be able to synchronize with the new master with just a partial transfer."
+            );
+        }
+        self.disconnect(io);
+        if std::mem::take(&mut self.up) {
+            io.link_is_up(false);
+            self.down_since_ms = Some(io.clock().unix_ms());
+        }
+        self.flush = Flush::Not;
+        self.epoch = io.hub().epoch();
+        if io.hub().is_replica() {
+            self.start(resumable, io);
+        } else {
+            self.down_since_ms = None;
+            io.close_replicas(Some(self.epoch));
+        }
+        self.with(io, |l, e, o| l.tick(e, o));
+        io.wake();
+    }
+
+    /// Time passed; to be called about ten times a second.
+    pub fn tick(&mut self, io: &mut impl LinkIo) {
+        let Some(link) = &mut self.link else { return };
+        let (host, port) = (link.config().host.clone(), link.config().port);
+        link.set_config(io.config(host, port));
+        self.with(io, |l, e, o| l.tick(e, o));
+        io.wake();
+    }
+
+    /// The connection stands.
+    pub fn connected(&mut self, io: &mut impl LinkIo) {
+        self.with(io, |l, e, o| l.connected(e, o));
+    }
+
+    /// The connection was lost, or could not be made.
+    pub fn closed(&mut self, error: &str, io: &mut impl LinkIo) {
+        self.with(io, |l, e, o| l.closed(e, error, o));
+    }
+
+    /// As [`LinkDriver::closed`], by the master: a link that worked is tried again at once.
+    pub fn lost(&mut self, io: &mut impl LinkIo) {
+        self.closed("connection lost", io);
+        self.with(io, |l, e, o| l.tick(e, o));
+    }
+
+    /// Bytes came.
+    pub fn received(&mut self, bytes: Bytes, io: &mut impl LinkIo) {
+        self.with(io, |l, e, o| l.received(e, bytes, o));
+    }
+
+    /// What came is still to be dealt with, and nothing is read meanwhile: the silence is ours.
+    pub fn touch(&mut self, io: &impl LinkIo) {
+        let env = env(io);
+        if let Some(link) = &mut self.link {
+            link.touch(&env);
+        }
+    }
+
+    /// Runs every whole command of the stream that has come, in order, until one can't run now.
+    pub fn run_stream(&mut self, io: &mut impl LinkIo) {
+        if self.input.is_empty() || self.epoch != io.hub().epoch() {
+            return;
+        }
+        let round = self
+            .input
+            .run(|batch, bytes, work| io.run_batch(batch, bytes, work));
+        if round.used > 0 {
+            io.hub().wake();
+        }
+        if round.ack_wanted {
+            // The asking itself is acknowledged too: a failover waits for an ack of every last byte.
+            self.with(io, |l, e, o| l.answer_getack(e, o));
+        }
+        if let Some(error) = round.broken {
+            self.with(io, |l, e, o| l.broken(e, &error, o));
+        }
+    }
+
+    /// Looks after a load: how it went, and then the swap. To be called when it may be through, and when a
+    /// shard was left that it had to wait for.
+    pub fn look_at_load(&mut self, io: &mut impl LinkIo) {
+        if self.flush == Flush::Due {
+            self.flush_old(io);
+        }
+        let Some(load) = self.load else { return };
+        match io.loaded() {
+            None => return,
+            Some(Err(error)) => {
+                self.with(io, |l, e, o| l.load_failed(e, &error.text, o));
+                if error.too_large {
+                    self.fall_back(io);
+                }
+                return;
+            }
+            Some(Ok(())) => {}
+        }
+        // The dump's own end may come before the transfer's: then the rest is still on its way.
+        if load.complete && self.epoch == io.hub().epoch() {
+            self.swap(load, io);
+        }
+    }
+
+    // ---- what is asked of it ----
+
+    /// Whether bytes should be read from the connection.
+    pub fn wants_read(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::wants_read)
+    }
+
+    /// Whether a dump is on its way.
+    pub fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
+    pub fn state(&self) -> Option<LinkState> {
+        self.link.as_ref().map(Link::state)
+    }
+
+    /// Bytes of stream received and not run.
+    pub fn unapplied(&self) -> usize {
+        self.input.len()
+    }
+
+    // ---- carrying out ----
+
+    /// Starts a link to the master that the hub names.
+    fn start(&mut self, resumable: bool, io: &impl LinkIo) {
+        self.epoch = io.hub().epoch();
+        let board = io.hub().board();
+        let address = board.link.as_ref().map(|l| (l.host.clone(), l.port));
+        drop(board);
+        if let Some((host, port)) = address {
+            self.link = Some(Link::new(io.config(host, port), resumable));
+        }
+    }
+
+    /// One event of the link, and what it says is to be done.
+    fn with<I: LinkIo>(&mut self, io: &mut I, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
+        let env = env(io);
+        let mut actions = Vec::new();
+        if let Some(link) = &mut self.link {
+            f(link, &env, &mut actions);
+        }
+        for action in actions {
+            self.carry_out(action, io);
+        }
+        self.publish(io);
+    }
+
+    fn carry_out(&mut self, action: Action, io: &mut impl LinkIo) {
+        match action {
+            Action::Connect => {
+                if let Some(link) = &self.link {
+                    io.connect(link.config());
+                }
+            }
+            Action::Close => self.disconnect(io),
+            Action::Send(bytes) => io.send(bytes),
+            Action::BeginLoad { id, offset, .. } => {
+                // Who came by the old SYNC has no id; ours must be one that no master knows.
+                let id = if id == ReplId::ZERO {
+                    ReplId::random(io.clock())
+                } else {
+                    id
+                };
+                self.load = Some(Load {
+                    id,
+                    offset,
+                    complete: false,
+                });
+                io.begin_load(self.flush == Flush::Done);
+            }
+            Action::Load(bytes) => io.load(bytes),
+            Action::FinishLoad => {
+                if let Some(load) = &mut self.load {
+                    load.complete = true;
+                }
+                io.finish_load();
+            }
+            Action::AbortLoad => {
+                if self.load.take().is_some() {
+                    io.abort_load();
+                    info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
+                }
+            }
+            Action::Continue { new_id } => resume(new_id, io),
+            Action::Apply(bytes) => self.input.push(&bytes),
+            Action::Resync { reason } => self.explain(reason, io),
+            Action::FailoverAccepted => io.failover_answered(Answered::Accepted),
+            Action::FailoverRefused(why) => io.failover_answered(Answered::Refused(why)),
+        }
+    }
+
+    /// Drops the connection and what it brought that didn't run.
+    fn disconnect(&mut self, io: &mut impl LinkIo) {
+        self.input.clear();
+        io.disconnect();
+    }
+
+    /// The loaded dump takes the place of the data, unless the guard against empty masters refuses it.
+    fn swap(&mut self, load: Load, io: &mut impl LinkIo) {
+        let guarded = io.settings().empty_master_guard;
+        // Inside the shards only this is borrowed; the hub is reached by the offer.
+        let swapped = io.swap_in(&mut |offer| {
+            let hub = offer.hub;
+            if guarded && guard::refuses(load.id, offer) {
+                return false;
+            }
+            hub.lift_guard(false);
+            hub.board().guard.clear();
+            let history = History::new(load.id);
+            hub.stream().adopt(history, load.offset, offer.database);
+            true
+        });
+        match swapped {
+            Swap::Busy => {}
+            Swap::Refused => {
+                self.load = None;
+                io.hub().board().guard.refuse(io.clock().unix_ms());
+                self.with(io, |l, e, o| l.refused(e, guard::REFUSED, o));
+            }
+            Swap::Done => {
+                self.load = None;
+                self.flush = Flush::Not;
+                let database = io.hub().stream().database;
+                io.select(database.unwrap_or(0));
+                io.close_replicas(None);
+                self.with(io, |l, e, o| l.loaded(e, o));
+            }
+        }
+    }
+
+    /// The new data doesn't fit beside the old.
+    fn fall_back(&mut self, io: &mut impl LinkIo) {
+        if io.settings().flush_if_too_large {
+            warn!(
+                "replica-load-memory-limit is passed: flushing the old data before the next sync, as \
+                 replica-load-fallback says"
+            );
+            self.flush = Flush::Due;
+            io.wake();
+        } else {
+            warn!(
+                "replica-load-memory-limit is passed: keeping the old data, as replica-load-fallback says; \
+                 trying again in {} seconds",
+                TOO_LARGE_PAUSE_MS / 1000
+            );
+            self.with(io, |l, e, _| l.put_off(e, TOO_LARGE_PAUSE_MS));
+        }
+    }
+
+    /// Flushes the old data, once every shard can be entered. What is left is nothing that could be resumed,
+    /// neither by us nor by replicas of ours, not even after a promotion or out of a dump: the history ends.
+    fn flush_old(&mut self, io: &mut impl LinkIo) {
+        let epoch = self.epoch;
+        match io.flush(&mut |hub, clock| {
+            // Promoted, or pointed elsewhere, in the meantime: the data is wanted.
+            let is_wanted = epoch != hub.epoch();
+            if !is_wanted {
+                hub.stream().close_backlog(ReplId::random(clock));
+            }
+            !is_wanted
+        }) {
+            Swap::Busy | Swap::Refused => {}
+            Swap::Done => {
+                self.flush = Flush::Done;
+                if let Some(link) = &mut self.link {
+                    link.discard("the old data was flushed to make room (replica-load-fallback)");
+                }
+                io.close_replicas(None);
+            }
+        }
+    }
+
+    /// Keeps the reason of a full resync of ours.
+    fn explain(&self, reason: String, io: &impl LinkIo) {
+        let peer = self.link.as_ref().map_or_else(String::new, |link| {
+            format!("{}:{}", link.config().host, link.config().port)
+        });
+        info!("Full resync with master {peer}: {reason}");
+        io.hub().board().explain.record(Resync {
+            at_ms: io.clock().unix_ms(),
+            side: Side::Replica,
+            peer,
+            reason,
+        });
+    }
+
+    /// Shows INFO, ROLE and dispatch where the link stands.
+    fn publish(&mut self, io: &mut impl LinkIo) {
+        let Some(link) = &self.link else { return };
+        let state = link.state();
+        let up = state == LinkState::Connected;
+        if up != self.up {
+            self.up = up;
+            io.link_is_up(up);
+        }
+        let (hub, now_ms) = (io.hub(), io.clock().unix_ms());
+        if up {
+            self.down_since_ms = None;
+        } else if hub.link_up() {
+            self.down_since_ms = Some(now_ms);
+        }
+        if self.epoch != hub.epoch() {
+            return;
+        }
+        hub.set_link_up(up);
+        let read_offset = hub.offset() + self.input.len() as u64;
+        if let Some(view) = &mut hub.board().link {
+            *view = LinkView {
+                host: std::mem::take(&mut view.host),
+                port: view.port,
+                state,
+                last_io_ms: Some(link.last_io_ms()).filter(|ms| *ms > 0),
+                down_since_ms: self.down_since_ms,
+                transfer: link.progress(),
+                transfer_eta_ms: link.eta_ms(now_ms),
+                queue_place: link.queue_place(),
+                trouble: link.trouble().map(str::to_owned),
+                resumable: link.resumable(),
+                read_offset,
+            };
+        }
+    }
+}
+
+/// What the node is now.
+fn env(io: &impl LinkIo) -> Env {
+    let stream = io.hub().stream();
+    Env {
+        now_ms: io.clock().unix_ms(),
+        id: stream.history.id,
+        offset: stream.log.end(),
+        random: io.clock().random(),
+    }
+}
+
+/// The master goes on from our offset, perhaps under a new id.
+fn resume(new_id: Option<ReplId>, io: &mut impl LinkIo) {
+    let hub = io.hub();
+    // The leave to be emptied was for this sync, and it is not needed.
+    hub.lift_guard(false);
+    hub.board().guard.clear();
+    let mut stream = hub.stream();
+    stream.active = true;
+    let database = stream.database.unwrap_or(0);
+    if let Some(id) = new_id {
+        let end = stream.log.end();
+        stream.history.shift(id, end);
+    }
+    drop(stream);
+    io.select(database);
+    if new_id.is_some() {
+        io.close_replicas(None);
+    }
+}
