@@ -14,7 +14,7 @@
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
 //! - [`monitors`], [`slowlog`], [`latency`], [`command_stats`] with its [`histogram`]: watching commands run;
-//!   [`redaction`]: what they must not show; [`pause`]: clients held up.
+//!   [`redaction`]: what they must not show; [`pause`]: clients held up; [`cross_protocol`]: peers that are no clients.
 //! - [`stats`]: counters; [`memory`], [`persistence`], [`process`]: how these stand; [`lazyfree`]: large values on their way out.
 //! - [`node_core`]: what all of a node's threads share.
 //! - [`command`]: the command table, its families, dispatch.
@@ -26,6 +26,7 @@ pub mod clock;
 pub mod command;
 pub mod command_stats;
 pub mod config;
+pub mod cross_protocol;
 pub mod data;
 pub mod histogram;
 pub mod info;

@@ -98,6 +98,9 @@ impl LocalClient {
                         "ERR an in-process client can't become a replica".into(),
                     );
                 }
+                Outcome::Abort => {
+                    return RespValue::Error("ERR this is no command but a line of HTTP".into());
+                }
                 Outcome::Done | Outcome::Renew => break,
             }
         }

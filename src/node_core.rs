@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::command::{CommandTable, FAMILIES};
 use crate::command_stats::CommandStats;
 use crate::config::Settings;
+use crate::cross_protocol::CrossProtocol;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, WaitEnd, Waiter};
 use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
@@ -57,6 +58,7 @@ pub struct NodeCore {
     pub slowlog: Slowlog,
     pub latency: Latency,
     pub monitors: Monitors,
+    pub cross_protocol: CrossProtocol,
     /// While clients are paused keys expire logically but are not deleted.
     pub pause: PauseState,
     /// DEBUG SET-ACTIVE-EXPIRE 0: keys expire only when somebody looks.
@@ -102,6 +104,7 @@ impl NodeCore {
             slowlog: Slowlog::default(),
             latency: Latency::default(),
             monitors: Monitors::default(),
+            cross_protocol: CrossProtocol::default(),
             pause: PauseState::default(),
             keyspace: Keyspace::new(shards, settings.databases, clock.random()),
             hub: Hub::new(&*clock, settings.repl_backlog_size),

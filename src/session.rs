@@ -52,15 +52,23 @@ pub struct MultiState {
     pub shards: crate::keyspace::ShardSet,
     /// A queued command was refused: EXEC answers EXECABORT.
     pub broken: bool,
-    /// Bytes held by the queue.
-    pub bytes: usize,
+    /// Bytes of the queued arguments.
+    bytes: usize,
+    /// How many arguments are queued.
+    arguments: usize,
 }
 
 impl MultiState {
-    /// About how many bytes the queue holds.
+    /// Puts a command at the end of the queue.
+    pub fn push(&mut self, args: OwnedArgs) {
+        self.bytes += args.iter().map(Bytes::len).sum::<usize>();
+        self.arguments += args.len();
+        self.queue.push(args);
+    }
+
+    /// About how many bytes the queue holds. Asked after every batch.
     pub fn memory(&self) -> usize {
-        let arguments: usize = self.queue.iter().map(Vec::len).sum();
-        self.bytes + arguments * size_of::<Bytes>() + self.queue.len() * size_of::<OwnedArgs>()
+        self.bytes + self.arguments * size_of::<Bytes>() + self.queue.len() * size_of::<OwnedArgs>()
     }
 }
 

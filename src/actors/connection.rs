@@ -9,7 +9,8 @@
 //! through [`Client`]'s outbox and waker: many pushes cost one wake, and the outbox has a bound where an
 //! actix mailbox that is written with `do_send` has none. The mailbox carries [`Observe`] only.
 //!
-//! Bounds: input by `client-query-buffer-limit`, output by `client-output-buffer-limit`, work per poll by
+//! Bounds: input by `client-query-buffer-limit` (with the spans of a large request and the commands that a MULTI
+//! has queued), to 1 MB before AUTH; output by `client-output-buffer-limit`, work per poll by
 //! `ROUNDS_MAX`. Death means only the client's: its session, watches and subscriptions go.
 
 use std::future::Future;
@@ -29,14 +30,17 @@ use super::socket::Socket;
 use super::workbench::{SharedWorkbench, Workbench};
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
-use crate::config::OutputLimit;
+use crate::config::{OutputLimit, Settings};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
-use crate::resp::request::{Limits, Parser};
-use crate::session::{Client, ReplyMode, Session, Waiting};
+use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
+use crate::session::{Client, MultiState, ReplyMode, Session, Waiting};
 
 /// Reads handled in one poll before the other connections get their turn.
 const ROUNDS_MAX: usize = 16;
+/// What a client that hasn't authenticated may have waiting, as in Redis 8: it may send little, but much may come
+/// behind its AUTH in one go.
+const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Read buffer kept between reads when it is empty, bytes.
 const INPUT_KEPT_BYTES: usize = 0;
 
@@ -215,15 +219,43 @@ impl ConnectionActor {
         } else {
             self.input.extend_from_slice(data);
         }
-        let limit = self.node.settings.load().client_query_buffer_limit;
-        if limit > 0 && self.input.len() as u64 > limit {
-            tracing::warn!(
-                "Closing client that reached max query buffer length: {}",
-                self.client().addr
-            );
+        let queued = self.session.multi.as_ref().map_or(0, MultiState::memory);
+        if self.input.len() + queued > self.input_limit(&self.node.settings.load()) {
+            self.note_input_limit();
             return Err(Over("query buffer limit"));
         }
         Ok(true)
+    }
+
+    /// Most bytes that may be held of what the client has sent and has not been run: half-received commands,
+    /// those behind a wait, those that a MULTI has queued.
+    fn input_limit(&self, settings: &Settings) -> usize {
+        let limit = match settings.client_query_buffer_limit {
+            0 => usize::MAX,
+            limit => usize::try_from(limit).unwrap_or(usize::MAX),
+        };
+        if self.session.authenticated || settings.requirepass.is_none() {
+            limit
+        } else {
+            limit.min(UNAUTHENTICATED_INPUT_BYTES_MAX)
+        }
+    }
+
+    fn note_input_limit(&self) {
+        tracing::warn!(
+            "Closing client that reached max query buffer length: {}",
+            self.client().addr
+        );
+    }
+
+    fn note_breach(&self, error: &ProtocolError) {
+        if error.0 == TOO_LARGE {
+            self.note_input_limit();
+        }
+        tracing::debug!(
+            "Protocol error ({error}) from client: {}",
+            self.client().addr
+        );
     }
 
     /// Whether the session still waits for something, and registers for its end.
@@ -312,6 +344,7 @@ impl ConnectionActor {
             let limits = Limits {
                 bulk_bytes_max: settings.proto_max_bulk_len as usize,
                 authenticated: self.session.authenticated || settings.requirepass.is_none(),
+                request_bytes_max: self.input_limit(&settings),
                 ..Limits::default()
             };
             let rest = &data[used..];
@@ -345,6 +378,7 @@ impl ConnectionActor {
                     }
                     Outcome::Suspended => held = Held::Suspended,
                     Outcome::Handover => held = Held::Handover,
+                    Outcome::Abort => held = Held::Closing,
                 }
                 index += 1;
                 ran += 1;
@@ -354,6 +388,9 @@ impl ConnectionActor {
             }
             let log_grown = ctx.finish_quietly();
             drop(args);
+            if held == Held::Closing {
+                self.abort(bench);
+            }
             if log_grown {
                 bench.forward_log();
             }
@@ -366,29 +403,18 @@ impl ConnectionActor {
                 } else {
                     bench.batch.end_of(index - 1)
                 };
-                self.parser.reset();
             } else {
                 used += bench.batch.consumed();
                 if let Err(error) = parsed {
-                    if held == Held::No && !self.session.closing {
+                    // It is found again, or isn't one under the limits of who has just authenticated.
+                    if held == Held::No && !self.session.closing && !renew {
+                        self.note_breach(&error);
                         bench.reply.error(&format!("ERR {error}"));
-                        tracing::debug!(
-                            "Protocol error ({}) from client: {}",
-                            error,
-                            self.client().addr
-                        );
                         held = Held::Closing;
                         self.session.closing = true;
                         used = data.len();
-                    } else {
-                        self.parser.reset();
                     }
-                } else if bench.batch.is_empty()
-                    || (bench.batch.consumed() < rest.len()
-                        && count < limits.commands_max
-                        && !renew)
-                {
-                    // The rest is the beginning of a command.
+                } else if bench.batch.wants_bytes() {
                     break;
                 }
             }
@@ -430,6 +456,17 @@ impl ConnectionActor {
         }
         self.session.publish_view();
         (used, held)
+    }
+
+    /// Closes on a peer that is no client: it gets nothing of what the batch has answered.
+    fn abort(&mut self, bench: &mut Workbench) {
+        let client = self.client();
+        let is_unix = client.view.lock().unix_socket;
+        let addr = Some(client.addr.as_str()).filter(|_| !is_unix);
+        let now_ms = self.node.clock.unix_ms();
+        self.node.cross_protocol.note(addr, now_ms);
+        bench.reply.buf.clear();
+        client.kill();
     }
 
     /// Writes a batch's replies: straight to the socket if nothing is queued before them.

@@ -22,6 +22,7 @@ use super::spec::bits;
 use super::table::{Command, KeyPlan};
 use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction};
 use crate::config::Protected;
+use crate::cross_protocol::is_http;
 use crate::keyspace::{ShardSet, WaitEnd, Waiter, WaiterState};
 use crate::node_core::NodeCore;
 use crate::pause::Pause;
@@ -46,6 +47,9 @@ pub enum Outcome {
     Renew,
     /// The socket is to be handed to the replication actors (`Session::handover`).
     Handover,
+    /// The peer is no client but a browser that was made to talk to us: close at once, without the replies that have
+    /// not been sent.
+    Abort,
 }
 
 /// Leaves the shards.
@@ -139,6 +143,9 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         Some((name, command)) if name == args[0] && command.subcommands.is_empty() => command,
         _ => match node.table.resolve(args) {
             Ok(command) => command,
+            Err(_) if is_http(args[0]) && ctx.session.origin == Origin::Client => {
+                return Outcome::Abort;
+            }
             Err(error) => return refuse(ctx, None, args, error),
         },
     };

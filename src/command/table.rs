@@ -9,6 +9,7 @@ use super::names::NameIndex;
 use super::spec::bits;
 use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
 use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
+use crate::cross_protocol::is_http;
 use crate::resp::reply::error_text;
 
 /// A command's place in per-command statistics: dense from 0.
@@ -145,7 +146,8 @@ impl CommandTable {
         table
     }
 
-    /// Applies a `rename-command` directive; an empty new name takes the command away. False: there is no
+    /// Applies a `rename-command` directive; an empty new name takes the command away, and so does one that ends a
+    /// connection. False: there is no
     /// such command, or the new name is taken.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
         let Some(id) = self.lookup(from).map(|c| c.id) else {
@@ -157,7 +159,7 @@ impl CommandTable {
         // Renames happen at start, a handful at most: building the index anew keeps probing simple.
         let mut names = self.names.entries();
         names.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
-        if !to.is_empty() {
+        if !to.is_empty() && !is_http(to) {
             names.push((to.to_vec(), id));
         } else if !names.iter().any(|(_, other)| *other == id) {
             self.top.retain(|other| *other != id);

@@ -52,8 +52,7 @@ pub(super) fn queue(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -
         multi.flags |= command.flags.0;
         multi.lacking |= !command.flags.0;
         multi.shards.0 |= shards.0;
-        multi.bytes += args.iter().map(|a| a.len()).sum::<usize>();
-        multi.queue.push(dispatch::own(args));
+        multi.push(dispatch::own(args));
     }
     ctx.reply.simple("QUEUED");
     Outcome::Done

@@ -85,7 +85,6 @@ impl StreamInput {
             });
             if round.later || round.broken.is_some() {
                 round.used += done;
-                self.parser.reset();
                 break;
             }
             round.used += batch.consumed();
@@ -93,7 +92,7 @@ impl StreamInput {
                 round.broken = Some(error.0);
                 break;
             }
-            if batch.len() < limits.commands_max {
+            if batch.wants_bytes() {
                 break;
             }
         }

@@ -4,6 +4,7 @@ pub mod double;
 pub mod reply;
 pub mod request;
 pub mod value;
+mod words;
 
 pub use double::DoubleText;
 pub use reply::{Reply, Resp};

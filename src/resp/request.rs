@@ -2,15 +2,23 @@
 //!
 //! A connection reads all there is, parses the whole buffer into a [`Batch`], runs the batch, and drops
 //! the bytes that were consumed. Nothing is copied: an argument is a span of the buffer (only quoted inline
-//! arguments are unescaped, into the batch's own arena). A half-received command leaves its progress in the
-//! [`Parser`], so that a large argument that comes in many reads is not parsed again each time.
+//! arguments are unescaped, into the batch's own arena).
+//!
+//! A half-received command costs nothing beside its bytes. The [`Parser`] keeps how far it has checked them and
+//! goes on from there, so that the work is linear in the bytes however they are split; the spans are made when
+//! the command is complete, by going over its argument lengths once more.
+//!
+//! Only the command that runs next may be large or half-received. Behind others in the buffer, a command of many
+//! arguments or an incomplete one is left alone until those have run: so parsing again what had to wait (for a
+//! shard, a pause, a reply) costs little, and what AUTH or RESET changes holds for what follows it.
 //!
 //! Invariants: spans lie inside the buffer that was parsed; `Parser`'s progress speaks of the bytes that
-//! follow the last complete command, so the caller must drop exactly [`Batch::consumed`] bytes before the
-//! next parse, or call [`Parser::reset`] if it drops fewer. No length that the peer declares is ever
-//! allocated for: memory grows with the bytes that have come.
+//! follow [`Batch::consumed`], and there is some only while the batch is empty. No length that the peer declares
+//! is ever allocated for: memory grows with the bytes that have come.
 
 use std::fmt;
+
+use super::words::split_words;
 
 /// Longest inline request and longest count line, bytes (Redis's PROTO_INLINE_MAX_SIZE).
 const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -19,6 +27,15 @@ const ARGS_MAX: i64 = i32::MAX as i64;
 /// What a client that hasn't authenticated may send: arguments, and bytes of each.
 const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
 const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
+/// Most arguments of a command whose spans are made while it is looked at for the first time; most that a command
+/// may have to be parsed behind others.
+const ARGS_AT_ONCE: usize = 1024;
+/// Arguments of commands that are parsed in one go, beside those of the last one.
+const ARGS_AHEAD: usize = 8 * 1024;
+/// What an argument costs while its command runs: its span, and a slice of it.
+const BYTES_PER_ARG: usize = size_of::<Span>() + size_of::<&[u8]>();
+/// A request that takes more memory than its sender may have.
+pub const TOO_LARGE: &str = "request exceeds client-query-buffer-limit";
 /// Spans whose start has this bit lie in the arena.
 const ARENA: usize = 1 << (usize::BITS - 1);
 
@@ -31,6 +48,8 @@ pub struct Limits {
     pub authenticated: bool,
     /// Most commands parsed in one go; the rest of the buffer stays for the next parse.
     pub commands_max: usize,
+    /// `client-query-buffer-limit`: most bytes that one request may take, those of its arguments' spans included.
+    pub request_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +59,7 @@ impl Default for Limits {
             authenticated: true,
             // What is parsed of them then takes 20 KB and stays in the nearest caches; 1024 took 150 KB.
             commands_max: 256,
+            request_bytes_max: usize::MAX,
         }
     }
 }
@@ -86,6 +106,7 @@ pub struct Batch {
     requests: Vec<Request>,
     arena: Vec<u8>,
     consumed: usize,
+    wants_bytes: bool,
 }
 
 impl Batch {
@@ -101,6 +122,12 @@ impl Batch {
     /// Bytes of the buffer that the batch's commands (and skipped empty lines) cover.
     pub fn consumed(&self) -> usize {
         self.consumed
+    }
+
+    /// Whether what was not consumed is the beginning of a command, whose rest has to come first. Else there is more
+    /// to parse when the batch has run.
+    pub fn wants_bytes(&self) -> bool {
+        self.wants_bytes
     }
 
     /// Where in the buffer command `index` ends.
@@ -141,6 +168,7 @@ impl Batch {
         self.requests.clear();
         self.arena.clear();
         self.consumed = 0;
+        self.wants_bytes = false;
     }
 
     /// Gives back what a huge command has made it hold.
@@ -161,17 +189,34 @@ pub fn recycle<'to>(mut args: Vec<&[u8]>) -> Vec<&'to [u8]> {
     args.into_iter().map(|_| -> &'to [u8] { &[] }).collect()
 }
 
-/// The progress of a command that has not fully come.
-#[derive(Debug, Default)]
-pub struct Parser {
-    /// Spans of the arguments seen, relative to the command's first byte.
-    spans: Vec<Span>,
-    /// Arguments still to come; 0 when between commands.
-    remaining: i64,
+/// How far a command has been checked that has not fully come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Arguments in all; 0: its first line is not complete.
+    count: usize,
+    /// Arguments still to come.
+    remaining: usize,
     /// Length of the argument whose bytes are awaited.
-    bulk: Option<usize>,
+    awaited: Option<usize>,
     /// Where to go on, relative to the command's first byte.
     position: usize,
+    /// Bytes of an incomplete line in which its end was looked for.
+    searched: usize,
+}
+
+/// Turns bytes into commands; keeps the progress of the one that has not fully come.
+#[derive(Debug, Default)]
+pub struct Parser {
+    progress: Progress,
+}
+
+/// What became of one command.
+enum Parsed {
+    /// It ends here.
+    Complete(usize),
+    Incomplete,
+    /// It is for the next parse.
+    Left,
 }
 
 /// A line's number at `at`, which is just past its type byte.
@@ -183,7 +228,8 @@ enum Line {
 }
 
 /// Reads decimal digits up to CR LF. Like Redis, only a canonical number is taken.
-fn number_line(buffer: &[u8], at: usize) -> Line {
+#[inline]
+fn number_line(buffer: &[u8], at: usize, searched: &mut usize) -> Line {
     let mut position = at;
     let mut value: i64 = 0;
     // The usual case: a few digits, then CR LF.
@@ -200,7 +246,7 @@ fn number_line(buffer: &[u8], at: usize) -> Line {
                     Some(_) => Line::Number(value, position + 2),
                 };
             }
-            _ => return odd_number_line(buffer, at),
+            _ => return odd_number_line(buffer, at, searched),
         }
     }
     Line::Incomplete
@@ -208,34 +254,136 @@ fn number_line(buffer: &[u8], at: usize) -> Line {
 
 /// Negative, over-long and malformed numbers.
 #[cold]
-fn odd_number_line(buffer: &[u8], at: usize) -> Line {
-    match memchr::memchr(b'\r', &buffer[at..]) {
-        None if buffer.len() - at > INLINE_BYTES_MAX => Line::TooLong,
-        None => Line::Incomplete,
-        Some(cr) if at + cr + 1 >= buffer.len() => Line::Incomplete,
-        Some(cr) => match crate::data::string::parse_int(&buffer[at..at + cr]) {
+fn odd_number_line(buffer: &[u8], at: usize, searched: &mut usize) -> Line {
+    let line = &buffer[at..];
+    let from = std::mem::take(searched).min(line.len());
+    match memchr::memchr(b'\r', &line[from..]).map(|cr| from + cr) {
+        None if line.len() > INLINE_BYTES_MAX => Line::TooLong,
+        None => {
+            *searched = line.len();
+            Line::Incomplete
+        }
+        Some(cr) if cr + 1 >= line.len() => {
+            *searched = cr;
+            Line::Incomplete
+        }
+        Some(cr) => match crate::data::string::parse_int(&line[..cr]) {
             Some(n) => Line::Number(n, at + cr + 2),
             None => Line::Bad,
         },
     }
 }
 
+impl Progress {
+    /// Reads the line that says how many arguments there are, if it has come. None: there are none.
+    fn begin(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        limits: &Limits,
+    ) -> Result<Option<usize>, ProtocolError> {
+        match number_line(buffer, start + 1, &mut self.searched) {
+            Line::Incomplete => Ok(None),
+            Line::TooLong => breach("too big mbulk count string"),
+            Line::Number(n, _) if n > ARGS_MAX => breach("invalid multibulk length"),
+            Line::Bad => breach("invalid multibulk length"),
+            Line::Number(n, _) if n > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated => {
+                breach("unauthenticated multibulk length")
+            }
+            Line::Number(n, end) => {
+                self.count = usize::try_from(n).unwrap_or(0);
+                self.remaining = self.count;
+                self.position = end - start;
+                Ok(Some(end))
+            }
+        }
+    }
+
+    /// Goes over the arguments that have come, from where it stopped, and gives each one's span to `take`.
+    #[inline]
+    fn walk(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        limits: &Limits,
+        mut take: impl FnMut(Span),
+    ) -> Result<(), ProtocolError> {
+        let mut position = start + self.position;
+        let mut remaining = self.remaining;
+        while remaining > 0 {
+            let len = match self.awaited.take() {
+                Some(len) => len,
+                None => match bulk_line(buffer, position, limits, &mut self.searched)? {
+                    Some((len, end)) => {
+                        position = end;
+                        len
+                    }
+                    None => break,
+                },
+            };
+            if buffer.len() - position < len + 2 {
+                self.awaited = Some(len);
+                break;
+            }
+            take(Span {
+                start: position,
+                len,
+            });
+            position += len + 2;
+            remaining -= 1;
+        }
+        self.position = position - start;
+        self.remaining = remaining;
+        Ok(())
+    }
+
+    /// Bytes that the command takes so far.
+    fn memory(&self) -> usize {
+        let args = self.count - self.remaining;
+        self.position
+            .saturating_add(args.saturating_mul(BYTES_PER_ARG))
+    }
+}
+
+/// The line before an argument: its length, and where the argument begins.
+#[inline]
+fn bulk_line(
+    buffer: &[u8],
+    at: usize,
+    limits: &Limits,
+    searched: &mut usize,
+) -> Result<Option<(usize, usize)>, ProtocolError> {
+    match buffer.get(at) {
+        None => Ok(None),
+        Some(b'$') => match number_line(buffer, at + 1, searched) {
+            Line::Incomplete => Ok(None),
+            Line::TooLong => breach("too big bulk count string"),
+            Line::Number(n, end) if n >= 0 && n as u64 <= limits.bulk_bytes_max as u64 => {
+                if n > UNAUTHENTICATED_BULK_BYTES_MAX && !limits.authenticated {
+                    return breach("unauthenticated bulk length");
+                }
+                Ok(Some((n as usize, end)))
+            }
+            _ => breach("invalid bulk length"),
+        },
+        Some(&byte) => {
+            let shown = if byte.is_ascii_graphic() || byte == b' ' {
+                byte as char
+            } else {
+                '?'
+            };
+            breach(format!("expected '$', got '{shown}'"))
+        }
+    }
+}
+
 impl Parser {
-    /// Forgets a half-received command: for when its bytes are handed over again.
+    /// Forgets a half-received command: its bytes are gone.
     pub fn reset(&mut self) {
-        self.spans.clear();
-        self.remaining = 0;
-        self.bulk = None;
-        self.position = 0;
+        self.progress = Progress::default();
     }
 
-    /// Bytes that the buffer should be able to take for the argument that is awaited, if known.
-    pub fn wanted(&self, buffered: usize) -> Option<usize> {
-        self.bulk
-            .map(|len| (self.position + len + 2).saturating_sub(buffered))
-    }
-
-    /// Parses every complete command of `buffer` into `batch`. On a breach the commands before it are in the
+    /// Parses complete commands of `buffer` into `batch`. On a breach the commands before it are in the
     /// batch and are to be run before the error is answered.
     pub fn parse(
         &mut self,
@@ -245,345 +393,162 @@ impl Parser {
     ) -> Result<(), ProtocolError> {
         batch.clear();
         let mut start = 0;
-        while start < buffer.len() && batch.requests.len() < limits.commands_max {
-            let done = if self.remaining > 0 || buffer[start] == b'*' {
-                self.multibulk(buffer, start, limits, batch)?
-            } else {
-                inline(buffer, start, batch)?
+        while start < buffer.len()
+            && batch.requests.len() < limits.commands_max
+            && batch.spans.len() < ARGS_AHEAD
+        {
+            // Of what stands behind others no progress is kept.
+            let progress = match batch.is_empty() {
+                true => std::mem::take(&mut self.progress),
+                false => Progress::default(),
             };
-            match done {
-                Some(end) => {
+            let parsed = if buffer[start] == b'*' {
+                self.multibulk(progress, buffer, start, limits, batch)?
+            } else {
+                self.inline(progress, buffer, start, batch)?
+            };
+            match parsed {
+                Parsed::Complete(end) => {
                     start = end;
                     batch.consumed = end;
                 }
-                None => break,
+                Parsed::Incomplete => {
+                    batch.wants_bytes = true;
+                    break;
+                }
+                Parsed::Left => break,
             }
         }
         Ok(())
     }
 
-    /// One command in array form; its end, or None if it has not fully come.
+    /// One command in array form, which begins at `start`.
+    #[inline]
     fn multibulk(
         &mut self,
+        mut progress: Progress,
         buffer: &[u8],
         start: usize,
         limits: &Limits,
         batch: &mut Batch,
-    ) -> Result<Option<usize>, ProtocolError> {
-        let mut position = start + self.position;
-        if self.remaining == 0 {
-            match number_line(buffer, start + 1) {
-                Line::Incomplete => return Ok(None),
-                Line::TooLong => return breach("too big mbulk count string"),
-                Line::Number(n, _) if n > ARGS_MAX => return breach("invalid multibulk length"),
-                Line::Bad => return breach("invalid multibulk length"),
-                Line::Number(n, _) if n > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated => {
-                    return breach("unauthenticated multibulk length");
-                }
-                Line::Number(n, end) if n <= 0 => return Ok(Some(end)),
-                Line::Number(n, end) => {
-                    self.remaining = n;
-                    position = end;
-                }
+    ) -> Result<Parsed, ProtocolError> {
+        let begun = progress.count > 0;
+        if !begun {
+            match progress.begin(buffer, start, limits)? {
+                None => return Ok(self.incomplete(progress, batch)),
+                Some(end) if progress.count == 0 => return Ok(Parsed::Complete(end)),
+                Some(_) => {}
             }
         }
-        // Commands that have come whole put their spans straight into the batch.
+        if begun || progress.count > ARGS_AT_ONCE {
+            return self.large(progress, buffer, start, limits, batch);
+        }
         let first = batch.spans.len();
-        batch.spans.extend(self.spans.iter().map(|s| Span {
-            start: s.start + start,
-            len: s.len,
-        }));
-        while self.remaining > 0 {
-            let len = match self.bulk {
-                Some(len) => len,
-                None => match buffer.get(position) {
-                    None => break,
-                    Some(b'$') => match number_line(buffer, position + 1) {
-                        Line::Incomplete => break,
-                        Line::TooLong => return breach("too big bulk count string"),
-                        Line::Number(n, end)
-                            if n >= 0 && n as u64 <= limits.bulk_bytes_max as u64 =>
-                        {
-                            if n > UNAUTHENTICATED_BULK_BYTES_MAX && !limits.authenticated {
-                                return breach("unauthenticated bulk length");
-                            }
-                            position = end;
-                            self.bulk = Some(n as usize);
-                            n as usize
-                        }
-                        _ => return breach("invalid bulk length"),
-                    },
-                    Some(&byte) => {
-                        let shown = if byte.is_ascii_graphic() || byte == b' ' {
-                            byte as char
-                        } else {
-                            '?'
-                        };
-                        return breach(format!("expected '$', got '{shown}'"));
-                    }
-                },
-            };
-            if buffer.len() - position < len + 2 {
-                break;
-            }
-            batch.spans.push(Span {
-                start: position,
-                len,
-            });
-            position += len + 2;
-            self.bulk = None;
-            self.remaining -= 1;
+        progress.walk(buffer, start, limits, |span| batch.spans.push(span))?;
+        if progress.remaining > 0 {
+            batch.spans.truncate(first);
+            return Ok(self.incomplete(progress, batch));
         }
-        if self.remaining == 0 {
-            let count = batch.spans.len() - first;
-            batch.requests.push(Request {
-                first,
-                count,
-                end: position,
-            });
-            self.spans.clear();
-            if self.spans.capacity() > SPANS_KEPT {
-                self.spans = Vec::new();
-            }
-            self.position = 0;
-            return Ok(Some(position));
-        }
-        let seen = self.spans.len();
-        self.spans
-            .extend(batch.spans.drain(first..).skip(seen).map(|s| Span {
-                start: s.start - start,
-                len: s.len,
-            }));
-        self.position = position - start;
-        Ok(None)
-    }
-}
-
-/// One inline command: words on a line, with quotes.
-#[cold]
-fn inline(buffer: &[u8], start: usize, batch: &mut Batch) -> Result<Option<usize>, ProtocolError> {
-    let Some(newline) = memchr::memchr(b'\n', &buffer[start..]) else {
-        return if buffer.len() - start > INLINE_BYTES_MAX {
-            breach("too big inline request")
-        } else {
-            Ok(None)
-        };
-    };
-    let end = start + newline + 1;
-    let mut line = &buffer[start..start + newline];
-    if let [head @ .., b'\r'] = line {
-        line = head;
-    }
-    let first = batch.spans.len();
-    let Some(words) = split_words(line) else {
-        return breach("unbalanced quotes in request");
-    };
-    for word in words {
-        let at = batch.arena.len();
-        batch.arena.extend_from_slice(&word);
-        batch.spans.push(Span {
-            start: at | ARENA,
-            len: word.len(),
+        let end = start + progress.position;
+        batch.requests.push(Request {
+            first,
+            count: progress.count,
+            end,
         });
+        Ok(Parsed::Complete(end))
     }
-    let count = batch.spans.len() - first;
-    if count > 0 {
-        batch.requests.push(Request { first, count, end });
-    }
-    Ok(Some(end))
-}
 
-/// Splits a line into words as redis-cli and redis.conf do: double quotes with escapes (`\xHH`, `\n`, `\r`,
-/// `\t`, `\b`, `\a`), single quotes with `\'` only. None if quotes don't balance or a closing quote is
-/// followed by anything but space.
-pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut at = 0;
-    let is_space = |b: u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
-    loop {
-        while at < line.len() && is_space(line[at]) {
-            at += 1;
+    /// One command of many arguments, or which came in parts: its spans are made once it is complete.
+    #[cold]
+    fn large(
+        &mut self,
+        mut progress: Progress,
+        buffer: &[u8],
+        start: usize,
+        limits: &Limits,
+        batch: &mut Batch,
+    ) -> Result<Parsed, ProtocolError> {
+        if !batch.is_empty() {
+            return Ok(Parsed::Left);
         }
-        if at >= line.len() {
-            return Some(words);
+        progress.walk(buffer, start, limits, |_| ())?;
+        if progress.memory() > limits.request_bytes_max {
+            return breach(TOO_LARGE);
         }
-        let mut word = Vec::new();
-        let mut quote = None;
-        loop {
-            let byte = line.get(at).copied();
-            match (quote, byte) {
-                (Some(_), None) => return None,
-                (Some(b'"'), Some(b'\\')) => {
-                    let hex = |i: usize| line.get(i).and_then(|b| (*b as char).to_digit(16));
-                    match (line.get(at + 1), hex(at + 2), hex(at + 3)) {
-                        (Some(b'x'), Some(high), Some(low)) => {
-                            word.push((high * 16 + low) as u8);
-                            at += 4;
-                        }
-                        (Some(&escaped), _, _) => {
-                            word.push(match escaped {
-                                b'n' => b'\n',
-                                b'r' => b'\r',
-                                b't' => b'\t',
-                                b'b' => 0x08,
-                                b'a' => 0x07,
-                                other => other,
-                            });
-                            at += 2;
-                        }
-                        (None, ..) => {
-                            word.push(b'\\');
-                            at += 1;
-                        }
-                    }
-                }
-                (Some(b'\''), Some(b'\\')) if line.get(at + 1) == Some(&b'\'') => {
-                    word.push(b'\'');
-                    at += 2;
-                }
-                (Some(q), Some(byte)) if byte == q => {
-                    at += 1;
-                    if line.get(at).is_some_and(|&b| !is_space(b)) {
-                        return None;
-                    }
-                    break;
-                }
-                (Some(_), Some(byte)) => {
-                    word.push(byte);
-                    at += 1;
-                }
-                (None, None) => break,
-                (None, Some(byte)) if is_space(byte) => break,
-                (None, Some(q @ (b'"' | b'\''))) => {
-                    quote = Some(q);
-                    at += 1;
-                }
-                (None, Some(byte)) => {
-                    word.push(byte);
-                    at += 1;
-                }
+        if progress.remaining > 0 {
+            return Ok(self.incomplete(progress, batch));
+        }
+        // What was checked is not checked again: the limits may have changed since.
+        let unlimited = Limits {
+            bulk_bytes_max: usize::MAX / 2,
+            ..Limits::default()
+        };
+        let first = batch.spans.len();
+        batch.spans.reserve_exact(progress.count);
+        let mut again = Progress::default();
+        again.begin(buffer, start, &unlimited)?;
+        again.walk(buffer, start, &unlimited, |span| batch.spans.push(span))?;
+        debug_assert_eq!(again.position, progress.position);
+        let end = start + progress.position;
+        batch.requests.push(Request {
+            first,
+            count: batch.spans.len() - first,
+            end,
+        });
+        Ok(Parsed::Complete(end))
+    }
+
+    fn incomplete(&mut self, progress: Progress, batch: &Batch) -> Parsed {
+        if batch.is_empty() {
+            self.progress = progress;
+        }
+        Parsed::Incomplete
+    }
+
+    /// One inline command: words on a line, with quotes.
+    #[cold]
+    fn inline(
+        &mut self,
+        progress: Progress,
+        buffer: &[u8],
+        start: usize,
+        batch: &mut Batch,
+    ) -> Result<Parsed, ProtocolError> {
+        let rest = &buffer[start..];
+        let from = progress.searched.min(rest.len());
+        let Some(newline) = memchr::memchr(b'\n', &rest[from..]) else {
+            if rest.len() > INLINE_BYTES_MAX {
+                return breach("too big inline request");
             }
+            let searched = Progress {
+                searched: rest.len(),
+                ..progress
+            };
+            return Ok(self.incomplete(searched, batch));
+        };
+        let line = &rest[..from + newline];
+        let end = start + line.len() + 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let first = batch.spans.len();
+        let Some(words) = split_words(line) else {
+            return breach("unbalanced quotes in request");
+        };
+        for word in words {
+            let at = batch.arena.len();
+            batch.arena.extend_from_slice(&word);
+            batch.spans.push(Span {
+                start: at | ARENA,
+                len: word.len(),
+            });
         }
-        words.push(word);
+        let count = batch.spans.len() - first;
+        if count > 0 {
+            batch.requests.push(Request { first, count, end });
+        }
+        Ok(Parsed::Complete(end))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn owned(batch: &Batch, buffer: &[u8]) -> Vec<Vec<Vec<u8>>> {
-        let mut args = Vec::new();
-        (0..batch.len())
-            .map(|i| {
-                batch.args(i, buffer, &mut args);
-                args.iter().map(|a| a.to_vec()).collect()
-            })
-            .collect()
-    }
-
-    fn parse_all(bytes: &[u8]) -> Result<Vec<Vec<Vec<u8>>>, ProtocolError> {
-        let (mut parser, mut batch) = (Parser::default(), Batch::default());
-        parser.parse(bytes, &Limits::default(), &mut batch)?;
-        Ok(owned(&batch, bytes))
-    }
-
-    #[test]
-    fn a_pipeline_and_an_inline_command() {
-        let got = parse_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING \"a\\x41\\n\" 'b\\'c'\r\n*0\r\n\r\n*1\r\n$4\r\nPING\r\n");
-        assert_eq!(
-            got.unwrap(),
-            vec![
-                vec![b"GET".to_vec(), b"k".to_vec()],
-                vec![b"PING".to_vec(), b"aA\n".to_vec(), b"b'c".to_vec()],
-                vec![b"PING".to_vec()]
-            ]
-        );
-    }
-
-    #[test]
-    fn breaches_are_named_as_redis_names_them() {
-        for (bytes, want) in [
-            (&b"*x\r\n"[..], "invalid multibulk length"),
-            (b"*2147483648\r\n", "invalid multibulk length"),
-            (b"*1\r\n+OK\r\n", "expected '$', got '+'"),
-            (b"*1\r\n$-1\r\n", "invalid bulk length"),
-            (b"*1\r\n$999999999999\r\n", "invalid bulk length"),
-            (b"SET \"a\r\n", "unbalanced quotes in request"),
-            (b"SET \"a\"b\r\n", "unbalanced quotes in request"),
-        ] {
-            assert_eq!(parse_all(bytes).unwrap_err().0, want, "{bytes:?}");
-        }
-        assert_eq!(
-            parse_all(&[b'a'; INLINE_BYTES_MAX + 2]).unwrap_err().0,
-            "too big inline request"
-        );
-        let mut long = b"*".to_vec();
-        long.extend_from_slice(&[b'1'; INLINE_BYTES_MAX + 2]);
-        assert_eq!(
-            parse_all(&long).unwrap_err().0,
-            "too big mbulk count string"
-        );
-    }
-
-    #[test]
-    fn strangers_may_send_little() {
-        let limits = Limits {
-            authenticated: false,
-            ..Limits::default()
-        };
-        let (mut parser, mut batch) = (Parser::default(), Batch::default());
-        let error = parser.parse(b"*11\r\n", &limits, &mut batch).unwrap_err();
-        assert_eq!(error.0, "unauthenticated multibulk length");
-        parser.reset();
-        let error = parser
-            .parse(b"*1\r\n$16385\r\n", &limits, &mut batch)
-            .unwrap_err();
-        assert_eq!(error.0, "unauthenticated bulk length");
-    }
-
-    #[test]
-    fn commands_before_a_breach_are_kept() {
-        let (mut parser, mut batch) = (Parser::default(), Batch::default());
-        let bytes = b"*1\r\n$4\r\nPING\r\n*1\r\n!";
-        parser
-            .parse(bytes, &Limits::default(), &mut batch)
-            .unwrap_err();
-        assert_eq!(owned(&batch, bytes), vec![vec![b"PING".to_vec()]]);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn any_split_of_the_stream_gives_the_same_commands(
-            commands in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..5), 1..8),
-            cuts in prop::collection::vec(1usize..40, 0..40),
-        ) {
-            let mut stream = Vec::new();
-            for c in &commands {
-                crate::repl::wire::command(&mut stream, c);
-            }
-            let (mut parser, mut batch) = (Parser::default(), Batch::default());
-            let (mut buffer, mut got, mut rest) = (Vec::new(), Vec::new(), &stream[..]);
-            let mut cuts = cuts.into_iter();
-            while !rest.is_empty() {
-                let n = cuts.next().unwrap_or(rest.len()).min(rest.len());
-                buffer.extend_from_slice(&rest[..n]);
-                rest = &rest[n..];
-                parser.parse(&buffer, &Limits::default(), &mut batch).unwrap();
-                got.extend(owned(&batch, &buffer));
-                buffer.drain(..batch.consumed());
-            }
-            prop_assert_eq!(got, commands);
-            prop_assert!(buffer.is_empty());
-        }
-
-        #[test]
-        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_all(&bytes);
-        }
-    }
-}
+#[path = "request_tests.rs"]
+mod tests;

@@ -143,6 +143,17 @@ impl Server {
         self.child.id()
     }
 
+    /// Processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+        let ns = tasks.flatten().filter_map(|task| {
+            // A thread may have ended since.
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(ns.sum())
+    }
+
     /// Where it keeps its files.
     pub fn dir(&self) -> &Path {
         self.dir.path()
