@@ -4,7 +4,7 @@
 //!
 //! Pure rooms below, thin actors above; a room imports only rooms listed before it.
 //!
-//! - [`clock`]: the sole source of time and randomness.
+//! - [`clock`]: the sole source of time and randomness; [`printable`]: text from outside, made fit for a line.
 //! - [`resp`]: bytes to commands, replies to bytes.
 //! - [`config`]: directives, files, settings.
 //! - [`data`]: value containers.
@@ -41,6 +41,7 @@ pub mod node_core;
 pub mod own_expiries;
 pub mod pause;
 pub mod persistence;
+pub mod printable;
 pub mod process;
 pub mod pubsub;
 pub mod rdb;

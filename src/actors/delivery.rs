@@ -13,6 +13,7 @@ use super::feed::Feed;
 use super::master::MasterActor;
 use super::slave_buffer;
 use super::snapshot::{ForReplicas, Progress, Stage};
+use crate::repl::full_sync::give_up_line;
 use crate::repl::transfer::{Form, MARK};
 use crate::repl::{ReplId, SyncProgress, Target};
 
@@ -97,7 +98,8 @@ impl MasterActor {
             }
             Err(error) => {
                 tracing::warn!("SYNC failed. Can't open/stat DB after BGSAVE: {error}");
-                buffer.do_send(slave_buffer::Close { last: None });
+                let last = Some(give_up_line(&error.to_string()).into());
+                buffer.do_send(slave_buffer::Close { last });
             }
         }
     }

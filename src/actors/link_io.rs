@@ -23,6 +23,7 @@ use super::loading::{self, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
 use super::pipe::{PipeWriter, pipe};
 use super::priority;
+use super::slave_stream::DiskWarning;
 use crate::clock::Clock;
 use crate::command::Effects;
 use crate::config::LoadFallback;
@@ -77,6 +78,7 @@ pub struct LinkSocket {
     pub(super) paused: bool,
     /// The session's client is in the registry.
     pub(super) registered: bool,
+    pub(super) disk_warning: DiskWarning,
 }
 
 impl LinkSocket {
@@ -101,6 +103,7 @@ impl LinkSocket {
             busy: None,
             paused: false,
             registered: false,
+            disk_warning: DiskWarning::default(),
         }
     }
 
@@ -339,6 +342,10 @@ impl LinkIo for LinkSocket {
         work: &mut dyn FnMut(&mut dyn StreamRunner),
     ) {
         self.run_through_dispatch(batch, bytes, work);
+    }
+
+    fn refuses_writes(&self) -> Option<&'static str> {
+        self.disk_refuses_writes()
     }
 
     fn close_replicas(&mut self, promoted: Option<u64>) {

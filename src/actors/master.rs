@@ -226,6 +226,12 @@ impl MasterActor {
                     buffer.do_send(slave_buffer::Close { last: None });
                 }
             }
+            Order::GiveUp { id, error } => {
+                if let Some(buffer) = self.buffers.get(&id) {
+                    let last = Some(error.into());
+                    buffer.do_send(slave_buffer::Close { last });
+                }
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use super::context::{EventClass, int_arg, is_word};
 use super::expire::is_past;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
+use crate::printable::printable;
+use crate::rdb::error::Fault;
 use crate::rdb::payload::{self, PayloadError};
 use crate::rdb::usage;
 use crate::rdb::writer::Encoder;
@@ -79,8 +81,14 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             CommandError::fixed("ERR DUMP payload version or checksum are wrong")
         }
         PayloadError::BadFormat(fault) => {
-            tracing::warn!("RESTORE of key '{}': {fault}", key.escape_ascii());
-            CommandError::fixed("ERR Bad data format")
+            tracing::warn!("RESTORE of key '{}': {fault}", printable(key));
+            match fault {
+                // Nothing is wrong with it but that it can't be held here.
+                Fault::Unsupported(_) => {
+                    CommandError::err(format_args!("Bad data format: {fault}"))
+                }
+                _ => CommandError::fixed("ERR Bad data format"),
+            }
         }
     })?;
 

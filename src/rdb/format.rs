@@ -4,6 +4,8 @@
 pub const WRITTEN_VERSION: u32 = 10;
 /// The newest that the reader takes (Redis 7.4).
 pub const NEWEST_VERSION: u32 = 12;
+/// What Valkey counts its own versions from; up to type [`kind::STREAM_LISTPACKS_3`] its values are Redis's.
+pub const VALKEY_VERSIONS: std::ops::RangeInclusive<u32> = 80..=81;
 /// From this version on a checksum follows the end mark.
 pub const CHECKSUM_SINCE: u32 = 5;
 

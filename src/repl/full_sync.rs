@@ -23,6 +23,7 @@ use super::master::{Master, MasterEnv, Order, Target};
 use super::psync;
 use super::replicas::{Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
+use crate::printable::printable;
 
 /// A replica this near to the end of the log has caught up, bytes (or within the backlog, if that is more).
 const CAUGHT_UP_BYTES: u64 = 1 << 20;
@@ -235,9 +236,15 @@ impl Master {
         };
         for id in takers {
             match (&result, running.target) {
-                (Err(_), _) => {
+                (Err(error), target) => {
                     warn!("SYNC failed. BGSAVE child returned an error");
-                    out.push(Order::Close { id });
+                    out.push(match target {
+                        Target::Sockets => Order::Close { id },
+                        Target::Disk => Order::GiveUp {
+                            id,
+                            error: give_up_line(error),
+                        },
+                    });
                 }
                 (Ok(()), Target::Sockets) => {}
                 (Ok(()), Target::Disk) => {
@@ -416,6 +423,12 @@ impl Master {
     pub fn snapshot_kept(&self) -> bool {
         self.kept.is_some()
     }
+}
+
+/// What a replica that waits for a dump is told if none will come, as Redis begins it.
+pub fn give_up_line(error: &str) -> String {
+    let error = printable(error.as_bytes());
+    format!("-ERR BGSAVE failed, replication can't continue: {error}\r\n")
 }
 
 fn put_online(replica: &mut Replica, now_ms: i64, out: &mut Vec<Order>) {

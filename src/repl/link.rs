@@ -179,10 +179,14 @@ pub struct Link {
     legacy: bool,
     /// The place in the master's queue for a transfer, as it last told; 0: in none.
     queue_place: usize,
-    /// What the last sync failed of, and how often in a row.
-    trouble: Option<(String, u32)>,
-    /// This very attempt failed as the last sync did.
+    /// Why the link is down, in words.
+    trouble: Option<String>,
+    /// The dump that could not be taken: why, and how often in a row.
+    refusal: Option<(String, u32)>,
+    /// This very attempt failed as the one before: for the same refusal.
     same_again: bool,
+    /// The owner can't take the stream for now: no attempts until it can.
+    held: bool,
     /// Why the history we had can't be gone on from, if it was given up.
     forgotten: Option<String>,
     /// PSYNC FAILOVER was sent, and the answer never came.
@@ -206,7 +210,9 @@ impl Link {
             legacy: false,
             queue_place: 0,
             trouble: None,
+            refusal: None,
             same_again: false,
+            held: false,
             forgotten: None,
             failover_unanswered: false,
         }
@@ -229,9 +235,9 @@ impl Link {
         self.queue_place
     }
 
-    /// What the last sync failed of; None once the link is up.
+    /// What the last attempt, or the link, failed of; None once the link is up.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|(what, _)| what.as_str())
+        self.trouble.as_deref()
     }
 
     /// The stream broke in a way that leaves our data in doubt: the next sync must be a full one.
@@ -299,7 +305,7 @@ impl Link {
     /// Time passed. To be called about ten times a second.
     pub fn tick(&mut self, env: &Env, out: &mut Vec<Action>) {
         match &self.state {
-            State::Idle { retry_at_ms } if env.now_ms >= *retry_at_ms => {
+            State::Idle { retry_at_ms } if env.now_ms >= *retry_at_ms && !self.held => {
                 info!(
                     "Connecting to MASTER {}:{}",
                     self.config.host, self.config.port
@@ -332,7 +338,9 @@ impl Link {
             State::Streaming => warn!("MASTER timeout: no data nor PING received..."),
             _ => warn!("Timeout connecting to the MASTER..."),
         }
-        self.drop_link(env, out);
+        let silence = format!("nothing was heard for {} ms", self.config.timeout_ms);
+        let why = self.interrupted(&silence);
+        self.drop_link(env, why, out);
     }
 
     /// The connection stands.
@@ -364,7 +372,29 @@ impl Link {
         if matches!(self.state, State::ExpectPsync) && self.config.failover {
             self.failover_unanswered = true;
         }
-        self.drop_link(env, out);
+        let why = self.interrupted(error);
+        self.drop_link(env, why, out);
+    }
+
+    /// What was going on when the link ended, and of what it ended.
+    fn interrupted(&self, error: &str) -> String {
+        match &self.state {
+            State::Idle { .. } | State::Connecting => format!("could not connect: {error}"),
+            State::ExpectPayload => {
+                format!("the master ended the full sync before its dump: {error}")
+            }
+            State::Transfer(transfer) => {
+                let of = transfer.total().map(|n| format!(" of {n}"));
+                format!(
+                    "the full sync ended after {}{} bytes of the dump: {error}",
+                    transfer.read(),
+                    of.unwrap_or_default()
+                )
+            }
+            State::Loading { .. } => format!("the link ended while the dump was loaded: {error}"),
+            State::Streaming => format!("the link ended: {error}"),
+            _ => format!("the link ended in the handshake: {error}"),
+        }
     }
 
     /// Sends our offset now, unless the master wants no acks.
@@ -393,7 +423,7 @@ impl Link {
         };
         self.resumable = !self.legacy;
         self.failures = 0;
-        self.trouble = None;
+        self.came_up();
         self.forgotten = None;
         self.last_io_ms = env.now_ms;
         self.ack(env, out);
@@ -403,10 +433,10 @@ impl Link {
     /// The dump could not be loaded; the old data is still there.
     pub fn load_failed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
         if matches!(self.state, State::Transfer(_) | State::Loading { .. }) {
-            if self.is_new_trouble(error) {
+            if self.is_new_refusal(error) {
                 warn!("Failed trying to load the MASTER synchronization DB: {error}");
             }
-            self.drop_link(env, out);
+            self.drop_link(env, error, out);
         }
     }
 
@@ -420,33 +450,56 @@ impl Link {
     /// The dump is loaded, and the owner won't take it. The old data is still there.
     pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
         if matches!(self.state, State::Loading { .. }) {
-            if self.is_new_trouble(why) {
+            if self.is_new_refusal(why) {
                 warn!("Refusing the MASTER's dataset: {why}");
             }
-            self.drop_link(env, out);
+            self.drop_link(env, why, out);
         }
     }
 
-    /// Counts a failure; false if the last one was the same.
-    fn is_new_trouble(&mut self, what: &str) -> bool {
-        match &mut self.trouble {
-            Some((before, times)) if before == what => {
+    /// Counts a dump that could not be taken; false if the last one failed of the same.
+    fn is_new_refusal(&mut self, why: &str) -> bool {
+        match &mut self.refusal {
+            Some((before, times)) if before == why => {
                 *times = times.saturating_add(1);
                 self.same_again = true;
                 false
             }
-            trouble => {
-                *trouble = Some((what.to_owned(), 1));
+            refusal => {
+                *refusal = Some((why.to_owned(), 1));
                 true
             }
         }
     }
 
+    fn came_up(&mut self) {
+        self.trouble = None;
+        self.refusal = None;
+    }
+
+    /// The owner can't take the stream for now: the link ends, and no attempt is made until [`Link::release`].
+    /// What was not applied will be asked for again.
+    pub fn hold(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+        warn!("{why}");
+        self.drop_link(env, why, out);
+        self.held = true;
+    }
+
+    /// The owner can take the stream again.
+    pub fn release(&mut self) {
+        self.held = false;
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The stream can't be understood. What was applied stands, but nothing more can be resumed.
     pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
         warn!("Protocol error from master: {error}");
-        self.discard(&format!("its stream could not be understood ({error})"));
-        self.drop_link(env, out);
+        let why = format!("its stream could not be understood ({error})");
+        self.discard(&why);
+        self.drop_link(env, why, out);
     }
 
     /// Ends whatever is going on, for good: the link is about to be dropped or pointed elsewhere.
@@ -473,7 +526,9 @@ impl Link {
         }
     }
 
-    fn drop_link(&mut self, env: &Env, out: &mut Vec<Action>) {
+    /// Ends the connection; `why` is what INFO says of it.
+    fn drop_link(&mut self, env: &Env, why: impl Into<String>, out: &mut Vec<Action>) {
+        self.trouble = Some(why.into());
         self.end_connection(out);
         let was_up = matches!(self.state, State::Streaming);
         let pause_ms = if was_up {
@@ -487,7 +542,7 @@ impl Link {
             RETRY_FAILOVER_MS / 2 + (env.random % (RETRY_FAILOVER_MS as u64 / 2)) as i64
         } else {
             // Only what failed in the same way again is put off for long: a master that is away may be back.
-            let full = match &self.trouble {
+            let full = match &self.refusal {
                 Some((_, times @ 2..)) if self.same_again => {
                     (RETRY_FIRST_MS << (times - 1).min(8)).min(RETRY_SAME_MAX_MS)
                 }
@@ -500,6 +555,11 @@ impl Link {
         self.state = State::Idle {
             retry_at_ms: env.now_ms + pause_ms,
         };
+    }
+
+    fn endless_line(&mut self, env: &Env, out: &mut Vec<Action>) {
+        warn!("Master sent an endless line in the handshake");
+        self.drop_link(env, "the master sent an endless line", out);
     }
 
     /// Bytes came.
@@ -535,17 +595,14 @@ impl Link {
                     let Some(at) = memchr::memchr(b'\n', &input) else {
                         self.line.extend_from_slice(&input);
                         if self.line.len() > LINE_MAX {
-                            warn!("Master sent an endless line in the handshake");
-                            self.drop_link(env, out);
+                            self.endless_line(env, out);
                         }
                         return;
                     };
                     let part = input.split_to(at + 1);
                     self.line.extend_from_slice(&part[..at]);
                     if self.line.len() > LINE_MAX {
-                        warn!("Master sent an endless line in the handshake");
-                        self.drop_link(env, out);
-                        return;
+                        return self.endless_line(env, out);
                     }
                     let mut line = std::mem::take(&mut self.line);
                     if line.last() == Some(&b'\r') {

@@ -389,6 +389,116 @@ fn a_refused_dump_is_tried_again_ever_more_rarely() {
     assert_eq!(b.link.trouble(), None);
 }
 
+#[test]
+fn whatever_ends_a_link_is_said() {
+    let full = format!("+FULLRESYNC {B} 7\r\n");
+    let closed = |b: &mut Bench| b.run(|l, e, o| l.closed(e, "connection lost", o));
+    type Steps<'a> = &'a dyn Fn(&mut Bench);
+    let trouble = |steps: Steps<'_>| {
+        let mut b = Bench::new(config(), true);
+        steps(&mut b);
+        assert_eq!(b.link.state(), LinkState::Connect);
+        b.link.trouble().unwrap_or_default().to_owned()
+    };
+    let cases: &[(Steps<'_>, &str)] = &[
+        (
+            &|b| {
+                b.tick(0);
+                closed(b);
+            },
+            "could not connect: connection lost",
+        ),
+        (
+            &|b| {
+                b.tick(0);
+                b.run(|l, e, o| l.connected(e, o));
+                b.say("-ERR go\u{1b}[2J away\r\n");
+            },
+            r"the answer to PING was -ERR go\x1b[2J away",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                closed(b);
+            },
+            "the link ended in the handshake: connection lost",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say("-NOMASTERLINK Can't SYNC while not connected with my master\r\n");
+            },
+            "the answer to PSYNC was -NOMASTERLINK Can't SYNC while not connected with my master",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say(&full);
+                b.say("-ERR BGSAVE failed, replication can't continue\r\n");
+            },
+            "the master gave the full sync up: ERR BGSAVE failed, replication can't continue",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say(&full);
+                closed(b);
+            },
+            "the master ended the full sync before its dump: connection lost",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say(&full);
+                b.say("$9\r\nhello");
+                closed(b);
+            },
+            "the full sync ended after 5 of 9 bytes of the dump: connection lost",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say(&full);
+                b.say("$9\r\nhello");
+                b.tick(60_001);
+            },
+            "the full sync ended after 5 of 9 bytes of the dump: nothing was heard for 60000 ms",
+        ),
+        (
+            &|b| {
+                b.up_to_psync();
+                b.say("+CONTINUE\r\n");
+                closed(b);
+            },
+            "the link ended: connection lost",
+        ),
+    ];
+    for (steps, expected) in cases {
+        assert_eq!(trouble(steps), *expected);
+    }
+    // It is over with the first good sync.
+    let mut b = Bench::new(config(), true);
+    b.tick(0);
+    closed(&mut b);
+    b.env.now_ms += 10_000;
+    b.up_to_psync();
+    assert!(b.link.trouble().is_some());
+    b.say("+CONTINUE\r\n");
+    assert_eq!(b.link.trouble(), None);
+}
+
+#[test]
+fn a_link_that_is_held_makes_no_attempt() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    assert_eq!(b.run(|l, e, o| l.hold(e, "the disk", o)), ["Close"]);
+    assert_eq!(b.tick(600_000), [""; 0]);
+    assert_eq!(b.link.trouble(), Some("the disk"));
+    b.link.release();
+    assert_eq!(b.tick(0), ["Connect"]);
+}
+
 fn failover() -> LinkConfig {
     LinkConfig {
         failover: true,

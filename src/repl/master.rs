@@ -107,6 +107,11 @@ pub enum Order {
     Close {
         id: u64,
     },
+    /// As `Close`, of a replica that has been sent nothing of a dump yet: this error line goes before.
+    GiveUp {
+        id: u64,
+        error: String,
+    },
 }
 
 /// What an event may look at and change.

@@ -298,6 +298,13 @@ fn a_failed_snapshot_closes_those_who_waited_for_it() {
     assert_eq!(orders, [Order::Close { id: 1 }, Order::CloseFeed]);
     b.run(|m, e, o| m.detached(e, 1, o));
     assert_eq!(b.stream.log.cursors(), 0);
+    // Who has been sent no byte of a dump yet can be told why.
+    b.settings.diskless = false;
+    b.attach(2, "PSYNC ? -1");
+    b.started();
+    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk\r\nfull"), o));
+    let error = "-ERR BGSAVE failed, replication can't continue: disk\\r\\nfull\r\n".to_owned();
+    assert_eq!(orders, [Order::GiveUp { id: 2, error }]);
 }
 
 #[test]

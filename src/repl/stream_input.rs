@@ -14,6 +14,8 @@ pub enum Ran {
     Done,
     /// It can't run now; the owner knows why, and comes again.
     Later,
+    /// It must not run as things are: the link has to end before it.
+    Refused,
 }
 
 /// Runs the commands of one batch.
@@ -34,6 +36,8 @@ pub struct Round {
     pub broken: Option<String>,
     /// A command could not run now.
     pub later: bool,
+    /// A command must not run.
+    pub refused: bool,
 }
 
 /// Bytes received and not run yet.
@@ -83,7 +87,7 @@ impl StreamInput {
             with_batch(batch, rest, &mut |runner| {
                 done = run_batch(batch, rest, runner, &mut round);
             });
-            if round.later || round.broken.is_some() {
+            if round.later || round.refused || round.broken.is_some() {
                 round.used += done;
                 break;
             }
@@ -122,11 +126,17 @@ fn run_batch(
         }
         batch.args(index, bytes, &mut args);
         round.ack_wanted |= is_getack(&args);
-        if runner.run(index, &args, raw) == Ran::Later {
-            round.later = true;
-            break;
+        match runner.run(index, &args, raw) {
+            Ran::Done => done = end,
+            Ran::Later => {
+                round.later = true;
+                break;
+            }
+            Ran::Refused => {
+                round.refused = true;
+                break;
+            }
         }
-        done = end;
     }
     done
 }
@@ -153,6 +163,9 @@ mod tests {
         fn run(&mut self, _: usize, args: &[&[u8]], raw: &[u8]) -> Ran {
             if self.busy && args[0] == b"LATER" {
                 return Ran::Later;
+            }
+            if args[0] == b"NEVER" {
+                return Ran::Refused;
             }
             assert_eq!(raw[0], b'*');
             let name = String::from_utf8_lossy(args[0]);
@@ -192,6 +205,15 @@ mod tests {
         kept.busy = false;
         assert!(!run(&mut input, &mut kept).later);
         assert_eq!(kept.ran, ["PING 14", "LATER 15", "PING 14"]);
+    }
+
+    #[test]
+    fn what_must_not_run_ends_the_round_before_it() {
+        let (mut input, mut kept) = (StreamInput::default(), Kept::default());
+        input.push(b"*1\r\n$4\r\nPING\r\n*1\r\n$5\r\nNEVER\r\n*1\r\n$4\r\nPING\r\n");
+        let round = run(&mut input, &mut kept);
+        assert!(round.refused && !round.later && round.broken.is_none());
+        assert_eq!((round.used, kept.ran.len()), (14, 1));
     }
 
     #[test]

@@ -636,6 +636,11 @@ impl SimNode {
                     feed.close_joins();
                 }
             }
+            Order::GiveUp { id, error } => {
+                let bytes = error.into_bytes().into();
+                around.network.send(id, 1, bytes, around.now_ms, around.rng);
+                self.obey(Order::Close { id }, around);
+            }
             Order::Close { id } => {
                 around.network.close(id, 1, around.now_ms);
                 self.peer_gone(id);

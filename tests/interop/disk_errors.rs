@@ -118,3 +118,97 @@ fn a_dump_for_a_replica_that_fails_refuses_nothing_without_save_points() {
         expect(&mut client, &lines, Make::Understudy);
     }
 }
+
+/// Our replica, told of a master of either make that can't make it a dump.
+#[test]
+fn a_master_that_gives_a_full_sync_up_is_quoted() {
+    for (make, said) in [
+        (
+            Make::Understudy,
+            "the master gave the full sync up: ERR BGSAVE failed, replication can't continue: ",
+        ),
+        (
+            Make::Redis,
+            "the master ended the full sync before its dump: connection lost",
+        ),
+    ] {
+        let master = ServerOptions::new(make)
+            .with("repl-diskless-sync", "no")
+            .start();
+        spoil(&master);
+        let replica = ServerOptions::new(Make::Understudy)
+            .replica_of(master.port)
+            .start();
+        wait_for("the replica says why", LONG, || {
+            replica.info("master_sync_last_error").starts_with(said)
+        });
+        mend(&master);
+        replica.wait_synced(LONG);
+        assert_eq!(replica.info("master_sync_last_error"), "");
+    }
+}
+
+fn replica_that_saves(master: &Server, ignore: &str) -> Server {
+    let replica = ServerOptions::new(Make::Understudy)
+        .with("save", SAVE_POINT)
+        .with("replica-ignore-disk-write-errors", ignore)
+        .replica_of(master.port)
+        .start();
+    replica.wait_synced(LONG);
+    replica
+}
+
+#[test]
+fn a_replica_that_can_not_save_takes_no_write_until_it_can() {
+    let master = Server::redis();
+    master.call(&["SET", "before", "1"]);
+    let replica = replica_that_saves(&master, "no");
+    failed_bgsave(&replica);
+    // Half a transaction is not applied either.
+    let mut client = master.client();
+    for line in [
+        &["MULTI"][..],
+        &["SET", "a", "1"],
+        &["SET", "b", "1"],
+        &["EXEC"],
+    ] {
+        client.call(line);
+    }
+    wait_for("the link ends", LONG, || {
+        replica.info("master_link_status") == "down"
+    });
+    let why = replica.info("master_sync_last_error");
+    assert!(why.contains("replica-ignore-disk-write-errors"), "{why}");
+    assert_eq!(replica.call(&["MGET", "a", "b"]).strings().len(), 0);
+    assert_eq!(replica.call(&["GET", "before"]).text(), "1");
+    let log = replica.log();
+    assert!(
+        log.contains("Replica was unable to write command to disk"),
+        "{log}"
+    );
+
+    mend(&replica);
+    let full_syncs = master.info("sync_full");
+    assert_eq!(replica.call(&["SAVE"]).text(), "OK");
+    replica.wait_synced(LONG);
+    wait_for("the writes come", LONG, || {
+        replica.call(&["MGET", "a", "b"]).strings().len() == 2
+    });
+    assert_eq!(master.info("sync_full"), full_syncs, "by a partial resync");
+}
+
+#[test]
+fn a_replica_that_ignores_its_disk_says_so() {
+    let master = Server::redis();
+    let replica = replica_that_saves(&master, "yes");
+    failed_bgsave(&replica);
+    for n in 0..20 {
+        master.call(&["SET", &format!("key{n}"), "1"]);
+    }
+    wait_for("the writes come", LONG, || {
+        replica.call(&["GET", "key19"]).text() == "1"
+    });
+    assert_eq!(replica.info("master_link_status"), "up");
+    let said = "Replica is applying a command even though it is unable to write to disk.";
+    assert_eq!(replica.log().matches(said).count(), 1);
+}

@@ -76,7 +76,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::yes_no("replica-lazy-flush", at!(replica_lazy_flush),
         "Free the old data of a full sync in the background.").alias("slave-lazy-flush"),
     D::yes_no("replica-ignore-disk-write-errors", at!(replica_ignore_disk_write_errors),
-        "As a replica, go on applying the stream when the disk refuses to save."),
+        "As a replica, go on applying the stream while the last background save failed and there are save points; no: end the link until a save succeeds."),
     D::number("min-replicas-to-write", number_at!(min_replicas_to_write), 0, I32,
         "Refuse writes with fewer replicas than this; 0: never.").alias("min-slaves-to-write"),
     D::number("min-replicas-max-lag", number_at!(min_replicas_max_lag), 0, I32,

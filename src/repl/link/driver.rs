@@ -97,6 +97,9 @@ pub trait LinkIo {
         work: &mut dyn FnMut(&mut dyn StreamRunner),
     );
 
+    /// Why writes of the master must not be run at present, if so. They come again once it says None.
+    fn refuses_writes(&self) -> Option<&'static str>;
+
     /// Our history changed: all replicas must ask again. `promoted`: [`Hub::epoch`] after a promotion.
     fn close_replicas(&mut self, promoted: Option<u64>);
     /// What the target of our failover said.
@@ -193,6 +196,9 @@ impl LinkDriver {
         let Some(link) = &mut self.link else { return };
         let (host, port) = (link.config().host.clone(), link.config().port);
         link.set_config(io.config(host, port));
+        if link.is_held() && io.refuses_writes().is_none() {
+            link.release();
+        }
         self.with(io, |l, e, o| l.tick(e, o));
         io.wake();
     }
@@ -243,6 +249,13 @@ impl LinkDriver {
         }
         if let Some(error) = round.broken {
             self.with(io, |l, e, o| l.broken(e, &error, o));
+        }
+        if round.refused {
+            match io.refuses_writes() {
+                Some(why) => self.with(io, |l, e, o| l.hold(e, why, o)),
+                // It is over already.
+                None => io.wake(),
+            }
         }
     }
 

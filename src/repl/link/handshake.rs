@@ -4,6 +4,7 @@
 use tracing::{info, warn};
 
 use super::{Action, Env, Link, State, send};
+use crate::printable::printable;
 use crate::repl::failover::REFUSED;
 use crate::repl::replid::ReplId;
 use crate::repl::transfer::{Form, Transfer};
@@ -14,14 +15,14 @@ const ALREADY_MASTER: &str = "-ERR PSYNC FAILOVER can't be sent to a master.";
 
 impl Link {
     pub(super) fn line_received(&mut self, env: &Env, line: &[u8], out: &mut Vec<Action>) {
-        let text = String::from_utf8_lossy(line);
+        let text = printable(line);
         let refused = line[0] == b'-';
         match self.state {
             State::ExpectPong => {
                 let accepted = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
                 if !accepted.iter().any(|a| text.starts_with(a)) {
                     warn!("Error reply to PING from master: '{text}'");
-                    return self.drop_link(env, out);
+                    return self.drop_link(env, format!("the answer to PING was {text}"), out);
                 }
                 info!("Master replied to PING, replication can continue...");
                 self.introduce(out);
@@ -29,7 +30,7 @@ impl Link {
             State::ExpectAuth => {
                 if refused {
                     warn!("Unable to AUTH to MASTER: {text}");
-                    return self.drop_link(env, out);
+                    return self.drop_link(env, format!("the answer to AUTH was {text}"), out);
                 }
                 self.state = State::ExpectPort;
             }
@@ -58,7 +59,7 @@ impl Link {
                 self.ask(env, out);
             }
             State::ExpectPsync => self.psync_answered(env, &text, out),
-            State::ExpectPayload => self.payload_begins(env, &text, out),
+            State::ExpectPayload => self.payload_begins(env, line, &text, out),
             _ => {}
         }
     }
@@ -121,7 +122,7 @@ impl Link {
                 let offset = words.next().and_then(|w| w.parse().ok());
                 let (Some(id), Some(offset)) = (id, offset) else {
                     warn!("Master replied with wrong +FULLRESYNC syntax.");
-                    return self.drop_link(env, out);
+                    return self.drop_link(env, format!("the answer to PSYNC was {text}"), out);
                 };
                 info!("Full resync from master: {id}:{offset}");
                 self.failover_accepted(out);
@@ -134,7 +135,7 @@ impl Link {
             Some("+CONTINUE") => {
                 if !self.resumable {
                     warn!("Master wants to continue a stream that we did not ask for");
-                    return self.drop_link(env, out);
+                    return self.drop_link(env, "the master continues what was not asked for", out);
                 }
                 info!("Successful partial resynchronization with master.");
                 let new_id = words
@@ -147,7 +148,7 @@ impl Link {
                 info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
                 self.failover_accepted(out);
                 self.failures = 0;
-                self.trouble = None;
+                self.came_up();
                 self.state = State::Streaming;
                 out.push(Action::Continue { new_id });
                 self.ack(env, out);
@@ -160,11 +161,11 @@ impl Link {
                 }
                 self.failover_unanswered = false;
                 out.push(Action::FailoverRefused(REFUSED));
-                self.drop_link(env, out);
+                self.drop_link(env, format!("the answer to PSYNC FAILOVER was {text}"), out);
             }
             Some("-NOMASTERLINK" | "-LOADING") => {
                 info!("Master is currently unable to PSYNC but should be in the future: {text}");
-                self.drop_link(env, out);
+                self.drop_link(env, format!("the answer to PSYNC was {text}"), out);
             }
             _ => {
                 if text.starts_with("-ERR") {
@@ -188,7 +189,7 @@ impl Link {
     fn queued(&mut self, env: &Env, place: Option<&str>, out: &mut Vec<Action>) {
         let Some(place) = place.and_then(|p| p.parse().ok()) else {
             warn!("Master told a place in its queue that is no number");
-            return self.drop_link(env, out);
+            return self.drop_link(env, "a place in the master's queue that is no number", out);
         };
         if std::mem::replace(&mut self.queue_place, place) != place {
             info!(
@@ -234,17 +235,21 @@ impl Link {
         }
     }
 
-    fn payload_begins(&mut self, env: &Env, text: &str, out: &mut Vec<Action>) {
+    fn payload_begins(&mut self, env: &Env, line: &[u8], text: &str, out: &mut Vec<Action>) {
         if let Some(error) = text.strip_prefix('-') {
             warn!("MASTER aborted replication with an error: {error}");
-            return self.drop_link(env, out);
+            return self.drop_link(
+                env,
+                format!("the master gave the full sync up: {error}"),
+                out,
+            );
         }
-        let Some(form) = Form::parse(text.as_bytes()) else {
+        let Some(form) = Form::parse(line) else {
             warn!(
                 "Bad protocol from MASTER, the first byte is not '$' (we received '{text}'), are you sure the \
                  host and port are right?"
             );
-            return self.drop_link(env, out);
+            return self.drop_link(env, format!("no dump came, but '{text}'"), out);
         };
         match &form {
             Form::Length(n) => {
