@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use crate::command::dispatch::{self, Outcome};
+use crate::command::waits;
 use crate::command::{Context, Effects};
 use crate::node_core::NodeCore;
 use crate::resp::value::RespValue;
@@ -171,17 +172,18 @@ impl LocalClient {
             let output = self.session.client.take_output(&waker);
             self.reply.buf.extend_from_slice(&output);
             let how = self.session.client.unblock.swap(0, Ordering::AcqRel);
-            if let Some(Waiting::Keys(waiter)) = &self.session.waiting {
-                let late = waiter
-                    .deadline_ms
-                    .is_some_and(|at| at <= self.node.clock.unix_ms());
-                if (how != 0 || late)
-                    && let Some(reply) = dispatch::end_wait(&self.node, waiter, how)
-                {
-                    self.reply.buf.extend_from_slice(&reply);
-                }
+            let deadline_ms = match &self.session.waiting {
+                Some(Waiting::Keys(waiter)) => waiter.deadline_ms,
+                _ => None,
+            };
+            if how != 0 {
+                waits::end(&self.node, &self.session, how);
+            } else if deadline_ms.is_some_and(|at| at <= self.node.clock.unix_ms()) {
+                waits::end(&self.node, &self.session, 1);
             }
-            if dispatch::wait_is_over(&mut self.session.waiting) {
+            if waits::is_over(&mut self.session) {
+                // There is no connection to close: the client may go on.
+                self.session.closing = false;
                 let output = self.session.client.take_output(&waker);
                 self.reply.buf.extend_from_slice(&output);
                 self.session.client.blocked.store(false, Ordering::Release);

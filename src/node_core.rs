@@ -14,7 +14,7 @@ use crate::command::{CommandTable, FAMILIES};
 use crate::command_stats::CommandStats;
 use crate::config::Settings;
 use crate::cross_protocol::CrossProtocol;
-use crate::keyspace::{Keyspace, ReadyKey, ShardSet, WaitEnd, Waiter};
+use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
 use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
 use crate::memory::{Memory, MemoryProbe};
@@ -184,7 +184,7 @@ impl NodeCore {
             _ => None,
         };
         if let Some(waiter) = &waiter {
-            waiter.end(WaitEnd::Gone);
+            waiter.abandon();
             self.forget_waiter(waiter);
         }
         for watched in &session.watched {

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
@@ -93,30 +95,55 @@ impl WatchedKey {
 pub struct Ticket {
     pub client: Arc<Client>,
     pub resp: Resp,
-    done: AtomicBool,
+    state: AtomicU8,
 }
+
+/// A ticket's states. It is `CLAIMED` while its reply is pushed, and over only then: the session's owner may
+/// close the connection as soon as it is.
+const OPEN: u8 = 0;
+const CLAIMED: u8 = 1;
+const ANSWERED: u8 = 2;
+const ANSWERED_LAST: u8 = 3;
 
 impl Ticket {
     pub fn new(client: Arc<Client>, resp: Resp) -> Arc<Ticket> {
         Arc::new(Ticket {
             client,
             resp,
-            done: AtomicBool::new(false),
+            state: AtomicU8::new(OPEN),
         })
     }
 
     /// Sends the reply (RESP bytes), unless somebody did before. False if so.
     pub fn complete(&self, reply: &[u8]) -> bool {
-        if self.done.swap(true, Ordering::AcqRel) {
+        self.answer(reply, ANSWERED)
+    }
+
+    /// As `complete`; the session ends with this reply.
+    pub fn complete_and_close(&self, reply: &[u8]) -> bool {
+        self.answer(reply, ANSWERED_LAST)
+    }
+
+    fn answer(&self, reply: &[u8], end: u8) -> bool {
+        let claimed =
+            self.state
+                .compare_exchange(OPEN, CLAIMED, Ordering::AcqRel, Ordering::Acquire);
+        if claimed.is_err() {
             return false;
         }
         self.client.push(reply);
+        self.state.store(end, Ordering::Release);
         self.client.wake();
         true
     }
 
     pub fn is_done(&self) -> bool {
-        self.done.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) >= ANSWERED
+    }
+
+    /// It is done, and the session is to be closed.
+    pub fn is_last(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ANSWERED_LAST
     }
 }
 
@@ -310,7 +337,8 @@ pub struct Client {
     pub outbox_limit: AtomicUsize,
     /// Someone wants it closed (CLIENT KILL, limit passed).
     pub killed: AtomicBool,
-    /// Asked to leave a blocking command: 0 no, 1 timeout-like, 2 with an error.
+    /// Asked to leave a blocking command: 0 no, 1 timeout-like, 2 with an error, 3 because the node became a
+    /// replica (`command::waits`).
     pub unblock: AtomicU32,
     pub view: Mutex<ClientView>,
     /// Unix ms of the last command.

@@ -30,6 +30,7 @@ use super::socket::Socket;
 use super::workbench::{SharedWorkbench, Workbench};
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
+use crate::command::waits;
 use crate::config::{OutputLimit, Settings};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
@@ -271,7 +272,7 @@ impl ConnectionActor {
         self.output.extend_from_slice(&pushed);
         let unblock = self.client().unblock.swap(0, Ordering::AcqRel);
         if unblock != 0 {
-            self.end_wait_early(unblock);
+            waits::end(&self.node, &self.session, unblock);
         }
         if let Some(Waiting::Keys(waiter)) = &self.session.waiting
             && let Some(deadline_ms) = waiter.deadline_ms
@@ -284,13 +285,13 @@ impl ConnectionActor {
             if left_ms <= 0 || timer.as_mut().poll(cx).is_ready() {
                 self.timer = None;
                 if left_ms <= 0 {
-                    self.end_wait_early(1);
+                    waits::end(&self.node, &self.session, 1);
                 } else {
                     cx.waker().wake_by_ref();
                 }
             }
         }
-        if !dispatch::wait_is_over(&mut self.session.waiting) {
+        if !waits::is_over(&mut self.session) {
             return Held::Suspended;
         }
         self.timer = None;
@@ -298,27 +299,6 @@ impl ConnectionActor {
         let pushed = self.client().take_output(cx.waker());
         self.output.extend_from_slice(&pushed);
         Held::No
-    }
-
-    /// Ends a wait for keys with its timeout reply (1) or an error (2); a wait for an actor's reply with what
-    /// the actor says.
-    fn end_wait_early(&mut self, how: u32) {
-        if how == dispatch::UNBLOCK_ROLE_CHANGED {
-            self.session.closing = true;
-        }
-        match &self.session.waiting {
-            Some(Waiting::Keys(waiter)) => {
-                if let Some(reply) = dispatch::end_wait(&self.node, waiter, how) {
-                    self.output.extend_from_slice(&reply);
-                }
-            }
-            Some(Waiting::Reply(ticket)) => {
-                if let Some(services) = self.node.services.get() {
-                    services.unblock(ticket.clone(), how);
-                }
-            }
-            None => {}
-        }
     }
 
     /// Parses and runs `data`; how much of it has been used up, and what holds the rest.

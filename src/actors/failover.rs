@@ -59,7 +59,7 @@ impl FailoverActor {
             }
             Step::HandOver { .. } => {}
         }
-        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+        let Some(_entered) = node.keyspace.try_enter(node.keyspace.all()) else {
             return true;
         };
         // A write that was let in before the pause may have come since: now none can.
@@ -67,7 +67,6 @@ impl FailoverActor {
             node.hub.look_at_failover(node.clock.unix_ms())
             && let Some(services) = node.services.get()
         {
-            blocking::end_all(node, &mut entered);
             node.hub.failover().hand_over(&host, port, forced);
             node.change_settings(|s| {
                 s.replicaof = Some(MasterAddress {
@@ -129,7 +128,16 @@ impl Handler<TargetAnswered> for FailoverActor {
             return;
         }
         match answer {
-            Answered::Accepted => failover.done(),
+            Answered::Accepted => {
+                let Some(mut entered) = self.node.keyspace.try_enter(self.node.keyspace.all())
+                else {
+                    ctx.notify_later(TargetAnswered(answer), LOOK);
+                    return;
+                };
+                failover.done();
+                // Not before: a target that refuses leaves us the master, and blocked clients alone.
+                blocking::end_all(&self.node, &mut entered);
+            }
             Answered::Refused(why) => {
                 if promote(&self.node).is_none() {
                     ctx.notify_later(TargetAnswered(answer), LOOK);

@@ -1,7 +1,6 @@
 //! The replication and snapshot actors of a node, started together, and what the node asks of them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 
@@ -11,7 +10,6 @@ use super::slave_link::{Begin, Retarget, SlaveLinkActor};
 use super::snapshot::{Save, SnapshotActor};
 use super::snapshot_writer::SnapshotWriterActor;
 use super::waiters::{Unblock, Wait};
-use crate::command::dispatch::UNBLOCK_ROLE_CHANGED;
 use crate::node_core::NodeCore;
 use crate::session::Ticket;
 
@@ -54,20 +52,7 @@ impl Replication {
     /// Changes the role; called with every shard entered.
     pub fn replicaof(&self, target: Option<(String, u16)>) {
         match target {
-            Some((host, port)) => {
-                if !self.node.hub.is_replica() {
-                    // What they wait for can't come any more.
-                    for client in self.node.clients.all() {
-                        if client.blocked.load(Ordering::Acquire) {
-                            client
-                                .unblock
-                                .store(UNBLOCK_ROLE_CHANGED, Ordering::Release);
-                            client.wake();
-                        }
-                    }
-                }
-                self.node.hub.follow(host, port);
-            }
+            Some((host, port)) => self.node.hub.follow(host, port),
             None => {
                 self.node.hub.promote(&*self.node.clock);
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::master::MasterActor;
-use crate::command::dispatch::unblock_error;
+use crate::command::waits::error_of;
 use crate::repl::wire;
 use crate::session::Ticket;
 
@@ -31,6 +31,8 @@ impl MasterActor {
             return;
         }
         let now_ms = self.node.clock.unix_ms();
+        // What replicas ack then is another's stream; who waits is told so by its own session.
+        let role_is_lost = self.node.hub.is_replica();
         let board = self.node.hub.board();
         self.waiters.retain(|waiter| {
             if waiter.ticket.is_done() {
@@ -42,7 +44,7 @@ impl MasterActor {
                 board.replicas.acked(waiter.offset)
             };
             let late = waiter.deadline_ms.is_some_and(|at| at <= now_ms);
-            if acked < waiter.replicas && !late {
+            if (acked < waiter.replicas || role_is_lost) && !late {
                 return true;
             }
             waiter.ticket.complete(&wait_reply(waiter.aof, acked));
@@ -120,7 +122,8 @@ impl Handler<Unblock> for MasterActor {
             return;
         };
         let waiter = self.waiters.swap_remove(at);
-        let reply = if let Some(error) = unblock_error(unblock.how) {
+        let reply = if let Some(error) = error_of(unblock.how) {
+            self.node.stats.count_error(error);
             format!("-{error}\r\n").into_bytes()
         } else {
             let board = self.node.hub.board();

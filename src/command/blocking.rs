@@ -5,7 +5,7 @@
 //! after its own unit: it runs the waiter's command as that client would, sends the reply to the client's
 //! outbox, and goes on with the next waiter while the key still has something.
 //!
-//! A waiter is served at most once: `begin_serving` wins against timeout, CLIENT UNBLOCK and disconnection,
+//! A waiter is served at most once: `claim` wins against timeout, CLIENT UNBLOCK and disconnection,
 //! or loses and leaves it alone. A waiter whose command needs shards that are busy is left to the shard's
 //! actor (`Services::serve_blocked`), since nobody blocks on a shard here.
 
@@ -18,14 +18,14 @@ use super::context::BlockRequest;
 use super::dispatch;
 use super::spec::bits;
 use super::table::Command;
-use super::{Args, Context};
-use crate::keyspace::{Entered, ReadyKey, ShardSet, Waiter, WaiterState};
+use super::{Args, Context, waits};
+use crate::keyspace::{Entered, ReadyKey, ShardSet, WaitEnd, Waiter};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
 use crate::session::{Origin, Session, Waiting};
 
-/// Has the session wait for its keys.
-pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<'_>) {
+/// Has the session wait for its keys. `ran_us`: how long its command has run so far.
+pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<'_>, ran_us: u64) {
     let waiter = Waiter::new(
         ctx.session.client.clone(),
         dispatch::own(args),
@@ -36,6 +36,7 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         request.kind,
         request.null_array,
         ctx.session.user.clone(),
+        ran_us,
     );
     for key in &waiter.keys {
         let hash = ctx.node.keyspace.hash(key);
@@ -131,24 +132,17 @@ pub fn serve_deferred(ctx: &mut Context<'_>) {
     }
 }
 
-/// Ends every wait for keys, since we are becoming a replica: who waited is told, and then closed. Called
-/// with every shard entered, before the role changes.
+/// Ends every wait, since we gave the master's role up: who waited is told, and then closed. Called with every
+/// shard entered, after the role has changed.
 pub fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
     let shards = keys.iter_mut();
     let waiters: Vec<_> = shards.flat_map(|shard| shard.blocked.take_all()).collect();
     for waiter in waiters {
-        if waiter.state() != WaiterState::Waiting {
-            continue;
+        if waits::settle(node, &waiter, waits::ROLE_CHANGED) {
+            waiter.client.wake();
         }
-        // Before the wait ends, so that its owner sees that it is to close.
-        let unblock = &waiter.client.unblock;
-        unblock.store(dispatch::UNBLOCK_ROLE_CHANGED, Ordering::Release);
-        let reply = dispatch::settle_wait(node, &waiter, dispatch::UNBLOCK_ROLE_CHANGED);
-        if let Some(reply) = reply {
-            waiter.client.push(&reply);
-        }
-        waiter.client.wake();
     }
+    waits::end_all(node);
 }
 
 /// Whether a waiter's command may not run now, though it might when the wait began: it is a write, and we
@@ -162,15 +156,20 @@ fn is_refused(ctx: &Context<'_>, command: &Command) -> bool {
 
 /// Runs a waiter's command in its name.
 fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
-    if !waiter.begin_serving() {
+    if !waiter.claim() {
         return;
     }
     let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
     let Ok(command) = ctx.node.table.resolve(&args) else {
-        waiter.resume();
+        resume(waiter);
         return;
     };
     if is_refused(ctx, command) {
+        if ctx.node.hub.failover().is_on() {
+            // It waits on if the failover fails, and otherwise hears of it in a moment.
+            resume(waiter);
+            return;
+        }
         let mut reply = Reply::new(waiter.resp);
         reply.error(&dispatch::READ_ONLY.0);
         ctx.node.stats.count_error(&dispatch::READ_ONLY.0);
@@ -195,13 +194,20 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
     ctx.unblocking = false;
     ctx.deny_blocking = deny;
     dispatch::flush_effects(ctx);
+    waiter.wrote_until(ctx.session.last_write_offset);
     std::mem::swap(ctx.session, &mut session);
     std::mem::swap(ctx.reply, &mut reply);
     if ctx.block.take().is_some() {
-        waiter.resume();
+        resume(waiter);
         return;
     }
     answer(ctx, waiter, &reply);
+}
+
+/// There was nothing for it. Its owner may have wanted to end the wait in the meantime.
+fn resume(waiter: &Waiter) {
+    waiter.resume();
+    waiter.client.wake();
 }
 
 /// Gives a waiter its reply, and takes it out of the queues that are entered.
@@ -217,6 +223,6 @@ fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, reply: &Reply) {
     waiter.client.push(&reply.buf);
     // It no longer waits from here on, whenever its own thread takes notice.
     waiter.client.blocked.store(false, Ordering::Release);
-    waiter.finish_serving();
+    waiter.finish(WaitEnd::Served);
     waiter.client.wake();
 }

@@ -213,7 +213,11 @@ impl<'a> Context<'a> {
     pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::READ)
     }
-    /// For reading, without touching LRU or counting (OBJECT, DEBUG, TYPE with NOTOUCH).
+    /// For looking at how a value is kept (OBJECT): counts, but leaves the access time and tells of no miss.
+    pub fn inspect_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        self.lookup(key, Look::INSPECT)
+    }
+    /// For reading, without touching LRU or counting (DEBUG, and commands that have looked already).
     pub fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::PEEK)
     }

@@ -14,20 +14,17 @@
 //! that is refused has changed nothing; `Context::keys` is left entered after `run`, and the batch's owner
 //! releases it with [`release`].
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::spec::bits;
 use super::table::{Command, KeyPlan};
-use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction};
-use crate::config::Protected;
+use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction, waits};
+use crate::config::{Protected, Settings};
 use crate::cross_protocol::is_http;
-use crate::keyspace::{ShardSet, WaitEnd, Waiter, WaiterState};
+use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::pause::Pause;
-use crate::resp::Reply;
-use crate::session::{Origin, ReplyMode, Waiting};
+use crate::session::{Client, Origin, ReplyMode};
 
 /// Most commands run before the shards are left for others to get in.
 const COMMANDS_INSIDE_MAX: u32 = 64;
@@ -172,9 +169,11 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     ctx.fetch_ahead();
     ctx.fetch_keys(command, args);
+    let began_us = ctx.now_us;
     call(ctx, command, args);
     if let Some(request) = ctx.block.take() {
-        blocking::suspend(ctx, request, args);
+        let ran_us = ctx.now_us.saturating_sub(began_us);
+        blocking::suspend(ctx, request, args, ran_us);
         finish_unit(ctx);
         return Outcome::Suspended;
     }
@@ -182,7 +181,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if ctx.session.waiting.is_some() {
         // Who waits for the dump file is not blocked: it comes by itself, and nobody can end that for him.
         if !matches!(command.name, "save" | "bgsave" | "flushall" | "debug") {
-            ctx.session.client.begin_wait();
+            waits::begin(ctx);
         }
         return Outcome::Suspended;
     }
@@ -429,7 +428,14 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
         ctx.tally
             .record(&node.command_stats, command.id, took_us, track);
     }
-    after_call(ctx, command, args, took_us);
+    tell_observers(
+        node,
+        ctx.settings,
+        &ctx.session.client,
+        command,
+        args,
+        (ctx.now_us, took_us),
+    );
 }
 
 /// Counts and shows an EXEC: its commands have run, or it has been answered without (`failed`: by an error).
@@ -448,30 +454,41 @@ pub(super) fn after_exec(
         stats.record(command.id, took_us, track);
     }
     show_to_monitors(ctx, command, args);
-    after_call(ctx, command, args, took_us);
+    let client = &ctx.session.client;
+    tell_observers(
+        ctx.node,
+        ctx.settings,
+        client,
+        command,
+        args,
+        (ctx.now_us, took_us),
+    );
 }
 
-/// The observers of a finished command; each costs a comparison when nobody observes.
-fn after_call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>, took_us: u64) {
-    let node = ctx.node;
-    let slower_than = ctx.settings.slowlog_log_slower_than;
+/// The observers of a finished command; each costs a comparison when nobody observes. `time`: when it ended,
+/// unix us, and how long it ran, us.
+pub(super) fn tell_observers(
+    node: &NodeCore,
+    settings: &Settings,
+    client: &Client,
+    command: &Command,
+    args: &Args<'_>,
+    time: (u64, u64),
+) {
+    let (now_us, took_us) = time;
+    let slower_than = settings.slowlog_log_slower_than;
     if slower_than >= 0 && took_us as i64 >= slower_than && !command.flags.has(bits::SKIP_SLOWLOG) {
-        node.slowlog.push(
-            ctx.settings.slowlog_max_len,
-            ctx.now_us,
-            took_us,
-            args,
-            &ctx.session.client,
-        );
+        node.slowlog
+            .push(settings.slowlog_max_len, now_us, took_us, args, client);
     }
-    let threshold = ctx.settings.latency_monitor_threshold;
+    let threshold = settings.latency_monitor_threshold;
     if threshold > 0 && took_us / 1000 >= threshold {
         let event = if command.flags.has(bits::FAST) {
             "fast-command"
         } else {
             "command"
         };
-        node.latency.record(event, ctx.now_us, took_us / 1000);
+        node.latency.record(event, now_us, took_us / 1000);
     }
 }
 
@@ -510,75 +527,4 @@ pub(super) fn flush_effects(ctx: &mut Context<'_>) {
 /// Owned copies of a command's arguments, for queues.
 pub(super) fn own(args: &Args<'_>) -> Vec<Bytes> {
     args.iter().map(|arg| Bytes::copy_from_slice(arg)).collect()
-}
-
-/// Whether the session's wait is over. Clears it if so.
-pub fn wait_is_over(waiting: &mut Option<Waiting>) -> bool {
-    let over = match waiting {
-        None => return true,
-        Some(Waiting::Keys(waiter)) => matches!(waiter.state(), WaiterState::Done(_)),
-        Some(Waiting::Reply(ticket)) => ticket.is_done(),
-    };
-    if over {
-        *waiting = None;
-    }
-    over
-}
-
-/// The error with which a wait ends that is broken off from outside (`Client::unblock`); None: as if it had
-/// timed out.
-pub fn unblock_error(how: u32) -> Option<&'static str> {
-    match how {
-        2 => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-        UNBLOCK_ROLE_CHANGED => Some(
-            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-        ),
-        _ => None,
-    }
-}
-
-/// `Client::unblock`: the node became a replica, so what the client waits for cannot come. The client is
-/// closed after it was told.
-pub const UNBLOCK_ROLE_CHANGED: u32 = 3;
-
-/// Ends a wait for keys from outside: `how` 2 with an error (CLIENT UNBLOCK ... ERROR), else as if timed
-/// out. The reply to send, if the wait was still on.
-pub fn end_wait(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> Option<bytes::BytesMut> {
-    let reply = settle_wait(node, waiter, how)?;
-    node.forget_waiter(waiter);
-    Some(reply)
-}
-
-/// As [`end_wait`], for whoever takes the waiter out of its queues itself.
-pub(super) fn settle_wait(
-    node: &NodeCore,
-    waiter: &Arc<Waiter>,
-    how: u32,
-) -> Option<bytes::BytesMut> {
-    let error = unblock_error(how);
-    let end = match error {
-        Some(_) => WaitEnd::Unblocked,
-        None => WaitEnd::TimedOut,
-    };
-    if !waiter.end(end) {
-        return None;
-    }
-    let mut reply = Reply::new(waiter.resp);
-    if let Some(error) = error {
-        node.stats.count_error(error);
-        reply.error(error);
-    } else if waiter.null_array {
-        reply.null_array();
-    } else {
-        reply.null();
-    }
-    // A command that had to wait is counted when its wait ends, however it ends.
-    let args: Vec<&[u8]> = waiter.args.iter().map(|a| &a[..]).collect();
-    if let Ok(command) = node.table.resolve(&args) {
-        match error {
-            Some(_) => node.command_stats.fail(command.id, 0, false),
-            None => node.command_stats.record(command.id, 0, false),
-        }
-    }
-    Some(reply.buf)
 }

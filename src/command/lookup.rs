@@ -24,8 +24,10 @@ pub(super) struct Found {
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Counts a hit or a miss, and tells of a miss.
+    /// Counts a hit or a miss.
     counts: bool,
+    /// Sends the event of a miss.
+    tells: bool,
     /// Stamps the access time or frequency.
     stamps: bool,
     /// A write is to come: on a replica that accepts writes, expired keys really go.
@@ -35,21 +37,31 @@ pub(super) struct Look {
 impl Look {
     pub const READ: Look = Look {
         counts: true,
+        tells: true,
         stamps: true,
         write: false,
     };
     pub const GLANCE: Look = Look {
         counts: true,
+        tells: true,
+        stamps: false,
+        write: false,
+    };
+    pub const INSPECT: Look = Look {
+        counts: true,
+        tells: false,
         stamps: false,
         write: false,
     };
     pub const PEEK: Look = Look {
         counts: false,
+        tells: false,
         stamps: false,
         write: false,
     };
     pub const WRITE: Look = Look {
         counts: false,
+        tells: false,
         stamps: true,
         write: true,
     };
@@ -105,8 +117,10 @@ impl Context<'_> {
 
     #[cold]
     fn missed(&mut self, key: &[u8], look: Look) -> Option<Found> {
-        if !look.write && look.counts {
+        if look.counts {
             self.misses += 1;
+        }
+        if look.tells {
             self.notify(EventClass::KeyMiss, "keymiss", key);
         }
         None

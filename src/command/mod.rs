@@ -61,6 +61,7 @@ pub mod string;
 pub mod string_range;
 pub mod table;
 pub mod transaction;
+pub mod waits;
 pub mod zset;
 
 pub use context::Context;

@@ -1,4 +1,5 @@
-//! OBJECT: how a value is kept and when it was last used. Looking this way changes nothing.
+//! OBJECT: how a value is kept and when it was last used. Looking this way counts as a hit or a miss, and
+//! changes nothing.
 
 use super::lookup::lfu;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
@@ -20,7 +21,7 @@ const SHARED_INTEGERS: i64 = 10_000;
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 
 fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let name = ctx.peek_entry(args[2]).map(|entry| entry.encoding());
+    let name = ctx.inspect_entry(args[2]).map(|entry| entry.encoding());
     match name {
         Some(name) => ctx.reply.bulk(name.as_bytes()),
         None => ctx.reply.null(),
@@ -32,7 +33,7 @@ fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     // With a limit and a policy that needs a use time per value, Redis shares none.
     let policy = ctx.settings.maxmemory_policy;
     let shares = ctx.settings.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu());
-    let count = ctx.peek_entry(args[2]).map(|entry| match entry.value {
+    let count = ctx.inspect_entry(args[2]).map(|entry| match entry.value {
         ValueRef::String(StrRef::Int(0..SHARED_INTEGERS)) if shares => SHARED_REFCOUNT,
         _ => 1,
     });
@@ -41,7 +42,9 @@ fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let now_ms = ctx.now_ms;
-    let idle = ctx.peek_entry(args[2]).map(|entry| idle_s(&entry, now_ms));
+    let idle = ctx
+        .inspect_entry(args[2])
+        .map(|entry| idle_s(&entry, now_ms));
     if idle.is_some() && ctx.settings.maxmemory_policy.is_lfu() {
         return Err(CommandError::fixed(
             "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
@@ -54,7 +57,7 @@ fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (now_ms, settings) = (ctx.now_ms, ctx.settings);
     let frequency = ctx
-        .peek_entry(args[2])
+        .inspect_entry(args[2])
         .map(|entry| frequency(&entry, now_ms, settings));
     if frequency.is_some() && !ctx.settings.maxmemory_policy.is_lfu() {
         return Err(CommandError::fixed(

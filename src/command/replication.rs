@@ -203,13 +203,14 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         host: host.to_owned(),
         port,
     };
-    if !node.hub.is_replica() {
-        // What they wait for can't come any more.
-        blocking::end_all(node, &mut ctx.keys);
-    }
+    let was_master = !node.hub.is_replica();
     node.hub.lift_guard(force);
     node.change_settings(|s| s.replicaof = Some(master));
     services.replicaof(Some((host.to_owned(), port)));
+    if was_master {
+        // What they wait for can't come any more.
+        blocking::end_all(node, &mut ctx.keys);
+    }
     tracing::info!("REPLICAOF {host}:{port} enabled ({})", by_whom(ctx));
     ctx.reply.ok();
     Ok(())

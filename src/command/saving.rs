@@ -169,7 +169,8 @@ fn waitaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let acked = ctx.node.hub.board().replicas.acked_aof(offset) as i64;
     if acked >= replicas || ctx.deny_blocking {
         ctx.reply.array(2);
-        ctx.reply.int(i64::from(offset == 0));
+        // Nothing is ever fsynced here.
+        ctx.reply.int(0);
         ctx.reply.int(acked);
         return Ok(());
     }

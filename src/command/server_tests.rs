@@ -262,6 +262,7 @@ fn what_actors_do_is_posted_and_waited_for() {
     }
     bench.expect(&[
         ("WAIT 0 0", ":0", ""),
+        ("WAITAOF 0 0 0", "*2 :0 :0", ""),
         (
             "WAIT x 0",
             "-ERR value is not an integer or out of range",

@@ -176,6 +176,7 @@ fn waiter(keys: &[&'static [u8]]) -> Arc<Waiter> {
         Kind::List,
         true,
         "default".into(),
+        0,
     )
 }
 
@@ -199,7 +200,8 @@ fn ready_keys_are_listed_once_and_waiters_stand_in_order() {
     assert_eq!((ready[0].db, &ready[0].key), (0, &key));
     let standing = shard.blocked.waiters(0, &key);
     assert!(Arc::ptr_eq(&standing[0], &first) && Arc::ptr_eq(&standing[1], &second));
-    assert!(first.end(WaitEnd::TimedOut));
+    assert!(first.claim());
+    first.finish(WaitEnd::TimedOut);
     assert_eq!(shard.blocked.waiters(0, &key).len(), 1);
     shard.unblock(0, &key, &second);
     assert!(shard.blocked.is_empty());
@@ -220,11 +222,13 @@ fn swapping_in_a_key_somebody_waits_for_makes_it_ready() {
 #[test]
 fn only_one_ends_a_wait() {
     let wait = waiter(&[b"k"]);
-    assert!(wait.begin_serving());
-    assert!(!wait.begin_serving());
-    assert!(!wait.end(WaitEnd::TimedOut));
+    assert!(wait.claim());
+    assert!(!wait.claim());
+    assert!(!wait.abandon());
     wait.resume();
-    assert!(wait.end(WaitEnd::Unblocked));
-    assert!(!wait.end(WaitEnd::Gone));
+    assert!(wait.claim());
+    assert_eq!(wait.state(), WaiterState::Serving);
+    wait.finish(WaitEnd::Unblocked);
+    assert!(!wait.claim() && !wait.abandon());
     assert_eq!(wait.state(), WaiterState::Done(WaitEnd::Unblocked));
 }

@@ -2,11 +2,12 @@
 //!
 //! Several threads may want to end the wait at once: a write serves it, its deadline passes, CLIENT
 //! UNBLOCK or CLIENT KILL comes. One atomic state decides: `Waiting` goes to `Serving` (a thread inside
-//! the shards tries to run the command) and from there back to `Waiting` (nothing to take after all) or
-//! to `Done`; everyone else goes from `Waiting` straight to `Done`. Only who moved it to `Done` replies.
+//! the shards tries to run the command, or gives the reply) and from there back to `Waiting` (nothing to take
+//! after all) or to `Done`. Only who moved it to `Serving` replies, and it is `Done` after the reply was pushed:
+//! the owner may close the connection then. A client that goes away moves it straight to `Done`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use crate::session::{Client, OwnedArgs};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaiterState {
     Waiting,
-    /// Some thread is running the command for it.
+    /// Some thread is running the command for it, or telling it that the wait is over.
     Serving,
     Done(WaitEnd),
 }
@@ -29,8 +30,10 @@ pub enum WaitEnd {
     /// The command ran; its reply is in the client's outbox.
     Served,
     TimedOut,
-    /// CLIENT UNBLOCK with ERROR, or a role change: the reply is an error.
+    /// CLIENT UNBLOCK with ERROR: the reply is an error.
     Unblocked,
+    /// The node became a replica: the reply is an error, and the client is closed.
+    RoleChanged,
     /// The client went away.
     Gone,
 }
@@ -40,7 +43,8 @@ const SERVING: u8 = 1;
 const SERVED: u8 = 2;
 const TIMED_OUT: u8 = 3;
 const UNBLOCKED: u8 = 4;
-const GONE: u8 = 5;
+const ROLE_CHANGED: u8 = 5;
+const GONE: u8 = 6;
 
 /// One wait.
 #[derive(Debug)]
@@ -59,6 +63,10 @@ pub struct Waiter {
     /// The reply at timeout: a null array or a null.
     pub null_array: bool,
     pub user: String,
+    /// How long the command ran before it began to wait, us.
+    pub ran_us: u64,
+    /// Log offset after what it wrote when it was served; 0: nothing.
+    write_offset: AtomicU64,
     state: AtomicU8,
 }
 
@@ -77,6 +85,7 @@ impl Waiter {
         kind: Kind,
         null_array: bool,
         user: String,
+        ran_us: u64,
     ) -> Arc<Waiter> {
         Arc::new(Waiter {
             client,
@@ -88,6 +97,8 @@ impl Waiter {
             kind,
             null_array,
             user,
+            ran_us,
+            write_offset: AtomicU64::new(0),
             state: AtomicU8::new(WAITING),
         })
     }
@@ -99,6 +110,7 @@ impl Waiter {
             SERVED => WaiterState::Done(WaitEnd::Served),
             TIMED_OUT => WaiterState::Done(WaitEnd::TimedOut),
             UNBLOCKED => WaiterState::Done(WaitEnd::Unblocked),
+            ROLE_CHANGED => WaiterState::Done(WaitEnd::RoleChanged),
             _ => WaiterState::Done(WaitEnd::Gone),
         }
     }
@@ -109,8 +121,9 @@ impl Waiter {
             .is_ok()
     }
 
-    /// Claims the wait for serving. False: it is over, or another thread is at it.
-    pub fn begin_serving(&self) -> bool {
+    /// Claims the wait for serving, or for ending it with a reply. False: it is over, or another thread is at
+    /// it (the outcome wakes the client).
+    pub fn claim(&self) -> bool {
         self.turn(WAITING, SERVING)
     }
 
@@ -119,20 +132,33 @@ impl Waiter {
         self.turn(SERVING, WAITING);
     }
 
-    /// The command ran and replied.
-    pub fn finish_serving(&self) {
-        self.turn(SERVING, SERVED);
+    /// The reply has been pushed: the wait is over. Only who claimed it may say so.
+    pub fn finish(&self, how: WaitEnd) {
+        self.turn(SERVING, code(how));
     }
 
-    /// Ends the wait from outside. True: it is the caller's to reply. False: it is over already, or is
-    /// being served right now (then try again when that is settled: the outcome wakes the client).
-    pub fn end(&self, how: WaitEnd) -> bool {
-        let to = match how {
-            WaitEnd::Served => SERVED,
-            WaitEnd::TimedOut => TIMED_OUT,
-            WaitEnd::Unblocked => UNBLOCKED,
-            WaitEnd::Gone => GONE,
-        };
-        self.turn(WAITING, to)
+    /// The client went away: nobody is to reply. False if the wait is over, or is being served right now.
+    pub fn abandon(&self) -> bool {
+        self.turn(WAITING, GONE)
+    }
+
+    /// What it was served with is in the log, up to `offset`. Called before `finish`.
+    pub fn wrote_until(&self, offset: u64) {
+        self.write_offset.store(offset, Ordering::Release);
+    }
+
+    /// The log offset that a WAIT after this command is to wait for; 0: it wrote nothing.
+    pub fn write_offset(&self) -> u64 {
+        self.write_offset.load(Ordering::Acquire)
+    }
+}
+
+fn code(how: WaitEnd) -> u8 {
+    match how {
+        WaitEnd::Served => SERVED,
+        WaitEnd::TimedOut => TIMED_OUT,
+        WaitEnd::Unblocked => UNBLOCKED,
+        WaitEnd::RoleChanged => ROLE_CHANGED,
+        WaitEnd::Gone => GONE,
     }
 }

@@ -11,3 +11,4 @@ mod disk_errors;
 mod full_sync;
 mod refusals;
 mod saving;
+mod waits;
