@@ -25,9 +25,11 @@ use std::thread::JoinHandle;
 use actix::prelude::*;
 use parking_lot::Mutex;
 
+use crate::actors::config_file::system_text;
 use crate::actors::reception::{self, Listener};
 use crate::actors::root::{IsUp, Root, RootParts, Stopped};
 use crate::actors::system_probe::SystemProbe;
+use crate::actors::{leftovers, loading};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::local_client::LocalClient;
@@ -46,6 +48,8 @@ pub enum StartError {
     Settings(String),
     /// The system would not give a thread.
     Thread(std::io::Error),
+    /// The dump is there and can't be opened, in words.
+    Dump(String),
     /// The node's threads ended before it was up, in words.
     Died(String),
 }
@@ -54,13 +58,18 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind { address, error } => {
-                write!(
-                    f,
-                    "Could not create server TCP listening socket {address}: bind: {error}"
-                )
+                let error = system_text(error);
+                match address.starts_with('/') {
+                    true => write!(f, "Failed opening Unix socket {address}: bind: {error}"),
+                    false => write!(
+                        f,
+                        "Could not create server TCP listening socket {address}: bind: {error}"
+                    ),
+                }
             }
             StartError::Settings(text) => f.write_str(text),
             StartError::Thread(error) => write!(f, "could not start a thread: {error}"),
+            StartError::Dump(text) => write!(f, "Fatal error loading the DB: {text}. Exiting."),
             StartError::Died(text) => write!(f, "the node did not come up: {text}"),
         }
     }
@@ -82,6 +91,7 @@ pub struct NodeBuilder {
     memory: Option<Box<dyn MemoryProbe>>,
     config_file: Option<std::path::PathBuf>,
     zero_is_no_port: bool,
+    listeners: Option<Vec<Listener>>,
 }
 
 impl NodeBuilder {
@@ -92,6 +102,7 @@ impl NodeBuilder {
             memory: None,
             config_file: None,
             zero_is_no_port: false,
+            listeners: None,
         }
     }
 
@@ -119,11 +130,20 @@ impl NodeBuilder {
         self
     }
 
+    /// Binds the addresses now, as `start` does otherwise: clients that come wait for the start.
+    pub fn bind(mut self) -> Result<NodeBuilder, StartError> {
+        let tcp = self.settings.port != 0 || !self.zero_is_no_port;
+        self.listeners = Some(bind(&self.settings, tcp)?);
+        Ok(self)
+    }
+
     /// Starts the node: when this returns, its addresses are bound and it serves (it may still be loading
     /// its dump, answering LOADING meanwhile).
-    pub fn start(self) -> Result<Node, StartError> {
-        let tcp = self.settings.port != 0 || !self.zero_is_no_port;
-        let listeners = bind(&self.settings, tcp)?;
+    pub fn start(mut self) -> Result<Node, StartError> {
+        let listeners = match self.listeners.take() {
+            Some(listeners) => listeners,
+            None => return self.bind()?.start(),
+        };
         let port = listeners.iter().find_map(|l| match l {
             Listener::Tcp(l) => l.local_addr().ok().map(|a| a.port()),
             Listener::Unix(..) => None,
@@ -147,9 +167,13 @@ impl NodeBuilder {
         ));
         // CONFIG shows what was asked for, not what was made of it.
         core.change_settings(|settings| settings.shards = configured_shards);
+        leftovers::remove(&core);
+        // Before any thread is started: a start that can't succeed has nothing to take back.
+        let dump = loading::open(&core).map_err(StartError::Dump)?;
         let parts = RootParts {
             node: core.clone(),
             listeners,
+            dump,
         };
         let (up_sender, up_receiver) = std::sync::mpsc::channel();
         let (stopped_sender, stopped) = std::sync::mpsc::channel();

@@ -254,6 +254,8 @@ pub trait Services: Send + Sync {
     fn flushed_all(&self, ticket: Option<Arc<Ticket>>);
     /// SHUTDOWN. Completes the ticket only if it can't.
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
+    /// Whether a shutdown is in progress.
+    fn is_shutting_down(&self) -> bool;
     /// SHUTDOWN ABORT. False: no shutdown was in progress.
     fn abort_shutdown(&self) -> bool;
     /// CONFIG SET is about to put these directives into force. Does what may fail and must not wait (bind a

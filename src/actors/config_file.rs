@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::leftovers::process_number;
 use crate::config::lines::Origin;
 use crate::config::{Form, Layers, Loaded, Mistake, Settings, load, rewrite};
 
@@ -63,15 +64,26 @@ pub fn write_back(path: &Path, settings: &Settings) -> Result<(), String> {
     replace(path, new.as_bytes()).map_err(|error| system_text(&error))
 }
 
+/// Where a configuration on its way to `path` is.
+pub(super) fn temporary_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".understudy-{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// The process that writes `file`, if that is a name that [`temporary_path`] gives to `config`.
+pub(super) fn process_of(config: &str, file: &str) -> Option<u32> {
+    let behind = file.strip_prefix(config)?.strip_prefix(".understudy-")?;
+    process_number(behind.strip_suffix(".new")?)
+}
+
 /// Writes beside the file, forces it to disk, then renames, so that a crash leaves the old or the new text.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = directory.join(name);
+    let beside = temporary_path(path);
     let written = (|| {
         let mut file = File::create(&beside)?;
         file.write_all(text)?;

@@ -3,9 +3,25 @@
 /// Files that are open besides the clients: listeners, dumps, logs, the runtime's own.
 const OTHERS: u64 = 32;
 
+/// The limit that `clients` need.
+pub fn needed(clients: u32) -> u64 {
+    u64::from(clients) + OTHERS
+}
+
+/// The limit as it is.
+pub fn current() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: getrlimit writes to the struct it is given.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur
+}
+
 /// Raises the limit so that `clients` fit, as far as the system allows. How many clients fit then.
 pub fn raise_for(clients: u32) -> u32 {
-    let wanted = u64::from(clients) + OTHERS;
+    let wanted = needed(clients);
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

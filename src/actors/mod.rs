@@ -9,6 +9,7 @@ pub mod failover;
 pub mod feed;
 pub mod file_limit;
 pub mod freeing;
+pub(crate) mod leftovers;
 mod link_io;
 pub mod load_limit;
 pub mod loading;

@@ -6,6 +6,7 @@
 //!
 //! Death: the node's.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,6 +35,8 @@ pub struct Stopped {
 pub struct RootParts {
     pub node: Arc<NodeCore>,
     pub listeners: Vec<Listener>,
+    /// The dump to load.
+    pub dump: Option<File>,
 }
 
 /// How many arbiters serve connections: `arbiters`, by default one less than there are cores.
@@ -51,6 +54,7 @@ pub fn serving_arbiters(settings: &Settings) -> usize {
 pub struct Root {
     pub(super) node: Arc<NodeCore>,
     listeners: Vec<Listener>,
+    dump: Option<File>,
     listening_tcp: Vec<Addr<ListenerActor>>,
     listening_unix: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
@@ -66,6 +70,7 @@ impl Root {
         Root {
             node: parts.node,
             listeners: parts.listeners,
+            dump: parts.dump,
             listening_tcp: Vec::new(),
             listening_unix: Vec::new(),
             receptions: Vec::new(),
@@ -98,13 +103,8 @@ impl Root {
 
     /// Begins to load the dump, if there is one: clients are answered LOADING until it is in.
     fn load_dump(&mut self, ctx: &mut Context<Root>) -> bool {
-        let file = match loading::open(&self.node) {
-            Ok(Some(file)) => file,
-            Ok(None) => return false,
-            Err(error) => {
-                self.not_loaded(&error);
-                return true;
-            }
+        let Some(file) = self.dump.take() else {
+            return false;
         };
         self.node.loading.store(true, Ordering::Release);
         // What our master sent and has expired since goes when it says so.

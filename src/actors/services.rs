@@ -76,8 +76,12 @@ impl Services for ActorServices {
         self.root.do_send(Shutdown { ticket, options });
     }
 
+    fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
     fn abort_shutdown(&self) -> bool {
-        let was = self.shutting_down.load(Ordering::Acquire);
+        let was = self.is_shutting_down();
         if was {
             self.root.do_send(AbortShutdown);
         }

@@ -176,8 +176,9 @@ impl Handler<Shutdown> for Root {
             }
             match saved {
                 Err(error) if !options.force => {
-                    tracing::warn!("Error trying to save the DB, can't exit: {error}");
+                    // First, since a signal that comes when this is in the log is a new one.
                     root.call_off(b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+                    tracing::warn!("Error trying to save the DB, can't exit: {error}");
                 }
                 _ => {
                     tracing::warn!("Redis is now ready to exit, bye bye...");

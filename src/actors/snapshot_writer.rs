@@ -15,6 +15,8 @@ use actix::prelude::*;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
+use super::leftovers::process_number;
+
 /// Bytes of chunks that may wait for the disk.
 pub const IN_FLIGHT_MAX: usize = 4 << 20;
 /// With `rdb-save-incremental-fsync`, bytes between two syncs.
@@ -82,11 +84,25 @@ impl Actor for SnapshotWriterActor {
 
 /// Where a dump on its way to `path` is; `number`: that of a snapshot for replicas, else 0.
 pub fn temporary_path(path: &Path, number: u64) -> PathBuf {
-    let process = std::process::id();
-    path.with_file_name(match number {
+    path.with_file_name(temporary_name(std::process::id(), number))
+}
+
+fn temporary_name(process: u32, number: u64) -> String {
+    match number {
         0 => format!("temp-{process}.rdb"),
         number => format!("temp-{process}-{number}.rdb"),
-    })
+    }
+}
+
+/// The process that writes the dump of this name, if it is one that [`temporary_path`] gives.
+pub(super) fn process_of(name: &str) -> Option<u32> {
+    let middle = name.strip_prefix("temp-")?.strip_suffix(".rdb")?;
+    let (process, number) = match middle.split_once('-') {
+        Some((process, number)) => (process, number.parse().ok()?),
+        None => (middle, 0u64),
+    };
+    let process = process_number(process)?;
+    (name == temporary_name(process, number)).then_some(process)
 }
 
 /// Begin a dump at `path`.

@@ -2,7 +2,7 @@
 //! its own, so that no arbiter waits for the disk.
 //!
 //! A segment is a file that loses its name as soon as it is open: its space is given back when it is closed,
-//! however the process ends. What a crash between the two left behind is deleted when the node starts.
+//! however the process ends. What a crash between the two left behind is for `leftovers`.
 //! The ledger (which bytes are in which segment) is in [`repl::spool`](crate::repl::spool).
 //!
 //! Bounds: one write at a time from each sequence, one read from each replica. Death: spooled replicas can't
@@ -11,12 +11,13 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
 
+use super::leftovers::process_number;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::{Place, Spill, Spool};
@@ -35,20 +36,19 @@ pub fn directory(settings: &Settings) -> PathBuf {
         .into()
 }
 
-/// Deletes what a crash left behind.
-fn clear_leftovers(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            tracing::info!(
-                "Deleting a leftover of the spool: {}",
-                entry.path().display()
-            );
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+/// A segment's name, for as long as it has one. `node`: tells the nodes of one process apart.
+pub(super) fn segment_name(node: usize, segment: u64) -> String {
+    format!("{PREFIX}{}-{node:x}-{segment}.tmp", std::process::id())
+}
+
+/// The process that made the segment of this name, if it is one that [`segment_name`] gives.
+pub(super) fn process_of(name: &str) -> Option<u32> {
+    let middle = name.strip_prefix(PREFIX)?.strip_suffix(".tmp")?;
+    let mut parts = middle.split('-');
+    let (process, node, segment) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_number = |text: &str, radix| u64::from_str_radix(text, radix).is_ok();
+    let complete = is_number(node, 16) && is_number(segment, 10) && parts.next().is_none();
+    process_number(process).filter(|_| complete)
 }
 
 /// See the module.
@@ -69,12 +69,7 @@ impl SpoolFileActor {
 
     fn open(&self, segment: u64) -> io::Result<File> {
         let directory = directory(&self.node.settings.load());
-        let name = format!(
-            "{PREFIX}{}-{:x}-{segment}.tmp",
-            std::process::id(),
-            Arc::as_ptr(&self.node) as usize
-        );
-        let path = directory.join(name);
+        let path = directory.join(segment_name(Arc::as_ptr(&self.node) as usize, segment));
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -126,7 +121,6 @@ impl Actor for SpoolFileActor {
     fn started(&mut self, _: &mut Self::Context) {
         // Writers on busy cores would outrun it, and cost a replica its place.
         super::priority::come_first();
-        clear_leftovers(&directory(&self.node.settings.load()));
     }
 }
 
@@ -219,21 +213,5 @@ pub fn spool_log(node: &Arc<NodeCore>, files: &Addr<SpoolFileActor>) {
             }
         });
         files.do_send(WriteSegment { spill, done });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leftovers_go_and_other_files_stay() {
-        let directory = tempfile::tempdir().unwrap();
-        for name in ["temp-repl-spool-1-2-3.tmp", "dump.rdb"] {
-            fs::write(directory.path().join(name), b"x").unwrap();
-        }
-        clear_leftovers(directory.path());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert!(directory.path().join("dump.rdb").exists());
     }
 }

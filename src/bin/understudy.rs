@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use understudy::Node;
 use understudy::actors::{config_file, file_limit};
 use understudy::config::{Loaded, Mistake, Settings};
 use understudy::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+use understudy::{Node, StartError};
 
 #[path = "understudy/cli.rs"]
 mod cli;
@@ -16,6 +16,8 @@ mod jemalloc;
 mod log;
 #[path = "understudy/service.rs"]
 mod service;
+#[path = "understudy/signals.rs"]
+mod signals;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -49,52 +51,38 @@ fn main() -> ExitCode {
 
 /// Runs a node until it ends.
 fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
-    let Loaded {
-        mut settings,
-        notes,
-    } = loaded;
+    let settings = &loaded.settings;
     let supervised = service::is_supervised(settings.supervised);
-    let background = settings.daemonize && !supervised;
-    if background && let Err(error) = service::daemonize() {
-        eprintln!("can't go to the background: {error}");
-        return ExitCode::FAILURE;
-    }
-    let level = log::start(settings.loglevel, &settings.logfile);
-    announce(&notes, config_file.as_deref());
-    announce_place(settings.port, settings.always_show_logo);
-    let clients = file_limit::raise_for(settings.maxclients);
-    if clients < settings.maxclients {
-        tracing::warn!(
-            "The system allows too few open files for {} clients: maxclients has been reduced to {clients}",
-            settings.maxclients
-        );
-        settings.maxclients = clients.max(1);
+    let mut background = None;
+    if settings.daemonize && !supervised {
+        match service::daemonize() {
+            Ok(parent) => background = Some(parent),
+            Err(error) => {
+                eprintln!("can't go to the background: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     let pidfile = match &settings.pidfile {
         Some(path) => Some(path.clone()),
-        None => background.then(|| service::DEFAULT_PIDFILE.to_owned()),
+        None => background
+            .is_some()
+            .then(|| service::DEFAULT_PIDFILE.to_owned()),
     };
-    let port = settings.port;
-    let mut builder = Node::builder(settings)
-        .memory(Box::new(jemalloc::Jemalloc))
-        .no_tcp_at_port_zero();
-    if let Some(path) = config_file {
-        builder = builder.config_file(path);
-    }
-    let node = match builder.start() {
+    let node = match start(loaded, config_file, pidfile.as_deref()) {
         Ok(node) => node,
-        Err(error) => {
-            tracing::warn!("{error}");
-            tracing::warn!("Failed listening on port {port} (tcp), aborting.");
+        Err(why) => {
+            for line in why.lines() {
+                tracing::warn!("{line}");
+            }
+            if background.is_some() {
+                eprintln!("{why}");
+            }
             return ExitCode::FAILURE;
         }
     };
-    log::follow(node.observe(), level);
-    if let Some(path) = &pidfile {
-        service::write_pidfile(path);
-    }
-    if let Err(error) = service::listen_to_signals(&node) {
-        tracing::error!("signals can't be listened to: {error}");
+    if let Some(background) = background {
+        background.ready();
     }
     if supervised {
         service::notify("STATUS=Ready to accept connections\nREADY=1\n");
@@ -107,6 +95,77 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
         service::remove_pidfile(path);
     }
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Starts the log and the node. When the first client can arrive, signals are caught and the pid file is
+/// written. The error is what the log should say, in lines.
+fn start(
+    loaded: Loaded,
+    config_file: Option<PathBuf>,
+    pidfile: Option<&str>,
+) -> Result<Node, String> {
+    let Loaded {
+        mut settings,
+        notes,
+    } = loaded;
+    let level = log::start(settings.loglevel, &settings.logfile);
+    announce(&notes, config_file.as_deref());
+    announce_place(settings.port, settings.always_show_logo);
+    allow_clients(&mut settings)?;
+    let signals = signals::catch().map_err(|error| format!("Can't catch signals: {error}"))?;
+    let port = settings.port;
+    let mut builder = Node::builder(settings)
+        .memory(Box::new(jemalloc::Jemalloc))
+        .no_tcp_at_port_zero();
+    if let Some(path) = config_file {
+        builder = builder.config_file(path);
+    }
+    let builder = builder.bind().map_err(|error| match error {
+        StartError::Bind { .. } => {
+            format!("Warning: {error}\nFailed listening on port {port} (tcp), aborting.")
+        }
+        other => other.to_string(),
+    })?;
+    if let Some(path) = pidfile {
+        service::write_pidfile(path);
+    }
+    let started = builder.start().map_err(|error| error.to_string());
+    let started = started.and_then(|node| match signals.shut_down(&node) {
+        Ok(()) => Ok(node),
+        Err(error) => Err(format!("Can't listen to signals: {error}")),
+    });
+    match started {
+        Ok(node) => {
+            log::follow(node.observe(), level);
+            Ok(node)
+        }
+        Err(why) => {
+            if let Some(path) = pidfile {
+                service::remove_pidfile(path);
+            }
+            Err(why)
+        }
+    }
+}
+
+/// Has the system allow files for `maxclients`, or lowers that to what it allows.
+fn allow_clients(settings: &mut Settings) -> Result<(), String> {
+    let clients = file_limit::raise_for(settings.maxclients);
+    if clients == 0 {
+        return Err(format!(
+            "Your current 'ulimit -n' of {} is not enough for the server to start. Please increase your open file limit to at least {}. Exiting.",
+            file_limit::current(),
+            file_limit::needed(settings.maxclients)
+        ));
+    }
+    if clients < settings.maxclients {
+        tracing::warn!(
+            "The system allows too few open files for {} clients: maxclients has been reduced to {clients}",
+            settings.maxclients
+        );
+        settings.maxclients = clients;
+    }
+    Ok(())
 }
 
 fn announce(notes: &[String], config_file: Option<&Path>) {

@@ -45,6 +45,9 @@ impl Services for Notes {
     fn shutdown(&self, _: Option<Arc<Ticket>>, options: ShutdownOptions) {
         self.note(format!("shutdown {options:?}"));
     }
+    fn is_shutting_down(&self) -> bool {
+        false
+    }
     fn abort_shutdown(&self) -> bool {
         false
     }

@@ -1,44 +1,66 @@
-//! Being a service: going to the background, the pid file, telling the supervisor, signals.
+//! Being a service: going to the background, the pid file, telling the supervisor.
 
-use std::io;
+use std::io::{self, PipeWriter, Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::task::Poll;
 
-use tokio::signal::unix::{SignalKind, signal};
-use understudy::Node;
-use understudy::actors::shutdown::Shutdown;
-use understudy::actors::snapshot::dump_path;
-use understudy::actors::snapshot_writer::temporary_path;
-use understudy::config::{ShutdownFlags, Supervised};
-use understudy::node_core::ShutdownOptions;
+use understudy::config::Supervised;
 
 /// Where the pid goes when the process is in the background and no file was named.
 pub const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";
 
-/// Goes on in a child of its own session with no terminal; the parent ends. Must come before any thread is
-/// started.
-pub fn daemonize() -> io::Result<()> {
-    // SAFETY: the process has one thread, so the child finds every lock free; setsid, open and dup2 take
-    // plain numbers and a constant string.
-    unsafe {
-        match libc::fork() {
-            -1 => return Err(io::Error::last_os_error()),
-            0 => {}
-            _ => libc::_exit(0),
-        }
-        libc::setsid();
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        if null >= 0 {
-            for fd in 0..3 {
-                libc::dup2(null, fd);
+/// The process in the background, while the one that was started waits to hear how the start went.
+pub struct Background {
+    parent: PipeWriter,
+}
+
+/// Goes on in a child of its own session with no terminal. The parent ends when the child is
+/// [`ready`](Background::ready), with 0, or when the child has ended before, with 1. Must come before any
+/// thread is started.
+pub fn daemonize() -> io::Result<Background> {
+    let (mut child, parent) = io::pipe()?;
+    // SAFETY: the process has one thread, so the child finds every lock free; setsid takes nothing.
+    let forked = unsafe { libc::fork() };
+    if forked == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    if forked != 0 {
+        drop(parent);
+        let ready = child.read_exact(&mut [0; 1]).is_ok();
+        // SAFETY: ends the process; the child goes on with what the parent would have had to tidy up.
+        unsafe { libc::_exit(i32::from(!ready)) };
+    }
+    // SAFETY: as above.
+    unsafe { libc::setsid() };
+    let background = Background { parent };
+    background.redirect(&[0, 1]);
+    Ok(background)
+}
+
+impl Background {
+    /// The node serves: nothing is left to be said to whoever started it.
+    pub fn ready(mut self) {
+        self.redirect(&[2]);
+        // A parent that was killed doesn't listen.
+        let _ = self.parent.write_all(b"+");
+    }
+
+    /// Has file descriptors lead nowhere.
+    fn redirect(&self, descriptors: &[i32]) {
+        // SAFETY: open and dup2 take plain numbers and a constant string.
+        unsafe {
+            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            if null < 0 {
+                return;
+            }
+            for &descriptor in descriptors {
+                libc::dup2(null, descriptor);
             }
             if null > 2 {
                 libc::close(null);
             }
         }
     }
-    Ok(())
 }
 
 /// Writes the process id. A failure is not worth stopping for.
@@ -81,67 +103,5 @@ pub fn notify(state: &str) {
     });
     if let Err(error) = told {
         tracing::warn!("systemd supervision error: {error}");
-    }
-}
-
-/// Has SIGTERM and SIGINT shut the node down by `shutdown-on-sigterm` and `shutdown-on-sigint`; a second
-/// SIGINT ends the process at once. SIGHUP is ignored.
-pub fn listen_to_signals(node: &Node) -> io::Result<()> {
-    let root = node.handle();
-    let core = node.observe().clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let listen = async move {
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::hangup()),
-        ) else {
-            tracing::error!("signals can't be listened to: SIGTERM will not save");
-            return;
-        };
-        let mut interrupted = false;
-        loop {
-            let next = std::future::poll_fn(|cx| {
-                while hangup.poll_recv(cx).is_ready() {}
-                if terminate.poll_recv(cx).is_ready() {
-                    Poll::Ready("SIGTERM")
-                } else if interrupt.poll_recv(cx).is_ready() {
-                    Poll::Ready("SIGINT")
-                } else {
-                    Poll::Pending
-                }
-            });
-            let name = next.await;
-            let settings = core.settings.load_full();
-            let flags = match name {
-                "SIGTERM" => settings.shutdown_on_sigterm,
-                _ => settings.shutdown_on_sigint,
-            };
-            if name == "SIGINT" && std::mem::replace(&mut interrupted, true) {
-                tracing::warn!("You insist... exiting now.");
-                let _ = std::fs::remove_file(temporary_path(&dump_path(&core), 0));
-                std::process::exit(1);
-            }
-            tracing::warn!("Received {name} scheduling shutdown...");
-            root.do_send(Shutdown {
-                ticket: None,
-                options: options_of(flags),
-            });
-        }
-    };
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || runtime.block_on(listen))?;
-    Ok(())
-}
-
-fn options_of(flags: ShutdownFlags) -> ShutdownOptions {
-    ShutdownOptions {
-        save: flags.save,
-        nosave: flags.nosave,
-        now: flags.now,
-        force: flags.force,
     }
 }
