@@ -59,12 +59,13 @@ impl fmt::Display for StartError {
         match self {
             StartError::Bind { address, error } => {
                 let error = system_text(error);
-                match address.starts_with('/') {
-                    true => write!(f, "Failed opening Unix socket {address}: bind: {error}"),
-                    false => write!(
+                let port = address.rsplit_once(':').map(|(_, port)| port);
+                match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+                    true => write!(
                         f,
                         "Could not create server TCP listening socket {address}: bind: {error}"
                     ),
+                    false => write!(f, "Failed opening Unix socket {address}: bind: {error}"),
                 }
             }
             StartError::Settings(text) => f.write_str(text),
@@ -79,7 +80,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind { error, .. } | StartError::Thread(error) => Some(error),
-            StartError::Settings(_) | StartError::Died(_) => None,
+            StartError::Settings(_) | StartError::Dump(_) | StartError::Died(_) => None,
         }
     }
 }

@@ -231,7 +231,11 @@ pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("can't open {}: {error}", path.display())),
     };
-    let total = file.metadata().map_or(0, |meta| meta.len());
+    let meta = file.metadata().map_err(|error| error.to_string())?;
+    if meta.is_dir() {
+        return Err(format!("{} is a directory", path.display()));
+    }
+    let total = meta.len();
     node.persistence
         .loading_total_bytes
         .store(total, Ordering::Relaxed);
