@@ -404,3 +404,116 @@ fn a_pause_of_clients_is_not_taken_for_a_silent_master() {
         assert_eq!(count(&master, "sync_partial_ok"), 0);
     }
 }
+
+// ---- changes of role inside a transaction ----
+
+/// Runs a transaction and gives its replies.
+fn transaction(server: &Server, commands: &[&[&str]]) -> Vec<common::RawReply> {
+    let mut client = server.client();
+    assert_eq!(client.call(&["MULTI"]).text(), "OK");
+    for command in commands {
+        assert_eq!(client.call(command).text(), "QUEUED", "{command:?}");
+    }
+    let replies = client.call(&["EXEC"]);
+    replies.elements().expect("an array").to_vec()
+}
+
+#[test]
+fn what_a_transaction_wrote_as_a_master_reaches_the_replicas() {
+    let server = node(Make::Understudy).start();
+    let theirs = node(Make::Redis).replica_of(server.port).start();
+    let ours = node(Make::Understudy).replica_of(server.port).start();
+    theirs.wait_synced(LONG);
+    ours.wait_synced(LONG);
+    let replies = transaction(
+        &server,
+        &[
+            &["SET", "before", "1"],
+            &["RPUSH", "list", "a", "b"],
+            &["REPLICAOF", "127.0.0.1", "1"],
+            &["SET", "after", "1"],
+            &["GET", "before"],
+        ],
+    );
+    assert_eq!(replies[2].text(), "OK");
+    assert_eq!(
+        replies[3].text(),
+        "READONLY You can't write against a read only replica."
+    );
+    assert_eq!(replies[4].text(), "1");
+    assert_eq!(server.info("role"), "slave");
+    assert_eq!(server.call(&["EXISTS", "after"]).int(), Some(0));
+    assert_equal(&[&server, &theirs, &ours]);
+    assert_eq!(ours.call(&["LLEN", "list"]).int(), Some(2));
+}
+
+#[test]
+fn what_a_transaction_wrote_after_its_promotion_reaches_the_replicas() {
+    let top = node(Make::Redis).start();
+    let server = node(Make::Understudy)
+        .with("replica-read-only", "no")
+        .replica_of(top.port)
+        .start();
+    server.wait_synced(LONG);
+    let replica = node(Make::Understudy).replica_of(server.port).start();
+    replica.wait_synced(LONG);
+    let replies = transaction(
+        &server,
+        &[&["REPLICAOF", "NO", "ONE"], &["SET", "after", "1"]],
+    );
+    assert!(replies.iter().all(|reply| reply.text() == "OK"));
+    replica.wait_synced(LONG);
+    assert_equal(&[&server, &replica]);
+    assert_eq!(replica.call(&["GET", "after"]).text(), "1");
+    assert_eq!(count(&server, "sync_full"), 1);
+}
+
+/// The writes of the transaction that asks for a failover are part of what the target must have.
+#[test]
+fn what_a_transaction_wrote_around_a_failover_is_handed_over() {
+    let server = node(Make::Understudy).start();
+    let replica = node(Make::Understudy).replica_of(server.port).start();
+    replica.wait_synced(LONG);
+    let replies = transaction(
+        &server,
+        &[
+            &["SET", "before", "1"],
+            &["FAILOVER", "TO", "127.0.0.1", &replica.port.to_string()],
+            &["SET", "after", "1"],
+        ],
+    );
+    assert!(
+        replies.iter().all(|reply| reply.text() == "OK"),
+        "{replies:?}"
+    );
+    wait_for("the failover succeeds", LONG, || {
+        server.info("master_failover_state") == "no-failover"
+    });
+    assert_eq!(replica.info("role"), "master");
+    server.wait_synced(LONG);
+    assert_equal(&[&replica, &server]);
+    assert_eq!(replica.call(&["EXISTS", "before", "after"]).int(), Some(2));
+    assert_eq!(count(&replica, "sync_full"), 0);
+}
+
+/// A change of the history, and bytes put into the stream by hand, come after what was written before them.
+#[test]
+fn debug_in_a_transaction_comes_after_what_was_written() {
+    let server = node(Make::Understudy).start();
+    let replica = node(Make::Understudy).replica_of(server.port).start();
+    replica.wait_synced(LONG);
+    transaction(
+        &server,
+        &[
+            &["SET", "k", "1"],
+            &["DEBUG", "REPLICATE", "SET", "k", "2"],
+            &["DEBUG", "CHANGE-REPL-ID"],
+            &["SET", "other", "1"],
+        ],
+    );
+    wait_for("the replica has it all", LONG, || {
+        replica.info("master_repl_offset") == server.info("master_repl_offset")
+    });
+    assert_eq!(replica.call(&["GET", "k"]).text(), "2");
+    assert_eq!(replica.call(&["EXISTS", "other"]).int(), Some(1));
+}

@@ -132,6 +132,11 @@ impl<'a> Context<'a> {
     /// began: a snapshot's cut is made with every shard entered, and what comes after it must be in the log.
     pub fn set_keys(&mut self, keys: Entered<'a>) {
         self.keys = keys;
+        self.ask_for_log();
+    }
+
+    /// Asks whether writes are logged from here on: also after the role changed inside a transaction.
+    pub(super) fn ask_for_log(&mut self) {
         self.effects.enabled = self.session.origin == Origin::Client && self.node.hub.log_active();
     }
 

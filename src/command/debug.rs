@@ -9,6 +9,7 @@ use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
 use super::debug_show;
 use super::digest::{ScoreForm, dataset_digest, hex, value_digest};
+use super::dispatch;
 use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
@@ -51,6 +52,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             done(ctx)
         }
         ("change-repl-id", 2) => {
+            dispatch::flush_effects(ctx);
             tracing::info!("Changing replication IDs after receiving DEBUG change-repl-id");
             let mut stream = ctx.node.hub.stream();
             stream.history.restart(ReplId::random(&*ctx.node.clock));
@@ -60,6 +62,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ("replicate", 3..) => {
             let mut bytes = Vec::new();
             wire::command(&mut bytes, &args[2..]);
+            dispatch::flush_effects(ctx);
             ctx.node.hub.append_raw(&bytes);
             ctx.node.hub.wake();
             done(ctx)

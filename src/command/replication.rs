@@ -172,8 +172,10 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             return Err(CommandError::SYNTAX);
         }
         if node.hub.is_replica() {
+            dispatch::flush_effects(ctx);
             node.change_settings(|s| s.replicaof = None);
             services.replicaof(None);
+            ctx.ask_for_log();
             tracing::info!("MASTER MODE enabled ({})", by_whom(ctx));
         }
         ctx.reply.ok();
@@ -204,9 +206,11 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         port,
     };
     let was_master = !node.hub.is_replica();
+    dispatch::flush_effects(ctx);
     node.hub.lift_guard(force);
     node.change_settings(|s| s.replicaof = Some(master));
     services.replicaof(Some((host.to_owned(), port)));
+    ctx.ask_for_log();
     if was_master {
         // What they wait for can't come any more.
         blocking::end_all(node, &mut ctx.keys);
@@ -248,6 +252,7 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Err(CommandError::fixed(refusal));
     }
     let services = services(ctx)?;
+    dispatch::flush_effects(ctx);
     let pause = &ctx.node.pause;
     pause.pause(PausePurpose::Failover, Pause::Write, i64::MAX, ctx.now_ms);
     hub.begin_failover(wish, ctx.now_ms);
@@ -293,9 +298,11 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
         return Err(CommandError::fixed("ERR No failover in progress."));
     }
     let services = services(ctx)?;
+    dispatch::flush_effects(ctx);
     if node.hub.failover().abort(BY_HAND) == FailoverState::InProgress {
         node.change_settings(|s| s.replicaof = None);
         services.replicaof(None);
+        ctx.ask_for_log();
     }
     node.hub.end_quiet();
     node.pause.unpause(PausePurpose::Failover);

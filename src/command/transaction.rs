@@ -213,7 +213,13 @@ fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
         args.extend(queued.iter().map(|arg| &arg[..]));
         // Resolved when it was queued; the table does not change.
         match ctx.node.table.resolve(&args) {
-            Ok(command) => dispatch::call(ctx, command, &args),
+            Ok(command) => match dispatch::refused_since(ctx, command) {
+                None => dispatch::call(ctx, command, &args),
+                Some(error) => {
+                    ctx.node.command_stats.reject(command.id);
+                    dispatch::write_error(ctx, &error);
+                }
+            },
             Err(error) => dispatch::write_error(ctx, &error),
         }
     }
