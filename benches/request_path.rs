@@ -126,7 +126,7 @@ fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
             }
         }
         ctx.finish();
-        reply.buf.clear();
+        reply.clear();
     }
 }
 
@@ -173,29 +173,29 @@ fn replying(c: &mut Criterion) {
     group.throughput(Throughput::Elements(PIPELINE as u64));
     group.bench_function("16 bulk strings", |b| {
         b.iter(|| {
-            reply.buf.clear();
+            reply.clear();
             for value in &values[..PIPELINE] {
                 reply.bulk(black_box(value.as_bytes()));
             }
-            reply.buf.len()
+            reply.len()
         });
     });
     group.bench_function("16 integers", |b| {
         b.iter(|| {
-            reply.buf.clear();
+            reply.clear();
             (0..PIPELINE as i64).for_each(|n| reply.int(black_box(n * 1001)));
-            reply.buf.len()
+            reply.len()
         });
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("an array of 100 bulk strings", |b| {
         b.iter(|| {
-            reply.buf.clear();
+            reply.clear();
             reply.array(values.len());
             for value in &values {
                 reply.bulk(black_box(value.as_bytes()));
             }
-            reply.buf.len()
+            reply.len()
         });
     });
     group.finish();

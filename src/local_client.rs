@@ -58,7 +58,7 @@ impl LocalClient {
         let mut session = Session::new(client, Origin::Client);
         // Whoever holds the node is trusted with it.
         session.authenticated = true;
-        session.resp = Resp::V3;
+        session.client.speak(Resp::V3);
         LocalClient {
             node,
             session,
@@ -76,7 +76,7 @@ impl LocalClient {
         }
         loop {
             let settings = self.node.settings.load();
-            self.reply.resp = self.session.resp;
+            self.reply.resp = self.session.resp();
             let mut ctx = Context::new(
                 &self.node,
                 &settings,
@@ -107,7 +107,7 @@ impl LocalClient {
         }
         self.session.publish_view();
         self.effects.clear();
-        let bytes = std::mem::take(&mut self.reply.buf);
+        let bytes = self.reply.take().into_bytes();
         match RespValue::read(&bytes) {
             Ok(Some((value, _))) => value,
             Ok(None) => RespValue::Null,
@@ -118,7 +118,7 @@ impl LocalClient {
     /// Takes one pushed message (pub/sub, invalidation) if there is one.
     pub fn take_push(&mut self) -> Option<RespValue> {
         let fresh = self.session.client.take_output(Waker::noop());
-        self.pushed.extend_from_slice(&fresh);
+        self.pushed.extend_from_slice(&fresh.into_bytes());
         match RespValue::read(&self.pushed) {
             Ok(Some((value, used))) => {
                 self.pushed.advance(used);
@@ -142,8 +142,9 @@ impl LocalClient {
             let parker = Self::parker();
             let waker = Waker::from(parker.clone());
             let fresh = self.session.client.take_output(&waker);
-            self.pushed.extend_from_slice(&fresh);
-            if fresh.is_empty() {
+            let waits = fresh.is_empty();
+            self.pushed.extend_from_slice(&fresh.into_bytes());
+            if waits {
                 std::thread::park_timeout(PARK_MAX.min(Duration::from_micros(until_us - now_us)));
             }
         }
@@ -160,7 +161,7 @@ impl LocalClient {
     fn pause(&mut self) {
         let waker = Waker::from(Self::parker());
         let pushed = self.session.client.take_output(&waker);
-        self.pushed.extend_from_slice(&pushed);
+        self.pushed.extend_from_slice(&pushed.into_bytes());
         std::thread::park_timeout(PARK_MAX);
     }
 
@@ -170,7 +171,7 @@ impl LocalClient {
         let waker = Waker::from(parker.clone());
         loop {
             let output = self.session.client.take_output(&waker);
-            self.reply.buf.extend_from_slice(&output);
+            self.reply.append(output);
             let how = self.session.client.unblock.swap(0, Ordering::AcqRel);
             let deadline_ms = match &self.session.waiting {
                 Some(Waiting::Keys(waiter)) => waiter.deadline_ms,
@@ -185,7 +186,7 @@ impl LocalClient {
                 // There is no connection to close: the client may go on.
                 self.session.closing = false;
                 let output = self.session.client.take_output(&waker);
-                self.reply.buf.extend_from_slice(&output);
+                self.reply.append(output);
                 self.session.client.blocked.store(false, Ordering::Release);
                 return;
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::redaction::redact;
@@ -38,9 +39,9 @@ impl Monitors {
 
     /// Shows a command that `client` ran in database `db` at `now_us` (unix).
     pub fn feed(&self, now_us: u64, db: usize, client: &Client, args: &[&[u8]]) {
-        let line = line(now_us, db, client, &redact(args));
+        let line = Bytes::from(line(now_us, db, client, &redact(args)));
         for monitor in self.clients.read().iter() {
-            monitor.push(&line);
+            monitor.push_shared(&line);
         }
     }
 }
@@ -110,7 +111,7 @@ mod tests {
         monitors.feed(now_us, 0, &client, &[b"AUTH", b"p"]);
         monitors.remove(2);
         assert!(!monitors.any());
-        let output = listener.outbox.lock().bytes.clone();
+        let output = listener.outbox.lock().output.clone().into_bytes();
         let first =
             b"+1339518083.007412 [9 127.0.0.1:60866] \"set\" \"a\\\"\\\\\\n\\x01\" \"\"\r\n";
         let second = b"+1339518083.007412 [0 127.0.0.1:60866] \"AUTH\" \"(redacted)\"\r\n";

@@ -1,8 +1,9 @@
 //! Channels, patterns and shard channels: who listens, and publishing to them.
 //!
-//! A message is encoded once for each place it is listened at; the two protocol versions differ in one
-//! byte. Messages go to the listeners' outboxes ([`Client::push`]), whose bound is the client's output
-//! limit, so publishing never waits for a listener. With no listener at all publishing is two loads.
+//! A message is encoded once for each place it is listened at, and once more if both protocol versions are
+//! spoken there (they differ in the first byte); long ones are shared by all who get them. Messages go to the
+//! listeners' outboxes ([`Client::push_shared`]), whose bound is the client's output limit, so publishing never
+//! waits for a listener. With no listener at all publishing is two loads.
 //!
 //! Invariant: the registry holds a client at a channel exactly while its session's own set names the
 //! channel; both change in [`PubSub::subscribe`] and [`PubSub::unsubscribe`] only.
@@ -11,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
@@ -79,33 +80,36 @@ impl Registry {
     }
 }
 
-/// A push message, for both protocol versions.
-struct Encoded {
-    bytes: BytesMut,
+/// A push message, encoded when the first who speaks a version gets it.
+struct Encoded<'a> {
+    parts: &'a [&'a [u8]],
+    versions: [Option<Bytes>; 2],
 }
 
-impl Encoded {
-    fn new(parts: &[&[u8]]) -> Encoded {
-        let mut reply = Reply::new(Resp::V3);
-        reply.push(parts.len());
-        for part in parts {
-            reply.bulk(part);
+impl<'a> Encoded<'a> {
+    fn new(parts: &'a [&'a [u8]]) -> Encoded<'a> {
+        Encoded {
+            parts,
+            versions: [None, None],
         }
-        Encoded { bytes: reply.buf }
+    }
+
+    fn version(&mut self, resp: Resp) -> &Bytes {
+        let parts = self.parts;
+        self.versions[usize::from(resp == Resp::V3)].get_or_insert_with(|| {
+            let mut reply = Reply::new(resp);
+            reply.push(parts.len());
+            for part in parts {
+                reply.bulk(part);
+            }
+            reply.take().into_bytes().freeze()
+        })
     }
 
     /// How many got it.
     fn push_to(mut self, listeners: &Listeners) -> usize {
         for client in listeners.values() {
-            if let Some(tag) = self.bytes.first_mut() {
-                // RESP2 has it as an array, which differs in the first byte only.
-                *tag = if client.resp3.load(Ordering::Relaxed) {
-                    b'>'
-                } else {
-                    b'*'
-                };
-            }
-            client.push(&self.bytes);
+            client.push_shared(self.version(client.resp()));
         }
         listeners.len()
     }
@@ -238,16 +242,16 @@ mod tests {
     }
 
     fn pushed(session: &Session) -> String {
-        let mut bytes = bytes::BytesMut::new();
+        let mut bytes = crate::resp::Output::default();
         session.client.take_pushed(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&bytes.into_bytes()).into_owned()
     }
 
     #[test]
     fn messages_reach_those_who_listen() {
         let pubsub = PubSub::default();
         let (mut a, mut b) = (session(1), session(2));
-        b.client.resp3.store(true, Ordering::Relaxed);
+        b.client.speak(Resp::V3);
         assert!(!pubsub.has_listeners());
         assert_eq!(pubsub.publish(b"news", b"x"), 0);
         assert!(pubsub.subscribe(&mut a, Topic::Channel, b"news"));

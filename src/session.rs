@@ -8,11 +8,11 @@ use std::sync::atomic::{
 };
 use std::task::Waker;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::{OutputLimit, OutputLimits};
-use crate::resp::Resp;
+use crate::resp::{Output, Resp};
 
 /// What kind of peer a session speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,6 @@ pub struct Session {
     pub client: Arc<Client>,
     pub origin: Origin,
     pub db: usize,
-    pub resp: Resp,
     pub authenticated: bool,
     pub user: String,
     pub multi: Option<MultiState>,
@@ -218,7 +217,6 @@ impl Session {
             client,
             origin,
             db: 0,
-            resp: Resp::V2,
             authenticated: false,
             user: "default".into(),
             multi: None,
@@ -249,9 +247,16 @@ impl Session {
         self.client.id
     }
 
+    /// The protocol version that it speaks.
+    #[inline]
+    pub fn resp(&self) -> Resp {
+        self.client.resp()
+    }
+
     /// Shows others how the session stands (CLIENT LIST): after each batch, and after a command that changed
     /// what is shown.
     pub fn publish_view(&self) {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let view = &mut *self.client.view.lock();
         if view.user != self.user {
             view.user.clone_from(&self.user);
@@ -259,9 +264,9 @@ impl Session {
         view.db = self.db;
         let counts = self.subscribed.as_ref().map_or((0, 0, 0), |subscribed| {
             (
-                subscribed.channels.len(),
-                subscribed.patterns.len(),
-                subscribed.shard_channels.len(),
+                count(subscribed.channels.len()),
+                count(subscribed.patterns.len()),
+                count(subscribed.shard_channels.len()),
             )
         });
         (
@@ -269,17 +274,15 @@ impl Session {
             view.pattern_subscriptions,
             view.shard_subscriptions,
         ) = counts;
-        let queued = |m: &MultiState| u32::try_from(m.queue.len()).unwrap_or(u32::MAX);
-        view.multi = self.multi.as_ref().map(queued);
+        view.multi = self.multi.as_ref().map(|m| count(m.queue.len()));
         view.multi_bytes = self.multi.as_ref().map_or(0, MultiState::memory)
             + self.watched.iter().map(WatchedKey::memory).sum::<usize>();
         view.argument_bytes = match &self.waiting {
             Some(Waiting::Keys(waiter)) => waiter.args.iter().map(Bytes::len).sum(),
             _ => 0,
         };
-        view.watch = self.watched.len();
+        view.watch = count(self.watched.len());
         view.watch_dirty = !self.watched.is_empty() && self.watch_dirty.load(Ordering::Relaxed);
-        view.resp3 = self.resp == Resp::V3;
         view.monitor = self.monitor;
         view.replica = self.origin == Origin::Replica;
         view.master = self.origin == Origin::Master;
@@ -308,7 +311,7 @@ impl Session {
     /// itself follows that command's reply, and precedes the next one's. Called after each unit, once what
     /// CLIENT REPLY hides has been cut away; costs nothing for sessions that nobody pushes to.
     #[inline]
-    pub fn append_pushes(&self, reply: &mut BytesMut) {
+    pub fn append_pushes(&self, reply: &mut Output) {
         if self.monitor || self.subscriptions() > 0 {
             self.client.take_pushed(reply);
         }
@@ -318,7 +321,7 @@ impl Session {
 /// Output that others have for a client: pub/sub messages, monitor lines, replies to blocked commands.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    pub bytes: BytesMut,
+    pub output: Output,
     waker: Option<Waker>,
 }
 
@@ -350,8 +353,13 @@ pub struct Client {
     pub input_bytes: AtomicUsize,
     pub input_free_bytes: AtomicUsize,
     pub output_bytes: AtomicUsize,
-    /// Whether pushes to it are to be RESP3 ones.
-    pub resp3: AtomicBool,
+    /// Of the output that the socket has not taken: how many pieces it is in, and the bytes behind them.
+    pub output_pieces: AtomicU32,
+    pub output_tail_bytes: AtomicU32,
+    /// Whether it speaks RESP3: in replies and in what is pushed to it.
+    resp3: AtomicBool,
+    /// What others had for it passed the output limit.
+    pub overflowed: AtomicBool,
     /// Id of the last command; `u32::MAX`: none yet.
     pub last_command: AtomicU32,
     pub commands: AtomicU64,
@@ -414,18 +422,17 @@ pub struct ClientView {
     pub lib_ver: String,
     pub user: String,
     pub db: usize,
-    pub subscriptions: usize,
-    pub pattern_subscriptions: usize,
-    pub shard_subscriptions: usize,
+    pub subscriptions: u32,
+    pub pattern_subscriptions: u32,
+    pub shard_subscriptions: u32,
     /// Commands that wait in its MULTI; None: it has none.
     pub multi: Option<u32>,
     pub multi_bytes: usize,
-    pub watch: usize,
+    pub watch: u32,
     /// A watched key has changed.
     pub watch_dirty: bool,
     /// Bytes of the arguments of the command that it is blocked in.
     pub argument_bytes: usize,
-    pub resp3: bool,
     pub monitor: bool,
     pub replica: bool,
     pub master: bool,
@@ -455,7 +462,10 @@ impl Client {
             input_bytes: AtomicUsize::new(0),
             input_free_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            output_pieces: AtomicU32::new(0),
+            output_tail_bytes: AtomicU32::new(0),
             resp3: AtomicBool::new(false),
+            overflowed: AtomicBool::new(false),
             last_command: AtomicU32::new(u32::MAX),
             commands: AtomicU64::new(0),
         })
@@ -469,14 +479,49 @@ impl Client {
         }
     }
 
-    /// Appends output and wakes the owner. Passing the limit kills the client instead.
+    /// The protocol version that it speaks.
+    #[inline]
+    pub fn resp(&self) -> Resp {
+        if self.resp3.load(Ordering::Relaxed) {
+            Resp::V3
+        } else {
+            Resp::V2
+        }
+    }
+
+    /// From now on it is spoken to in this version.
+    pub fn speak(&self, version: Resp) {
+        self.resp3.store(version == Resp::V3, Ordering::Relaxed);
+    }
+
+    /// Appends a copy of the bytes and wakes the owner. Passing the limit kills the client instead.
     pub fn push(&self, bytes: &[u8]) {
+        self.push_with(bytes.len(), |output| output.put(bytes));
+    }
+
+    /// As `push`, for a message that others get as well: a long one is shared, not copied.
+    pub fn push_shared(&self, message: &Bytes) {
+        self.push_with(message.len(), |output| output.share(message.clone()));
+    }
+
+    /// As `push`, for a whole reply.
+    pub fn push_output(&self, reply: Output) {
+        self.push_with(reply.len(), |output| output.append(reply));
+    }
+
+    fn push_with(&self, more: usize, add: impl FnOnce(&mut Output)) {
+        if self.killed.load(Ordering::Acquire) {
+            return self.wake();
+        }
         let mut outbox = self.outbox.lock();
         let limit = self.outbox_limit.load(Ordering::Relaxed);
-        if limit > 0 && outbox.bytes.len() + bytes.len() > limit {
+        let waiting = self.output_bytes.load(Ordering::Relaxed) + outbox.output.len();
+        if limit > 0 && waiting + more > limit {
+            self.overflowed.store(true, Ordering::Relaxed);
             self.killed.store(true, Ordering::Release);
+            outbox.output = Output::default();
         } else {
-            outbox.bytes.extend_from_slice(bytes);
+            add(&mut outbox.output);
         }
         let waker = outbox.waker.take();
         drop(outbox);
@@ -510,33 +555,58 @@ impl Client {
         self.blocked.load(Ordering::Relaxed) || self.paused.load(Ordering::Relaxed)
     }
 
-    /// Bytes of output that wait for it, here and in its owner's buffer.
-    pub fn output_waiting(&self) -> usize {
-        self.output_bytes.load(Ordering::Relaxed) + self.outbox.lock().bytes.len()
+    /// The output that waits for it, here and in its owner's buffer.
+    pub fn output_waiting(&self) -> OutputWaiting {
+        let outbox = self.outbox.lock();
+        let shown = |count: &AtomicU32| count.load(Ordering::Relaxed) as usize;
+        let bytes = self.output_bytes.load(Ordering::Relaxed);
+        // The owner may be between writing the one figure and the other.
+        let in_pieces = bytes.saturating_sub(shown(&self.output_tail_bytes));
+        OutputWaiting {
+            bytes: bytes + outbox.output.len(),
+            pieces: shown(&self.output_pieces) + outbox.output.pieces(),
+            in_pieces: in_pieces + outbox.output.in_pieces(),
+        }
     }
 
     /// Bytes held for it in buffers.
     pub fn buffers(&self) -> usize {
         self.input_bytes.load(Ordering::Relaxed)
             + self.input_free_bytes.load(Ordering::Relaxed)
-            + self.output_waiting()
+            + self.output_waiting().bytes
     }
 
     /// Moves what is there to the end of `to`.
-    pub fn take_pushed(&self, to: &mut BytesMut) {
-        let mut outbox = self.outbox.lock();
-        to.extend_from_slice(&outbox.bytes);
-        outbox.bytes.clear();
+    pub fn take_pushed(&self, to: &mut Output) {
+        to.take_from(&mut self.outbox.lock().output);
     }
 
     /// The owner takes what is there and leaves a waker for the next push.
-    pub fn take_output(&self, waker: &Waker) -> BytesMut {
+    pub fn take_output(&self, waker: &Waker) -> Output {
         let mut outbox = self.outbox.lock();
         match &mut outbox.waker {
             Some(w) => w.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        std::mem::take(&mut outbox.bytes)
+        std::mem::take(&mut outbox.output)
+    }
+}
+
+/// Output that a client has not taken. A message that is shared counts for each client that it waits for, since
+/// that is what the limits are about.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputWaiting {
+    pub bytes: usize,
+    /// How many pieces beside the buffers that are being filled.
+    pub pieces: usize,
+    /// Of the bytes, those in pieces.
+    pub in_pieces: usize,
+}
+
+impl OutputWaiting {
+    /// Bytes that the pieces take with the list that they are in: Redis's "output list", and CLIENT LIST's omem.
+    pub fn list_memory(&self) -> usize {
+        self.in_pieces + self.pieces * size_of::<Bytes>()
     }
 }
 

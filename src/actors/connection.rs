@@ -14,7 +14,7 @@
 //! `ROUNDS_MAX`. Death means only the client's: its session, watches and subscriptions go.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use crate::command::waits;
 use crate::config::{OutputLimit, Settings};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
+use crate::resp::Output;
 use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
 use crate::session::{Client, MultiState, ReplyMode, Session, Waiting};
 
@@ -42,6 +43,8 @@ const ROUNDS_MAX: usize = 16;
 /// What a client that hasn't authenticated may have waiting, as in Redis 8: it may send little, but much may come
 /// behind its AUTH in one go.
 const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Pieces of output given to the socket in one call.
+const SLICES_MAX: usize = 64;
 /// Read buffer kept between reads when it is empty, bytes.
 const INPUT_KEPT_BYTES: usize = 0;
 
@@ -57,11 +60,9 @@ pub struct ConnectionActor {
     /// Bytes that have come and not been run: a command's beginning, or commands behind a wait.
     input: BytesMut,
     /// Replies that the socket has not taken yet.
-    output: BytesMut,
+    output: Output,
     /// When `output` passed the soft limit, unix ms.
     over_soft_since_ms: Option<i64>,
-    /// The hard limit of its class when it last ran something; 0: none.
-    output_hard_bytes: u64,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
@@ -100,9 +101,8 @@ impl ConnectionActor {
             session,
             parser: Parser::default(),
             input: BytesMut::new(),
-            output: BytesMut::new(),
+            output: Output::default(),
             over_soft_since_ms: None,
-            output_hard_bytes: 0,
             timer: None,
         }
     }
@@ -119,14 +119,11 @@ impl ConnectionActor {
             let mut held = self.poll_wait(cx);
             // Looked at after the wait: who ends a wait pushes the reply first.
             let pushed = self.client().take_output(cx.waker());
-            if !pushed.is_empty() {
-                if self.output.is_empty() {
-                    self.output = pushed
-                } else {
-                    self.output.extend_from_slice(&pushed)
-                }
-            }
+            self.output.append(pushed);
             if self.client().killed.load(Ordering::Acquire) {
+                if self.client().overflowed.load(Ordering::Relaxed) {
+                    self.note_output_limit();
+                }
                 let _ = self.flush();
                 return Poll::Ready(Over("killed"));
             }
@@ -269,7 +266,7 @@ impl ConnectionActor {
         }
         // Before the look at the wait, so that an end that comes after it wakes us.
         let pushed = self.client().take_output(cx.waker());
-        self.output.extend_from_slice(&pushed);
+        self.output.append(pushed);
         let unblock = self.client().unblock.swap(0, Ordering::AcqRel);
         if unblock != 0 {
             waits::end(&self.node, &self.session, unblock);
@@ -297,7 +294,7 @@ impl ConnectionActor {
         self.timer = None;
         self.client().blocked.store(false, Ordering::Release);
         let pushed = self.client().take_output(cx.waker());
-        self.output.extend_from_slice(&pushed);
+        self.output.append(pushed);
         Held::No
     }
 
@@ -317,10 +314,7 @@ impl ConnectionActor {
         self.session.input_bytes = data.len();
         while used < data.len() && held == Held::No && !self.session.closing {
             let settings = node.settings.load();
-            self.output_hard_bytes = self
-                .session
-                .output_limit(&settings.client_output_buffer_limit)
-                .hard;
+            bench.reply.limit(self.output_room(&settings));
             let limits = Limits {
                 bulk_bytes_max: settings.proto_max_bulk_len as usize,
                 authenticated: self.session.authenticated || settings.requirepass.is_none(),
@@ -331,7 +325,7 @@ impl ConnectionActor {
             let parsed = self.parser.parse(rest, &limits, &mut bench.batch);
             let count = bench.batch.len();
             let mut ran = 0;
-            bench.reply.resp = self.session.resp;
+            bench.reply.resp = self.session.resp();
             let mut args = Vec::new();
             let mut index = 0;
             let mut ctx = CommandContext::new(
@@ -400,7 +394,7 @@ impl ConnectionActor {
             }
         }
         if self.session.reply_mode != ReplyMode::On && self.session.closing {
-            bench.reply.buf.clear();
+            bench.reply.clear();
         }
         self.send(bench);
         match held {
@@ -445,28 +439,26 @@ impl ConnectionActor {
         let addr = Some(client.addr.as_str()).filter(|_| !is_unix);
         let now_ms = self.node.clock.unix_ms();
         self.node.cross_protocol.note(addr, now_ms);
-        bench.reply.buf.clear();
+        bench.reply.clear();
         client.kill();
     }
 
     /// Writes a batch's replies: straight to the socket if nothing is queued before them.
     fn send(&mut self, bench: &mut Workbench) {
-        let replies = &bench.reply.buf;
-        let waiting = (self.output.len() + replies.len()) as u64;
-        if self.output_hard_bytes > 0 && waiting > self.output_hard_bytes {
+        let is_over = bench.reply.is_over_limit();
+        let replies = bench.reply.output_mut();
+        if is_over {
             // It gets nothing of this batch, as if it had been closed while its replies were written.
-            self.note_output_limit();
+            self.client().overflowed.store(true, Ordering::Relaxed);
             self.client().kill();
         } else if !replies.is_empty() {
-            let mut sent = 0;
             if self.output.is_empty()
                 && let Some(socket) = &self.socket
-                && let Ok(n) = socket.try_write(replies)
+                && let Ok(sent) = write(socket, replies)
             {
-                sent = n;
+                self.node.stats.net_output_bytes.add(sent as u64);
             }
-            self.node.stats.net_output_bytes.add(sent as u64);
-            self.output.extend_from_slice(&replies[sent..]);
+            self.output.take_from(replies);
         }
         bench.tidy();
     }
@@ -476,19 +468,25 @@ impl ConnectionActor {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
-        while !self.output.is_empty() {
-            match socket.try_write(&self.output) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.node.stats.net_output_bytes.add(n as u64);
-                    self.output.advance(n);
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(e) => return Err(e),
-            }
+        if self.output.is_empty() {
+            return Ok(());
         }
-        self.output = BytesMut::new();
+        let sent = write(socket, &mut self.output)?;
+        self.node.stats.net_output_bytes.add(sent as u64);
+        if self.output.is_empty() {
+            self.output = Output::default();
+        }
+        self.publish_output();
         Ok(())
+    }
+
+    /// How many bytes of replies the hard limit of its class leaves it.
+    fn output_room(&self, settings: &Settings) -> usize {
+        let limits = &settings.client_output_buffer_limit;
+        match usize::try_from(self.session.output_limit(limits).hard) {
+            Ok(0) | Err(_) => usize::MAX,
+            Ok(hard) => hard.saturating_sub(self.output.len()),
+        }
     }
 
     /// Whether the output that waits has passed its class's limit.
@@ -532,17 +530,22 @@ impl ConnectionActor {
     /// Shows others how much the buffers hold.
     fn publish_buffers(&self) {
         let client = self.client();
-        let show = |shown: &AtomicUsize, bytes: usize| {
-            if shown.load(Ordering::Relaxed) != bytes {
-                shown.store(bytes, Ordering::Relaxed);
-            }
-        };
         show(&client.input_bytes, self.input.len());
         show(
             &client.input_free_bytes,
             self.input.capacity() - self.input.len(),
         );
-        show(&client.output_bytes, self.output.len());
+        self.publish_output();
+    }
+
+    fn publish_output(&self) {
+        let client = self.client();
+        let (bytes, pieces) = (self.output.len(), self.output.pieces());
+        let in_tail = bytes - self.output.in_pieces();
+        show(&client.output_bytes, bytes);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        client.output_pieces.store(count(pieces), Ordering::Relaxed);
+        (client.output_tail_bytes).store(count(in_tail), Ordering::Relaxed);
     }
 
     /// Gives the socket to the replication actors; what was sent behind PSYNC goes along.
@@ -558,9 +561,41 @@ impl ConnectionActor {
             replconf: self.session.replconf.take().unwrap_or_default(),
             request,
             input: std::mem::take(&mut self.input),
-            output: std::mem::take(&mut self.output),
+            output: std::mem::take(&mut self.output).into_bytes(),
             waits_since_ms: None,
         });
+    }
+}
+
+/// Writes as much as the socket takes; how much that was.
+fn write(socket: &Socket, output: &mut Output) -> io::Result<usize> {
+    let mut sent = 0;
+    while !output.is_empty() {
+        let written = match output.as_one() {
+            Some(bytes) => socket.try_write(bytes),
+            None => {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = output.slices(&mut slices);
+                socket.try_write_vectored(&slices[..count])
+            }
+        };
+        match written {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                output.advance(n);
+                sent += n;
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(sent)
+}
+
+/// Writes a figure that others see, if it has changed.
+fn show(shown: &AtomicUsize, value: usize) {
+    if shown.load(Ordering::Relaxed) != value {
+        shown.store(value, Ordering::Relaxed);
     }
 }
 

@@ -37,11 +37,11 @@ impl StreamRunner for Dispatched<'_> {
         }
         ctx.look_ahead(self.batch, index, self.bytes);
         let outcome = dispatch::run_from_master(ctx, args, raw);
-        if ctx.reply.buf.first() == Some(&b'-') {
-            complain(args, &ctx.reply.buf);
+        if ctx.reply.is_error_at(0) {
+            complain(args, &ctx.reply.take().into_bytes());
             ctx.node.stats.unexpected_error_replies.inc();
         }
-        ctx.reply.buf.clear();
+        ctx.reply.clear();
         match outcome {
             Outcome::Busy(set) => {
                 self.busy = Some(set);

@@ -15,8 +15,6 @@ use crate::resp::request::Batch;
 
 /// Bytes read from a socket in one go.
 const READ_BYTES: usize = 64 * 1024;
-/// A reply buffer that a huge reply has made larger than this is given back, bytes.
-const REPLY_KEPT_BYTES: usize = 1024 * 1024;
 
 /// One arbiter's scratch space.
 #[derive(Debug)]
@@ -56,10 +54,8 @@ impl Workbench {
 
     /// Called when a batch's replies have been taken.
     pub fn tidy(&mut self) {
-        self.reply.buf.clear();
-        if self.reply.buf.capacity() > REPLY_KEPT_BYTES {
-            self.reply.buf = Default::default();
-        }
+        self.reply.clear();
+        self.reply.output_mut().keep_chunk();
         self.effects.clear();
         self.batch.trim();
     }

@@ -47,7 +47,7 @@ impl Bench {
         let command = self.node.table.find(args).expect("a command");
         command.check_arity(args).expect("its arity");
         let handler = command.handler;
-        let mut reply = Reply::new(self.session.resp);
+        let mut reply = Reply::new(self.session.resp());
         let mut effects = Effects::default();
         effects.db = self.session.db;
         let settings = self.node.settings.load_full();
@@ -64,7 +64,7 @@ impl Bench {
         let dirty = ctx.dirty;
         drop(ctx);
         if let Err(error) = result {
-            assert!(reply.buf.is_empty(), "an error after a reply");
+            assert!(reply.is_empty(), "an error after a reply");
             reply.error(&error.0);
         }
         if dirty > 0 && !effects.overridden {
@@ -73,7 +73,7 @@ impl Bench {
         assert!(dirty > 0 || effects.commands == 0 || !effects.overridden);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\'", "'");
         (
-            text(&reply.buf)
+            text(&reply.take().into_bytes())
                 .replace("\\r\\n", " ")
                 .trim_end()
                 .to_owned(),
@@ -122,7 +122,7 @@ impl Bench {
     }
 
     pub fn resp3(&mut self) {
-        self.session.resp = Resp::V3;
+        self.session.client.speak(Resp::V3);
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         ctx.session.client.clone(),
         dispatch::own(args),
         ctx.session.db,
-        ctx.session.resp,
+        ctx.session.resp(),
         request.keys,
         request.deadline_ms,
         request.kind,
@@ -174,7 +174,7 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         reply.error(&dispatch::READ_ONLY.0);
         ctx.node.stats.count_error(&dispatch::READ_ONLY.0);
         ctx.node.command_stats.reject(command.id);
-        answer(ctx, waiter, &reply);
+        answer(ctx, waiter, reply);
         return;
     }
     // It runs now, however long ago the unit that filled the key began.
@@ -182,7 +182,6 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
     ctx.now_ms = (ctx.now_us / 1000) as i64;
     let mut session = Session::new(waiter.client.clone(), Origin::Client);
     session.db = waiter.db;
-    session.resp = waiter.resp;
     session.authenticated = true;
     let mut reply = Reply::new(waiter.resp);
     // The handler works in the waiter's name: its session and its reply, our shards.
@@ -201,7 +200,7 @@ fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
         resume(waiter);
         return;
     }
-    answer(ctx, waiter, &reply);
+    answer(ctx, waiter, reply);
 }
 
 /// There was nothing for it. Its owner may have wanted to end the wait in the meantime.
@@ -211,7 +210,7 @@ fn resume(waiter: &Waiter) {
 }
 
 /// Gives a waiter its reply, and takes it out of the queues that are entered.
-fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, reply: &Reply) {
+fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, mut reply: Reply) {
     for key in &waiter.keys {
         let hash = ctx.node.keyspace.hash(key);
         let mut set = ShardSet::NONE;
@@ -220,7 +219,7 @@ fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, reply: &Reply) {
             ctx.keys.shard_mut(hash).unblock(waiter.db, key, waiter);
         }
     }
-    waiter.client.push(&reply.buf);
+    waiter.client.push_output(reply.take());
     // It no longer waits from here on, whenever its own thread takes notice.
     waiter.client.blocked.store(false, Ordering::Release);
     waiter.finish(WaitEnd::Served);

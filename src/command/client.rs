@@ -11,6 +11,7 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::string::parse_int;
 use crate::pause::{Pause, PausePurpose};
+use crate::resp::Resp;
 use crate::session::{Client, ClientView, ReplyMode};
 
 pub const HANDLERS: Handlers = &[
@@ -270,19 +271,21 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
     };
     let query_buffer_free = client.input_free_bytes.load(Ordering::Relaxed);
     let output = client.output_waiting();
+    let (in_buffer, in_list) = (output.bytes - output.in_pieces, output.list_memory());
     let memory = size_of::<Client>()
         + size_of::<crate::session::Session>()
         + query_buffer
         + query_buffer_free
         + arguments
         + view.multi_bytes
-        + output;
+        + in_buffer
+        + in_list;
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "id={id} addr={addr} laddr={laddr} fd={fd} name={name} age={age} idle={idle} flags={flags} db={db} \
          sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={arguments} \
-         multi-mem={multi_mem} rbs=0 rbp=0 obl=0 oll={oll} omem={output} tot-mem={memory} events={events} \
+         multi-mem={multi_mem} rbs=0 rbp=0 obl={in_buffer} oll={pieces} omem={in_list} tot-mem={memory} events={events} \
          cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_ver}",
         id = client.id,
         addr = client.addr,
@@ -300,14 +303,14 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
         qbuf = query_buffer,
         qbuf_free = query_buffer_free,
         multi_mem = view.multi_bytes,
-        oll = usize::from(output > 0),
-        events = if output > 0 { "rw" } else { "r" },
+        pieces = output.pieces,
+        events = if output.bytes > 0 { "rw" } else { "r" },
         user = match (view.master, view.user.is_empty()) {
             (true, _) => "(superuser)",
             (false, true) => "default",
             (false, false) => &view.user,
         },
-        resp = if view.resp3 { 3 } else { 2 },
+        resp = if client.resp() == Resp::V3 { 3 } else { 2 },
         lib_name = view.lib_name,
         lib_ver = view.lib_ver,
     );

@@ -1,7 +1,5 @@
 //! The session's own commands: AUTH, HELLO, PING, ECHO, SELECT, RESET, QUIT.
 
-use std::sync::atomic::Ordering;
-
 use super::context::is_word;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::string::parse_int;
@@ -149,13 +147,8 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 /// Sets the protocol version, from the running command's reply on.
 fn speak(ctx: &mut Context<'_>, version: Resp) {
-    ctx.session.resp = version;
+    ctx.session.client.speak(version);
     ctx.reply.resp = version;
-    ctx.session
-        .client
-        .resp3
-        .store(version == Resp::V3, Ordering::Relaxed);
-    ctx.session.publish_view();
 }
 
 fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
@@ -163,7 +156,7 @@ fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Err(CommandError::arity("ping"));
     }
     let text = args.get(1);
-    if ctx.session.subscriptions() > 0 && ctx.session.resp == Resp::V2 {
+    if ctx.session.subscriptions() > 0 && ctx.session.resp() == Resp::V2 {
         // In subscriber mode a RESP2 client expects nothing but arrays.
         ctx.reply.array(2);
         ctx.reply.bulk(b"pong");

@@ -187,7 +187,7 @@ impl<'a> Context<'a> {
 
     /// The promise of a reply by an actor: the session waits for it when the handler returns.
     pub fn ticket(&mut self) -> Arc<Ticket> {
-        let ticket = Ticket::new(self.session.client.clone(), self.session.resp);
+        let ticket = Ticket::new(self.session.client.clone(), self.session.resp());
         self.session.waiting = Some(Waiting::Reply(ticket.clone()));
         ticket
     }

@@ -114,21 +114,21 @@ pub fn run(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ReplyMode::Skipping => ReplyMode::On,
         other => other,
     };
-    let start = ctx.reply.buf.len();
+    let start = ctx.reply.len();
     let outcome = run_with_reply(ctx, args);
     match outcome {
         // It will come again, and must find the mode as it was.
         Outcome::Busy(_) | Outcome::Paused => ctx.session.reply_mode = skip,
         _ if ctx.session.reply_mode == ReplyMode::Skipping => {
-            ctx.reply.buf.truncate(start);
+            ctx.reply.truncate(start);
             ctx.session.reply_mode = ReplyMode::On;
         }
-        _ if ctx.session.reply_mode == ReplyMode::Off => ctx.reply.buf.truncate(start),
+        _ if ctx.session.reply_mode == ReplyMode::Off => ctx.reply.truncate(start),
         _ => {}
     }
     // What the command published to its own client follows the reply, hidden or not.
     if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
-        ctx.session.append_pushes(&mut ctx.reply.buf);
+        ctx.session.append_pushes(ctx.reply.output_mut());
     }
     outcome
 }
@@ -304,7 +304,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     if is_write && replica && settings.replica_read_only {
         return Err(READ_ONLY.into());
     }
-    if session.resp == crate::resp::Resp::V2
+    if session.resp() == crate::resp::Resp::V2
         && session.subscriptions() > 0
         && !command.runs_while_subscribed()
     {
@@ -399,7 +399,7 @@ pub(super) fn write_error(ctx: &mut Context<'_>, error: &CommandError) {
 pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     let node = ctx.node;
     let start_us = ctx.now_us;
-    let reply_start = ctx.reply.buf.len();
+    let reply_start = ctx.reply.len();
     if command.key_plan == KeyPlan::None {
         ctx.tell_counts();
     }
@@ -411,9 +411,9 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     let mut failed = false;
     if let Err(error) = result {
         failed = true;
-        ctx.reply.buf.truncate(reply_start);
+        ctx.reply.truncate(reply_start);
         write_error(ctx, &error);
-    } else if ctx.reply.buf.get(reply_start) == Some(&b'-') {
+    } else if ctx.reply.is_error_at(reply_start) {
         failed = true;
     }
     if ctx.dirty > 0 {

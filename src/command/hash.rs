@@ -194,6 +194,6 @@ fn hscan(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             }
         });
     }
-    reply_scan(reply, next, count, &pairs);
+    reply_scan(reply, next, count, pairs);
     Ok(())
 }

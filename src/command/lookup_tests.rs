@@ -153,7 +153,7 @@ fn events_are_published_on_the_channels_that_are_wanted() {
         bench.clock.advance_ms(11);
         bench.line("GET k");
         let pushed = bench.session.client.take_output(&waker);
-        let text = String::from_utf8_lossy(&pushed).into_owned();
+        let text = String::from_utf8_lossy(&pushed.into_bytes()).into_owned();
         let words: Vec<&str> = text
             .split("\r\n")
             .filter(|w| w.starts_with("__key") && !w.ends_with('*'))

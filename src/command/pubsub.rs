@@ -96,7 +96,7 @@ fn limit_outbox(ctx: &Context<'_>) {
 fn end(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: &[u8]) {
     ctx.node.pubsub.unsubscribe(ctx.session, topic, name);
     if !ctx.deny_blocking && !hides_replies(ctx) {
-        ctx.session.client.take_pushed(&mut ctx.reply.buf);
+        ctx.session.client.take_pushed(ctx.reply.output_mut());
     }
     confirm(ctx, topic, kind, Some(name));
 }
@@ -122,9 +122,9 @@ fn confirm(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: Option<&[u8]>)
         reply.int(count as i64);
     };
     if hides_replies(ctx) {
-        let mut apart = Reply::new(ctx.session.resp);
+        let mut apart = Reply::new(ctx.session.resp());
         write(&mut apart);
-        ctx.session.client.push(&apart.buf);
+        ctx.session.client.push_output(apart.take());
     } else {
         write(ctx.reply);
     }
@@ -252,8 +252,11 @@ mod tests {
         let mut bench = Bench::new();
         bench.session.reply_mode = ReplyMode::Off;
         assert_eq!(bench.line("subscribe a").0, "");
-        let mut pushed = bytes::BytesMut::new();
+        let mut pushed = crate::resp::Output::default();
         bench.session.append_pushes(&mut pushed);
-        assert_eq!(&pushed[..], b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+        assert_eq!(
+            &pushed.into_bytes()[..],
+            b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+        );
     }
 }

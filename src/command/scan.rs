@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(dispatch::run(&mut ctx, &args), Outcome::Done);
             ctx.finish();
             // Three shards were read; the cursor is the fourth's beginning.
-            let text = String::from_utf8_lossy(&reply.buf).into_owned();
+            let text = String::from_utf8_lossy(&reply.take().into_bytes()).into_owned();
             assert!(text.starts_with("*2\r\n$1\r\n3\r\n"), "{text}");
             assert!(text.matches("key:").count() > 50);
             drop(leave);

@@ -88,12 +88,12 @@ pub fn parse_cursor(arg: &[u8]) -> CommandResult<u64> {
 
 /// Writes the reply of a scan of a collection: the next cursor and `count` elements, already written in
 /// RESP form.
-pub fn reply_scan(reply: &mut Reply, cursor: u64, count: usize, elements: &Reply) {
+pub fn reply_scan(reply: &mut Reply, cursor: u64, count: usize, mut elements: Reply) {
     reply.array(2);
     let mut digits = itoa::Buffer::new();
     reply.bulk(digits.format(cursor).as_bytes());
     reply.array(count);
-    reply.raw(&elements.buf);
+    reply.append(elements.take());
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let reply_start = ctx.reply.buf.len();
+    let reply_start = ctx.reply.len();
     flush(ctx, args, None)?;
     let Some(services) = ctx.node.services.get() else {
         return Ok(());
@@ -67,7 +67,7 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     }
     // Answered when the dump on disk is the empty one.
-    ctx.reply.buf.truncate(reply_start);
+    ctx.reply.truncate(reply_start);
     let ticket = ctx.ticket();
     services.flushed_all(Some(ticket));
     Ok(())

@@ -162,6 +162,6 @@ fn sscan(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             }
         });
     }
-    reply_scan(reply, next, count, &members);
+    reply_scan(reply, next, count, members);
     Ok(())
 }

@@ -258,7 +258,7 @@ fn getdel(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn getex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let options = Options::parse(&args[2..], false)?;
     let key = args[1];
-    let start = ctx.reply.buf.len();
+    let start = ctx.reply.len();
     match ctx.find_for_reply(key) {
         (Some(ValueRef::String(value)), reply) => value.with(|bytes| reply.bulk(bytes)),
         (Some(_), _) => return Err(CommandError::WRONG_TYPE),
@@ -275,7 +275,7 @@ fn getex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     // A missing key or a wrong type is answered before a bad time, so the value is in the reply already.
-    let at = expire_at(ctx, args, unit, amount).inspect_err(|_| ctx.reply.buf.truncate(start))?;
+    let at = expire_at(ctx, args, unit, amount).inspect_err(|_| ctx.reply.truncate(start))?;
     if !unit.relative && expire::is_past(ctx, at) {
         expire::delete_past(ctx, key);
     } else {

@@ -103,7 +103,7 @@ fn close(node: &NodeCore, ticket: &Ticket) {
     let mut reply = Reply::new(ticket.resp);
     let error = error_of(ROLE_CHANGED).unwrap_or_default();
     reply.error(error);
-    if ticket.complete_and_close(&reply.buf) {
+    if ticket.complete_and_close(&reply.take().into_bytes()) {
         node.stats.count_error(error);
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn settle(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> bool {
         reply.null();
     }
     tell_end(node, waiter, error.is_some());
-    waiter.client.push(&reply.buf);
+    waiter.client.push_output(reply.take());
     waiter.finish(match how {
         ROLE_CHANGED => WaitEnd::RoleChanged,
         _ if error.is_some() => WaitEnd::Unblocked,

@@ -17,7 +17,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         connected += usize::from(!view.replica);
         blocked += usize::from(client.is_held());
         input_max = input_max.max(client.input_bytes.load(Ordering::Relaxed));
-        output_max = output_max.max(client.output_waiting());
+        output_max = output_max.max(client.output_waiting().bytes);
         let channels = view.subscriptions + view.pattern_subscriptions + view.shard_subscriptions;
         subscribers += usize::from(channels > 0);
         watching += usize::from(view.watch > 0);

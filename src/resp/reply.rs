@@ -1,12 +1,16 @@
-//! The reply writer: what a command says, as RESP2 or RESP3 bytes at the end of one growing buffer.
+//! The reply writer: what a command says, as RESP2 or RESP3 bytes at the end of an [`Output`].
 //!
-//! All replies of a pipelined batch go into the same buffer and leave in one write. Aggregates write
+//! All replies of a pipelined batch go into the same output and leave in one write. Aggregates write
 //! their header first; where the count is known only afterwards, [`Reply::begin`] and [`Reply::end`]
 //! insert it.
+//!
+//! A reply has a bound ([`Reply::limit`]), looked at whenever a new chunk is begun: what one command says
+//! cannot pass it by more than that. Once it is passed nothing is kept, and whoever owns the reply closes
+//! the client that it is for.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
-use super::DoubleText;
+use super::{DoubleText, Output};
 
 /// Protocol version of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,17 +34,33 @@ pub enum Aggregate {
     Push,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reply {
-    pub buf: BytesMut,
+    output: Output,
     pub resp: Resp,
+    /// Most bytes that it may hold.
+    limit: usize,
+    /// The limit has been passed.
+    over: bool,
+}
+
+impl Default for Reply {
+    fn default() -> Reply {
+        Reply::new(Resp::V2)
+    }
 }
 
 impl Reply {
+    /// Values from this length on are shared with the keyspace where it can share them, bytes. Below it the
+    /// bookkeeping costs as much as copying.
+    pub const SHARED_BYTES_MIN: usize = 16 * 1024;
+
     pub fn new(resp: Resp) -> Reply {
         Reply {
-            buf: BytesMut::new(),
+            output: Output::default(),
             resp,
+            limit: usize::MAX,
+            over: false,
         }
     }
 
@@ -48,18 +68,99 @@ impl Reply {
         self.resp == Resp::V3
     }
 
+    /// Bytes written so far.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.output.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// From now on it may hold so many bytes.
+    pub fn limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+        self.over = false;
+    }
+
+    /// Whether it holds, or held, more than it may.
+    #[inline]
+    pub fn is_over_limit(&self) -> bool {
+        self.over || self.output.len() > self.limit
+    }
+
+    /// Whether an error begins at a position.
+    #[inline]
+    pub fn is_error_at(&self, position: usize) -> bool {
+        self.output.byte_at(position) == Some(b'-')
+    }
+
+    /// Forgets what was written behind the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.output.truncate(len);
+    }
+
+    pub fn clear(&mut self) {
+        self.output.clear();
+    }
+
+    /// What has been written.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// What has been written, to be taken or added to.
+    pub fn output_mut(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Takes what has been written.
+    pub fn take(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    /// The tail, with room for so many more bytes.
+    #[inline]
+    fn room(&mut self, more: usize) -> &mut BytesMut {
+        if self.output.spare() < more {
+            self.make_room(more);
+        }
+        &mut self.output.tail
+    }
+
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        if self.over || more > self.limit - self.output.len().min(self.limit) {
+            self.over = true;
+            self.output.clear();
+        }
+        self.output.room(more);
+    }
+
     fn header(&mut self, tag: u8, n: i64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(n).as_bytes();
-        self.buf.reserve(digits.len() + 3);
-        self.buf.put_u8(tag);
-        self.buf.put_slice(digits);
-        self.buf.put_slice(b"\r\n");
+        let buf = self.room(digits.len() + 3);
+        buf.put_u8(tag);
+        buf.put_slice(digits);
+        buf.put_slice(b"\r\n");
     }
 
     /// Bytes already in RESP form.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(bytes);
+        self.room(bytes.len()).extend_from_slice(bytes);
+    }
+
+    /// What was written elsewhere.
+    pub fn append(&mut self, other: Output) {
+        if self.over || self.output.len() + other.len() > self.limit {
+            self.over = true;
+            self.output.clear();
+        } else {
+            self.output.append(other);
+        }
     }
 
     pub fn ok(&mut self) {
@@ -68,26 +169,26 @@ impl Reply {
 
     /// A simple string; must hold no CR or LF.
     pub fn simple(&mut self, text: &str) {
-        self.buf.reserve(text.len() + 3);
-        self.buf.put_u8(b'+');
-        self.buf.put_slice(text.as_bytes());
-        self.buf.put_slice(b"\r\n");
+        let buf = self.room(text.len() + 3);
+        buf.put_u8(b'+');
+        buf.put_slice(text.as_bytes());
+        buf.put_slice(b"\r\n");
     }
 
     /// An error whose text begins with its code ("ERR ...", "WRONGTYPE ..."), without the '-'.
     /// CR and LF in it become spaces, as Redis does.
     pub fn error(&mut self, text: &str) {
-        self.buf.reserve(text.len() + 3);
-        self.buf.put_u8(b'-');
+        let buf = self.room(text.len() + 3);
+        buf.put_u8(b'-');
         let mut utf8 = [0; 4];
         for c in text.chars() {
             match (c, carried_byte(c)) {
-                ('\r' | '\n', _) => self.buf.put_u8(b' '),
-                (_, Some(byte)) => self.buf.put_u8(byte),
-                _ => self.buf.put_slice(c.encode_utf8(&mut utf8).as_bytes()),
+                ('\r' | '\n', _) => buf.put_u8(b' '),
+                (_, Some(byte)) => buf.put_u8(byte),
+                _ => buf.put_slice(c.encode_utf8(&mut utf8).as_bytes()),
             }
         }
-        self.buf.put_slice(b"\r\n");
+        buf.put_slice(b"\r\n");
     }
 
     pub fn int(&mut self, n: i64) {
@@ -104,14 +205,14 @@ impl Reply {
     pub fn bulk(&mut self, bytes: &[u8]) {
         const AROUND_MAX: usize = 1 + 20 + 2 + 2;
         let len = bytes.len();
-        self.buf.reserve(len + AROUND_MAX);
+        let buf = self.room(len + AROUND_MAX);
         let digits = &mut itoa::Buffer::new();
-        let written = self.buf.len();
+        let written = buf.len();
         // SAFETY: what is written from the buffer's length on is at most the room just reserved: the mark,
         // at most 20 digits, the bytes and two line ends. All of it is initialised before the length says so,
         // and a slice of somebody else's can't overlap the buffer's spare room.
         unsafe {
-            let start = self.buf.as_mut_ptr().add(written);
+            let start = buf.as_mut_ptr().add(written);
             let mut to = start.add(1);
             start.write(b'$');
             if len < 10 {
@@ -132,7 +233,23 @@ impl Reply {
             to = to.add(len);
             to.cast::<[u8; 2]>().write(*b"\r\n");
             to = to.add(2);
-            self.buf.set_len(written + to.offset_from_unsigned(start));
+            buf.set_len(written + to.offset_from_unsigned(start));
+        }
+    }
+
+    /// A bulk string without a copy of its bytes; for those of [`Reply::SHARED_BYTES_MIN`] and more.
+    pub fn bulk_shared(&mut self, bytes: Bytes) {
+        self.header(b'$', bytes.len() as i64);
+        self.append_shared(bytes);
+        self.raw(b"\r\n");
+    }
+
+    fn append_shared(&mut self, bytes: Bytes) {
+        if self.over || self.output.len() + bytes.len() > self.limit {
+            self.over = true;
+            self.output.clear();
+        } else {
+            self.output.share(bytes);
         }
     }
 
@@ -193,7 +310,7 @@ impl Reply {
         match self.resp {
             Resp::V2 => self.bulk(text.as_bytes()),
             Resp::V3 => {
-                self.buf.put_u8(b',');
+                self.raw(b",");
                 self.raw(text.as_bytes());
                 self.raw(b"\r\n");
             }
@@ -229,7 +346,7 @@ impl Reply {
         match self.resp {
             Resp::V2 => self.bulk(digits.as_bytes()),
             Resp::V3 => {
-                self.buf.put_u8(b'(');
+                self.raw(b"(");
                 self.raw(digits.as_bytes());
                 self.raw(b"\r\n");
             }
@@ -238,18 +355,17 @@ impl Reply {
 
     /// Begins an aggregate whose length isn't known yet.
     pub fn begin(&mut self) -> Mark {
-        Mark(self.buf.len())
+        Mark(self.output.len())
     }
 
     /// Ends it: inserts the header in front of what was written since.
     pub fn end(&mut self, mark: Mark, kind: Aggregate, n: usize) {
-        let tail = self.buf.split_off(mark.0);
-        self.aggregate(kind, n);
-        if self.buf.is_empty() {
-            self.buf = tail;
-        } else {
-            self.buf.extend_from_slice(&tail);
+        if self.over {
+            return;
         }
+        let mut header = Reply::new(self.resp);
+        header.aggregate(kind, n);
+        self.output.insert(mark.0, &header.output.tail);
     }
 }
 
@@ -302,7 +418,54 @@ mod tests {
             want.extend_from_slice(&bytes);
             want.extend_from_slice(b"\r\n");
         }
-        assert_eq!(reply.buf, want);
+        assert_eq!(reply.take().into_bytes(), want);
+    }
+
+    #[test]
+    fn a_reply_past_its_limit_keeps_nothing() {
+        let mut reply = Reply::new(Resp::V2);
+        reply.limit(200_000);
+        for _ in 0..10 {
+            reply.bulk(&[b'x'; 10_000]);
+        }
+        assert!(!reply.is_over_limit());
+        let mark = reply.begin();
+        let mut most = 0;
+        for n in 0..10_000 {
+            reply.bulk(&[b'x'; 10_000]);
+            reply.int(n);
+            most = most.max(reply.len());
+        }
+        reply.end(mark, super::Aggregate::Array, 10_000);
+        assert!(reply.is_over_limit());
+        assert!(
+            most <= 200_000 + super::super::output::CHUNK_BYTES && reply.len() < 100_000,
+            "{most}"
+        );
+        reply.bulk_shared(vec![0; 1 << 20].into());
+        assert!(reply.len() < 100_000);
+        // The next one begins anew.
+        reply.clear();
+        reply.limit(usize::MAX);
+        reply.ok();
+        assert!(!reply.is_over_limit());
+        assert_eq!(reply.take().into_bytes(), &b"+OK\r\n"[..]);
+    }
+
+    #[test]
+    fn a_header_goes_before_what_it_heads() {
+        for elements in [0, 3, 2000, 20_000] {
+            let mut reply = Reply::new(Resp::V3);
+            reply.ok();
+            let mark = reply.begin();
+            for _ in 0..elements {
+                reply.bulk(b"twenty bytes of text");
+            }
+            reply.end(mark, super::Aggregate::Map, elements / 2);
+            let mut want = format!("+OK\r\n%{}\r\n", elements / 2).into_bytes();
+            want.extend(b"$20\r\ntwenty bytes of text\r\n".repeat(elements));
+            assert_eq!(reply.take().into_bytes(), want);
+        }
     }
 
     #[test]
@@ -315,6 +478,6 @@ mod tests {
         want[1 + usize::from(b'\n')] = b' ';
         // The private characters themselves are the one thing that is not.
         want.splice(want.len() - 6..want.len() - 2, [0xfd]);
-        assert_eq!(reply.buf, want);
+        assert_eq!(reply.take().into_bytes(), want);
     }
 }

@@ -297,7 +297,7 @@ fn zscan(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             }
         });
     }
-    reply_scan(reply, next, count, &pairs);
+    reply_scan(reply, next, count, pairs);
     Ok(())
 }
 
