@@ -62,6 +62,24 @@ impl LazyFree {
         }
     }
 
+    /// Ready when something is queued; until then it leaves a waker for the next push.
+    pub fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            queue.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Has whoever waits for a push look round: the node is closed.
+    pub fn wake(&self) {
+        let waker = self.queue.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Takes all that is queued, or leaves a waker for the next push.
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Batch<'_>> {
         let mut queue = self.queue.lock();

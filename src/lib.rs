@@ -15,7 +15,8 @@
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
 //! - [`monitors`], [`slowlog`], [`latency`], [`command_stats`] with its [`histogram`]: watching commands run;
 //!   [`redaction`]: what they must not show; [`pause`]: clients held up; [`cross_protocol`]: peers that are no clients.
-//! - [`stats`]: counters; [`memory`], [`persistence`], [`process`]: how these stand; [`lazyfree`]: large values on their way out.
+//! - [`stats`]: counters; [`memory`], [`persistence`], [`process`]: how these stand; [`lazyfree`]: large values on their way out;
+//!   [`life`], [`threads`]: a node's stages, and what its end waits for.
 //! - [`node_core`]: what all of a node's threads share.
 //! - [`command`]: the command table, its families, dispatch.
 //! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
@@ -33,6 +34,7 @@ pub mod info;
 pub mod keyspace;
 pub mod latency;
 pub mod lazyfree;
+pub mod life;
 pub mod local_client;
 pub mod memory;
 pub mod monitors;
@@ -53,9 +55,10 @@ pub mod slowlog;
 pub mod snapshot;
 pub mod stats;
 pub mod testing;
+pub mod threads;
 pub mod turns;
 
 pub use config::Settings;
-pub use local_client::LocalClient;
-pub use node::{Node, NodeBuilder, StartError};
+pub use local_client::{Closed, LocalClient};
+pub use node::{Node, NodeBuilder, SaveFailed, StartError};
 pub use resp::value::RespValue;

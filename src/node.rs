@@ -21,23 +21,27 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix::prelude::*;
-use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::actors::config_file::system_text;
 use crate::actors::reception::{self, Listener};
-use crate::actors::root::{IsUp, Root, RootParts, Stopped};
+use crate::actors::root::{IsUp, Root, RootParts};
+use crate::actors::shutdown::Stop;
 use crate::actors::system_probe::SystemProbe;
 use crate::actors::{leftovers, loading};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::life::Stage;
 use crate::local_client::LocalClient;
 use crate::memory::MemoryProbe;
 use crate::node_core::NodeCore;
 
 /// Why a node did not start.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum StartError {
     /// An address could not be bound.
     Bind {
@@ -50,8 +54,10 @@ pub enum StartError {
     Thread(std::io::Error),
     /// The dump is there and can't be opened, in words.
     Dump(String),
-    /// The node's threads ended before it was up, in words.
+    /// The node has ended, in words.
     Died(String),
+    /// The node is not up yet: it loads its dump.
+    Loading,
 }
 
 impl fmt::Display for StartError {
@@ -71,7 +77,8 @@ impl fmt::Display for StartError {
             StartError::Settings(text) => f.write_str(text),
             StartError::Thread(error) => write!(f, "could not start a thread: {error}"),
             StartError::Dump(text) => write!(f, "Fatal error loading the DB: {text}. Exiting."),
-            StartError::Died(text) => write!(f, "the node did not come up: {text}"),
+            StartError::Died(text) => write!(f, "the node has ended: {text}"),
+            StartError::Loading => f.write_str("the node is loading its dump"),
         }
     }
 }
@@ -80,7 +87,10 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind { error, .. } | StartError::Thread(error) => Some(error),
-            StartError::Settings(_) | StartError::Dump(_) | StartError::Died(_) => None,
+            StartError::Settings(_)
+            | StartError::Dump(_)
+            | StartError::Died(_)
+            | StartError::Loading => None,
         }
     }
 }
@@ -177,34 +187,69 @@ impl NodeBuilder {
             dump,
         };
         let (up_sender, up_receiver) = std::sync::mpsc::channel();
-        let (stopped_sender, stopped) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("understudy".into())
-            .spawn(move || {
-                let system = actix_rt::System::new();
-                let (done_sender, done) = tokio::sync::oneshot::channel();
-                let reason = system.block_on(async move {
-                    let root = Root::new(parts, done_sender).start();
-                    // Answered once it has started: from then on there is somebody to ask for anything.
-                    let _ = root.send(IsUp).await;
-                    let _ = up_sender.send(root);
-                    done.await.unwrap_or(Stopped { exit_code: 1 })
-                });
-                actix_rt::System::current().stop();
-                let _ = system.run();
-                let _ = stopped_sender.send(reason);
-            })
+            .spawn(move || run(parts, &up_sender))
             .map_err(StartError::Thread)?;
-        let root = up_receiver
-            .recv()
-            .map_err(|_| StartError::Died("its thread ended".into()))?;
+        let Ok(root) = up_receiver.recv() else {
+            join(thread);
+            let failure = core.life.end().failure;
+            return Err(StartError::Died(failure.unwrap_or_default()));
+        };
         Ok(Node {
             core,
             root,
-            stopped: Mutex::new(stopped),
             thread: Some(thread),
             port,
         })
+    }
+}
+
+/// The work of the node's first thread: the actors of the background arbiter, until the node is closed, and
+/// then its end.
+fn run(parts: RootParts, up: &std::sync::mpsc::Sender<Addr<Root>>) {
+    let ends = Ends(parts.node.clone());
+    let system = actix_rt::System::new();
+    let (done_sender, done) = oneshot::channel();
+    let arbiters = system.block_on(async move {
+        let root = Root::new(parts, done_sender).start();
+        // Answered once it has started: from then on there is somebody to ask for anything.
+        let _ = root.send(IsUp).await;
+        let _ = up.send(root);
+        done.await.unwrap_or_default()
+    });
+    // A root that died has closed nothing.
+    ends.0.close(1, Some("its root actor died".into()));
+    actix_rt::System::current().stop();
+    // Every actor of this arbiter is dropped at its end.
+    let _ = system.run();
+    match ends.0.threads.wait(END_MAX) {
+        0 => {
+            for arbiter in arbiters {
+                let _ = arbiter.join();
+            }
+        }
+        left => tracing::warn!("{left} threads of the node have not ended within {END_MAX:?}"),
+    }
+}
+
+/// How long a node's end waits for its threads: they give up what they do, but a disk may hang, or a command
+/// run on.
+const END_MAX: Duration = Duration::from_secs(30);
+
+/// However the node's first thread ends, the node has.
+struct Ends(Arc<NodeCore>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.close(1, Some("its first thread died".into()));
+        self.0.life.ended();
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("the node's background thread panicked");
     }
 }
 
@@ -280,15 +325,18 @@ fn is_address_missing(error: &std::io::Error) -> bool {
 }
 
 /// A running node. Dropping it shuts it down without saving.
+///
+/// In-process clients may outlive it: it does not wait for them. Once it is closed their calls end with an
+/// error, also those that wait.
 pub struct Node {
     core: Arc<NodeCore>,
     root: Addr<Root>,
-    stopped: Mutex<std::sync::mpsc::Receiver<Stopped>>,
     thread: Option<JoinHandle<()>>,
     port: Option<u16>,
 }
 
 impl Node {
+    /// What a node is built from, where more than settings is to be chosen.
     pub fn builder(settings: Settings) -> NodeBuilder {
         NodeBuilder::new(settings)
     }
@@ -308,30 +356,71 @@ impl Node {
         self.port
     }
 
+    /// Whether the node has its data and serves: false while it loads its dump, and once it is closed. About
+    /// the link to a master it says nothing.
+    pub fn is_ready(&self) -> bool {
+        self.core.life.stage() == Stage::Ready
+    }
+
+    /// Waits until the node has its data and serves, at most `timeout`. Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Loading`] if it still loads its dump then; [`StartError::Died`] if it has ended, with the
+    /// reason, for instance a dump that is broken.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), StartError> {
+        match self.core.life.wait_for(Stage::Ready, Some(timeout)) {
+            Stage::Loading => Err(StartError::Loading),
+            Stage::Ready => Ok(()),
+            Stage::Closed | Stage::Ended => {
+                let failure = self.core.life.end().failure;
+                Err(StartError::Died(
+                    failure.unwrap_or_else(|| "it was shut down".into()),
+                ))
+            }
+        }
+    }
+
     /// The node's shared state: settings, statistics, replication. For observing, not for changing.
     pub fn observe(&self) -> &Arc<NodeCore> {
         &self.core
     }
 
-    /// Stops without saving and waits until its threads have ended.
+    /// Stops without saving, and waits until its threads have ended: they give up what they do. Blocks the
+    /// thread, at most for half a minute. The exit code: 0, or that of an end that the node had come to by
+    /// itself.
     pub fn shutdown(mut self) -> i32 {
-        self.stop(false)
+        self.stop()
     }
 
-    /// Saves as SHUTDOWN does with save points (always, here), then stops.
-    pub fn save_and_shutdown(mut self) -> i32 {
-        self.stop(true)
+    /// Stops as [`Node::shutdown`] does, but first waits for its replicas (`shutdown-timeout`) and saves the
+    /// dump, whether there are save points or not. From then on writes wait, and end with the node.
+    ///
+    /// # Errors
+    ///
+    /// If the dump can't be saved the node goes on, writes too, and comes back in the error.
+    pub fn save_and_shutdown(mut self) -> Result<(), SaveFailed> {
+        let (refused, refusal) = std::sync::mpsc::channel();
+        self.root.do_send(Stop {
+            save: Some(refused),
+        });
+        match refusal.recv() {
+            Ok(reason) => Err(SaveFailed {
+                reason,
+                node: Box::new(self),
+            }),
+            // The node is closed, or was before it could hear us.
+            Err(_) => {
+                self.stop();
+                Ok(())
+            }
+        }
     }
 
     /// Waits until the node ends by itself (SHUTDOWN). The process's exit code.
-    pub fn wait(mut self) -> i32 {
-        let code = self
-            .stopped
-            .lock()
-            .recv()
-            .map_or(1, |stopped| stopped.exit_code);
-        self.join();
-        code
+    pub fn wait(&self) -> i32 {
+        self.core.life.wait_for(Stage::Ended, None);
+        self.core.life.end().exit_code
     }
 
     /// Asks the node to end as a signal would, by its `shutdown-on-*` settings; `wait` returns then.
@@ -339,30 +428,45 @@ impl Node {
         self.root.clone()
     }
 
-    fn stop(&mut self, save: bool) -> i32 {
-        self.root.do_send(crate::actors::shutdown::Stop { save });
-        let code = self
-            .stopped
-            .lock()
-            .recv()
-            .map_or(0, |stopped| stopped.exit_code);
-        self.join();
-        code
-    }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the node's background thread panicked");
+    fn stop(&mut self) -> i32 {
+        self.root.do_send(Stop { save: None });
+        if let Some(thread) = self.thread.take() {
+            join(thread);
+            // Clients that are still there shall not hold the data.
+            self.core.empty();
         }
+        self.core.life.end().exit_code
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.thread.is_some() {
-            self.stop(false);
-        }
+        self.stop();
     }
 }
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("port", &self.port)
+            .field("stage", &self.core.life.stage())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The dump could not be saved, so the node was not shut down.
+#[derive(Debug)]
+pub struct SaveFailed {
+    /// The node, which goes on. Dropping it shuts it down without saving.
+    pub node: Box<Node>,
+    /// What went wrong, in words.
+    pub reason: String,
+}
+
+impl fmt::Display for SaveFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the dump could not be saved: {}", self.reason)
+    }
+}
+
+impl std::error::Error for SaveFailed {}

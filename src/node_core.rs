@@ -1,5 +1,9 @@
 //! What all threads of one node share: settings, keyspace, clients, pub/sub, replication, statistics.
 //! No globals: a process may hold several nodes.
+//!
+//! Who holds whom: the core is held by its [`Node`](crate::Node), its actors and threads, and in-process clients.
+//! Nothing that the core holds may hold the core, or it would never be freed: services and what else needs it
+//! have it as an argument, or a `Weak` of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use crate::cross_protocol::CrossProtocol;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
 use crate::latency::Latency;
 use crate::lazyfree::LazyFree;
+use crate::life::Life;
 use crate::memory::{Memory, MemoryProbe};
 use crate::monitors::Monitors;
 use crate::own_expiries::OwnExpiries;
@@ -28,6 +33,7 @@ use crate::repl::Hub;
 use crate::session::{Clients, Session, Ticket, Waiting};
 use crate::slowlog::Slowlog;
 use crate::stats::Stats;
+use crate::threads::Threads;
 use crate::turns::Turns;
 
 /// The shared heart of a node.
@@ -38,6 +44,10 @@ pub struct NodeCore {
     pub clients: Clients,
     pub pubsub: PubSub,
     pub hub: Hub,
+    /// From its start to its end. Who waits for anything of the node looks at this when woken.
+    pub life: Life,
+    /// Its threads beside the arbiters.
+    pub threads: Threads,
     /// Loading a dump at start: most commands answer LOADING.
     pub loading: AtomicBool,
     pub stats: Stats,
@@ -110,6 +120,8 @@ impl NodeCore {
             hub: Hub::new(&*clock, settings.repl_backlog_size),
             clients: Clients::default(),
             pubsub: PubSub::default(),
+            life: Life::default(),
+            threads: Threads::default(),
             loading: AtomicBool::new(false),
             stats: Stats::default(),
             memory: Memory::new(memory),
@@ -158,6 +170,30 @@ impl NodeCore {
         for watcher in self.settings_watchers.lock().iter() {
             watcher(&settings, names);
         }
+    }
+
+    /// From now on nothing is served: whoever waits for the node is woken and finds it closed. The first exit
+    /// code and reason count.
+    pub fn close(&self, exit_code: i32, failure: Option<String>) {
+        self.life.close(exit_code, failure);
+        for client in self.clients.all() {
+            client.kill();
+        }
+        self.lazyfree.wake();
+    }
+
+    /// Frees the dataset and the backlog of a node that is closed, though somebody may still hold its core.
+    /// Waits for who is inside a shard.
+    pub fn empty(&self) {
+        let fresh = self.keyspace.builder().finish();
+        let mut entered = self.keyspace.enter(self.keyspace.all());
+        let old = entered.replace(fresh, self.clock.unix_ms());
+        drop(entered);
+        drop(old);
+        drop(self.lazyfree.take());
+        let mut stream = self.hub.stream();
+        let end = stream.log.end();
+        stream.log.reset(end);
     }
 
     /// Changes the settings by themselves (a role change, a tool); CONFIG SET has its own way, with checks.

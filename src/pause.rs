@@ -27,9 +27,11 @@ pub enum PausePurpose {
     Shutdown,
     /// A failover that waits for its replica.
     Failover,
+    /// SHUTDOWN that saves the dump: what is written behind its cut would be lost.
+    FinalSave,
 }
 
-const PURPOSES: usize = 3;
+const PURPOSES: usize = 4;
 
 #[derive(Debug, Default)]
 struct Event {

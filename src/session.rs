@@ -445,6 +445,9 @@ pub struct ClientView {
 }
 
 impl Client {
+    /// The address of clients without a socket.
+    pub const IN_PROCESS: &str = "in-process:0";
+
     pub fn new(id: u64, addr: String, laddr: String, created_ms: i64) -> Arc<Client> {
         Arc::new(Client {
             id,

@@ -12,6 +12,7 @@ use actix::prelude::*;
 use super::snapshot::dump_path;
 use crate::node_core::NodeCore;
 use crate::repl::ReplicaState;
+use crate::session::Client;
 
 /// How often the duties come round.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -90,7 +91,8 @@ impl CronActor {
         }
     }
 
-    /// `timeout`: clients that have been silent too long, but for replicas, subscribers and those that wait.
+    /// `timeout`: clients that have been silent too long, but for replicas, subscribers, those that wait, and
+    /// those in this process, which hold no socket.
     fn close_idle_clients(&self) {
         let timeout_ms = self.node.settings.load().timeout as i64 * 1000;
         if timeout_ms == 0 {
@@ -105,6 +107,7 @@ impl CronActor {
             let view = client.view.lock();
             let exempt = view.replica
                 || view.master
+                || client.addr == Client::IN_PROCESS
                 || view.subscriptions + view.pattern_subscriptions + view.shard_subscriptions > 0;
             drop(view);
             if !exempt {

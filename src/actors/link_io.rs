@@ -220,16 +220,14 @@ impl LinkIo for LinkSocket {
         let too_large = reader.too_large();
         let outcome = Arc::new(Outcome::default());
         let (node, there) = (self.node.clone(), outcome.clone());
-        let spawned = std::thread::Builder::new()
-            .name("loader".into())
-            .spawn(move || {
-                priority::stand_back();
-                let result = loading::read_transfer(&node, reader);
-                *there.result.lock() = Some(result);
-                if let Some(waker) = there.waker.lock().take() {
-                    waker.wake();
-                }
-            });
+        let spawned = self.node.threads.spawn("loader", move || {
+            priority::stand_back();
+            let result = loading::read_transfer(&node, reader);
+            *there.result.lock() = Some(result);
+            if let Some(waker) = there.waker.lock().take() {
+                waker.wake();
+            }
+        });
         if let Err(error) = spawned {
             *outcome.result.lock() = Some(Err(error.to_string()));
         }

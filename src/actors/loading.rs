@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::snapshot::dump_path;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
+use crate::life::Life;
 use crate::node_core::NodeCore;
 use crate::rdb::decode::Decoded;
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
@@ -25,6 +26,9 @@ use crate::repl::ReplId;
 const PROGRESS_BYTES: u64 = 64 * 1024;
 /// How many bytes are read in between two pauses for others: a tenth of a millisecond's work, about.
 const UNBROKEN_BYTES: usize = 16 * 1024;
+
+/// Longest sleep of the hidden `key-load-delay` before it is looked whether the node is closed, microseconds.
+const DELAY_PART_US: u64 = 50_000;
 
 /// What is kept of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +71,8 @@ impl LoadedDump {
 /// Strings up to this length are inserted in batches, bytes.
 const BATCHED_BYTES: usize = 1024;
 
-struct Builder {
+struct Builder<'n> {
+    life: &'n Life,
     dataset: DatasetBuilder,
     /// Strings read but not yet in the dataset.
     batch: StringBatch,
@@ -88,7 +93,7 @@ struct Builder {
     empty: u32,
 }
 
-impl Builder {
+impl Builder<'_> {
     /// Inserts the strings that wait.
     fn flush(&mut self) -> LoadResult {
         self.dataset
@@ -98,7 +103,12 @@ impl Builder {
 
     fn delay(&mut self) {
         if self.delay_us > 0 {
-            std::thread::sleep(Duration::from_micros(self.delay_us as u64));
+            let mut left_us = self.delay_us as u64;
+            while left_us > 0 && !self.life.is_closed() {
+                let part_us = left_us.min(DELAY_PART_US);
+                std::thread::sleep(Duration::from_micros(part_us));
+                left_us -= part_us;
+            }
         } else if self.delay_us < 0 {
             self.delayed += 1;
             if self.delayed >= -self.delay_us {
@@ -109,7 +119,7 @@ impl Builder {
     }
 }
 
-impl Loader for Builder {
+impl Loader for Builder<'_> {
     fn aux(&mut self, name: &[u8], value: &[u8]) -> LoadResult {
         let number = || {
             std::str::from_utf8(value)
@@ -207,6 +217,11 @@ struct Counted<'n, R> {
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.node.life.is_closed() {
+            // What was read is to be freed now, and the node's end waits for that.
+            super::priority::come_forward();
+            return Err(io::Error::other("the node is closed"));
+        }
         super::priority::let_others_in();
         let piece = buffer.len().min(UNBROKEN_BYTES);
         let n = self.input.read(&mut buffer[..piece])?;
@@ -249,13 +264,13 @@ pub async fn read_aside(
     keep: Expired,
 ) -> Result<LoadedDump, String> {
     let (done, loaded) = oneshot::channel();
+    let threads = node.threads.clone();
     let reading = move || {
         // Nobody waits any more if the node is stopping.
         let _ = done.send(read(&node, file, keep));
     };
-    std::thread::Builder::new()
-        .name("understudy-load".into())
-        .spawn(reading)
+    threads
+        .spawn("loader", reading)
         .map_err(|error| format!("no thread: {error}"))?;
     loaded
         .await
@@ -288,6 +303,7 @@ fn read_some<'n>(
     let settings = node.settings.load_full();
     let now_ms = node.clock.unix_ms();
     let mut builder = Builder {
+        life: &node.life,
         dataset: node.keyspace.builder(),
         batch: StringBatch::default(),
         db: 0,

@@ -83,6 +83,12 @@ pub fn stand_back() {
     }
 }
 
+/// The calling thread stands back no longer, where that is allowed: somebody waits for its end.
+pub fn come_forward() {
+    IDLING.set(None);
+    schedule(libc::SCHED_OTHER, 0);
+}
+
 /// The calling thread goes before others, where that is allowed: what it has not done yet takes memory.
 pub fn come_first() {
     schedule(libc::SCHED_OTHER, NICE_FIRST);

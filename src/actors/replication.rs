@@ -1,6 +1,6 @@
 //! The replication and snapshot actors of a node, started together, and what the node asks of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::prelude::*;
 
@@ -16,7 +16,8 @@ use crate::session::Ticket;
 /// Addresses of the actors, all on the arbiter that started them.
 #[derive(Clone)]
 pub struct Replication {
-    node: Arc<NodeCore>,
+    /// The node holds this.
+    node: Weak<NodeCore>,
     pub master: Addr<MasterActor>,
     pub link: Addr<SlaveLinkActor>,
     pub snapshots: Addr<SnapshotActor>,
@@ -29,13 +30,13 @@ impl Replication {
         if let Some(master) = &node.settings.load().replicaof {
             node.hub.follow(master.host.clone(), master.port);
         }
-        let writer = SnapshotWriterActor::spawn();
+        let writer = SnapshotWriterActor::spawn(&node.threads);
         let snapshots = SnapshotActor::new(node.clone(), writer).start();
         let master = MasterActor::new(node.clone(), snapshots.clone()).start();
         let failover = FailoverActor::new(node.clone()).start();
         let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone()).start();
         Replication {
-            node: node.clone(),
+            node: Arc::downgrade(node),
             master,
             link,
             snapshots,
@@ -51,10 +52,13 @@ impl Replication {
 
     /// Changes the role; called with every shard entered.
     pub fn replicaof(&self, target: Option<(String, u16)>) {
+        let Some(node) = self.node.upgrade() else {
+            return;
+        };
         match target {
-            Some((host, port)) => self.node.hub.follow(host, port),
+            Some((host, port)) => node.hub.follow(host, port),
             None => {
-                self.node.hub.promote(&*self.node.clock);
+                node.hub.promote(&*node.clock);
             }
         }
         self.link.do_send(Retarget);

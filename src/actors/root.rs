@@ -2,7 +2,9 @@
 //!
 //! Order of start: shards, replication, receptions, then listeners, so that nobody can arrive before
 //! everything he may ask for is there. Order of stop: writes paused until the replicas have caught up
-//! (bounded by `shutdown-timeout`), the dump if one is wanted, listeners, connections, arbiters.
+//! (bounded by `shutdown-timeout`), the dump if one is wanted; then the node is closed, which ends every
+//! client's waiting and every thread's work, and listeners and arbiters stop. With the last arbiter the other
+//! actors go, and with them what they hold.
 //!
 //! Death: the node's.
 
@@ -11,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
+use tokio::sync::oneshot;
 
 use super::cron::CronActor;
-use super::freeing::Freeing;
+use super::freeing;
 use super::loading::{self, Expired, LoadedDump};
 use super::messages::AttachReplica;
 use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
@@ -24,12 +27,6 @@ use super::shutdown::ShutdownState;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::{History, ReplId, wire};
-
-/// How a node ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopped {
-    pub exit_code: i32,
-}
 
 /// What a root actor begins with.
 pub struct RootParts {
@@ -59,14 +56,14 @@ pub struct Root {
     listening_unix: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
     arbiters: Vec<Arbiter>,
-    freeing: Option<Freeing>,
     pub(super) replication: Option<Replication>,
     pub(super) shutdown: ShutdownState,
-    done: Option<tokio::sync::oneshot::Sender<Stopped>>,
+    /// Gets the arbiters, stopped, when the node is closed.
+    done: Option<oneshot::Sender<Vec<Arbiter>>>,
 }
 
 impl Root {
-    pub fn new(parts: RootParts, done: tokio::sync::oneshot::Sender<Stopped>) -> Root {
+    pub fn new(parts: RootParts, done: oneshot::Sender<Vec<Arbiter>>) -> Root {
         Root {
             node: parts.node,
             listeners: parts.listeners,
@@ -75,7 +72,6 @@ impl Root {
             listening_unix: Vec::new(),
             receptions: Vec::new(),
             arbiters: Vec::new(),
-            freeing: None,
             replication: None,
             shutdown: ShutdownState::default(),
             done: Some(done),
@@ -125,7 +121,7 @@ impl Root {
     fn not_loaded(&mut self, error: &str) {
         tracing::error!("Fatal error loading the DB: {error}. Exiting.");
         tracing::error!("Terminating server after rdb file reading failure.");
-        self.stop(1);
+        self.stop(1, Some(format!("Fatal error loading the DB: {error}")));
     }
 
     /// The dump was read: it becomes the dataset.
@@ -151,26 +147,25 @@ impl Root {
     /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
     fn ready(&mut self, resumable: bool) {
         self.node.loading.store(false, Ordering::Release);
+        self.node.life.ready();
         if let Some(replication) = &self.replication {
             replication.begin(resumable);
         }
         tracing::info!("Ready to accept connections tcp");
     }
 
-    /// Everything stops; the node's thread ends after this.
-    pub(super) fn stop(&mut self, exit_code: i32) {
+    /// Everything stops; the node's thread ends after this. `failure`: why, if nobody asked for it.
+    pub(super) fn stop(&mut self, exit_code: i32, failure: Option<String>) {
+        self.node.close(exit_code, failure);
         let listening = self.listening_tcp.drain(..);
         for listener in listening.chain(self.listening_unix.drain(..)) {
             listener.do_send(StopListening);
         }
-        for client in self.node.clients.all() {
-            client.kill();
-        }
-        for arbiter in self.arbiters.drain(..) {
+        for arbiter in &self.arbiters {
             arbiter.stop();
         }
         if let Some(done) = self.done.take() {
-            let _ = done.send(Stopped { exit_code });
+            let _ = done.send(std::mem::take(&mut self.arbiters));
         }
     }
 }
@@ -181,6 +176,14 @@ impl Actor for Root {
     fn started(&mut self, ctx: &mut Self::Context) {
         let serving = serving_arbiters(&self.node.settings.load());
         self.arbiters = (0..serving).map(|_| Arbiter::new()).collect();
+        for arbiter in &self.arbiters {
+            // Dropped with all that runs there.
+            let running = self.node.threads.enter();
+            arbiter.spawn(async move {
+                let _running = running;
+                std::future::pending().await
+            });
+        }
         let shards: Vec<_> = (0..self.node.keyspace.shards())
             .map(|index| {
                 let node = self.node.clone();
@@ -189,11 +192,7 @@ impl Actor for Root {
             })
             .collect();
         CronActor::new(self.node.clone()).start();
-        match Freeing::start(self.node.clone()) {
-            Ok(freeing) => self.freeing = Some(freeing),
-            // Then large values are freed when the queue is full, by whoever removes them.
-            Err(error) => tracing::warn!("No thread for freeing memory: {error}"),
-        }
+        ctx.spawn(freeing::free(self.node.clone()).into_actor(self));
         let replication = Replication::start(&self.node);
         self.replication = Some(replication.clone());
         let replicas = replication.master.clone().recipient();

@@ -3,15 +3,17 @@
 //! In order, as redis-server: writes are paused until the replicas have all that was written (at most
 //! `shutdown-timeout`), the dump is saved if save points or SAVE ask for it, then everything stops. A save
 //! that fails calls the shutdown off, unless FORCE was given. SHUTDOWN ABORT calls it off while it waits.
+//! While the dump is saved writes wait: none is answered that the dump does not hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use actix::prelude::*;
 
 use super::root::Root;
-use super::snapshot::SaveNow;
+use super::snapshot::{SaveNow, SnapshotActor};
 use crate::node_core::{NodeCore, ShutdownOptions};
 use crate::pause::{Pause, PausePurpose};
 use crate::repl::ReplicaState;
@@ -19,42 +21,50 @@ use crate::session::Ticket;
 
 /// How often it is looked whether the replicas have caught up.
 const LOOK: Duration = Duration::from_millis(20);
+/// Longer than any save takes: its end is what ends the pause.
+const SAVE_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A shutdown under way.
 #[derive(Debug, Default)]
 pub struct ShutdownState {
     /// One is; seen by commands.
     pub in_progress: Arc<AtomicBool>,
+    /// It saves the dump.
+    saves: bool,
     /// Clients that asked for it: answered only if it is called off.
     tickets: Vec<Arc<Ticket>>,
+    /// The embedder, likewise.
+    embedder: Option<Sender<String>>,
     /// Which one: an aborted one's future finds another number and ends.
     number: u64,
 }
 
-/// Stop at once (the embedder's wish), saving first if `save`.
-#[derive(Message)]
+/// The embedder's wish: stop at once, or, with `save`, when the replicas have everything and the dump is saved.
+/// If that fails the node goes on, and `save` is told why; else it is dropped when the node is closed.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop {
-    pub save: bool,
+    pub save: Option<Sender<String>>,
 }
 
 impl Handler<Stop> for Root {
     type Result = ();
 
     fn handle(&mut self, stop: Stop, ctx: &mut Self::Context) {
-        if stop.save {
-            let options = ShutdownOptions {
-                save: true,
-                force: true,
-                ..ShutdownOptions::default()
-            };
-            ctx.notify(Shutdown {
-                ticket: None,
-                options,
-            });
-        } else {
-            self.stop(0);
+        let Some(refused) = stop.save else {
+            self.stop(0, None);
+            return;
+        };
+        if self.shutdown.in_progress.load(Ordering::Acquire) && !self.shutdown.saves {
+            let _ = refused.send("a shutdown without saving is under way".into());
+            return;
         }
+        self.shutdown.embedder = Some(refused);
+        let options = ShutdownOptions {
+            save: true,
+            ..ShutdownOptions::default()
+        };
+        self.begin_shutdown(options, false, ctx);
     }
 }
 
@@ -91,6 +101,19 @@ async fn wait_for_replicas(node: &NodeCore, in_progress: &AtomicBool) {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Saves the dump, writes waiting.
+async fn save(node: &NodeCore, snapshots: Addr<SnapshotActor>) -> Result<(), String> {
+    tracing::info!("Saving the final RDB snapshot before exiting.");
+    let now_ms = node.clock.unix_ms();
+    let until_ms = now_ms.saturating_add(SAVE_MAX_MS);
+    node.pause
+        .pause(PausePurpose::FinalSave, Pause::Write, until_ms, now_ms);
+    snapshots
+        .send(SaveNow)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// Says in the log which replicas are left behind.
@@ -131,6 +154,18 @@ impl Handler<Shutdown> for Root {
         let Shutdown { ticket, options } = shutdown;
         let signalled = ticket.is_none();
         self.shutdown.tickets.extend(ticket);
+        self.begin_shutdown(options, signalled, ctx);
+    }
+}
+
+impl Root {
+    /// Begins a shutdown, unless one is under way. `signalled`: it rests while periodic duties do.
+    fn begin_shutdown(
+        &mut self,
+        options: ShutdownOptions,
+        signalled: bool,
+        ctx: &mut Context<Root>,
+    ) {
         if self.shutdown.in_progress.swap(true, Ordering::AcqRel) && !options.now {
             // The one under way will do.
             return;
@@ -141,7 +176,8 @@ impl Handler<Shutdown> for Root {
         let node = self.node.clone();
         let in_progress = self.shutdown.in_progress.clone();
         let snapshots = self.replication.as_ref().map(|r| r.snapshots.clone());
-        let save = options.save || (!options.nosave && !node.settings.load().save.is_empty());
+        let wanted = options.save || (!options.nosave && !node.settings.load().save.is_empty());
+        self.shutdown.saves = wanted;
         let loading = node.is_loading();
         let work = async move {
             // As redis-server's, signals take effect in the periodic duties, and rest with them.
@@ -159,12 +195,8 @@ impl Handler<Shutdown> for Root {
             }
             match snapshots {
                 // A dataset that is half loaded is not worth the file that it comes from.
-                Some(snapshots) if save && !loading && in_progress.load(Ordering::Acquire) => {
-                    tracing::info!("Saving the final RDB snapshot before exiting.");
-                    snapshots
-                        .send(SaveNow)
-                        .await
-                        .unwrap_or_else(|error| Err(error.to_string()))
+                Some(snapshots) if wanted && !loading && in_progress.load(Ordering::Acquire) => {
+                    save(&node, snapshots).await
                 }
                 _ => Ok(()),
             }
@@ -177,26 +209,28 @@ impl Handler<Shutdown> for Root {
             match saved {
                 Err(error) if !options.force => {
                     // First, since a signal that comes when this is in the log is a new one.
-                    root.call_off(b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+                    root.call_off(&error);
                     tracing::warn!("Error trying to save the DB, can't exit: {error}");
                 }
                 _ => {
                     tracing::warn!("Redis is now ready to exit, bye bye...");
-                    root.stop(0);
+                    root.stop(0, None);
                 }
             }
         }));
     }
-}
 
-impl Root {
-    /// The shutdown does not take place: writes go on, and those who asked for it hear why.
-    fn call_off(&mut self, reply: &[u8]) {
+    /// The shutdown does not take place: writes go on, and those who asked for it hear of it.
+    fn call_off(&mut self, why: &str) {
         self.shutdown.in_progress.store(false, Ordering::Release);
         self.shutdown.number += 1;
         self.node.pause.unpause(PausePurpose::Shutdown);
+        self.node.pause.unpause(PausePurpose::FinalSave);
         for ticket in self.shutdown.tickets.drain(..) {
-            ticket.complete(reply);
+            ticket.complete(b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+        }
+        if let Some(embedder) = self.shutdown.embedder.take() {
+            let _ = embedder.send(why.into());
         }
     }
 }
@@ -211,6 +245,6 @@ impl Handler<AbortShutdown> for Root {
 
     fn handle(&mut self, _: AbortShutdown, _: &mut Self::Context) {
         tracing::warn!("Shutdown manually aborted.");
-        self.call_off(b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+        self.call_off("the shutdown was aborted");
     }
 }

@@ -126,18 +126,16 @@ impl SnapshotActor {
         });
         let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
         let (number, report, sink) = (job.number, job.report, job.sink);
-        let spawned = thread::Builder::new()
-            .name("snapshot".into())
-            .spawn(move || {
-                priority::stand_back();
-                let maker = Maker {
-                    node,
-                    number,
-                    aborted,
-                    report,
-                };
-                maker.run(sink, &writer, me);
-            });
+        let spawned = self.node.threads.spawn("snapshot", move || {
+            priority::stand_back();
+            let maker = Maker {
+                node,
+                number,
+                aborted,
+                report,
+            };
+            maker.run(sink, &writer, me);
+        });
         if let Err(error) = spawned {
             tracing::warn!("Can't save in background: {error}");
             ctx.notify(Ended {
@@ -482,7 +480,7 @@ impl Maker {
                 let waker = Waker::from(Arc::new(Parked(thread::current())));
                 let result = self.make(&changes, &mut |chunk| {
                     while !feed.has_room(&waker) {
-                        if self.aborted.load(Ordering::Acquire) {
+                        if self.is_over() {
                             return;
                         }
                         thread::park_timeout(PARK_MAX);
@@ -507,11 +505,7 @@ impl Maker {
                 });
                 let gate = Arc::new(Gate::default());
                 let result = self.make(&changes, &mut |bytes| {
-                    gate.enter(bytes.len());
-                    writer.do_send(snapshot_writer::Chunk {
-                        bytes,
-                        gate: gate.clone(),
-                    });
+                    writer.do_send(snapshot_writer::Chunk::enter(bytes, &gate));
                 });
                 let (changes, report) = (changes.get(), self.report.map(|r| (r, self.number)));
                 let done = move |written: Written| {
@@ -529,6 +523,11 @@ impl Maker {
         }
     }
 
+    /// Whether nobody wants the rest: it was aborted, or the node is closed.
+    fn is_over(&self) -> bool {
+        self.aborted.load(Ordering::Acquire) || self.node.life.is_closed()
+    }
+
     /// Cuts and walks to the end, handing on each chunk.
     fn make(
         &self,
@@ -544,7 +543,7 @@ impl Maker {
             .store(snapshot.progress().keys, Ordering::Relaxed);
         let mut chunks: Vec<Bytes> = Vec::new();
         loop {
-            if self.aborted.load(Ordering::Acquire) {
+            if self.is_over() {
                 snapshot.abort();
                 return Err("aborted".into());
             }
@@ -590,7 +589,7 @@ impl Maker {
 
     /// `rdb-key-save-delay`: waits, but not past an abort.
     fn dawdle(&self, mut left_us: u64) {
-        while left_us > 0 && !self.aborted.load(Ordering::Acquire) {
+        while left_us > 0 && !self.is_over() {
             let part = left_us.min(PARK_MAX.as_micros() as u64);
             thread::sleep(Duration::from_micros(part));
             left_us -= part;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::leftovers::process_number;
+use crate::threads::{Running, Threads};
 
 /// Bytes of chunks that may wait for the disk.
 pub const IN_FLIGHT_MAX: usize = 4 << 20;
@@ -30,8 +31,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Blocks until there is room, then takes it.
-    pub fn enter(&self, bytes: usize) {
+    /// Blocks until there is room, then takes it. Ends: who does not write a chunk drops it, and a dropped chunk
+    /// leaves.
+    fn enter(&self, bytes: usize) {
         let mut in_flight = self.in_flight.lock();
         while *in_flight > IN_FLIGHT_MAX {
             self.moved.wait(&mut in_flight);
@@ -56,15 +58,20 @@ struct Writing {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SnapshotWriterActor {
     writing: Option<Writing>,
+    _running: Running,
 }
 
 impl SnapshotWriterActor {
     /// Starts the actor's thread.
-    pub fn spawn() -> Addr<SnapshotWriterActor> {
-        SyncArbiter::start(1, SnapshotWriterActor::default)
+    pub fn spawn(threads: &Threads) -> Addr<SnapshotWriterActor> {
+        let threads = threads.clone();
+        SyncArbiter::start(1, move || SnapshotWriterActor {
+            writing: None,
+            _running: threads.enter(),
+        })
     }
 
     fn give_up(&mut self) {
@@ -140,12 +147,29 @@ impl Handler<Begin> for SnapshotWriterActor {
     }
 }
 
-/// The dump's next bytes.
+/// The dump's next bytes, which hold their place in the gate until they are dropped.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Chunk {
-    pub bytes: Bytes,
-    pub gate: Arc<Gate>,
+    bytes: Bytes,
+    gate: Arc<Gate>,
+}
+
+impl Chunk {
+    /// Blocks until the gate has room for it.
+    pub fn enter(bytes: Bytes, gate: &Arc<Gate>) -> Chunk {
+        gate.enter(bytes.len());
+        Chunk {
+            bytes,
+            gate: gate.clone(),
+        }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.gate.leave(self.bytes.len());
+    }
 }
 
 impl Handler<Chunk> for SnapshotWriterActor {
@@ -163,7 +187,6 @@ impl Handler<Chunk> for SnapshotWriterActor {
             }
             writing.error = written.err();
         }
-        chunk.gate.leave(chunk.bytes.len());
     }
 }
 
@@ -230,7 +253,7 @@ mod tests {
     fn write(path: &Path, parts: &[&'static str], result: Result<(), String>) -> Written {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         System::new().block_on(async move {
-            let writer = SnapshotWriterActor::spawn();
+            let writer = SnapshotWriterActor::spawn(&Threads::default());
             writer.do_send(Begin {
                 path: path.to_owned(),
                 number: 1,
@@ -238,11 +261,8 @@ mod tests {
             });
             let gate = Arc::new(Gate::default());
             for part in parts {
-                gate.enter(part.len());
-                writer.do_send(Chunk {
-                    bytes: Bytes::from_static(part.as_bytes()),
-                    gate: gate.clone(),
-                });
+                let bytes = Bytes::from_static(part.as_bytes());
+                writer.do_send(Chunk::enter(bytes, &gate));
             }
             writer.do_send(Finish {
                 result,

@@ -21,6 +21,7 @@ use super::leftovers::process_number;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::{Place, Spill, Spool};
+use crate::threads::Running;
 
 const PREFIX: &str = "temp-repl-spool-";
 const SLICES_MAX: usize = 64;
@@ -55,6 +56,7 @@ pub(super) fn process_of(name: &str) -> Option<u32> {
 pub struct SpoolFileActor {
     node: Arc<NodeCore>,
     segments: HashMap<u64, File>,
+    _running: Running,
 }
 
 impl SpoolFileActor {
@@ -64,6 +66,7 @@ impl SpoolFileActor {
         SyncArbiter::start(1, move || SpoolFileActor {
             node: node.clone(),
             segments: HashMap::new(),
+            _running: node.threads.enter(),
         })
     }
 

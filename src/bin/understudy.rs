@@ -88,6 +88,8 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
         service::notify("STATUS=Ready to accept connections\nREADY=1\n");
     }
     let code = node.wait();
+    // The process's end frees the data faster than we could.
+    std::mem::forget(node);
     if supervised {
         service::notify("STOPPING=1\n");
     }
