@@ -517,3 +517,105 @@ fn debug_in_a_transaction_comes_after_what_was_written() {
     assert_eq!(replica.call(&["GET", "k"]).text(), "2");
     assert_eq!(replica.call(&["EXISTS", "other"]).int(), Some(1));
 }
+
+// ---- fewer databases than the master ----
+
+/// What the master does with a database that the replica doesn't have.
+const FOREIGN: [(&str, &[&[&str]]); 6] = [
+    (
+        "SELECT",
+        &[&["SELECT", "20"], &["SET", "marker", "changed"]],
+    ),
+    ("SELECT", &[&["SELECT", "20"], &["FLUSHDB"]]),
+    ("COPY", &[&["COPY", "marker", "marker", "DB", "20"]]),
+    ("MOVE", &[&["MOVE", "marker", "20"]]),
+    ("SWAPDB", &[&["SWAPDB", "0", "20"]]),
+    (
+        "SELECT",
+        &[
+            &["MULTI"],
+            &["SET", "marker", "changed"],
+            &["SELECT", "20"],
+            &["SET", "marker", "changed"],
+            &["EXEC"],
+        ],
+    ),
+];
+
+#[test]
+fn what_is_meant_for_a_database_that_we_lack_ends_the_link() {
+    // What the effects of either make's commands look like is the same.
+    for (make, foreign) in [
+        (Make::Redis, &FOREIGN[..]),
+        (Make::Understudy, &FOREIGN[2..5]),
+    ] {
+        for (name, commands) in foreign {
+            let top = node(make).with("databases", 32).start();
+            top.call(&["SET", "marker", "1"]);
+            let mut replica = node(Make::Understudy).replica_of(top.port).start();
+            replica.wait_synced(LONG);
+            assert_same_place(&[&top, &replica]);
+            let mut client = top.client();
+            for command in *commands {
+                assert!(!client.call(command).is_error(), "{command:?}");
+            }
+            top.call(&["SET", "later", "1"]);
+            let wanted = format!("({name}), and this node has 16: raise the directive databases");
+            wait_for("the link has ended twice", LONG, || {
+                replica.info("master_sync_last_error").contains(&wanted)
+                    && replica.log().matches("Connecting to MASTER").count() >= 3
+            });
+            // Neither applied nor acked, nor what follows it.
+            assert_eq!(replica.call(&["GET", "marker"]).text(), "1");
+            assert_eq!(replica.call(&["DBSIZE"]).int(), Some(1));
+            assert!(count(&replica, "master_repl_offset") < count(&top, "master_repl_offset"));
+            assert_eq!(client.call(&["WAIT", "1", "1"]).int(), Some(0));
+            assert_eq!(replica.log().matches("stream can't be applied").count(), 1);
+            // With enough databases it goes on where it was.
+            replica.shut_down(true);
+            let mut options = replica.options.args.clone();
+            options.extend(["--databases".into(), "32".into()]);
+            replica.restart(Some(options));
+            replica.wait_synced(LONG);
+            assert_equal(&[&top, &replica]);
+            assert_eq!(replica.info("master_sync_last_error"), "");
+            assert_eq!(count(&top, "sync_full"), 1);
+        }
+    }
+}
+
+/// The dump holds nothing of the database that we lack, but its stream is in it.
+#[test]
+fn a_dump_whose_stream_goes_on_in_a_database_that_we_lack_is_not_taken() {
+    let top = node(Make::Redis).with("databases", 32).start();
+    let middle = node(Make::Understudy)
+        .with("databases", 32)
+        .replica_of(top.port)
+        .start();
+    middle.wait_synced(LONG);
+    let mut client = top.client();
+    for command in [&["SELECT", "20"][..], &["SET", "k", "1"], &["DEL", "k"]] {
+        client.call(command);
+    }
+    assert_same_place(&[&top, &middle]);
+    let bottom = node(Make::Understudy).replica_of(middle.port).start();
+    bottom.call(&["CONFIG", "SET", "replica-read-only", "no"]);
+    bottom.call(&["SET", "own", "1"]);
+    wait_for("the dump is refused", LONG, || {
+        bottom
+            .info("master_sync_last_error")
+            .contains("(repl-stream-db), and this node has 16: raise the directive databases")
+    });
+    assert_eq!(bottom.call(&["EXISTS", "own"]).int(), Some(1));
+
+    // Nor is it resumed from after a restart with fewer.
+    let mut middle = middle;
+    middle.shut_down(true);
+    let mut options = middle.options.args.clone();
+    options.extend(["--databases".into(), "16".into()]);
+    middle.restart(Some(options));
+    middle.wait_synced(LONG);
+    let log = middle.log();
+    assert!(log.contains("Can't resume from the dump"), "{log}");
+    assert_equal(&[&top, &middle]);
+}

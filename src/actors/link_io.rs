@@ -32,6 +32,7 @@ use crate::node_core::NodeCore;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
+use crate::repl::stream_databases;
 use crate::repl::stream_input::StreamRunner;
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
 use crate::resp::Reply;
@@ -271,6 +272,14 @@ impl LinkIo for LinkSocket {
         // Registered before the look. If the waker is taken a wake is on its way, and with it the next look.
         loading.outcome.waker.lock().clone_from(&self.waker);
         let result = loading.outcome.result.lock().take()?;
+        let databases = self.node.keyspace.databases();
+        let result = result.and_then(|loaded| {
+            let goes_on_in = loaded.stream_db.unwrap_or(0);
+            match stream_databases::refusal_to_go_on(goes_on_in, databases) {
+                Some(why) => Err(why),
+                None => Ok(loaded),
+            }
+        });
         Some(match result {
             Ok(loaded) => {
                 loading.loaded = Some(loaded);

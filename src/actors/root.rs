@@ -26,7 +26,7 @@ use super::shard::ShardActor;
 use super::shutdown::ShutdownState;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
-use crate::repl::{History, ReplId, wire};
+use crate::repl::{History, ReplId, stream_databases, wire};
 
 /// What a root actor begins with.
 pub struct RootParts {
@@ -136,12 +136,12 @@ impl Root {
         let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
         loading::swap_in(&self.node, &mut entered, dump.dataset);
         persistence.nothing_unsaved(self.node.keyspace.changes());
-        let resumable = dump.replication.is_some();
+        let mut taken_up = false;
         if let Some((id, offset)) = dump.replication {
-            self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
+            taken_up = self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
         }
         drop(entered);
-        self.ready(resumable);
+        self.ready(taken_up);
     }
 
     /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
@@ -218,14 +218,25 @@ impl Root {
     /// Goes on with the stream that the dump is a state of. A replica asks its master for the rest of it. A
     /// master begins a stream of its own, under a new id, that continues the old one: replicas that have
     /// come as far as the dump get what follows, and first of all the deletion of what expired meanwhile.
+    /// False: it can't go on, since a replica's stream is in a database that we don't have (any more).
     fn take_up_stream(
         &self,
         id: ReplId,
         offset: u64,
         stream_db: Option<usize>,
         expired: &[(usize, Box<[u8]>)],
-    ) {
+    ) -> bool {
         let is_replica = self.node.settings.load().replicaof.is_some();
+        let goes_on_in = if is_replica {
+            stream_db.unwrap_or(0)
+        } else {
+            0
+        };
+        let databases = self.node.keyspace.databases();
+        if let Some(why) = stream_databases::refusal_to_go_on(goes_on_in, databases) {
+            tracing::warn!("Can't resume from the dump: {why}");
+            return false;
+        }
         let mut history = History::new(id);
         if !is_replica {
             history.shift(ReplId::random(&*self.node.clock), offset);
@@ -237,6 +248,7 @@ impl Root {
             wire::command(&mut effect, &[b"DEL".as_slice(), key]);
             self.node.hub.append(*db, &effect, false);
         }
+        true
     }
 }
 

@@ -12,6 +12,7 @@ use crate::command::spec::bits;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::printable::printable;
+use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::resp::request::Batch;
 
@@ -34,6 +35,9 @@ impl StreamRunner for Dispatched<'_> {
                 return Ran::Refused;
             }
             self.disk_warning.give(ctx.node.clock.unix_ms());
+        }
+        if let Some(why) = stream_databases::refusal(args, ctx.node.keyspace.databases()) {
+            return Ran::Impossible(why);
         }
         ctx.look_ahead(self.batch, index, self.bytes);
         let outcome = dispatch::run_from_master(ctx, args, raw);

@@ -183,6 +183,8 @@ pub struct Link {
     trouble: Option<String>,
     /// The dump that could not be taken: why, and how often in a row.
     refusal: Option<(String, u32)>,
+    /// Where the stream goes on with what can't be applied here.
+    stuck_at: Option<u64>,
     /// This very attempt failed as the one before: for the same refusal.
     same_again: bool,
     /// The owner can't take the stream for now: no attempts until it can.
@@ -211,6 +213,7 @@ impl Link {
             queue_place: 0,
             trouble: None,
             refusal: None,
+            stuck_at: None,
             same_again: false,
             held: false,
             forgotten: None,
@@ -400,6 +403,9 @@ impl Link {
     /// Sends our offset now, unless the master wants no acks.
     fn ack(&mut self, env: &Env, out: &mut Vec<Action>) {
         self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
+        if self.stuck_at.is_some() && self.is_past_obstacle(env) {
+            self.came_up();
+        }
         if !self.legacy {
             self.answer_getack(env, out);
         }
@@ -472,9 +478,25 @@ impl Link {
         }
     }
 
+    /// The stream goes on with what this node, as it is set up, can't apply. What was applied stands and will
+    /// be resumed from. The master can only send the same again, so it is asked ever more rarely.
+    pub fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+        if self.is_new_refusal(why) {
+            warn!("The MASTER's stream can't be applied: {why}");
+        }
+        self.stuck_at = Some(env.offset);
+        self.drop_link(env, why, out);
+    }
+
     fn came_up(&mut self) {
         self.trouble = None;
         self.refusal = None;
+        self.stuck_at = None;
+    }
+
+    /// The stream that the link ended of last is past its obstacle.
+    fn is_past_obstacle(&self, env: &Env) -> bool {
+        self.stuck_at.is_none_or(|at| at != env.offset)
     }
 
     /// The owner can't take the stream for now: the link ends, and no attempt is made until [`Link::release`].
@@ -531,7 +553,7 @@ impl Link {
         self.trouble = Some(why.into());
         self.end_connection(out);
         let was_up = matches!(self.state, State::Streaming);
-        let pause_ms = if was_up {
+        let pause_ms = if was_up && self.is_past_obstacle(env) {
             // A link that worked is worth an immediate try: the backlog is moving on meanwhile.
             info!(
                 "Reconnecting to MASTER {}:{}",

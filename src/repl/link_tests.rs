@@ -363,6 +363,44 @@ fn load_empty(b: &mut Bench) {
     b.say(&format!("+FULLRESYNC {B} 7\r\n$0\r\n"));
 }
 
+/// When an idle link tries again.
+fn next_try(b: &Bench) -> i64 {
+    match b.link.state {
+        State::Idle { retry_at_ms } => retry_at_ms,
+        _ => panic!("{:?}", b.link.state),
+    }
+}
+
+/// The master can only send again what can't be applied here, so it is asked for it ever more rarely.
+#[test]
+fn a_stream_that_can_not_be_applied_is_asked_for_again_ever_more_rarely() {
+    let mut b = Bench::new(config(), true);
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        b.up_to_psync();
+        b.say("+CONTINUE\r\n");
+        assert_eq!(b.link.state(), LinkState::Connected);
+        // Until the stream is past it, that is what the link suffers from.
+        let seen = pauses.last().map(|_| "no such database");
+        assert_eq!(b.link.trouble(), seen);
+        let ended = b.run(|l, e, o| l.cannot_apply(e, "no such database", o));
+        assert_eq!(ended, ["Close"]);
+        assert!(b.link.resumable());
+        pauses.push(next_try(&b) - b.env.now_ms);
+        b.env.now_ms = next_try(&b);
+    }
+    assert!((500..=1000).contains(&pauses[0]), "{pauses:?}");
+    assert!((30_000..=60_000).contains(&pauses[9]), "{pauses:?}");
+    // Once more of the stream was applied, the link is as good as any.
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    b.env.offset += 10;
+    b.tick(1000);
+    assert_eq!(b.link.trouble(), None);
+    b.run(|l, e, o| l.closed(e, "connection lost", o));
+    assert_eq!(next_try(&b), b.env.now_ms);
+}
+
 #[test]
 fn a_refused_dump_is_tried_again_ever_more_rarely() {
     let mut b = Bench::new(config(), true);
@@ -375,11 +413,8 @@ fn a_refused_dump_is_tried_again_ever_more_rarely() {
         );
         assert_eq!(b.link.trouble(), Some("it is empty"));
         assert_eq!(b.link.state(), LinkState::Connect);
-        let State::Idle { retry_at_ms } = b.link.state else {
-            panic!("{:?}", b.link.state)
-        };
-        pauses.push(retry_at_ms - b.env.now_ms);
-        b.env.now_ms = retry_at_ms;
+        pauses.push(next_try(&b) - b.env.now_ms);
+        b.env.now_ms = next_try(&b);
     }
     assert!(pauses[0] <= 1000 && pauses[1] <= 2000, "{pauses:?}");
     assert!((30_000..=60_000).contains(&pauses[9]), "{pauses:?}");

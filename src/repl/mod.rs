@@ -17,6 +17,7 @@ pub mod replid;
 pub mod shared_bandwidth;
 pub mod spool;
 pub mod stream;
+pub mod stream_databases;
 pub mod stream_input;
 pub mod transfer;
 pub mod view;

@@ -9,13 +9,15 @@ use bytes::{Buf, BytesMut};
 use crate::resp::request::{Batch, Limits, Parser};
 
 /// What became of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
     Done,
     /// It can't run now; the owner knows why, and comes again.
     Later,
     /// It must not run as things are: the link has to end before it.
     Refused,
+    /// It can't run on this node as it is set up; why. The link has to end before it.
+    Impossible(String),
 }
 
 /// Runs the commands of one batch.
@@ -38,6 +40,8 @@ pub struct Round {
     pub later: bool,
     /// A command must not run.
     pub refused: bool,
+    /// A command can't run on this node; why.
+    pub impossible: Option<String>,
 }
 
 /// Bytes received and not run yet.
@@ -87,7 +91,8 @@ impl StreamInput {
             with_batch(batch, rest, &mut |runner| {
                 done = run_batch(batch, rest, runner, &mut round);
             });
-            if round.later || round.refused || round.broken.is_some() {
+            let stopped = round.later || round.refused;
+            if stopped || round.broken.is_some() || round.impossible.is_some() {
                 round.used += done;
                 break;
             }
@@ -134,6 +139,10 @@ fn run_batch(
             }
             Ran::Refused => {
                 round.refused = true;
+                break;
+            }
+            Ran::Impossible(why) => {
+                round.impossible = Some(why);
                 break;
             }
         }

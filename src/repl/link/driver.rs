@@ -250,6 +250,9 @@ impl LinkDriver {
         if let Some(error) = round.broken {
             self.with(io, |l, e, o| l.broken(e, &error, o));
         }
+        if let Some(why) = round.impossible {
+            self.with(io, |l, e, o| l.cannot_apply(e, &why, o));
+        }
         if round.refused {
             match io.refuses_writes() {
                 Some(why) => self.with(io, |l, e, o| l.hold(e, why, o)),

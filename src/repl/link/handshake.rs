@@ -148,7 +148,9 @@ impl Link {
                 info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
                 self.failover_accepted(out);
                 self.failures = 0;
-                self.came_up();
+                if self.is_past_obstacle(env) {
+                    self.came_up();
+                }
                 self.state = State::Streaming;
                 out.push(Action::Continue { new_id });
                 self.ack(env, out);
