@@ -8,12 +8,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
+use crate::command::migrate::{Errand, Migration};
 use crate::command::{CommandTable, FAMILIES};
 use crate::command_stats::CommandStats;
 use crate::config::Settings;
@@ -77,6 +78,8 @@ pub struct NodeCore {
     pub cron_paused: AtomicBool,
     /// Ready keys whose waiters could not be served in place, for the shard's actor.
     pub deferred_ready: Mutex<Vec<ReadyKey>>,
+    /// Connections that MIGRATE keeps open for the next one.
+    pub migrate_sockets: AtomicUsize,
     /// What only actors can do; set once at start, absent in pure tests.
     pub services: OnceLock<Box<dyn Services>>,
 }
@@ -135,6 +138,7 @@ impl NodeCore {
             active_expire_off: AtomicBool::new(false),
             cron_paused: AtomicBool::new(false),
             deferred_ready: Mutex::default(),
+            migrate_sockets: AtomicUsize::new(0),
             services: OnceLock::new(),
             settings: ArcSwap::from_pointee(settings),
             clock,
@@ -311,6 +315,9 @@ pub trait Services: Send + Sync {
         let _ = settings;
         Err("Operation not supported".into())
     }
+    /// MIGRATE: has the target do the errands, and completes with OK or an error when the keys that it took are deleted
+    /// here.
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>);
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
     fn serve_blocked(&self);
 }

@@ -29,9 +29,11 @@ pub enum PausePurpose {
     Failover,
     /// SHUTDOWN that saves the dump: what is written behind its cut would be lost.
     FinalSave,
+    /// MIGRATE, for keys that are written faster than they travel.
+    Migration,
 }
 
-const PURPOSES: usize = 4;
+const PURPOSES: usize = 5;
 
 #[derive(Debug, Default)]
 struct Event {
@@ -63,6 +65,12 @@ impl PauseState {
             .filter(|e| e.until_ms.load(Ordering::Acquire) > now_ms)
             .filter_map(|e| kind_of(e.kind.load(Ordering::Acquire)))
             .max()
+    }
+
+    /// Whether anything is held up for another purpose than this one.
+    pub fn is_on_besides(&self, purpose: PausePurpose, now_ms: i64) -> bool {
+        let mut others = (0..PURPOSES).filter(|index| *index != purpose as usize);
+        others.any(|index| self.events[index].until_ms.load(Ordering::Acquire) > now_ms)
     }
 
     /// Whether keys must not be expired or evicted: a pause promises that data stays as it is.
@@ -187,6 +195,8 @@ mod tests {
         state.pause(PausePurpose::Shutdown, Pause::Write, 300, 0);
         state.unpause(PausePurpose::Client);
         assert_eq!(state.kind(150), Some(Pause::Write));
+        assert!(state.is_on_besides(PausePurpose::Migration, 150));
+        assert!(!state.is_on_besides(PausePurpose::Shutdown, 150));
         state.unpause(PausePurpose::Shutdown);
         assert_eq!(state.kind(150), None);
         // A later one starts afresh.

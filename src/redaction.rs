@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// What stands in their place.
 pub const REDACTED: &[u8] = b"(redacted)";
 
-/// The arguments with the secret ones replaced: AUTH's, HELLO's after AUTH, and values that CONFIG SET gives
+/// The arguments with the secret ones replaced: AUTH's, HELLO's and MIGRATE's after AUTH, and values that CONFIG SET gives
 /// to directives that hold passwords.
 pub fn redact<'s, 'a>(args: &'s [&'a [u8]]) -> Cow<'s, [&'a [u8]]> {
     let is = |arg: &[u8], word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
@@ -29,6 +29,19 @@ pub fn redact<'s, 'a>(args: &'s [&'a [u8]]) -> Cow<'s, [&'a [u8]]> {
             } else {
                 break;
             }
+        }
+    } else if is(name, "migrate") {
+        let mut index = 6;
+        while index < args.len() && !is(args[index], "keys") {
+            let secrets = match args[index] {
+                word if is(word, "auth") => 1,
+                word if is(word, "auth2") => 2,
+                _ => 0,
+            };
+            for secret in (index + 1..args.len()).take(secrets) {
+                shown.to_mut()[secret] = REDACTED;
+            }
+            index += 1 + secrets;
         }
     } else if is(name, "config") && args.get(1).is_some_and(|sub| is(sub, "set")) {
         for index in (2..args.len().saturating_sub(1)).step_by(2) {
@@ -65,6 +78,10 @@ mod tests {
         assert_eq!(
             shown("config set port 1 requirepass p masterauth q"),
             "config set port 1 requirepass (redacted) masterauth (redacted)"
+        );
+        assert_eq!(
+            shown("migrate h 1 k 0 9 copy auth p replace auth2 u q keys auth auth"),
+            "migrate h 1 k 0 9 copy auth (redacted) replace auth2 (redacted) (redacted) keys auth auth"
         );
         assert_eq!(shown("set auth p"), "set auth p");
         assert_eq!(shown("hello 3 auth u"), "hello 3 auth u");

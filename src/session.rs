@@ -96,6 +96,8 @@ pub struct Ticket {
     pub client: Arc<Client>,
     pub resp: Resp,
     state: AtomicU8,
+    /// Log offset behind what was written in the session's name, 0 for nothing.
+    write_offset: AtomicU64,
 }
 
 /// A ticket's states. It is `CLAIMED` while its reply is pushed, and over only then: the session's owner may
@@ -111,6 +113,7 @@ impl Ticket {
             client,
             resp,
             state: AtomicU8::new(OPEN),
+            write_offset: AtomicU64::new(0),
         })
     }
 
@@ -135,6 +138,16 @@ impl Ticket {
         self.state.store(end, Ordering::Release);
         self.client.wake();
         true
+    }
+
+    /// What is answered includes a write of the session, which the log has up to `offset`: to be said before it is answered.
+    pub fn wrote_until(&self, offset: u64) {
+        self.write_offset.store(offset, Ordering::Release);
+    }
+
+    /// See [`Ticket::wrote_until`].
+    pub fn write_offset(&self) -> u64 {
+        self.write_offset.load(Ordering::Acquire)
     }
 
     pub fn is_done(&self) -> bool {

@@ -15,12 +15,13 @@ use std::task::Waker;
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use super::failover::FailoverActor;
 use super::load_limit::{Limited, TooLarge};
 use super::loading::{self, LoadedDump};
 use super::master::{CloseReplicas, MasterActor};
+use super::outgoing;
 use super::pipe::{PipeWriter, pipe};
 use super::priority;
 use super::slave_stream::DiskWarning;
@@ -164,28 +165,8 @@ impl LinkIo for LinkSocket {
 
     fn connect(&mut self, config: &LinkConfig) {
         let settings = self.node.settings.load();
-        let source = settings
-            .bind_source_addr
-            .as_deref()
-            .and_then(|a| a.parse().ok());
-        let (host, port) = (config.host.clone(), config.port);
-        self.connecting = Some(Box::pin(async move {
-            let mut last = io::Error::from(io::ErrorKind::NotFound);
-            for address in tokio::net::lookup_host((host.as_str(), port)).await? {
-                let socket = match address {
-                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
-                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
-                };
-                if let Some(ip) = source {
-                    socket.bind(SocketAddr::new(ip, 0))?;
-                }
-                match socket.connect(address).await {
-                    Ok(stream) => return Ok(stream),
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
-        }));
+        let connecting = outgoing::connect(&settings, config.host.clone(), config.port);
+        self.connecting = Some(Box::pin(connecting));
         self.wake();
     }
 

@@ -15,6 +15,8 @@ pub mod load_limit;
 pub mod loading;
 pub mod master;
 pub mod messages;
+pub mod migration;
+mod outgoing;
 pub mod pipe;
 pub mod priority;
 pub mod reception;

@@ -19,6 +19,7 @@ use super::cron::CronActor;
 use super::freeing;
 use super::loading::{self, Expired, LoadedDump};
 use super::messages::AttachReplica;
+use super::migration::MigrationActor;
 use super::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
 use super::replication::Replication;
 use super::services::ActorServices;
@@ -200,6 +201,7 @@ impl Actor for Root {
             root: ctx.address(),
             shards,
             replication,
+            migrations: MigrationActor::new(self.node.clone()).start(),
             config_file: self.node.process.config_file.clone(),
             shutting_down: self.shutdown.in_progress.clone(),
         };

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
+use super::migration::{Migrate, MigrationActor};
 use super::reload::{FlushedAll, Reload};
 use super::replication::Replication;
 use super::root::Root;
 use super::shard::{ServeBlocked, ShardActor};
 use super::shutdown::{AbortShutdown, Shutdown};
 use super::{config_file, settings_change};
+use crate::command::migrate::{Errand, Migration};
 use crate::config::Settings;
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
 use crate::session::Ticket;
@@ -21,6 +23,7 @@ pub struct ActorServices {
     pub root: Addr<Root>,
     pub shards: Vec<Addr<ShardActor>>,
     pub replication: Replication,
+    pub migrations: Addr<MigrationActor>,
     /// What CONFIG REWRITE writes.
     pub config_file: Option<PathBuf>,
     /// A shutdown waits for replicas.
@@ -86,6 +89,14 @@ impl Services for ActorServices {
             self.root.do_send(AbortShutdown);
         }
         was
+    }
+
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>) {
+        self.migrations.do_send(Migrate {
+            ticket,
+            migration,
+            errands,
+        });
     }
 
     fn prepare_settings(

@@ -179,8 +179,12 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     finish_unit(ctx);
     if ctx.session.waiting.is_some() {
-        // Who waits for the dump file is not blocked: it comes by itself, and nobody can end that for him.
-        if !matches!(command.name, "save" | "bgsave" | "flushall" | "debug") {
+        // Who waits for the dump file, or for keys to arrive elsewhere, is not blocked: it ends by itself, and
+        // nobody can end it for him.
+        if !matches!(
+            command.name,
+            "save" | "bgsave" | "flushall" | "debug" | "migrate"
+        ) {
             waits::begin(ctx);
         }
         return Outcome::Suspended;

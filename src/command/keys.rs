@@ -76,6 +76,7 @@ impl Command {
         match self.spec.special_keys {
             SpecialKeys::Set => return Ok(set_keys(args)),
             SpecialKeys::Sort => return Ok(sort_keys(args)),
+            SpecialKeys::Migrate => return Ok(migrate_keys(args)),
             SpecialKeys::SortReadonly | SpecialKeys::None => {}
         }
         let mut found = KeyPositions::new();
@@ -232,6 +233,29 @@ fn sort_keys(args: &Args<'_>) -> KeyPositions {
     found
 }
 
+/// MIGRATE's key, or those after KEYS; none where both are given, which is refused.
+fn migrate_keys(args: &Args<'_>) -> KeyPositions {
+    let mut keys = 3..args.len().min(4);
+    let mut index = 6;
+    while let Some(word) = args.get(index) {
+        if is_word(word, "keys") {
+            let alone = args[3].is_empty();
+            keys = if alone { index + 1..args.len() } else { 0..0 };
+            break;
+        }
+        index += match word {
+            w if is_word(w, "auth") => 2,
+            w if is_word(w, "auth2") => 3,
+            _ => 1,
+        };
+    }
+    keys.map(|index| KeyPosition {
+        index,
+        flags: KeyFlags(bits::RW | bits::ACCESS | bits::DELETE),
+    })
+    .collect()
+}
+
 /// Whether SORT looks at keys named by what it sorts.
 fn sort_reaches_out(args: &Args<'_>) -> bool {
     let mut out = false;
@@ -280,6 +304,7 @@ mod tests {
             ("ssubscribe", nothing),
             ("object|encoding", nothing),
             ("rename", nothing),
+            ("migrate", nothing),
         ]]);
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let command = table.find(&args).expect("in the table");
@@ -299,6 +324,11 @@ mod tests {
         assert_eq!(keys("mset a 1 b 2"), Ok(vec![1, 3]));
         assert_eq!(keys("blpop a b c 0"), Ok(vec![1, 2, 3]));
         assert_eq!(keys("rename a b"), Ok(vec![1, 2]));
+        assert_eq!(keys("migrate h 1 k 0 9"), Ok(vec![3]));
+        assert_eq!(keys("migrate h 1  0 9 copy keys a b"), Ok(vec![8, 9]));
+        assert_eq!(keys("migrate h 1  0 9 auth keys keys a"), Ok(vec![9]));
+        // Both a key and KEYS: refused.
+        assert_eq!(keys("migrate h 1 k 0 9 keys a"), Ok(vec![]));
         assert_eq!(keys("blmpop 0 2 a b left"), Ok(vec![3, 4]));
         assert_eq!(keys("zunionstore d 2 a b weights 1 2"), Ok(vec![1, 3, 4]));
         assert_eq!(keys("zunionstore d 5 a b"), Err(Malformed));

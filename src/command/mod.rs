@@ -38,6 +38,7 @@ mod lookup;
 #[cfg(test)]
 mod lookup_tests;
 pub mod memory;
+pub mod migrate;
 mod names;
 pub mod object;
 mod pop_args;
@@ -98,6 +99,7 @@ pub const FAMILIES: &[Handlers] = &[
     lcs::HANDLERS,
     list::HANDLERS,
     memory::HANDLERS,
+    migrate::HANDLERS,
     object::HANDLERS,
     pubsub::HANDLERS,
     replication::HANDLERS,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use super::bench::{Bench, START_MS};
+use super::migrate::{Errand, Migration, Target};
 use crate::config::{Protected, Settings};
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
 use crate::repl::ReplicaState;
@@ -61,6 +62,19 @@ impl Services for Notes {
             1 => Err(("port", "no".into())),
             _ => Ok(()),
         }
+    }
+    fn migrate(&self, _: Arc<Ticket>, migration: Migration, errands: Vec<Errand>) {
+        let Target { host, port, .. } = &migration.target;
+        let (db, timeout, copy) = (migration.target_db, migration.timeout, migration.copy);
+        let mut text = format!("migrate to {host}:{port} db {db} in {timeout:?}, copy {copy}:");
+        for errand in errands {
+            let Errand::Restore { parcel, replace } = errand else {
+                panic!("nothing is there to be deleted yet")
+            };
+            let (key, at) = (parcel.key.escape_ascii(), parcel.expire_at);
+            text += &format!(" {key} until {at:?}, replace {replace};");
+        }
+        self.note(text);
     }
     fn serve_blocked(&self) {}
 }
@@ -516,5 +530,27 @@ fn memory_tells_of_keys_and_the_process() {
     assert!(
         stats.contains("$4 db.0 %3 $23 overhead.hashtable.main"),
         "{stats}"
+    );
+}
+
+#[test]
+fn migrate_packs_what_is_there() {
+    let (mut bench, noted) = bench();
+    bench.line("MSET a 1 b 2");
+    bench.line("SET c 3 PX 500");
+    bench.expect(&[
+        ("MIGRATE host 1 none 0 9", "+NOKEY", ""),
+        ("MIGRATE host 1 a 0 9 AUTH", "-ERR syntax error", ""),
+        ("MIGRATE host 1 a 3 0", "", ""),
+        ("MIGRATE host 1 c 3 -1 COPY", "", ""),
+        ("MIGRATE host x a 3 9 REPLACE AUTH p AUTH2 u q", "", ""),
+    ]);
+    assert_eq!(
+        noted.lock()[..],
+        [
+            "migrate to host:1 db 3 in 1s, copy false: a until None, replace false;",
+            "migrate to host:1 db 3 in 1s, copy true: c until Some(1700000000500), replace false;",
+            "migrate to host:0 db 3 in 9ms, copy false: a until None, replace true;",
+        ]
     );
 }

@@ -69,7 +69,10 @@ pub fn is_over(session: &mut Session) -> bool {
             }
             _ => return false,
         },
-        Some(Waiting::Reply(ticket)) if ticket.is_done() => ticket.is_last(),
+        Some(Waiting::Reply(ticket)) if ticket.is_done() => {
+            session.last_write_offset = session.last_write_offset.max(ticket.write_offset());
+            ticket.is_last()
+        }
         Some(Waiting::Reply(_)) => return false,
     };
     session.closing |= last;

@@ -1,5 +1,7 @@
 //! INFO stats.
 
+use std::sync::atomic::Ordering;
+
 use super::{Observed, Text};
 use crate::keyspace::Contention;
 use crate::pubsub::Topic;
@@ -64,7 +66,10 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("latest_fork_usec", stats.last_cut_us.get());
     text.field("total_forks", 0);
     text.field("total_snapshots", stats.snapshots.get());
-    text.field("migrate_cached_sockets", 0);
+    text.field(
+        "migrate_cached_sockets",
+        node.migrate_sockets.load(Ordering::Relaxed),
+    );
     text.field("slave_expires_tracked_keys", 0);
     text.field("active_defrag_hits", 0);
     text.field("active_defrag_misses", 0);

@@ -2,10 +2,13 @@
 
 use super::bits::{
     ACCESS, CAT_CONNECTION, CAT_DANGEROUS, CAT_KEYSPACE, CAT_LIST, CAT_SET, CAT_SORTED_SET, DELETE,
-    DENY_OOM, FAST, INSERT, LOADING, NO_SCRIPT, OW, READONLY, RM, RO, RW, STALE,
+    DENY_OOM, FAST, INCOMPLETE, INSERT, LOADING, NO_SCRIPT, OW, READONLY, RM, RO, RW, STALE,
     TOUCHES_ARBITRARY_KEYS, UPDATE, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec, Reach, SpecialKeys};
+use super::{
+    Arg, BeginSearch, Categories, CommandSpec, FindKeys, Flags, Group, KeyFlags, KeySpec, Reach,
+    SpecialKeys,
+};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[
@@ -77,6 +80,71 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
         reach: Reach::Every,
         arguments: &[Arg::pattern("pattern")],
+        ..CommandSpec::of(Group::Generic)
+    },
+    CommandSpec {
+        name: "migrate",
+        summary: "Moves keys to another node.",
+        since: "2.6.0",
+        complexity: "As DUMP and DEL of each key here and RESTORE there, and O(N) to send them",
+        history: &[
+            ("3.0.0", "Takes COPY and REPLACE."),
+            ("3.0.6", "Takes KEYS."),
+            ("4.0.7", "Takes AUTH."),
+            ("6.0.0", "Takes AUTH2."),
+        ],
+        tips: &["nondeterministic_output"],
+        arity: -6,
+        flags: Flags(WRITE),
+        categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
+        keys: &[
+            KeySpec::at(3, RW | ACCESS | DELETE),
+            KeySpec {
+                notes: "",
+                flags: KeyFlags(RW | ACCESS | DELETE | INCOMPLETE),
+                begin: BeginSearch::Keyword {
+                    keyword: "KEYS",
+                    start_from: -2,
+                },
+                find: FindKeys::Range {
+                    last_key: -1,
+                    step: 1,
+                    limit: 0,
+                },
+            },
+        ],
+        special_keys: SpecialKeys::Migrate,
+        arguments: &[
+            Arg::string("host"),
+            Arg::integer("port"),
+            Arg::one_of(
+                "key-selector",
+                &[Arg::key("key", 0), Arg::word("empty-string", "\"\"")],
+            ),
+            Arg::integer("destination-db"),
+            Arg::integer("timeout"),
+            Arg::word("copy", "COPY").since("3.0.0").optional(),
+            Arg::word("replace", "REPLACE").since("3.0.0").optional(),
+            Arg::one_of(
+                "authentication",
+                &[
+                    Arg::string("auth")
+                        .after("AUTH")
+                        .shown_as("password")
+                        .since("4.0.7"),
+                    Arg::block("auth2", &[Arg::string("username"), Arg::string("password")])
+                        .after("AUTH2")
+                        .since("6.0.0"),
+                ],
+            )
+            .optional(),
+            Arg::key("keys", 1)
+                .after("KEYS")
+                .shown_as("key")
+                .since("3.0.6")
+                .optional()
+                .multiple(),
+        ],
         ..CommandSpec::of(Group::Generic)
     },
     CommandSpec {

@@ -502,6 +502,8 @@ pub enum SpecialKeys {
     SortReadonly,
     /// SET reads too when GET is given.
     Set,
+    /// MIGRATE has one key, or those after the word KEYS, which an option's value may look like.
+    Migrate,
 }
 
 /// One row of the command table.
