@@ -35,6 +35,11 @@ pub fn printable(bytes: &[u8]) -> String {
     out
 }
 
+/// A path, as [`printable`]: clients may have set parts of it.
+pub fn printable_path(path: &std::path::Path) -> String {
+    printable(path.as_os_str().as_encoded_bytes())
+}
+
 /// The text with everything that isn't to be seen, line ends above all, escaped: the last guard of what is
 /// written line by line. What [`printable`] gives passes unchanged.
 pub fn one_line(text: &str) -> Cow<'_, str> {

@@ -219,7 +219,8 @@ pub struct ReplConf {
     pub capa_eof: bool,
     pub capa_psync2: bool,
     pub capa_queue_place: bool,
-    pub version: Option<String>,
+    /// Its make's version; empty: it didn't say.
+    pub version: String,
     pub rdb_only: bool,
     pub rdb_filter_only: Option<String>,
 }

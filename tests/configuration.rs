@@ -225,3 +225,48 @@ fn rewrite_keeps_the_file_and_what_was_set() {
         );
     }
 }
+
+#[test]
+fn no_line_of_a_clients_gets_into_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    for (name, before) in [("redis.conf", "timeout 3\n"), ("c.toml", "timeout = 3\n")] {
+        let file = base.join(name);
+        std::fs::write(&file, before).unwrap();
+        let settings = Settings {
+            port: 0,
+            timeout: 3,
+            dir: Some(base.display().to_string()),
+            enable_protected_configs: Protected::Yes,
+            ..Settings::default()
+        };
+        let node = node(settings, Some(&file));
+        let mut client = node.client();
+        let mut call = |words: &[&str]| text(client.call(words));
+        let evil = "x\nrequirepass pwned\nrequirepass = 'pwned'\n";
+        let bind = format!("127.0.0.1 -{}", evil.replace(' ', "\u{a0}"));
+        for (directive, value) in [
+            ("masteruser", evil),
+            ("masterauth", evil),
+            ("dbfilename", evil),
+            ("replica-announce-ip", evil),
+            ("bind-source-addr", evil),
+            ("tls-cert-file", evil),
+            ("bind", &bind),
+        ] {
+            call(&["CONFIG", "SET", directive, value]);
+        }
+        assert!(call(&["REPLICAOF", evil, "6379"]).contains("Invalid master host"));
+        assert_eq!(call(&["CONFIG", "REWRITE"]), "OK");
+        let new = std::fs::read_to_string(&file).unwrap();
+        let is_set = match new.parse::<toml_edit::DocumentMut>() {
+            Ok(toml) => toml.contains_key("requirepass"),
+            Err(_) => new.lines().any(|line| line.starts_with("requirepass")),
+        };
+        assert!(!is_set, "{new}");
+        node.shutdown();
+        let output = binary(&base, &["--check-config", name]);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{complaint}");
+    }
+}

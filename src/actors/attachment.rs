@@ -35,6 +35,7 @@ impl MasterActor {
             peer_port: peer.map_or(0, |p| p.port()),
             announced_ip: replconf.ip_address.clone().filter(|ip| !ip.is_empty()),
             listening_port: replconf.listening_port,
+            version: replconf.version.clone(),
             capa_eof: replconf.capa_eof,
             capa_psync2: replconf.capa_psync2,
             capa_queue_place: replconf.capa_queue_place,

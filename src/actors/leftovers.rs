@@ -14,6 +14,7 @@ use std::path::Path;
 
 use super::{config_file, snapshot_writer, spool_file};
 use crate::node_core::NodeCore;
+use crate::printable::printable_path;
 
 /// The number of the process that a file's name tells of; none if the name is not one of this kind.
 type ProcessOf<'a> = dyn Fn(&str) -> Option<u32> + 'a;
@@ -42,10 +43,13 @@ fn remove_in(directory: &Path, process_of: &ProcessOf<'_>) {
         }
         let path = entry.path();
         match fs::remove_file(&path) {
-            Ok(()) => tracing::info!("Removed what a killed process left: {}", path.display()),
+            Ok(()) => tracing::info!(
+                "Removed what a killed process left: {}",
+                printable_path(&path)
+            ),
             Err(error) => tracing::warn!(
                 "{}, which a killed process left, can't be removed: {error}",
-                path.display()
+                printable_path(&path)
             ),
         }
     }

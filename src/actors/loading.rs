@@ -17,6 +17,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::life::Life;
 use crate::node_core::NodeCore;
+use crate::printable::{printable, printable_path};
 use crate::rdb::decode::Decoded;
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
 use crate::rdb::usage;
@@ -98,7 +99,7 @@ impl Builder<'_> {
     fn flush(&mut self) -> LoadResult {
         self.dataset
             .insert_batch(&mut self.batch)
-            .map_err(|key| format!("the key \"{}\" is in the dump twice", key.escape_ascii()))
+            .map_err(|key| format!("the key \"{}\" is in the dump twice", printable(&key)))
     }
 
     fn delay(&mut self) {
@@ -194,7 +195,7 @@ impl Loader for Builder<'_> {
         // The first are named, as a hostile file may hold any number.
         const NAMED_MAX: u32 = 10;
         if self.empty < NAMED_MAX {
-            tracing::info!("rdbLoadObject skipping empty key: {}", key.escape_ascii());
+            tracing::info!("rdbLoadObject skipping empty key: {}", printable(key));
         }
         self.empty += 1;
         Ok(())
@@ -244,11 +245,11 @@ pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("can't open {}: {error}", path.display())),
+        Err(error) => return Err(format!("can't open {}: {error}", printable_path(&path))),
     };
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if meta.is_dir() {
-        return Err(format!("{} is a directory", path.display()));
+        return Err(format!("{} is a directory", printable_path(&path)));
     }
     let total = meta.len();
     node.persistence

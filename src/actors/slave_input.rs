@@ -6,6 +6,8 @@ use bytes::{Buf, BytesMut};
 
 use crate::command::spec::bits;
 use crate::node_core::NodeCore;
+use crate::printable::printable;
+use crate::resp::Reply;
 use crate::resp::request::{Batch, Limits, Parser};
 use crate::session::Client;
 
@@ -122,6 +124,10 @@ fn refuse(node: &NodeCore, client: &Client, args: &[&[u8]]) {
         Some(_) => None,
     };
     if let Some(error) = error {
+        let mut reply = Reply::default();
+        reply.error(&error);
+        let sent = reply.take().into_bytes();
+        let error = printable(sent.trim_ascii_end().strip_prefix(b"-").unwrap_or_default());
         tracing::warn!(
             "== CRITICAL == This master is sending an error to its replica: '{error}' after processing the \
              command '{name}'"

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::leftovers::process_number;
+use crate::printable::printable_path;
 use crate::threads::{Running, Threads};
 
 /// Bytes of chunks that may wait for the disk.
@@ -140,8 +141,8 @@ impl Handler<Begin> for SnapshotWriterActor {
             }
             Err(error) => tracing::warn!(
                 "Failed opening the temp RDB file {} (in server root dir {}) for saving: {error}",
-                temporary.display(),
-                begin.path.parent().unwrap_or(Path::new(".")).display()
+                printable_path(&temporary),
+                printable_path(begin.path.parent().unwrap_or(Path::new(".")))
             ),
         }
     }

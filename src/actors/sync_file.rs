@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::master::MasterActor;
+use crate::printable::printable_path;
 use crate::repl::ReplicaState;
 
 impl MasterActor {
@@ -24,7 +25,7 @@ impl MasterActor {
             "Removing the RDB file used to feed replicas in a persistence-less instance"
         );
         if let Err(error) = fs::remove_file(&path) {
-            tracing::warn!("{} could not be removed: {error}", path.display());
+            tracing::warn!("{} could not be removed: {error}", printable_path(&path));
         }
     }
 }

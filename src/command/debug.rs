@@ -14,6 +14,7 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
 use crate::node_core::ReloadOptions;
+use crate::printable::printable;
 use crate::repl::{ReplId, wire};
 
 pub const HANDLERS: Handlers = &[("debug", debug)];
@@ -72,7 +73,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             Err(CommandError::text(text))
         }
         ("log", 3) => {
-            tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args[2]));
+            tracing::warn!("DEBUG LOG: {}", printable(args[2]));
             done(ctx)
         }
         ("quicklist-packed-threshold", 3) => {

@@ -65,7 +65,11 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
             ),
             _ => replica.phase().to_owned(),
         };
-        lines.push(format!("replica {name}: {state}"));
+        let version = match replica.version.as_str() {
+            "" => String::new(),
+            version => format!(" (version {version})"),
+        };
+        lines.push(format!("replica {name}{version}: {state}"));
         match last(&name) {
             Some(resync) => lines.push(format!(
                 "  last full resync: {} s ago: {}",

@@ -6,8 +6,9 @@
 use super::context::{int_arg, is_word};
 use super::saving::services;
 use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, dispatch};
-use crate::config::MasterAddress;
+use crate::config::{MasterAddress, is_host};
 use crate::pause::{Pause, PausePurpose};
+use crate::printable::printable;
 use crate::repl::ReplicaState;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
@@ -25,6 +26,11 @@ pub const HANDLERS: Handlers = &[
 
 /// Longest host name or address that a replica may announce, bytes.
 const HOST_MAX: usize = 256;
+/// Longest version that it may tell, bytes.
+const VERSION_MAX: usize = 32;
+
+const NO_HOST: CommandError =
+    CommandError::fixed("ERR REPLCONF ip-address is neither a host name nor an address");
 
 /// Pairs of an option and its value. Acks of attached replicas don't come this way: their sockets are the
 /// replication actors'.
@@ -48,7 +54,11 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
                     value.len()
                 )));
             }
-            told.ip_address = Some(String::from_utf8_lossy(value).into_owned());
+            // It stands in INFO, ROLE, the log and in Sentinel's files.
+            let host = str::from_utf8(value)
+                .ok()
+                .filter(|h| h.is_empty() || is_host(h));
+            told.ip_address = Some(host.ok_or(NO_HOST)?.to_owned());
         } else if is_word(option, "capa") {
             told.capa_eof |= is_word(value, "eof");
             told.capa_psync2 |= is_word(value, "psync2");
@@ -75,7 +85,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             }
             told.rdb_filter_only = Some(words.into_owned());
         } else if is_word(option, "version") {
-            told.version = Some(String::from_utf8_lossy(value).into_owned());
+            told.version = printable(value.get(..VERSION_MAX).unwrap_or(value));
         } else {
             return Err(CommandError::err(format_args!(
                 "Unrecognized REPLCONF option: {}",
@@ -188,9 +198,8 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     let port = int_arg(port).ok().and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
-    let Ok(host) = std::str::from_utf8(host) else {
-        return Err(CommandError::fixed("ERR Invalid master host"));
-    };
+    let host = str::from_utf8(host).ok().filter(|host| is_host(host));
+    let host = host.ok_or(CommandError::fixed("ERR Invalid master host"))?;
     let current = node.settings.load();
     let same =
         |master: &MasterAddress| master.host.eq_ignore_ascii_case(host) && master.port == port;

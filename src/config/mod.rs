@@ -3,6 +3,7 @@
 pub mod choices;
 pub mod directive;
 pub mod events;
+pub mod host;
 pub mod layers;
 pub mod lines;
 pub mod redis_conf;
@@ -19,6 +20,7 @@ pub use choices::{
 };
 pub use directive::Directive;
 pub use events::EventFlags;
+pub use host::is_host;
 pub use layers::{Form, Layers, Loaded, flags_to_lines, load};
 pub use lines::Mistake;
 pub use rewrite::rewrite;

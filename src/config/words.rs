@@ -110,6 +110,15 @@ pub fn quote(word: &str) -> String {
     text
 }
 
+/// A word as it is if it needs no quotes.
+pub fn quote_if_needed(word: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#');
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => quote(word),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,6 +149,8 @@ mod tests {
         #[test]
         fn quoted_words_come_back(words in prop::collection::vec(any::<String>(), 0..4)) {
             let line: Vec<String> = words.iter().map(|w| quote(w)).collect();
+            prop_assert_eq!(split(&line.join(" ")), Some(words.clone()));
+            let line: Vec<String> = words.iter().map(|w| quote_if_needed(w)).collect();
             prop_assert_eq!(split(&line.join(" ")), Some(words));
         }
     }

@@ -23,6 +23,7 @@ pub use memory::Overhead;
 use crate::config::Settings;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
+use crate::printable::OneLine;
 
 /// What sections look at.
 pub struct Observed<'a> {
@@ -149,7 +150,9 @@ struct Text(String);
 
 impl Text {
     fn field(&mut self, name: impl std::fmt::Display, value: impl std::fmt::Display) {
-        let _ = write!(self.0, "{name}:{value}\r\n");
+        // Whatever is in it, it is one line.
+        let _ = write!(OneLine(&mut self.0), "{name}:{value}");
+        self.0.push_str("\r\n");
     }
 
     /// Two decimals.

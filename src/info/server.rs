@@ -1,7 +1,5 @@
 //! INFO server and cpu.
 
-use std::fmt::Write;
-
 use super::{Observed, Text};
 use crate::config::Supervised;
 use crate::pause::PausePurpose;
@@ -53,11 +51,13 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("keyspace_shards", node.keyspace.shards());
     let mut listener = 0;
     if settings.port > 0 && !settings.bind.is_empty() {
-        let _ = write!(text.0, "listener{listener}:name=tcp");
-        for address in &settings.bind {
-            let _ = write!(text.0, ",bind={address}");
-        }
-        let _ = write!(text.0, ",port={}\r\n", settings.port);
+        let bound: String = (settings.bind.iter())
+            .map(|address| format!(",bind={address}"))
+            .collect();
+        text.field(
+            format_args!("listener{listener}"),
+            format_args!("name=tcp{bound},port={}", settings.port),
+        );
         listener += 1;
     }
     if let Some(path) = &settings.unixsocket {

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::replid::ReplId;
 use super::stream::Stream;
+use crate::printable::printable;
 
 /// What a connecting replica asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Request {
     /// The old command: a full sync, no offsets, no acks.
     Sync,
     Psync {
-        /// As it was sent: a replid, or "?".
+        /// As it was sent, fit for a line: a replid, or "?".
         id: String,
         /// First byte wanted, counted from 1; -1 with "?".
         offset: i64,
@@ -43,7 +44,7 @@ impl Request {
                     .and_then(|t| t.parse().ok())
                     .ok_or(BadRequest::Offset)?;
                 Ok(Request::Psync {
-                    id: String::from_utf8_lossy(id).into_owned(),
+                    id: printable(id),
                     offset,
                     failover: rest
                         .first()

@@ -60,6 +60,8 @@ pub struct Replica {
     /// What it announced by REPLCONF ip-address and listening-port.
     pub announced_ip: Option<String>,
     pub listening_port: u16,
+    /// REPLCONF version, in one line; empty: it didn't say.
+    pub version: String,
     pub capa_eof: bool,
     pub capa_psync2: bool,
     /// It understands being told its place in the queue for a transfer (only our own replicas do).
@@ -101,6 +103,7 @@ impl Replica {
             peer_port: 0,
             announced_ip: None,
             listening_port: 0,
+            version: String::new(),
             capa_eof: false,
             capa_psync2: false,
             capa_queue_place: false,

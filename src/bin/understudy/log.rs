@@ -14,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 use understudy::config::LogLevel;
 use understudy::node_core::NodeCore;
+use understudy::printable::one_line;
 
 /// Whose role the lines show, once there is a node.
 static NODE: OnceLock<Arc<NodeCore>> = OnceLock::new();
@@ -69,7 +70,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         }
         let mut message = Message::default();
         event.record(&mut message);
-        let line = line(*metadata.level(), &message.0);
+        let line = line(*metadata.level(), &one_line(&message.0));
         let _ = match &self.path {
             None => std::io::stdout().lock().write_all(line.as_bytes()),
             Some(path) => OpenOptions::new()

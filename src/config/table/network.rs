@@ -48,7 +48,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::memory("proto-max-bulk-len", number_at!(proto_max_bulk_len), MB, I64,
         "Bytes of the largest argument, and of the largest string."),
     D::optional("bind-source-addr", at!(bind_source_addr),
-        "Local address of the connection to our master."),
+        "Local address of the connection to our master.").check(special::check_source_address),
     D::kept("socket-mark-id", Shape::Number(Range::plain(0, u32::MAX as i128)), "0",
         "Mark of listening sockets for packet filters.").immutable()
         .only("0", "marking sockets is not there yet"),

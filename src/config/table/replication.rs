@@ -68,7 +68,8 @@ pub const DIRECTIVES: &[Directive] = &[
     D::yes_no("replica-announced", at!(replica_announced),
         "Whether Sentinel reports this replica to its clients."),
     D::optional("replica-announce-ip", at!(replica_announce_ip),
-        "Address to give to our master; empty: the one that it sees.").alias("slave-announce-ip"),
+        "Address to give to our master; empty: the one that it sees.").alias("slave-announce-ip")
+        .check(special::check_announced_host),
     D::number("replica-announce-port", number_at!(replica_announce_port), 0, 65535,
         "Port to give to our master; 0: the one that we listen at.").alias("slave-announce-port"),
     D::yes_no("replica-ignore-maxmemory", at!(replica_ignore_maxmemory),

@@ -3,7 +3,8 @@
 use super::super::choices::ShutdownFlags;
 use super::super::directive::{Range, Special, not_one_of, parse_memory, show_memory};
 use super::super::events::EventFlags;
-use super::super::words::quote;
+use super::super::host::is_host;
+use super::super::words::{quote, quote_if_needed};
 use super::super::{MasterAddress, OutputLimit, SavePoint, Settings};
 
 /// Addresses that `bind` takes at most.
@@ -14,6 +15,9 @@ pub const BIND: Special = Special {
     set: |s, words| {
         if words.len() > BIND_MAX {
             return Err("Too many bind addresses specified.".into());
+        }
+        if words.iter().any(|w| !w.is_empty() && !is_bind_address(w)) {
+            return Err("Invalid bind address".into());
         }
         s.bind = match words {
             [""] => Vec::new(),
@@ -30,6 +34,12 @@ pub const BIND: Special = Special {
     adds_up: false,
     always_written: false,
 };
+
+/// Addresses, or "*", perhaps with a leading '-'.
+fn is_bind_address(word: &str) -> bool {
+    let address = word.strip_prefix('-').unwrap_or(word);
+    address == "*" || address == "::*" || is_host(address)
+}
 
 /// The classes in the order in which they are shown, the second under the name that CONFIG GET gives it.
 const CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
@@ -237,6 +247,7 @@ pub const REPLICAOF: Special = Special {
         let master = match words {
             [""] => None,
             [no, one] if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") => None,
+            [host, _] if !is_host(host) => return Err("Invalid master host".into()),
             [host, port] => Some(MasterAddress {
                 host: (*host).to_owned(),
                 port: port.parse().map_err(|_| "Invalid master port")?,
@@ -300,7 +311,7 @@ pub const PERCENTILES: Special = Special {
 pub const RENAME_COMMAND: Special = Special {
     get: |s| {
         let pairs: Vec<String> = (s.rename_command.iter())
-            .map(|(from, to)| format!("{from} {}", quote(to)))
+            .map(|(from, to)| format!("{} {}", quote_if_needed(from), quote(to)))
             .collect();
         pairs.join(" ")
     },
@@ -317,7 +328,7 @@ pub const RENAME_COMMAND: Special = Special {
     lines: |s| {
         let pairs = s.rename_command.iter();
         pairs
-            .map(|(from, to)| format!("{from} {}", quote(to)))
+            .map(|(from, to)| format!("{} {}", quote_if_needed(from), quote(to)))
             .collect()
     },
     adds_up: true,
@@ -330,6 +341,22 @@ pub fn check_dbfilename(name: &str) -> Result<(), String> {
         return Err("dbfilename can't be a path, just a filename".into());
     }
     Ok(())
+}
+
+/// `replica-announce-ip`: empty for none.
+pub fn check_announced_host(host: &str) -> Result<(), String> {
+    match host.is_empty() || is_host(host) {
+        true => Ok(()),
+        false => Err("argument must be a host name or an address".into()),
+    }
+}
+
+/// `bind-source-addr`: empty for none.
+pub fn check_source_address(address: &str) -> Result<(), String> {
+    match address.is_empty() || address.parse::<std::net::IpAddr>().is_ok() {
+        true => Ok(()),
+        false => Err("argument must be an IP address".into()),
+    }
 }
 
 /// Variables that `proc-title-template` knows.
