@@ -7,6 +7,7 @@ pub mod arguments;
 pub(crate) mod bench;
 pub mod blocking;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod context;
@@ -83,6 +84,7 @@ pub type Handlers = &'static [(&'static str, Handler)];
 /// Every family's handlers; [`CommandTable`] joins them with the rows of [`spec`].
 pub const FAMILIES: &[Handlers] = &[
     client::HANDLERS,
+    cluster::HANDLERS,
     connection::HANDLERS,
     config::HANDLERS,
     counter::HANDLERS,

@@ -1,5 +1,5 @@
-//! EXEC refused, beside redis-server: it answers EXECABORT with the reason, the transaction is over, and so are
-//! its watches.
+//! Refusals beside redis-server. A refused EXEC answers EXECABORT with the reason, the transaction is over, and
+//! so are its watches.
 
 use std::fs;
 use std::time::Duration;
@@ -209,6 +209,57 @@ fn for_what_was_refused_before() {
         replies.rotate_right(1);
         replies
     });
+}
+
+/// Clients ask by these what sort of server this is.
+#[test]
+fn cluster_commands_say_that_there_is_no_cluster() {
+    let lines: [&[&str]; 14] = [
+        &["CLUSTER"],
+        &["CLUSTER", "INFO"],
+        &["CLUSTER", "SLOTS"],
+        &["CLUSTER", "KEYSLOT", "key"],
+        &["CLUSTER", "KEYSLOT"],
+        &["CLUSTER", "RESET", "HARD"],
+        &["CLUSTER", "HELP"],
+        &["CLUSTER", "NOTHING"],
+        &["READONLY"],
+        &["READONLY", "x"],
+        &["READWRITE"],
+        &["ASKING"],
+        &[
+            "COMMAND",
+            "INFO",
+            "readonly",
+            "readwrite",
+            "asking",
+            "cluster|info",
+        ],
+        &["COMMAND", "LIST", "FILTERBY", "PATTERN", "readonl*"],
+    ];
+    let replies = [Make::Redis, Make::Understudy].map(|make| {
+        let server = ServerOptions::new(make).start();
+        let mut client = server.client();
+        let mut replies: Vec<RawReply> = lines.iter().map(|line| client.call(line)).collect();
+        // Its own row beside those of the subcommands, whose order is nobody's business.
+        let cluster = client.call(&["COMMAND", "INFO", "cluster"]);
+        let row = cluster.elements().and_then(|rows| rows[0].elements());
+        replies.extend_from_slice(&row.expect("a row")[..7]);
+        for line in [
+            &["MULTI"][..],
+            &["READONLY"],
+            &["CLUSTER", "MYID"],
+            &["EXEC"],
+        ] {
+            replies.push(client.call(line));
+        }
+        replies
+    });
+    assert_eq!(replies[1], replies[0]);
+    assert_eq!(
+        replies[1][1].text(),
+        "ERR This instance has cluster support disabled"
+    );
 }
 
 /// Monitors, which saw the queued commands' MULTI, see how it ended.

@@ -5,6 +5,7 @@
 //! Invariants, checked by tests: names are lower case and unique; a subcommand is named `container|name`;
 //! an argument's `key_spec` is an index into its command's `keys`.
 
+mod cluster;
 mod connection;
 mod generic;
 mod generic_expiry;
@@ -210,6 +211,7 @@ pub enum Group {
     Transactions,
     Connection,
     Server,
+    Cluster,
 }
 
 impl Group {
@@ -226,6 +228,7 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Cluster => "cluster",
         }
     }
 }
@@ -567,6 +570,7 @@ impl CommandSpec {
 
 /// Every group's rows.
 pub const GROUPS: &[&[CommandSpec]] = &[
+    cluster::SPECS,
     connection::SPECS,
     generic::SPECS,
     generic_expiry::SPECS,
