@@ -7,11 +7,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
 use crate::command::migrate::{Errand, Migration};
@@ -80,8 +79,8 @@ pub struct NodeCore {
     pub deferred_ready: Mutex<Vec<ReadyKey>>,
     /// Connections that MIGRATE keeps open for the next one.
     pub migrate_sockets: AtomicUsize,
-    /// What only actors can do; set once at start, absent in pure tests.
-    pub services: OnceLock<Box<dyn Services>>,
+    /// What only actors can do.
+    pub services: ServicesSlot,
 }
 
 /// Told of directives that changed: the new settings, and the directives' names. Must be quick.
@@ -139,7 +138,7 @@ impl NodeCore {
             cron_paused: AtomicBool::new(false),
             deferred_ready: Mutex::default(),
             migrate_sockets: AtomicUsize::new(0),
-            services: OnceLock::new(),
+            services: ServicesSlot::default(),
             settings: ArcSwap::from_pointee(settings),
             clock,
         }
@@ -186,9 +185,15 @@ impl NodeCore {
         self.lazyfree.wake();
     }
 
-    /// Frees the dataset and the backlog of a node that is closed, though somebody may still hold its core.
-    /// Waits for who is inside a shard.
+    /// Frees what a node whose threads have ended holds, though somebody may still hold its core: the dataset,
+    /// the backlog, what leads to its arbiters. Waits for who is inside a shard.
     pub fn empty(&self) {
+        // A task of an arbiter that is gone holds what the arbiter had open, as long as somebody might wake it.
+        self.services.clear();
+        self.hub.forget_waiting();
+        self.turns.wake();
+        self.pause.wake();
+        self.lazyfree.wake();
         let fresh = self.keyspace.builder().finish();
         let mut entered = self.keyspace.enter(self.keyspace.all());
         let old = entered.replace(fresh, self.clock.unix_ms());
@@ -254,6 +259,29 @@ impl NodeCore {
                     .unblock(waiter.db, key, waiter);
             }
         }
+    }
+}
+
+/// Where a node's services are: from its start to its end, and never in pure tests.
+#[derive(Default)]
+pub struct ServicesSlot(RwLock<Option<Arc<dyn Services>>>);
+
+impl ServicesSlot {
+    /// They are there if the node has its actors.
+    pub fn get(&self) -> Option<Arc<dyn Services>> {
+        self.0.read().clone()
+    }
+
+    /// The actors are there.
+    pub fn set(&self, services: Arc<dyn Services>) {
+        *self.0.write() = Some(services);
+    }
+
+    /// The actors are gone, and their mailboxes with them.
+    pub fn clear(&self) {
+        // Dropped when the lock is left: what they hold is not ours.
+        let services = self.0.write().take();
+        drop(services);
     }
 }
 

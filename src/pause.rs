@@ -136,6 +136,11 @@ impl PauseState {
             .max()
             .unwrap_or(0);
         self.latest_ms.store(latest, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has those who wait for an end look round.
+    pub fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for waker in waiting {
             waker.wake();

@@ -88,6 +88,14 @@ impl Turns {
         queue.waiting.remove(at)
     }
 
+    /// Has whoever takes the turns look round.
+    pub fn wake(&self) {
+        let waker = self.queue.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Takes one turn if there is one and its shards are free; asks to be polled again when there is more.
     /// One task of a node calls this, on an arbiter that serves.
     pub fn poll(&self, keyspace: &Keyspace, cx: &mut Context<'_>) {

@@ -21,7 +21,11 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     // A test that failed has left nothing that matters to the next.
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // The async runtime opens two sockets for signals, once in a process, whether anybody listens to one or not.
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| drop(start(in_memory())));
+    alone
 }
 
 /// Any free port, and nothing on disk.
@@ -72,15 +76,14 @@ fn resident_bytes() -> u64 {
 
 /// What a process without a node has; to be compared with when nodes have gone.
 struct Before {
-    threads: usize,
     descriptors: usize,
     nodes: Vec<Weak<NodeCore>>,
 }
 
 impl Before {
     fn here() -> Before {
+        wait_for_no_threads("before the test");
         Before {
-            threads: threads(),
             descriptors: descriptors(),
             nodes: Vec::new(),
         }
@@ -93,17 +96,20 @@ impl Before {
 
     /// Nothing is left.
     fn is_again(&self, what: &str) {
+        wait_for_no_threads(what);
         let held: Vec<usize> = self.nodes.iter().map(Weak::strong_count).collect();
         assert!(
             held.iter().all(|&holders| holders == 0),
             "{what}: who still holds the nodes: {held:?}"
         );
-        // A thread that has said that it ends is there for some instants yet.
-        wait_for(&format!("{what}: the threads are gone"), PATIENCE, || {
-            threads() == self.threads
-        });
         assert_eq!(descriptors(), self.descriptors, "{what}: descriptors");
     }
+}
+
+/// A thread that has said that it ends is there for some instants yet.
+fn wait_for_no_threads(what: &str) {
+    let goal = format!("{what}: no node has a thread");
+    wait_for(&goal, PATIENCE, || threads() == 0);
 }
 
 /// Runs what must not hang.
@@ -232,7 +238,9 @@ fn clients_hear_of_the_end() {
     let message = subscriber.wait_push(PATIENCE).expect("the message");
     assert!(format!("{message:?}").contains("\"one\""), "{message:?}");
     assert_eq!(subscriber.wait_push(PATIENCE), Err(Closed::Node));
-    // The clients are still there, and hold none of the data.
+    // The clients are still there, and hold none of the data, nor anything of the system's.
+    wait_for_no_threads("before the clients");
+    assert_eq!(descriptors(), before.descriptors);
     let core = before.nodes[0].upgrade().expect("held by clients");
     let entered = core.keyspace.enter(core.keyspace.all());
     assert!((0..16).all(|db| entered.is_empty(db)));

@@ -205,8 +205,7 @@ impl Actor for Root {
             config_file: self.node.process.config_file.clone(),
             shutting_down: self.shutdown.in_progress.clone(),
         };
-        // Set once: a node is started once.
-        let _ = self.node.services.set(Box::new(services));
+        self.node.services.set(Arc::new(services));
         tracing::info!("Server initialized");
         let loading = self.load_dump(ctx);
         self.open(replicas);

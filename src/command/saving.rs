@@ -19,9 +19,8 @@ pub const HANDLERS: Handlers = &[
 ];
 
 /// Without actors (a node that only tests made) there is nobody to ask.
-pub(super) fn services<'a>(ctx: &Context<'a>) -> CommandResult<&'a dyn Services> {
-    let services = ctx.node.services.get().map(|services| &**services);
-    services.ok_or(CommandError::fixed(
+pub(super) fn services(ctx: &Context<'_>) -> CommandResult<Arc<dyn Services>> {
+    ctx.node.services.get().ok_or(CommandError::fixed(
         "ERR not possible in this node: it has no actors",
     ))
 }
@@ -36,7 +35,7 @@ pub(super) fn with_ticket(
         return Err(CommandError::fixed("ERR not possible inside a transaction"));
     }
     let ticket = ctx.ticket();
-    ask(services, ticket);
+    ask(&*services, ticket);
     Ok(())
 }
 

@@ -83,7 +83,7 @@ fn bench() -> (Bench, Arc<Mutex<Vec<String>>>) {
     let bench = Bench::new();
     let notes = Notes::default();
     let noted = notes.0.clone();
-    assert!(bench.node.services.set(Box::new(notes)).is_ok());
+    bench.node.services.set(Arc::new(notes));
     (bench, noted)
 }
 

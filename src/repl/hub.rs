@@ -209,6 +209,11 @@ impl Hub {
 
     // ---- the replication actors ----
 
+    /// Whoever waits in [`Hub::poll_burst`] is gone.
+    pub fn forget_waiting(&self) {
+        *self.burst.waker.lock() = None;
+    }
+
     /// Ready once after each burst of [`Hub::wake`]; only one task may wait.
     pub fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.burst.pending.swap(false, Ordering::AcqRel) {
