@@ -26,7 +26,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::config_file::system_text;
+use crate::actors::config_file::{spool_directory, system_text};
 use crate::actors::reception::{self, Listener};
 use crate::actors::root::{IsUp, Root, RootParts};
 use crate::actors::shutdown::Stop;
@@ -167,6 +167,8 @@ impl NodeBuilder {
             // "no TCP" for redis-server; here that is an empty `bind`.
             settings.port = port;
         }
+        settings.repl_spool_dir = spool_directory(&settings)
+            .map_err(|why| StartError::Settings(format!("Can't use repl-spool-dir: {why}")))?;
         let configured_shards = settings.shards;
         settings.shards = shard_count(&settings);
         let memory = self.memory.unwrap_or_else(|| Box::new(SystemProbe));

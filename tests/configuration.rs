@@ -111,7 +111,6 @@ fn flags_that_are_wrong_are_named() {
 fn node(settings: Settings, file: Option<&Path>) -> Node {
     let mut builder = NodeBuilder::new(Settings {
         bind: vec!["127.0.0.1".into()],
-        enable_protected_configs: Protected::Yes,
         save: Vec::new(),
         ..settings
     });
@@ -150,6 +149,7 @@ fn the_port_and_the_addresses_move() {
     let settings = Settings {
         port: 0,
         dir: Some(dir.path().display().to_string()),
+        enable_protected_configs: Protected::Yes,
         ..Settings::default()
     };
     let node = node(settings, None);
@@ -197,6 +197,7 @@ fn rewrite_keeps_the_file_and_what_was_set() {
             port: 0,
             timeout: 3,
             dir: Some(base.display().to_string()),
+            enable_protected_configs: Protected::Yes,
             ..Settings::default()
         };
         let node = node(settings, Some(&file));
@@ -224,6 +225,48 @@ fn rewrite_keeps_the_file_and_what_was_set() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+#[test]
+fn the_spools_directory_is_protected_and_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(base.join("spool")).unwrap();
+    for protected in [Protected::No, Protected::Yes] {
+        let settings = Settings {
+            port: 0,
+            dir: Some(base.display().to_string()),
+            enable_protected_configs: protected,
+            ..Settings::default()
+        };
+        let node = node(settings, None);
+        let mut client = node.client();
+        let mut set = |value: &str| text(client.call(&["CONFIG", "SET", "repl-spool-dir", value]));
+        if protected == Protected::No {
+            assert!(set("spool").contains("can't set protected config"));
+            assert_eq!(set(""), "OK", "it is so already");
+            continue;
+        }
+        for (value, why) in [
+            ("/etc/passwd", "Not a directory"),
+            ("none", "No such file or directory"),
+        ] {
+            let reply = set(value);
+            assert!(
+                reply.contains(&format!("'repl-spool-dir') - {why}")),
+                "{reply}"
+            );
+        }
+        assert_eq!(set("spool"), "OK");
+        let shown = text(client.call(&["CONFIG", "GET", "repl-spool-dir"]));
+        assert_eq!(shown, format!("repl-spool-dir {}/spool", base.display()));
+        node.shutdown();
+    }
+    let complaint = complaint(&base, &["--port", "0", "--repl-spool-dir", "none"]);
+    assert!(
+        complaint.contains("Can't use repl-spool-dir: No such file"),
+        "{complaint}"
+    );
 }
 
 #[test]

@@ -187,12 +187,14 @@ fn a_slow_link_makes_a_redis_server_master_loop() {
 fn a_spool_that_cannot_be_written_falls_back_to_the_output_limit() {
     let _alone = alone();
     let limit = "client-output-buffer-limit";
+    let spool = tempfile::tempdir().expect("a temporary directory");
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-backlog-size", "1mb")
         .with("repl-spool-memory", "1mb")
-        .with("repl-spool-dir", "/nonexistent/directory")
+        .with("repl-spool-dir", spool.path().display())
         .with(limit, "replica 0 0 0")
         .start();
+    drop(spool);
     seed::fill(&mut master.client(), 7, "k", 2000);
     let proxy = Proxy::new(master.port);
     proxy.throttle(100_000);

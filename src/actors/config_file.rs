@@ -2,8 +2,10 @@
 //! touches these files; what they mean is `config`'s business.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::leftovers::process_number;
@@ -172,6 +174,29 @@ pub fn absolute_directory(base: Option<&str>, directory: &str) -> Result<String,
     Ok(path.display().to_string())
 }
 
+/// `repl-spool-dir`, absolute (from `dir` on, if it isn't), or the system's word for why no spool can be there.
+/// None: the spool is in `dir`.
+pub fn spool_directory(settings: &Settings) -> Result<Option<String>, String> {
+    let Some(given) = settings.repl_spool_dir.as_deref().filter(|d| !d.is_empty()) else {
+        return Ok(None);
+    };
+    let directory = absolute_directory(settings.dir.as_deref(), given)?;
+    match is_writable(Path::new(&directory)) {
+        Ok(()) => Ok(Some(directory)),
+        Err(error) => Err(system_text(&error)),
+    }
+}
+
+/// Whether files can be made in that directory.
+fn is_writable(directory: &Path) -> io::Result<()> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: access only reads the string, which ends in a zero byte and lives until it returns.
+    match unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// An error as the system words it, without its number.
 pub fn system_text(error: &io::Error) -> String {
     let text = error.to_string();
@@ -184,6 +209,29 @@ pub fn system_text(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spool_needs_a_directory_that_takes_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        fs::create_dir(base.join("spool")).unwrap();
+        fs::write(base.join("file"), "").unwrap();
+        let spool = |given: &str| {
+            spool_directory(&Settings {
+                dir: Some(base.display().to_string()),
+                repl_spool_dir: Some(given.to_owned()),
+                ..Settings::default()
+            })
+        };
+        let absolute = base.join("spool").display().to_string();
+        assert_eq!(spool("spool"), Ok(Some(absolute.clone())));
+        assert_eq!(spool(&absolute), Ok(Some(absolute)));
+        assert_eq!(spool(""), Ok(None));
+        assert_eq!(spool("none"), Err("No such file or directory".into()));
+        assert_eq!(spool("file"), Err("Not a directory".into()));
+        // Where even the superuser can't make a file.
+        assert!(spool("/proc/self").is_err());
+    }
 
     #[test]
     fn reads_what_is_included_and_writes_back() {

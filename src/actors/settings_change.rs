@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::config_file::absolute_directory;
+use super::config_file::{absolute_directory, spool_directory};
 use super::file_limit;
 use super::reception::Listener;
 use super::root::{ListenAt, Root};
@@ -25,6 +25,9 @@ pub fn prepare(
     {
         let absolute = absolute_directory(old.dir.as_deref(), dir).map_err(|why| ("dir", why))?;
         new.dir = Some(absolute);
+    }
+    if names.contains(&"repl-spool-dir") {
+        new.repl_spool_dir = spool_directory(new).map_err(|why| ("repl-spool-dir", why))?;
     }
     if names.contains(&"maxclients") {
         let possible = file_limit::raise_for(new.maxclients);

@@ -223,7 +223,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Makes `dir` the working directory, and absolute in the settings.
+/// Makes `dir` the working directory, and it and `repl-spool-dir` absolute in the settings.
 fn enter_directory(settings: &mut Settings) -> Result<(), String> {
     let dir = settings.dir.as_deref().unwrap_or(".");
     let at = |why: String| format!("Can't chdir to '{dir}': {why}");
@@ -242,5 +242,7 @@ fn enter_directory(settings: &mut Settings) -> Result<(), String> {
         })?;
     }
     settings.dir = Some(absolute);
+    let spool = config_file::spool_directory(settings);
+    settings.repl_spool_dir = spool.map_err(|why| format!("Can't use repl-spool-dir: {why}"))?;
     Ok(())
 }

@@ -139,11 +139,11 @@ fn requested<'a>(ctx: &Context<'_>, pairs: &[&'a [u8]]) -> CommandResult<Vec<Cha
             continue;
         }
         let given = String::from_utf8_lossy(name);
-        // Tools that know Redis's immutable directives set all others to what they read before.
+        // Tools that know Redis's immutable and protected directives set all others to what they read before.
         let same = directive.ours && value == directive.get(ctx.settings).as_bytes();
         let why = if directive.immutable && !same {
             Some("can't set immutable config")
-        } else if directive.protected && !may_set_protected(ctx) {
+        } else if directive.protected && !same && !may_set_protected(ctx) {
             Some("can't set protected config")
         } else if directive.deny_loading && ctx.node.is_loading() {
             refusal = Some(CommandError::fixed(

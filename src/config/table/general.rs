@@ -38,7 +38,7 @@ pub const DIRECTIVES: &[Directive] = &[
     choice_at!("enable-debug-command", Protected, enable_debug_command,
         "Who may use DEBUG: no one, all, or connections from this machine (local).").immutable(),
     choice_at!("enable-protected-configs", Protected, enable_protected_configs,
-        "Who may change protected directives (dir, dbfilename) at run time.").immutable(),
+        "Who may change protected directives (dir, dbfilename, repl-spool-dir) at run time.").immutable(),
     D::number("hz", number_at!(hz), 0, I32,
         "How often a second background work runs, 1 to 500."),
     D::yes_no("dynamic-hz", at!(dynamic_hz),

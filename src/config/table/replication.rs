@@ -44,7 +44,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::memory("repl-spool-memory", number_at!(repl_spool_memory), 1 << 20, I64,
         "Bytes in memory for replicas in a full sync, beside the backlog; what is more goes to the spool on disk."),
     D::optional("repl-spool-dir", at!(repl_spool_dir),
-        "Where the spool of full syncs is; empty: in dir."),
+        "Where the spool of full syncs is, a directory that takes files; empty: in dir.").protected().ours(),
     D::memory("repl-spool-limit", number_at!(repl_spool_limit), 0, I64,
         "Bytes of the spool on disk; 0: no limit. Past it replicas in a full sync are under the output limit."),
     D::number("repl-snapshot-keep", number_at!(repl_snapshot_keep), 0, I32,

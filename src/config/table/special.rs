@@ -337,7 +337,7 @@ pub const RENAME_COMMAND: Special = Special {
 
 /// `dbfilename` must be a plain name.
 pub fn check_dbfilename(name: &str) -> Result<(), String> {
-    if name.contains(['/', '\\']) {
+    if name.contains(['/', '\\']) || matches!(name, "" | "." | "..") {
         return Err("dbfilename can't be a path, just a filename".into());
     }
     Ok(())
