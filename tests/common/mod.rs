@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod client;
+pub mod contents;
 pub mod load;
 pub mod proxy;
 pub mod reply;

@@ -9,6 +9,7 @@ mod chain;
 mod clients;
 mod disk_errors;
 mod full_sync;
+mod makes;
 mod peer_text;
 mod refusals;
 mod saving;
