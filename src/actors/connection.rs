@@ -10,15 +10,16 @@
 //! actix mailbox that is written with `do_send` has none. The mailbox carries [`Observe`] only.
 //!
 //! Bounds: input by `client-query-buffer-limit` (with the spans of a large request and the commands that a MULTI
-//! has queued), to 1 MB before AUTH; output by `client-output-buffer-limit`, work per poll by
-//! `ROUNDS_MAX`. Death means only the client's: its session, watches and subscriptions go.
+//! has queued), to 1 MB before AUTH; output as [`super::unsent`] says; work per poll by `ROUNDS_MAX` and by the
+//! millisecond of a [`Turn`], after which the others come first. Death means only the client's: its session, watches
+//! and subscriptions go.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -27,14 +28,14 @@ use bytes::{Buf, BytesMut};
 
 use super::messages::AttachReplica;
 use super::socket::Socket;
-use super::workbench::{SharedWorkbench, Workbench};
+use super::unsent::{Bounds, SENT_AT_ONCE_BYTES, Unsent, show};
+use super::workbench::{SharedWorkbench, Turn, Workbench};
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::waits;
-use crate::config::{OutputLimit, Settings};
+use crate::config::Settings;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
-use crate::resp::Output;
 use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
 use crate::session::{Client, MultiState, ReplyMode, Session, Waiting};
 
@@ -43,8 +44,6 @@ const ROUNDS_MAX: usize = 16;
 /// What a client that hasn't authenticated may have waiting, as in Redis 8: it may send little, but much may come
 /// behind its AUTH in one go.
 const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Pieces of output given to the socket in one call.
-const SLICES_MAX: usize = 64;
 /// Read buffer kept between reads when it is empty, bytes.
 const INPUT_KEPT_BYTES: usize = 0;
 
@@ -59,10 +58,7 @@ pub struct ConnectionActor {
     parser: Parser,
     /// Bytes that have come and not been run: a command's beginning, or commands behind a wait.
     input: BytesMut,
-    /// Replies that the socket has not taken yet.
-    output: Output,
-    /// When `output` passed the soft limit, unix ms.
-    over_soft_since_ms: Option<i64>,
+    unsent: Unsent,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
@@ -76,14 +72,31 @@ enum Held {
     Paused,
     /// Until what the session waits for has come.
     Suspended,
+    /// Until the client has taken some of its replies.
+    Output,
+    /// Until the other connections have had their turn; `sends`: the replies so far may go.
+    Turn {
+        sends: bool,
+    },
     /// The socket goes to the replication actors.
     Handover,
-    /// A breach of protocol was answered: nothing more is run.
+    /// A breach of protocol was answered, or a limit passed: nothing more is run.
     Closing,
+    /// The peer is no client.
+    Abort,
 }
 
 /// The connection is over, and why (for the log).
 struct Over(&'static str);
+
+/// What became of a part of the input.
+struct Ran {
+    /// Bytes used up.
+    used: usize,
+    held: Held,
+    /// The rest is the beginning of a command.
+    wants_bytes: bool,
+}
 
 impl ConnectionActor {
     pub fn new(
@@ -101,8 +114,7 @@ impl ConnectionActor {
             session,
             parser: Parser::default(),
             input: BytesMut::new(),
-            output: Output::default(),
-            over_soft_since_ms: None,
+            unsent: Unsent::default(),
             timer: None,
         }
     }
@@ -115,11 +127,12 @@ impl ConnectionActor {
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Over> {
         let bench = self.bench.clone();
         let mut bench = bench.borrow_mut();
+        bench.turn = Turn::default();
         for _ in 0..ROUNDS_MAX {
             let mut held = self.poll_wait(cx);
             // Looked at after the wait: who ends a wait pushes the reply first.
             let pushed = self.client().take_output(cx.waker());
-            self.output.append(pushed);
+            self.unsent.append(pushed);
             if self.client().killed.load(Ordering::Acquire) {
                 if self.client().overflowed.load(Ordering::Relaxed) {
                     self.note_output_limit();
@@ -128,49 +141,58 @@ impl ConnectionActor {
                 return Poll::Ready(Over("killed"));
             }
             if held == Held::No && !self.input.is_empty() {
-                let input = std::mem::take(&mut self.input);
-                let (used, after) = self.run(&mut bench, &input, cx);
-                held = after;
-                self.input = input;
-                self.input.advance(used);
-                if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES {
-                    self.input = BytesMut::new();
-                }
+                held = self.run_input(&mut bench, cx);
             }
             if held == Held::Handover {
                 return Poll::Ready(Over("handed over"));
             }
-            if self.flush().is_err() {
-                return Poll::Ready(Over("write failed"));
+            if self.unsent.is_lost() {
+                match held {
+                    Held::Busy(_) => return Poll::Pending,
+                    Held::Turn { .. } => break,
+                    _ => return Poll::Ready(Over("its peer is gone")),
+                }
             }
-            if self.output.is_empty() {
-                self.over_soft_since_ms = None;
-                if self.session.closing || held == Held::Closing {
-                    return Poll::Ready(Over("closed by us"));
+            if held != (Held::Turn { sends: false }) && self.flush().is_err() {
+                if self.input.is_empty() {
+                    return Poll::Ready(Over("write failed"));
                 }
-            } else {
-                if self.over_output_limit() {
-                    return Poll::Ready(Over("output buffer limit"));
-                }
+                self.unsent.lose();
+                continue;
+            }
+            let closing = self.session.closing || held == Held::Closing;
+            if self.unsent.is_empty() && closing {
+                return Poll::Ready(Over("closed by us"));
+            }
+            if self.is_over_output_limit() {
+                return Poll::Ready(Over("output buffer limit"));
+            }
+            if bench.turn.is_over() {
+                break;
+            }
+            if held == Held::Output && !self.unsent.holds_pipeline(bench.bounds) {
+                continue;
+            }
+            if !self.unsent.is_empty() {
                 let Some(socket) = &self.socket else {
                     return Poll::Ready(Over("handed over"));
                 };
                 if socket.poll_write_ready(cx).is_ready() {
-                    // It became writable in between: try again at once.
+                    // There was too much for one go, or it became writable in between.
                     continue;
                 }
-                if self.session.closing || held == Held::Closing {
+                if closing {
                     return Poll::Pending;
                 }
             }
             match self.read(&mut bench, held, cx) {
+                Ok(true) if bench.turn.is_over() => break,
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(over) => return Poll::Ready(over),
             }
         }
-        // More may be there: the others first.
-        cx.waker().wake_by_ref();
+        others_first(cx);
         Poll::Pending
     }
 
@@ -187,7 +209,7 @@ impl ConnectionActor {
         let mut read = std::mem::take(&mut bench.read);
         let result = match socket.poll_read(cx, &mut read) {
             Poll::Pending => Ok(false),
-            Poll::Ready(Ok(0)) => Err(Over("closed by the client")),
+            Poll::Ready(Ok(0)) => self.lose_peer(held, "closed by the client"),
             Poll::Ready(Ok(n)) => {
                 self.client()
                     .last_seen_ms
@@ -195,10 +217,20 @@ impl ConnectionActor {
                 self.node.stats.net_input_bytes.add(n as u64);
                 self.received(bench, &read[..n], held, cx)
             }
-            Poll::Ready(Err(_)) => Err(Over("read failed")),
+            Poll::Ready(Err(_)) => self.lose_peer(held, "read failed"),
         };
         bench.read = read;
         result
+    }
+
+    /// The peer is gone. What it sent and only the others or its own unread replies have kept from running is
+    /// still run, as it would have been when it came.
+    fn lose_peer(&mut self, held: Held, how: &'static str) -> Result<bool, Over> {
+        if self.input.is_empty() || !matches!(held, Held::Busy(_) | Held::Output) {
+            return Err(Over(how));
+        }
+        self.unsent.lose();
+        Ok(true)
     }
 
     fn received(
@@ -266,7 +298,7 @@ impl ConnectionActor {
         }
         // Before the look at the wait, so that an end that comes after it wakes us.
         let pushed = self.client().take_output(cx.waker());
-        self.output.append(pushed);
+        self.unsent.append(pushed);
         let unblock = self.client().unblock.swap(0, Ordering::AcqRel);
         if unblock != 0 {
             waits::end(&self.node, &self.session, unblock);
@@ -294,118 +326,87 @@ impl ConnectionActor {
         self.timer = None;
         self.client().blocked.store(false, Ordering::Release);
         let pushed = self.client().take_output(cx.waker());
-        self.output.append(pushed);
+        self.unsent.append(pushed);
         Held::No
     }
 
-    /// Parses and runs `data`; how much of it has been used up, and what holds the rest.
+    /// Runs what has come and waits, if nothing holds it.
+    fn run_input(&mut self, bench: &mut Workbench, cx: &mut TaskContext<'_>) -> Held {
+        bench.bounds = Bounds::of(&self.session, &self.node.settings.load());
+        if self.unsent.holds_pipeline(bench.bounds) {
+            return Held::Output;
+        }
+        let input = std::mem::take(&mut self.input);
+        let (used, held) = self.run(bench, &input, cx);
+        self.input = input;
+        self.input.advance(used);
+        if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES {
+            self.input = BytesMut::new();
+        }
+        held
+    }
+
+    /// Runs `data`, sending the replies; how much of it has been used up, and what holds the rest.
     fn run(
         &mut self,
         bench: &mut Workbench,
         data: &[u8],
         cx: &mut TaskContext<'_>,
     ) -> (usize, Held) {
-        let mut used = 0;
-        let mut held = Held::No;
-        let node = self.node.clone();
         if self.client().paused.load(Ordering::Relaxed) {
             self.client().paused.store(false, Ordering::Relaxed);
         }
         self.session.input_bytes = data.len();
+        let mut used = 0;
+        let mut held = Held::No;
+        let mut sends = true;
         while used < data.len() && held == Held::No && !self.session.closing {
-            let settings = node.settings.load();
-            bench.reply.limit(self.output_room(&settings));
-            let limits = Limits {
-                bulk_bytes_max: settings.proto_max_bulk_len as usize,
-                authenticated: self.session.authenticated || settings.requirepass.is_none(),
-                request_bytes_max: self.input_limit(&settings),
-                ..Limits::default()
-            };
-            let rest = &data[used..];
-            let parsed = self.parser.parse(rest, &limits, &mut bench.batch);
-            let count = bench.batch.len();
-            let mut ran = 0;
-            bench.reply.resp = self.session.resp();
-            let mut args = Vec::new();
-            let mut index = 0;
-            let mut ctx = CommandContext::new(
-                &node,
-                &settings,
-                &mut self.session,
-                &mut bench.reply,
-                &mut bench.effects,
-            );
-            let mut renew = false;
-            while index < count {
-                ctx.look_ahead(&bench.batch, index, rest);
-                bench.batch.args(index, rest, &mut args);
-                match dispatch::run(&mut ctx, &args) {
-                    Outcome::Done => {}
-                    Outcome::Renew => renew = true,
-                    Outcome::Busy(set) => {
-                        held = Held::Busy(set);
-                        break;
-                    }
-                    Outcome::Paused => {
-                        held = Held::Paused;
-                        break;
-                    }
-                    Outcome::Suspended => held = Held::Suspended,
-                    Outcome::Handover => held = Held::Handover,
-                    Outcome::Abort => held = Held::Closing,
-                }
-                index += 1;
-                ran += 1;
-                if held != Held::No || renew || ctx.session.closing {
-                    break;
-                }
+            let settled = bench.reply.len();
+            let ran = self.run_batch(bench, &data[used..]);
+            used += ran.used;
+            held = ran.held;
+            let bounds = bench.bounds;
+            let replied = bench.reply.len().saturating_sub(settled);
+            self.unsent.note_ran(ran.used, replied);
+            sends = !(bounds.by_pass() && matches!(held, Held::Turn { .. }));
+            if bench.reply.is_over_limit() {
+                self.close_over_limit(bench);
+                held = Held::Closing;
+            } else if bench.reply.len() > SENT_AT_ONCE_BYTES && !bounds.by_pass() {
+                self.send(bench, sends);
             }
-            let log_grown = ctx.finish_quietly();
-            drop(args);
-            if held == Held::Closing {
-                self.abort(bench);
+            if held == Held::No && self.unsent.holds_pipeline(bounds) {
+                held = Held::Output;
             }
-            if log_grown {
-                bench.forward_log();
-            }
-            self.client().commands.fetch_add(ran, Ordering::Relaxed);
-            node.stats.commands.add(ran);
-            if index < count {
-                // What was parsed and not run comes again.
-                used += if index == 0 {
-                    0
-                } else {
-                    bench.batch.end_of(index - 1)
-                };
-            } else {
-                used += bench.batch.consumed();
-                if let Err(error) = parsed {
-                    // It is found again, or isn't one under the limits of who has just authenticated.
-                    if held == Held::No && !self.session.closing && !renew {
-                        self.note_breach(&error);
-                        bench.reply.error(&format!("ERR {error}"));
-                        held = Held::Closing;
-                        self.session.closing = true;
-                        used = data.len();
-                    }
-                } else if bench.batch.wants_bytes() {
-                    break;
-                }
+            if ran.wants_bytes {
+                break;
             }
         }
         if self.session.reply_mode != ReplyMode::On && self.session.closing {
             bench.reply.clear();
         }
-        self.send(bench);
+        self.send(bench, sends);
+        bench.tidy();
+        if let Held::Turn { sends: goes } = &mut held {
+            *goes = sends;
+        }
+        self.register(held, cx);
+        self.session.publish_view();
+        (used, held)
+    }
+
+    /// Has the end of what holds the input wake the connection.
+    fn register(&mut self, held: Held, cx: &mut TaskContext<'_>) {
         match held {
             Held::Busy(set) => {
                 // Registered first, tried after: a shard that is left in between is not missed.
-                node.keyspace.wake_when_free(set, cx.waker());
-                if node.keyspace.try_enter(set).is_some() {
+                self.node.keyspace.wake_when_free(set, cx.waker());
+                if self.node.keyspace.try_enter(set).is_some() {
                     cx.waker().wake_by_ref();
                 }
             }
             Held::Paused => {
+                let node = &self.node;
                 let now_ms = node.clock.unix_ms();
                 let left_ms = if node.pause.wake_when_over(cx.waker(), now_ms) {
                     0
@@ -420,16 +421,145 @@ impl ConnectionActor {
                 } else {
                     self.timer = Some(timer);
                 }
+                self.client().paused.store(true, Ordering::Relaxed);
             }
             // The wait's own end wakes us; look at it once to register.
             Held::Suspended => cx.waker().wake_by_ref(),
             _ => {}
         }
-        if held == Held::Paused {
-            self.client().paused.store(true, Ordering::Relaxed);
+    }
+
+    /// What may be parsed now.
+    fn limits(&self, settings: &Settings) -> Limits {
+        Limits {
+            bulk_bytes_max: settings.proto_max_bulk_len as usize,
+            authenticated: self.session.authenticated || settings.requirepass.is_none(),
+            request_bytes_max: self.input_limit(settings),
+            ..Limits::default()
         }
-        self.session.publish_view();
-        (used, held)
+    }
+
+    /// Parses `data`, up to a batch of commands, and runs them until something holds the rest or there are
+    /// replies enough to be sent.
+    fn run_batch(&mut self, bench: &mut Workbench, data: &[u8]) -> Ran {
+        let node = self.node.clone();
+        let mut settings = node.settings.load();
+        let limits = self.limits(&settings);
+        let parsed = self.parser.parse(data, &limits, &mut bench.batch);
+        let count = bench.batch.len();
+        let mut index = 0;
+        let mut held = Held::No;
+        // What follows is to be parsed under other limits: of who has just authenticated, for one.
+        let mut is_stale = false;
+        loop {
+            let renew = self.run_commands(bench, &node, &settings, data, &mut index, &mut held);
+            if held == Held::Abort {
+                self.abort(bench);
+                held = Held::Closing;
+            }
+            if !renew || held != Held::No || self.session.closing {
+                break;
+            }
+            settings = node.settings.load();
+            is_stale = self.limits(&settings) != limits;
+            if is_stale || index == count {
+                break;
+            }
+        }
+        let mut ran = Ran {
+            used: bench.batch.consumed(),
+            held,
+            wants_bytes: false,
+        };
+        if index < count {
+            // What was parsed and not run comes again.
+            ran.used = match index {
+                0 => 0,
+                _ => bench.batch.end_of(index - 1),
+            };
+        } else if let Err(error) = parsed {
+            if held == Held::No && !self.session.closing && !is_stale {
+                self.note_breach(&error);
+                bench.reply.error(&format!("ERR {error}"));
+                self.session.closing = true;
+                ran.held = Held::Closing;
+                ran.used = data.len();
+            }
+        } else {
+            ran.wants_bytes = bench.batch.wants_bytes();
+        }
+        ran
+    }
+
+    /// Runs the batch's commands from `index` on. True: settings or the session's nature may have changed.
+    fn run_commands(
+        &mut self,
+        bench: &mut Workbench,
+        node: &NodeCore,
+        settings: &Settings,
+        data: &[u8],
+        index: &mut usize,
+        held: &mut Held,
+    ) -> bool {
+        let bounds = Bounds::of(&self.session, settings);
+        let room = self.unsent.room(bounds);
+        bench.bounds = bounds;
+        bench.reply.limit(room);
+        bench.reply.resp = self.session.resp();
+        let enough_bytes = if bounds.by_pass() {
+            room
+        } else {
+            SENT_AT_ONCE_BYTES
+        };
+        let first = *index;
+        let mut args = Vec::new();
+        let mut renew = false;
+        let mut ctx = CommandContext::new(
+            node,
+            settings,
+            &mut self.session,
+            &mut bench.reply,
+            &mut bench.effects,
+        );
+        while *index < bench.batch.len() {
+            ctx.look_ahead(&bench.batch, *index, data);
+            bench.batch.args(*index, data, &mut args);
+            match dispatch::run(&mut ctx, &args) {
+                Outcome::Done => {}
+                Outcome::Renew => renew = true,
+                Outcome::Busy(set) => {
+                    *held = Held::Busy(set);
+                    break;
+                }
+                Outcome::Paused => {
+                    *held = Held::Paused;
+                    break;
+                }
+                Outcome::Suspended => *held = Held::Suspended,
+                Outcome::Handover => *held = Held::Handover,
+                Outcome::Abort => *held = Held::Abort,
+            }
+            *index += 1;
+            if *held != Held::No || renew || ctx.session.closing {
+                break;
+            }
+            if bench.turn.ends_at(ctx.now_us) {
+                *held = Held::Turn { sends: true };
+                break;
+            }
+            if ctx.reply.len() > enough_bytes {
+                break;
+            }
+        }
+        let log_grown = ctx.finish_quietly();
+        drop(args);
+        if log_grown {
+            bench.forward_log();
+        }
+        let ran = (*index - first) as u64;
+        self.client().commands.fetch_add(ran, Ordering::Relaxed);
+        node.stats.commands.add(ran);
+        renew
     }
 
     /// Closes on a peer that is no client: it gets nothing of what the batch has answered.
@@ -443,79 +573,51 @@ impl ConnectionActor {
         client.kill();
     }
 
-    /// Writes a batch's replies: straight to the socket if nothing is queued before them.
-    fn send(&mut self, bench: &mut Workbench) {
-        let is_over = bench.reply.is_over_limit();
-        let replies = bench.reply.output_mut();
-        if is_over {
-            // It gets nothing of this batch, as if it had been closed while its replies were written.
-            self.client().overflowed.store(true, Ordering::Relaxed);
-            self.client().kill();
-        } else if !replies.is_empty() {
-            if self.output.is_empty()
-                && let Some(socket) = &self.socket
-                && let Ok(sent) = write(socket, replies)
-            {
-                self.node.stats.net_output_bytes.add(sent as u64);
-            }
-            self.output.take_from(replies);
-        }
-        bench.tidy();
+    /// Closes on a client whose replies pass its limit: it gets nothing of them, as if it had been closed while
+    /// they were written.
+    fn close_over_limit(&mut self, bench: &mut Workbench) {
+        self.note_output_limit();
+        self.unsent.lose();
+        bench.reply.clear();
+        self.session.closing = true;
     }
 
-    /// Writes queued output as far as the socket takes it.
+    /// Takes what has been replied, and writes it straight to the socket if nothing waits before it.
+    fn send(&mut self, bench: &mut Workbench, now: bool) {
+        let replies = bench.reply.output_mut();
+        if !replies.is_empty() {
+            let socket = self.socket.as_ref().filter(|_| now);
+            let sent = self.unsent.send(replies, socket);
+            self.node.stats.net_output_bytes.add(sent as u64);
+            replies.keep_chunk();
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
     fn flush(&mut self) -> io::Result<()> {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
-        if self.output.is_empty() {
-            return Ok(());
+        if !self.unsent.is_empty() {
+            let sent = self.unsent.flush(socket)?;
+            self.node.stats.net_output_bytes.add(sent as u64);
+            self.unsent.publish(self.client());
         }
-        let sent = write(socket, &mut self.output)?;
-        self.node.stats.net_output_bytes.add(sent as u64);
-        if self.output.is_empty() {
-            self.output = Output::default();
-        }
-        self.publish_output();
         Ok(())
     }
 
-    /// How many bytes of replies the hard limit of its class leaves it.
-    fn output_room(&self, settings: &Settings) -> usize {
-        let limits = &settings.client_output_buffer_limit;
-        match usize::try_from(self.session.output_limit(limits).hard) {
-            Ok(0) | Err(_) => usize::MAX,
-            Ok(hard) => hard.saturating_sub(self.output.len()),
-        }
-    }
-
     /// Whether the output that waits has passed its class's limit.
-    fn over_output_limit(&mut self) -> bool {
-        let settings = self.node.settings.load();
-        let OutputLimit {
-            hard,
-            soft,
-            soft_seconds,
-        } = self
-            .session
-            .output_limit(&settings.client_output_buffer_limit);
-        let len = self.output.len() as u64;
-        let now_ms = self.node.clock.unix_ms();
-        let over_soft = soft > 0 && len > soft;
-        if !over_soft {
-            self.over_soft_since_ms = None;
+    fn is_over_output_limit(&mut self) -> bool {
+        if self.unsent.is_empty() {
+            return false;
         }
-        let since_ms = if over_soft {
-            *self.over_soft_since_ms.get_or_insert(now_ms)
-        } else {
-            now_ms
-        };
-        let over = (hard > 0 && len > hard)
-            || (over_soft && now_ms - since_ms >= soft_seconds as i64 * 1000);
-        if over {
+        let bounds = Bounds::of(&self.session, &self.node.settings.load());
+        let now_ms = self.node.clock.unix_ms();
+        let is_over = self.unsent.is_over_limit(bounds, now_ms);
+        if is_over {
             self.note_output_limit();
         }
-        over
+        is_over
     }
 
     fn note_output_limit(&self) {
@@ -535,17 +637,7 @@ impl ConnectionActor {
             &client.input_free_bytes,
             self.input.capacity() - self.input.len(),
         );
-        self.publish_output();
-    }
-
-    fn publish_output(&self) {
-        let client = self.client();
-        let (bytes, pieces) = (self.output.len(), self.output.pieces());
-        let in_tail = bytes - self.output.in_pieces();
-        show(&client.output_bytes, bytes);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        client.output_pieces.store(count(pieces), Ordering::Relaxed);
-        (client.output_tail_bytes).store(count(in_tail), Ordering::Relaxed);
+        self.unsent.publish(client);
     }
 
     /// Gives the socket to the replication actors; what was sent behind PSYNC goes along.
@@ -561,42 +653,16 @@ impl ConnectionActor {
             replconf: self.session.replconf.take().unwrap_or_default(),
             request,
             input: std::mem::take(&mut self.input),
-            output: std::mem::take(&mut self.output).into_bytes(),
+            output: self.unsent.take().into_bytes(),
             waits_since_ms: None,
         });
     }
 }
 
-/// Writes as much as the socket takes; how much that was.
-fn write(socket: &Socket, output: &mut Output) -> io::Result<usize> {
-    let mut sent = 0;
-    while !output.is_empty() {
-        let written = match output.as_one() {
-            Some(bytes) => socket.try_write(bytes),
-            None => {
-                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                let count = output.slices(&mut slices);
-                socket.try_write_vectored(&slices[..count])
-            }
-        };
-        match written {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => {
-                output.advance(n);
-                sent += n;
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(sent)
-}
-
-/// Writes a figure that others see, if it has changed.
-fn show(shown: &AtomicUsize, value: usize) {
-    if shown.load(Ordering::Relaxed) != value {
-        shown.store(value, Ordering::Relaxed);
-    }
+/// Gives the turn away and takes the next one when the runtime has looked at its sockets. With `wake_by_ref` the
+/// tasks that are ready would go round some sixty times before those that only now have something to do.
+fn others_first(cx: &mut TaskContext<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 /// The future that drives the actor.
@@ -663,7 +729,7 @@ impl Handler<Observe> for ConnectionActor {
         ConnectionState {
             id: self.session.client.id,
             input_bytes: self.input.len(),
-            output_bytes: self.output.len(),
+            output_bytes: self.unsent.len(),
             waiting: self.session.waiting.is_some(),
         }
     }

@@ -37,6 +37,7 @@ pub mod socket;
 pub mod spool_file;
 mod sync_file;
 pub mod system_probe;
+mod unsent;
 pub mod waiters;
 pub mod workbench;
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::unsent::Bounds;
 use crate::command::Effects;
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
@@ -23,10 +24,40 @@ pub struct Workbench {
     pub batch: Batch,
     pub reply: Reply,
     pub effects: Effects,
+    /// Of the client whose commands run, or ran last.
+    pub bounds: Bounds,
+    /// The turn of the connection that is polled.
+    pub turn: Turn,
     /// The log has grown since the MasterActor was last woken.
     log_grown: bool,
     /// Polls [`ForwardLog`].
     forwarder: Option<Waker>,
+}
+
+/// How long a connection may work before the others get their turn, microseconds. With many that always have
+/// work, who has a single request waits about this long for each of them.
+const TURN_US: u64 = 1000;
+
+/// A connection's turn: begins with the first command that it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    began_us: Option<u64>,
+    over: bool,
+}
+
+impl Turn {
+    /// Whether it is over at this time.
+    #[inline]
+    pub fn ends_at(&mut self, now_us: u64) -> bool {
+        let began_us = *self.began_us.get_or_insert(now_us);
+        self.over = now_us.saturating_sub(began_us) > TURN_US;
+        self.over
+    }
+
+    /// Whether it has been found to be over.
+    pub fn is_over(self) -> bool {
+        self.over
+    }
 }
 
 /// Shared among the connections of one arbiter; borrowed only within one poll.
@@ -39,6 +70,8 @@ impl Workbench {
             batch: Batch::default(),
             reply: Reply::default(),
             effects: Effects::default(),
+            bounds: Bounds::default(),
+            turn: Turn::default(),
             log_grown: false,
             forwarder: None,
         }))

@@ -40,7 +40,7 @@ pub const TOO_LARGE: &str = "request exceeds client-query-buffer-limit";
 const ARENA: usize = 1 << (usize::BITS - 1);
 
 /// What a peer may send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `proto-max-bulk-len`, bytes.
     pub bulk_bytes_max: usize,
