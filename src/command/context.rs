@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::ahead::Ahead;
 use super::lookup::{Found, Look};
+use super::replication::FollowOrder;
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Effects, events};
 use crate::command_stats::Tally;
@@ -71,6 +72,8 @@ pub struct Context<'a> {
     pub dirty: u64,
     /// Inside EXEC, or otherwise not allowed to block.
     pub deny_blocking: bool,
+    /// The master to follow when the transaction is through.
+    pub(super) follow_after: Option<Box<FollowOrder>>,
     /// Set by a handler that wants to wait; it must not have replied or changed anything.
     pub block: Option<BlockRequest>,
     /// This run serves a client that was blocked.
@@ -115,6 +118,7 @@ impl<'a> Context<'a> {
             now_us,
             dirty: 0,
             deny_blocking: false,
+            follow_after: None,
             block: None,
             unblocking: false,
             inside: 0,

@@ -218,18 +218,6 @@ const MISCONF: CommandError = CommandError::fixed(
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 );
 
-/// Why a queued command may not run, though EXEC was let in: a command before it in the same transaction has
-/// made us a replica. (redis-server runs it, and so parts from its master and from its own replicas.)
-pub(super) fn refused_since(ctx: &Context<'_>, command: &Command) -> Option<CommandError> {
-    let hub = &ctx.node.hub;
-    let is_refused = ctx.session.origin == Origin::Client
-        && hub.epoch() != ctx.role_epoch
-        && hub.is_replica()
-        && ctx.settings.replica_read_only
-        && command.flags.has(bits::WRITE);
-    is_refused.then_some(READ_ONLY)
-}
-
 /// Why a command may not run now.
 enum Refusal {
     Error(CommandError),

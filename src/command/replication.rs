@@ -162,6 +162,10 @@ fn by_whom(ctx: &Context<'_>) -> String {
 
 /// `REPLICAOF host port [FORCE] | NO ONE`. FORCE lets the next full sync replace our data by an empty dataset
 /// (`replica-empty-master-guard`), once, and also renews the link to the master that we have.
+///
+/// Inside a transaction a master becomes a replica when the transaction is through: all of it was executed as a
+/// master, so it goes into the log as a whole, and replicas of ours have what we have. (redis-server logs none of
+/// it.)
 fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (host, port) = (args[1], args[2]);
     let force = match &args[3..] {
@@ -181,8 +185,8 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         if force {
             return Err(CommandError::SYNTAX);
         }
+        ctx.follow_after = None;
         if node.hub.is_replica() {
-            dispatch::flush_effects(ctx);
             node.change_settings(|s| s.replicaof = None);
             services.replicaof(None);
             ctx.ask_for_log();
@@ -210,23 +214,47 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
-    let master = MasterAddress {
-        host: host.to_owned(),
-        port,
+    let order = FollowOrder {
+        master: MasterAddress {
+            host: host.to_owned(),
+            port,
+        },
+        force,
+    };
+    if ctx.deny_blocking && !node.hub.is_replica() {
+        ctx.follow_after = Some(Box::new(order));
+    } else {
+        follow(ctx, order);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// A REPLICAOF that is to be carried out.
+#[derive(Debug)]
+pub struct FollowOrder {
+    master: MasterAddress,
+    /// An empty dataset of that master may replace ours.
+    force: bool,
+}
+
+/// Makes the node a replica of that master.
+pub(super) fn follow(ctx: &mut Context<'_>, order: FollowOrder) {
+    let (node, FollowOrder { master, force }) = (ctx.node, order);
+    let Some(services) = node.services.get() else {
+        return;
     };
     let was_master = !node.hub.is_replica();
-    dispatch::flush_effects(ctx);
+    let (host, port) = (master.host.clone(), master.port);
     node.hub.lift_guard(force);
     node.change_settings(|s| s.replicaof = Some(master));
-    services.replicaof(Some((host.to_owned(), port)));
+    services.replicaof(Some((host.clone(), port)));
     ctx.ask_for_log();
     if was_master {
         // What they wait for can't come any more.
         blocking::end_all(node, &mut ctx.keys);
     }
     tracing::info!("REPLICAOF {host}:{port} enabled ({})", by_whom(ctx));
-    ctx.reply.ok();
-    Ok(())
 }
 
 /// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`.
@@ -240,7 +268,7 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let hub = &ctx.node.hub;
     let refusal = if hub.failover().is_on() {
         Some("ERR FAILOVER already in progress.")
-    } else if hub.is_replica() {
+    } else if hub.is_replica() || ctx.follow_after.is_some() {
         Some("ERR FAILOVER is not valid when server is a replica.")
     } else if hub.board().replicas.is_empty() {
         Some("ERR FAILOVER requires connected replicas.")

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::dispatch::{self, Outcome};
 use super::table::Command;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Args, CommandError, CommandResult, Context, Handlers, replication};
 use crate::keyspace::ShardSet;
 use crate::session::{MultiState, WatchedKey};
 
@@ -200,6 +200,11 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     let start_us = ctx.now_us;
     run_queue(ctx, &queue);
     dispatch::after_exec(ctx, command, args, start_us, false);
+    if let Some(order) = ctx.follow_after.take() {
+        // All of it is in the log before we are a master no more.
+        dispatch::flush_effects(ctx);
+        replication::follow(ctx, *order);
+    }
     dispatch::finish_unit(ctx);
     Outcome::Renew
 }
@@ -213,13 +218,7 @@ fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
         args.extend(queued.iter().map(|arg| &arg[..]));
         // Resolved when it was queued; the table does not change.
         match ctx.node.table.resolve(&args) {
-            Ok(command) => match dispatch::refused_since(ctx, command) {
-                None => dispatch::call(ctx, command, &args),
-                Some(error) => {
-                    ctx.node.command_stats.reject(command.id);
-                    dispatch::write_error(ctx, &error);
-                }
-            },
+            Ok(command) => dispatch::call(ctx, command, &args),
             Err(error) => dispatch::write_error(ctx, &error),
         }
     }
