@@ -19,6 +19,7 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,14 +27,14 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::config_file::{spool_directory, system_text};
+use crate::actors::config_file::{ConfigFile, spool_directory, system_text};
 use crate::actors::reception::{self, Listener};
 use crate::actors::root::{IsUp, Root, RootParts};
 use crate::actors::shutdown::Stop;
 use crate::actors::system_probe::SystemProbe;
 use crate::actors::{leftovers, loading};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Settings;
+use crate::config::{Beginning, Settings};
 use crate::life::Stage;
 use crate::local_client::LocalClient;
 use crate::memory::MemoryProbe;
@@ -100,7 +101,9 @@ pub struct NodeBuilder {
     settings: Settings,
     clock: Arc<dyn Clock>,
     memory: Option<Box<dyn MemoryProbe>>,
-    config_file: Option<std::path::PathBuf>,
+    config_file: Option<PathBuf>,
+    /// What the settings are made of, and the working directory at that time.
+    asked: Option<(Settings, PathBuf)>,
     zero_is_no_port: bool,
     listeners: Option<Vec<Listener>>,
 }
@@ -112,6 +115,7 @@ impl NodeBuilder {
             clock: SystemClock::new(),
             memory: None,
             config_file: None,
+            asked: None,
             zero_is_no_port: false,
             listeners: None,
         }
@@ -136,8 +140,15 @@ impl NodeBuilder {
     }
 
     /// The file that CONFIG REWRITE writes.
-    pub fn config_file(mut self, path: std::path::PathBuf) -> NodeBuilder {
+    pub fn config_file(mut self, path: PathBuf) -> NodeBuilder {
         self.config_file = Some(path);
+        self
+    }
+
+    /// The settings as they were read, where this node's were made of them, and the working directory at
+    /// that time: CONFIG REWRITE leaves alone what the file says and nobody has changed since.
+    pub fn asked(mut self, settings: Settings, directory: PathBuf) -> NodeBuilder {
+        self.asked = Some((settings, directory));
         self
     }
 
@@ -160,6 +171,10 @@ impl NodeBuilder {
             Listener::Unix(..) => None,
         });
         let mut settings = self.settings;
+        let (asked, directory) = self.asked.unwrap_or_else(|| {
+            let here = std::env::current_dir().unwrap_or_default();
+            (settings.clone(), here)
+        });
         if settings.port == 0
             && let Some(port) = port
         {
@@ -176,10 +191,16 @@ impl NodeBuilder {
             self.clock,
             settings,
             Some(memory),
-            self.config_file,
+            self.config_file.clone(),
         ));
         // CONFIG shows what was asked for, not what was made of it.
         core.change_settings(|settings| settings.shards = configured_shards);
+        let made = Settings::clone(&core.settings.load());
+        let config_file = self.config_file.map(|path| ConfigFile {
+            path,
+            directory,
+            beginning: Beginning { asked, made },
+        });
         leftovers::remove(&core);
         // Before any thread is started: a start that can't succeed has nothing to take back.
         let dump = loading::open(&core).map_err(StartError::Dump)?;
@@ -187,6 +208,7 @@ impl NodeBuilder {
             node: core.clone(),
             listeners,
             dump,
+            config_file,
         };
         let (up_sender, up_receiver) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()

@@ -1,5 +1,7 @@
 //! Configuration end to end: files, flags and environment into the binary, CONFIG on a running node.
 
+mod common;
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -106,6 +108,171 @@ fn flags_that_are_wrong_are_named() {
             );
         }
     }
+}
+
+/// What would be right, beside what is wrong.
+#[test]
+fn mistakes_name_what_would_be_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str, text: &[u8]| std::fs::write(dir.path().join(name), text).unwrap();
+    at("equals.conf", b"port = 7000\n");
+    at("comment.conf", b"timeout 0 # none\n");
+    at("quotes.toml", b"dir = /tmp\n");
+    at("latin.conf", b"# fine: \xe9\nlogfile caf\xe9\n");
+    at("latin.toml", b"port = 1\n# \xe9\n");
+    at("secret.conf", b"requirepas \"top secret\n");
+    for (arguments, words) in [
+        (&["--prot", "1"][..], &["did you mean '--port'?"][..]),
+        (&["-port", "1"], &["did you mean '--port'?"]),
+        (&["--check-confg"], &["did you mean '--check-config'?"]),
+        (&["--port=1"], &["write '--port 1'"]),
+        (&["port", "1"], &["No such file", "did you mean '--port'?"]),
+        (&["--maxmemory", "1gib"], &["e.g. '--maxmemory 100mb'"]),
+        (&["--port", "x"], &["from 0 to 65535; e.g. '--port 6379'"]),
+        (&["equals.conf"], &["line 1", "write 'port 7000'"]),
+        (&["comment.conf"], &["a comment has a line of its own"]),
+        (&["quotes.toml"], &["write 'dir = \"/tmp\"'"]),
+        (
+            &["latin.conf"],
+            &["line 2", "not UTF-8 text", "save the file in UTF-8"],
+        ),
+        (&["latin.toml"], &["line 2", "not UTF-8 text"]),
+        (
+            &["secret.conf"],
+            &["requirepas (hidden)", "Unbalanced quotes"],
+        ),
+    ] {
+        let complaint = complaint(dir.path(), arguments);
+        for word in words {
+            assert!(
+                complaint.contains(word),
+                "{arguments:?}: no {word:?} in {complaint}"
+            );
+        }
+        assert!(!complaint.contains("top secret"), "{complaint}");
+    }
+}
+
+#[test]
+fn options_stand_anywhere_and_a_check_makes_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = b"# caf\xe9\r\nport 7000\r\nlogfile new.log\r\npidfile new.pid\r\n";
+    std::fs::write(dir.path().join("redis.conf"), conf).unwrap();
+    for arguments in [
+        &["--check-config", "redis.conf"][..],
+        &["redis.conf", "--check-config"],
+        &["redis.conf", "--timeout", "5", "--check-config"],
+        &[
+            "redis.conf",
+            "--check-config",
+            "--unixsocket",
+            "new.sock",
+            "--daemonize",
+            "yes",
+        ],
+    ] {
+        let output = binary(dir.path(), arguments);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(told.contains("The configuration is right."), "{told}");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "{arguments:?}"
+        );
+    }
+    let nowhere = complaint(dir.path(), &["--check-config", "--logfile", "none/new.log"]);
+    assert!(
+        nowhere.contains("Can't open the log file 'none/new.log': No such file"),
+        "{nowhere}"
+    );
+    for (arguments, word) in [
+        (
+            &["redis.conf", "--port", "1", "--help"][..],
+            "Usage: understudy [FILE]",
+        ),
+        (&["redis.conf", "-h"], "Usage: understudy [FILE]"),
+        (&["--port", "1", "--version"], "understudy server v="),
+        (&["redis.conf", "-v"], "understudy server v="),
+    ] {
+        let output = binary(dir.path(), arguments);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && told.contains(word),
+            "{arguments:?}: {told}"
+        );
+    }
+}
+
+/// The binary's own CONFIG REWRITE of a file that nobody has touched, with what the start makes of settings.
+#[test]
+fn rewriting_an_untouched_file_leaves_it() {
+    let toml = "# caf\u{e9}\r\n\r\n\r\nport = PORT # here\r\ndir = \"data\"\r\nsave = [\r\n \"1 1\",\r\n]\r\ninclude = \"more.conf\"";
+    let conf =
+        b"# caf\xe9\r\n\r\n\r\n PORT  PORT\r\ndir data\nsave 1  1\n#\ninclude more.conf".to_vec();
+    for (name, text) in [("c.toml", toml.as_bytes().to_vec()), ("redis.conf", conf)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(
+            dir.path().join("more.conf"),
+            "maxclients 1000000\ntimeout 9\n",
+        )
+        .unwrap();
+        let mut server = None;
+        for _ in 0..5 {
+            let port = free_port();
+            let text = replaced(&text, &port.to_string());
+            std::fs::write(dir.path().join(name), &text).unwrap();
+            let child = Command::new(env!("CARGO_BIN_EXE_understudy"))
+                .args([name, "--bind", "127.0.0.1"])
+                .current_dir(dir.path())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut own = common::server::Spawned { child, port };
+            if own.wait_ready() {
+                server = Some((own, text));
+                break;
+            }
+        }
+        let (server, text) = server.expect("a start in five");
+        let mut client = common::RespClient::connect(server.port).unwrap();
+        assert_eq!(
+            client.call(&["CONFIG", "SET", "bind", "* -::*"]).text(),
+            "OK"
+        );
+        let rewritten = |client: &mut common::RespClient| {
+            assert_eq!(client.call(&["CONFIG", "REWRITE"]).text(), "OK");
+            std::fs::read(dir.path().join(name)).unwrap()
+        };
+        assert_eq!(rewritten(&mut client), text, "{name}");
+        assert_eq!(client.call(&["CONFIG", "SET", "timeout", "8"]).text(), "OK");
+        let new = rewritten(&mut client);
+        assert!(new.starts_with(&text), "{}", new.escape_ascii());
+        let added = new[text.len()..].escape_ascii().to_string();
+        let line = if name == "c.toml" {
+            "timeout = 8"
+        } else {
+            "timeout 8"
+        };
+        assert_eq!(
+            added,
+            format!("\\r\\n# Generated by CONFIG REWRITE\\r\\n{line}\\r\\n")
+        );
+    }
+}
+
+/// The text with the second "PORT" or the only one replaced.
+fn replaced(text: &[u8], port: &str) -> Vec<u8> {
+    let at = text
+        .windows(4)
+        .rposition(|window| window == b"PORT")
+        .unwrap();
+    [&text[..at], port.as_bytes(), &text[at + 4..]].concat()
 }
 
 fn node(settings: Settings, file: Option<&Path>) -> Node {

@@ -9,11 +9,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::leftovers::process_number;
+use crate::config::layers::is_variable;
 use crate::config::lines::Origin;
-use crate::config::{Form, Layers, Loaded, Mistake, Settings, load, rewrite};
+use crate::config::rewrite::Target;
+use crate::config::{
+    Beginning, ENVIRONMENT, Form, Layers, Loaded, Mistake, Settings, hints, load, rewrite,
+};
 
 /// Longest configuration text that is read, bytes.
 const TEXT_MAX: u64 = 64 << 20;
+
+/// The file that CONFIG REWRITE writes, and how the node began.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    pub path: PathBuf,
+    /// What names of included files are relative to: the working directory when the file was read.
+    pub directory: PathBuf,
+    pub beginning: Beginning,
+}
 
 /// Reads all layers: the file, standard input if asked for, the process's environment, and the flags (lines
 /// in redis.conf form, see [`crate::config::flags_to_lines`]). Relative names in the file are relative to
@@ -22,48 +35,89 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Mis
     let name = file
         .map(|path| path.display().to_string())
         .unwrap_or_default();
-    let trouble = |source: &str, error: &io::Error| {
+    let trouble = |source: &str, error: &io::Error, fix: String| {
         let origin = Origin {
             source: source.to_owned(),
             ..Origin::default()
         };
         let what = format!("can't read it: {}", system_text(error));
-        Mistake::new(&origin, what, "give the path of a file that is there")
+        Mistake::new(&origin, what, fix)
     };
+    let form = Form::of(&name);
     let text = match file {
-        Some(path) => read_text(path).map_err(|error| trouble(&name, &error))?,
+        Some(path) => {
+            let bytes = read_bytes(File::open(path));
+            let given = path.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = bytes.map_err(|error| trouble(&name, &error, hints::for_file(&given)))?;
+            form.decode(&name, &bytes)?
+        }
         None => String::new(),
     };
-    let mut from_stdin = String::new();
-    if stdin {
-        io::stdin()
-            .take(TEXT_MAX)
-            .read_to_string(&mut from_stdin)
-            .map_err(|error| trouble("standard input", &error))?;
-    }
-    let environment: HashMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let from_stdin = match stdin {
+        true => {
+            let source = "standard input";
+            let bytes = read_bytes(Ok(io::stdin()));
+            let bytes = bytes.map_err(|error| trouble(source, &error, String::new()))?;
+            Some(Form::RedisConf.decode(source, &bytes)?)
+        }
+        false => None,
+    };
     load(Layers {
-        file: file.map(|_| (Form::of(&name), name.as_str(), text.as_str())),
-        stdin: stdin.then_some(from_stdin.as_str()),
-        environment,
+        file: file.map(|_| (form, name.as_str(), text.as_str())),
+        stdin: from_stdin.as_deref(),
+        environment: environment()?,
         flags,
-        includes: &included,
+        includes: &|pattern| included(Path::new(""), pattern),
     })
 }
 
-/// CONFIG REWRITE: puts the settings into the file's text and replaces the file in one step. The error is
-/// the system's word for it.
-pub fn write_back(path: &Path, settings: &Settings) -> Result<(), String> {
-    let old = match read_text(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+/// The process's variables. One of ours that is not text is a mistake: passed over, it might be the password.
+fn environment() -> Result<HashMap<String, String>, Mistake> {
+    let mut variables = HashMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            Ok(value) => {
+                variables.insert(name, value);
+            }
+            Err(_) if is_variable(&name) => {
+                let origin = Origin {
+                    source: ENVIRONMENT.to_owned(),
+                    line: 0,
+                    text: name,
+                };
+                let fix = "give it a value in UTF-8";
+                return Err(Mistake::new(&origin, "the value is not UTF-8 text", fix));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
+}
+
+/// CONFIG REWRITE: puts the settings into the file's text and replaces the file in one step, unless it says
+/// all of them already. The error is the system's word for it.
+pub fn write_back(file: &ConfigFile, settings: &Settings) -> Result<(), String> {
+    // What a symbolic link leads to is written, and the link stays.
+    let path = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
+    let old = match read_bytes(File::open(&path)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(system_text(&error)),
     };
-    let form = Form::of(&path.display().to_string());
-    let new = rewrite(form, &old, settings)?;
-    replace(path, new.as_bytes()).map_err(|error| system_text(&error))
+    let name = file.path.display().to_string();
+    let target = Target {
+        form: Form::of(&name),
+        name: &name,
+        includes: &|pattern| included(&file.directory, pattern),
+    };
+    let new = rewrite(&target, &old, settings, &file.beginning)?;
+    if new == old && path.exists() {
+        return Ok(());
+    }
+    replace(&path, &new).map_err(|error| system_text(&error))
 }
 
 /// Where a configuration on its way to `path` is.
@@ -102,34 +156,41 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     written
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
+fn read_bytes(from: io::Result<impl Read>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(TEXT_MAX).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+    from?.take(TEXT_MAX + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > TEXT_MAX {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
+    }
 }
 
-/// The files that an `include` names: a pattern may fit none, a plain name must be there.
-fn included(pattern: &str) -> Result<Vec<(String, String)>, String> {
+/// The files that an `include` names, relative to `directory`: a pattern may fit none, a plain name must be
+/// there.
+fn included(directory: &Path, pattern: &str) -> Result<Vec<(String, String)>, String> {
     let paths = match pattern.contains(['*', '?', '[']) {
-        true => expand(pattern),
-        false => vec![PathBuf::from(pattern)],
+        true => expand(directory, pattern),
+        false => vec![directory.join(pattern)],
     };
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         let name = path.display().to_string();
-        let text = read_text(&path)
+        let bytes = read_bytes(File::open(&path))
             .map_err(|error| format!("can't open config file '{name}': {}", system_text(&error)))?;
-        files.push((name, text));
+        let text = Form::of(&name).decode(&name, &bytes);
+        files.push((name, text.map_err(|mistake| mistake.to_string())?));
     }
     Ok(files)
 }
 
 /// The paths that fit a pattern, in order of their names. A star doesn't cross directories, and hidden files
 /// want their dot spelled out.
-fn expand(pattern: &str) -> Vec<PathBuf> {
-    let start = if pattern.starts_with('/') { "/" } else { "" };
-    let mut found = vec![PathBuf::from(start)];
+fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
+    let start = match pattern.starts_with('/') {
+        true => Path::new("/"),
+        false => directory,
+    };
+    let mut found = vec![start.to_owned()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         if !part.contains(['*', '?', '[']) {
             found.iter_mut().for_each(|path| path.push(part));
@@ -249,16 +310,31 @@ mod tests {
         );
         fs::write(&main, &text).unwrap();
 
-        let mut settings = read(Some(&main), false, "").unwrap().settings;
+        let asked = read(Some(&main), false, "").unwrap().settings;
+        let mut settings = asked.clone();
         assert_eq!(
             (settings.port, settings.timeout, settings.hz),
             (7000, 2, 20)
         );
         settings.port = 7001;
-        write_back(&main, &settings).unwrap();
+        let file = ConfigFile {
+            path: main.clone(),
+            directory: dir.path().to_owned(),
+            beginning: Beginning {
+                made: asked.clone(),
+                asked,
+            },
+        };
+        write_back(&file, &settings).unwrap();
         let new = fs::read_to_string(&main).unwrap();
-        assert!(new.starts_with("# head\nport 7001\ninclude "), "{new}");
+        assert_eq!(new, text.replace("7000", "7001"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        // An included file has the last word, unless it is overruled behind it.
+        settings.timeout = 5;
+        write_back(&file, &settings).unwrap();
+        let new = fs::read_to_string(&main).unwrap();
+        assert!(new.ends_with("CONFIG REWRITE\ntimeout 5\n"), "{new}");
+        assert_eq!(read(Some(&main), false, "").unwrap().settings.timeout, 5);
 
         let missing = read(Some(&dir.path().join("none.conf")), false, "");
         let text = missing.map(|_| ()).unwrap_err().to_string();

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
+use super::config_file::ConfigFile;
 use super::cron::CronActor;
 use super::freeing;
 use super::loading::{self, Expired, LoadedDump};
@@ -35,6 +36,8 @@ pub struct RootParts {
     pub listeners: Vec<Listener>,
     /// The dump to load.
     pub dump: Option<File>,
+    /// What CONFIG REWRITE writes.
+    pub config_file: Option<ConfigFile>,
 }
 
 /// How many arbiters serve connections: `arbiters`, by default one less than there are cores.
@@ -53,6 +56,7 @@ pub struct Root {
     pub(super) node: Arc<NodeCore>,
     listeners: Vec<Listener>,
     dump: Option<File>,
+    config_file: Option<ConfigFile>,
     listening_tcp: Vec<Addr<ListenerActor>>,
     listening_unix: Vec<Addr<ListenerActor>>,
     receptions: Vec<Addr<ReceptionActor>>,
@@ -69,6 +73,7 @@ impl Root {
             node: parts.node,
             listeners: parts.listeners,
             dump: parts.dump,
+            config_file: parts.config_file,
             listening_tcp: Vec::new(),
             listening_unix: Vec::new(),
             receptions: Vec::new(),
@@ -202,7 +207,7 @@ impl Actor for Root {
             shards,
             replication,
             migrations: MigrationActor::new(self.node.clone()).start(),
-            config_file: self.node.process.config_file.clone(),
+            config_file: self.config_file.take(),
             shutting_down: self.shutdown.in_progress.clone(),
         };
         self.node.services.set(Arc::new(services));

@@ -1,18 +1,18 @@
 //! What commands may ask of the actors, as messages to them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
+use super::config_file::{self, ConfigFile};
 use super::migration::{Migrate, MigrationActor};
 use super::reload::{FlushedAll, Reload};
 use super::replication::Replication;
 use super::root::Root;
+use super::settings_change;
 use super::shard::{ServeBlocked, ShardActor};
 use super::shutdown::{AbortShutdown, Shutdown};
-use super::{config_file, settings_change};
 use crate::command::migrate::{Errand, Migration};
 use crate::config::Settings;
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
@@ -25,7 +25,7 @@ pub struct ActorServices {
     pub replication: Replication,
     pub migrations: Addr<MigrationActor>,
     /// What CONFIG REWRITE writes.
-    pub config_file: Option<PathBuf>,
+    pub config_file: Option<ConfigFile>,
     /// A shutdown waits for replicas.
     pub shutting_down: Arc<AtomicBool>,
 }
@@ -110,7 +110,7 @@ impl Services for ActorServices {
 
     fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
         match &self.config_file {
-            Some(path) => config_file::write_back(path, settings),
+            Some(file) => config_file::write_back(file, settings),
             None => Err("The server is running without a config file".into()),
         }
     }

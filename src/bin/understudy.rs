@@ -28,14 +28,21 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 pub static MALLOC_CONF: &std::ffi::c_char = jemalloc::OPTIONS;
 
 fn main() -> ExitCode {
-    let request = cli::parse(std::env::args().skip(1).collect());
+    let started = std::env::current_dir().unwrap_or_default();
+    let request = match cli::parse(std::env::args_os().skip(1).collect()) {
+        Ok(request) => request,
+        Err(mistake) => return refuse(&mistake),
+    };
     let file = request.config_file.as_deref().map(absolute);
     let loaded = config_file::read(file.as_deref(), request.stdin, &request.flags);
     let mut loaded = match loaded {
         Ok(loaded) => loaded,
         Err(mistake) => return refuse(&mistake),
     };
-    if let Err(why) = enter_directory(&mut loaded.settings) {
+    let asked = loaded.settings.clone();
+    let entered = enter_directory(&mut loaded.settings)
+        .and_then(|()| try_log_file(&loaded.settings.logfile, request.check));
+    if let Err(why) = entered {
         eprintln!("\n*** FATAL CONFIG FILE ERROR (understudy {UNDERSTUDY_VERSION}) ***\n{why}");
         return ExitCode::FAILURE;
     }
@@ -46,11 +53,25 @@ fn main() -> ExitCode {
         println!("The configuration is right.");
         return ExitCode::SUCCESS;
     }
-    run(loaded, file)
+    let origin = ConfigOrigin {
+        file,
+        asked,
+        directory: started,
+    };
+    run(loaded, origin)
+}
+
+/// Where the settings come from.
+struct ConfigOrigin {
+    file: Option<PathBuf>,
+    /// As all layers gave them.
+    asked: Settings,
+    /// The working directory at that time.
+    directory: PathBuf,
 }
 
 /// Runs a node until it ends.
-fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
+fn run(loaded: Loaded, origin: ConfigOrigin) -> ExitCode {
     let settings = &loaded.settings;
     let supervised = service::is_supervised(settings.supervised);
     let mut background = None;
@@ -69,7 +90,7 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
             .is_some()
             .then(|| service::DEFAULT_PIDFILE.to_owned()),
     };
-    let node = match start(loaded, config_file, pidfile.as_deref()) {
+    let node = match start(loaded, origin, pidfile.as_deref()) {
         Ok(node) => node,
         Err(why) => {
             for line in why.lines() {
@@ -101,25 +122,22 @@ fn run(loaded: Loaded, config_file: Option<PathBuf>) -> ExitCode {
 
 /// Starts the log and the node. When the first client can arrive, signals are caught and the pid file is
 /// written. The error is what the log should say, in lines.
-fn start(
-    loaded: Loaded,
-    config_file: Option<PathBuf>,
-    pidfile: Option<&str>,
-) -> Result<Node, String> {
+fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<Node, String> {
     let Loaded {
         mut settings,
         notes,
     } = loaded;
     let level = log::start(settings.loglevel, &settings.logfile);
-    announce(&notes, config_file.as_deref());
+    announce(&notes, origin.file.as_deref());
     announce_place(settings.port, settings.always_show_logo);
     allow_clients(&mut settings)?;
     let signals = signals::catch().map_err(|error| format!("Can't catch signals: {error}"))?;
     let port = settings.port;
     let mut builder = Node::builder(settings)
         .memory(Box::new(jemalloc::Jemalloc))
-        .no_tcp_at_port_zero();
-    if let Some(path) = config_file {
+        .no_tcp_at_port_zero()
+        .asked(origin.asked, origin.directory);
+    if let Some(path) = origin.file {
         builder = builder.config_file(path);
     }
     let builder = builder.bind().map_err(|error| match error {
@@ -226,23 +244,54 @@ fn absolute(path: &Path) -> PathBuf {
 /// Makes `dir` the working directory, and it and `repl-spool-dir` absolute in the settings.
 fn enter_directory(settings: &mut Settings) -> Result<(), String> {
     let dir = settings.dir.as_deref().unwrap_or(".");
-    let at = |why: String| format!("Can't chdir to '{dir}': {why}");
+    let at = |why: String| {
+        format!(
+            "Can't chdir to '{dir}': {why}\ngive 'dir' a directory that is there and may be read"
+        )
+    };
     let absolute = config_file::absolute_directory(None, dir).map_err(at)?;
     std::env::set_current_dir(&absolute).map_err(|error| at(config_file::system_text(&error)))?;
-    if !settings.logfile.is_empty() {
-        let opened = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&settings.logfile);
-        opened.map_err(|error| {
-            format!(
-                "Can't open the log file: {}",
-                config_file::system_text(&error)
-            )
-        })?;
-    }
     settings.dir = Some(absolute);
     let spool = config_file::spool_directory(settings);
     settings.repl_spool_dir = spool.map_err(|why| format!("Can't use repl-spool-dir: {why}"))?;
     Ok(())
+}
+
+/// Looks whether the log file can be written, and makes it if it is not there; to `check`, nothing is made.
+fn try_log_file(name: &str, check: bool) -> Result<(), String> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    let path = Path::new(name);
+    let opened = match check && !path.exists() {
+        true => can_create(path),
+        false => std::fs::OpenOptions::new()
+            .append(true)
+            .create(!check)
+            .open(path)
+            .map(drop),
+    };
+    opened.map_err(|error| {
+        format!(
+            "Can't open the log file '{name}': {}\ngive 'logfile' a name in a directory that is there and may be written",
+            config_file::system_text(&error)
+        )
+    })
+}
+
+/// Whether a file of this name could be made.
+fn can_create(path: &Path) -> std::io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !std::fs::metadata(directory)?.is_dir() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
+    let directory = std::ffi::CString::new(directory.as_os_str().as_encoded_bytes())?;
+    // SAFETY: access reads the string, which ends with a zero.
+    match unsafe { libc::access(directory.as_ptr(), libc::W_OK | libc::X_OK) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }

@@ -57,8 +57,6 @@ pub struct Special {
     pub lines: fn(&Settings) -> Vec<String>,
     /// Several lines of a file add up, instead of the last one winning.
     pub adds_up: bool,
-    /// CONFIG REWRITE writes it even where it has its default.
-    pub always_written: bool,
 }
 
 /// A check of a single word: what is wrong with it, if anything.

@@ -11,7 +11,7 @@ use std::error::Error;
 use config::{Config, ConfigError, Environment, FileStoredFormat, Format, Map, Source, Value};
 
 use super::lines::{Line, Mistake, Origin, line};
-use super::{Settings, redis_conf, table, toml_form, words};
+use super::{COMMAND_LINE, ENVIRONMENT, Settings, hints, redis_conf, table, toml_form, words};
 
 /// The two forms of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ impl Form {
         match path.to_ascii_lowercase().ends_with(".toml") {
             true => Form::Toml,
             false => Form::RedisConf,
+        }
+    }
+
+    /// A file's bytes as text.
+    pub fn decode(self, source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+        match self {
+            Form::RedisConf => redis_conf::decode(source, bytes),
+            Form::Toml => toml_form::decode(source, bytes),
         }
     }
 
@@ -163,7 +171,7 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
         file.extend(redis_conf::parse("standard input", text, layers.includes)?);
     }
     let environment = environment(layers.environment, &mut notes)?;
-    let flags = redis_conf::parse("command line", layers.flags, layers.includes)?;
+    let flags = redis_conf::parse(COMMAND_LINE, layers.flags, layers.includes)?;
 
     let file = Layer::of(&file, None);
     let environment = Layer::of(&environment, Some(&file));
@@ -191,9 +199,10 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
         let origin = decode_origin(value.origin().unwrap_or_default());
         let words = words_of(value);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        directive
-            .set(&mut settings, &words)
-            .map_err(|what| Mistake::new(&origin, what, directive.doc))?;
+        directive.set(&mut settings, &words).map_err(|what| {
+            let fix = hints::for_words(directive, &words, &origin);
+            Mistake::new(&origin, what, fix)
+        })?;
         origins.insert(directive.name, origin);
     }
     settings.clamp();
@@ -206,8 +215,34 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
     Ok(Loaded { settings, notes })
 }
 
+/// The settings that lines make of the defaults. A directive whose lines don't go together has its default.
+pub(super) fn said(lines: &[Line]) -> Settings {
+    let mut settings = Settings::default();
+    let mut layer = Layer::of(lines, None);
+    for directive in table::all() {
+        if let Some(value) = layer.0.remove(&key(directive.name)) {
+            let words = words_of(value);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let _ = directive.set(&mut settings, &words);
+        }
+    }
+    settings.clamp();
+    settings
+}
+
 /// The prefix of environment variables that name directives.
 const PREFIX: &str = "UNDERSTUDY";
+
+/// Whether an environment variable of this name is meant for us.
+pub fn is_variable(name: &str) -> bool {
+    let prefix = name.split_once('_').map(|(prefix, _)| prefix);
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
+}
+
+/// The environment variable that gives a directive its value.
+pub fn variable(name: &str) -> String {
+    format!("{PREFIX}_{}", key(name).to_ascii_uppercase())
+}
 
 /// The lines of the environment. Unknown names only earn a note: container systems define variables after
 /// the names of services, `UNDERSTUDY_PORT=tcp://10.0.0.1:6379` among them.
@@ -221,11 +256,14 @@ fn environment(
     values.sort_by(|a, b| a.0.cmp(&b.0));
     let mut lines = Vec::new();
     for (name, value) in values {
-        let variable = format!("{PREFIX}_{}", name.to_ascii_uppercase());
+        let variable = variable(&name);
         let text = value.into_string().unwrap_or_default();
         let Some(directive) = table::find(&name) else {
+            let near = table::nearest(&name, &[]);
+            let hint = near.map(|near| format!("; did you mean {}?", self::variable(near)));
             notes.push(format!(
-                "environment variable {variable} names no directive"
+                "environment variable {variable} names no directive{}",
+                hint.unwrap_or_default()
             ));
             continue;
         };
@@ -236,7 +274,7 @@ fn environment(
             continue;
         }
         let origin = Origin {
-            source: "environment".into(),
+            source: ENVIRONMENT.into(),
             line: 0,
             text: match directive.sensitive {
                 true => format!("{variable} (hidden)"),

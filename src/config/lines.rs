@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::directive::Directive;
-use super::{Settings, table, words};
+use super::{Settings, hints, table, words};
 
 /// Where a line stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,10 +19,22 @@ pub struct Origin {
 impl Origin {
     /// As the place of that directive: what it says is hidden if it is nobody's business.
     pub fn of_directive(mut self, name: &str) -> Origin {
-        if table::find(name).is_some_and(|d| d.sensitive) {
+        // A secret is one behind a mistyped name as well.
+        let bare = name.trim_start_matches('-');
+        let meant = bare.split(['=', ':']).next().unwrap_or_default();
+        let meant = table::find(meant).or_else(|| table::find(table::nearest(meant, &[])?));
+        if meant.is_some_and(|d| d.sensitive) {
+            let name = name.split(['=', ':']).next().unwrap_or_default();
             self.text = format!("{name} (hidden)");
         }
         self
+    }
+
+    /// As the place of the directive that the text begins with, as far as that can be read.
+    pub fn guarded(self) -> Origin {
+        let mut words = self.text.split([' ', '\t', '"', '\'']);
+        let name = words.find(|word| !word.is_empty()).map(str::to_owned);
+        self.of_directive(&name.unwrap_or_default())
     }
 }
 
@@ -96,16 +108,15 @@ const FORGOTTEN: &[&str] = &[
 /// Checks a name with its words against the table. `None`: a line to forget.
 pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option<Line>, Mistake> {
     let Some(directive) = table::find(name) else {
-        if FORGOTTEN.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_forgotten(name) {
             return Ok(None);
         }
         let refused = REFUSED
             .iter()
             .find(|(refused, _)| table::same(refused, name));
-        let fix = match (refused, table::nearest(name)) {
-            (Some((_, why)), _) => (*why).to_owned(),
-            (None, Some(near)) => format!("no directive '{name}'; did you mean '{near}'?"),
-            (None, None) => format!("no directive '{name}'; config.toml lists those that exist"),
+        let fix = match refused {
+            Some((_, why)) => (*why).to_owned(),
+            None => hints::for_name(name, &given, &origin),
         };
         return Err(Mistake::new(
             &origin,
@@ -122,7 +133,10 @@ pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option
     let borrowed: Vec<&str> = given.iter().map(String::as_str).collect();
     directive
         .set(&mut Settings::default(), &borrowed)
-        .map_err(|what| Mistake::new(&origin, what, fix(directive)))?;
+        .map_err(|what| {
+            let fix = hints::for_words(directive, &borrowed, &origin);
+            Mistake::new(&origin, what, fix)
+        })?;
     Ok(Some(Line {
         directive,
         words: given,
@@ -130,15 +144,9 @@ pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option
     }))
 }
 
-/// What a directive wants, for its mistakes.
-fn fix(directive: &Directive) -> String {
-    let default = directive.lines(&Settings::default());
-    match default.first() {
-        Some(default) if default != "\"\"" => {
-            format!("'{}' is e.g. {default}", directive.name)
-        }
-        _ => directive.doc.trim_end_matches('.').to_owned(),
-    }
+/// Whether Redis still takes a directive of this name, and forgets it.
+pub(super) fn is_forgotten(name: &str) -> bool {
+    FORGOTTEN.contains(&name.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -167,7 +175,8 @@ mod tests {
         );
         assert_eq!(
             mistake("port", &["x"]),
-            "redis.conf, line 7: argument couldn't be parsed into an integer ('port' is e.g. 6379)"
+            "redis.conf, line 7: argument couldn't be parsed into an integer \
+             (a whole number from 0 to 65535; e.g. 'port 6379')"
         );
         assert!(mistake("appendonly", &["yes"]).contains("later version"));
         assert!(mistake("appendonly", &["maybe"]).contains("argument must be 'yes' or 'no'"));
@@ -176,5 +185,26 @@ mod tests {
         assert_eq!(mistake("replicaof", &["10.0.0.1 6379"]), "fine");
         assert_eq!(mistake("slaveof", &["10.0.0.1", "6379"]), "fine");
         assert!(mistake("replicaof", &["10.0.0.1", "abc"]).contains("Invalid master port"));
+    }
+
+    #[test]
+    fn secrets_behind_mistyped_names_are_hidden() {
+        for text in [
+            "requirepass secret",
+            "requirepas \"secret",
+            "\"-requirepass\" \"secret\"",
+            "requirepass=secret",
+            "master_auth: secret",
+        ] {
+            let origin = Origin {
+                text: text.into(),
+                ..Origin::default()
+            };
+            let shown = origin.guarded().text;
+            assert!(
+                !shown.contains("secret") && shown.ends_with("(hidden)"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -3,16 +3,23 @@
 pub mod choices;
 pub mod directive;
 pub mod events;
+pub mod hints;
 pub mod host;
 pub mod layers;
 pub mod lines;
 pub mod redis_conf;
 pub mod rewrite;
+mod rewrite_redis_conf;
 pub mod rewrite_toml;
 pub mod settings;
 pub mod table;
 pub mod toml_form;
 pub mod words;
+
+/// The source of directives given as flags, in mistakes.
+pub const COMMAND_LINE: &str = "command line";
+/// The source of directives given as variables, in mistakes.
+pub const ENVIRONMENT: &str = "environment";
 
 pub use choices::{
     DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
@@ -23,5 +30,8 @@ pub use events::EventFlags;
 pub use host::is_host;
 pub use layers::{Form, Layers, Loaded, flags_to_lines, load};
 pub use lines::Mistake;
-pub use rewrite::rewrite;
+pub use rewrite::{Beginning, rewrite};
 pub use settings::{MasterAddress, OutputLimit, OutputLimits, SavePoint, Settings};
+
+#[cfg(test)]
+mod rewrite_tests;

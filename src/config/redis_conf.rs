@@ -6,8 +6,43 @@ use super::words;
 /// Reads the files that an `include` names (it may be a pattern): their names and texts, in order.
 pub type Includes<'a> = dyn Fn(&str) -> Result<Vec<(String, String)>, String> + 'a;
 
+const NOT_UTF8: &str = "the value is not UTF-8 text";
+const ENCODE: &str = "save the file in UTF-8; only comments may have bytes of another encoding";
 /// How deep files may include each other.
 const DEPTH_MAX: usize = 16;
+
+/// What some editors put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How many bytes of a line come before its first word.
+pub(super) fn indent(line: &[u8]) -> usize {
+    let rest = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    let space = rest.iter().take_while(|b| b" \t\r\n".contains(b)).count();
+    line.len() - rest.len() + space
+}
+
+/// Whether a line is blank or a comment: bytes that mean nothing, in whichever encoding.
+pub(super) fn is_passed_over(line: &[u8]) -> bool {
+    matches!(line.get(indent(line)), None | Some(b'#'))
+}
+
+/// A file's bytes as text. In comments bytes that are not UTF-8 are replaced; elsewhere they are a mistake.
+pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+    let mut text = String::with_capacity(bytes.len());
+    for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
+        let decoded = String::from_utf8_lossy(line);
+        if !is_passed_over(line) && std::str::from_utf8(line).is_err() {
+            let origin = Origin {
+                source: source.to_owned(),
+                line: index + 1,
+                text: decoded.trim().to_owned(),
+            };
+            return Err(Mistake::new(&origin.guarded(), NOT_UTF8, ENCODE));
+        }
+        text.push_str(&decoded);
+    }
+    Ok(text)
+}
 
 /// Parses a text. `source` is its name in mistakes.
 pub fn parse(source: &str, text: &str, includes: &Includes<'_>) -> Result<Vec<Line>, Mistake> {
@@ -25,21 +60,26 @@ pub(super) fn parse_into(
     depth: usize,
 ) -> Result<(), Mistake> {
     for (index, raw) in text.split('\n').enumerate() {
-        let raw = raw.trim_matches([' ', '\t', '\r']);
-        if raw.is_empty() || raw.starts_with('#') {
+        if is_passed_over(raw.as_bytes()) {
             continue;
         }
+        let raw = raw
+            .trim_start_matches('\u{feff}')
+            .trim_matches([' ', '\t', '\r']);
         let origin = Origin {
             source: source.to_owned(),
             line: index + 1,
             text: raw.to_owned(),
         };
         let Some(mut all) = words::split(raw) else {
-            return Err(Mistake::new(
-                &origin,
-                "Unbalanced quotes in configuration line",
-                "close every quote, with a space behind it",
-            ));
+            let (what, fix) = match words::split_bytes(raw) {
+                Some(_) => (NOT_UTF8, ENCODE),
+                None => (
+                    "Unbalanced quotes in configuration line",
+                    "close every quote, with a space behind it",
+                ),
+            };
+            return Err(Mistake::new(&origin.guarded(), what, fix));
         };
         if all.is_empty() {
             continue;

@@ -1,119 +1,116 @@
-//! CONFIG REWRITE of the TOML form, and the committed `config.toml`.
+//! CONFIG REWRITE of the TOML form, value by value, and the committed `config.toml`.
 
-use toml_edit::{Array, DocumentMut, Item, Value};
+use std::ops::Range;
+
+use toml_edit::{Array, Document, Value};
 
 use super::directive::{Directive, Kind, Shape, Standing, Unit};
-use super::rewrite::{MARK, must_appear};
+use super::lines::Line;
+use super::rewrite::{Target, append};
 use super::{Settings, table, toml_form, words};
 
-/// The new text: values replaced in place, with the comments around them kept.
-pub(super) fn rewrite(text: &str, settings: &Settings) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|e| format!("not TOML: {e}"))?;
-    let defaults = Settings::default();
+/// A directive in the text.
+struct Place {
+    name: &'static str,
+    /// Where its key begins.
+    start: usize,
+    value: Range<usize>,
+}
+
+/// What the text says.
+pub(super) fn read(target: &Target<'_>, text: &[u8]) -> Result<Vec<Line>, String> {
+    let parsed = toml_form::decode(target.name, text)
+        .and_then(|text| toml_form::parse(target.name, &text, target.includes));
+    parsed.map_err(|mistake| mistake.to_string())
+}
+
+/// The text with the changed directives' values in place of the old ones, or appended.
+pub(super) fn change(
+    text: &[u8],
+    changed: &[&'static Directive],
+    now: &Settings,
+) -> Result<Vec<u8>, String> {
+    let (text, places) = places(text)?;
+    let mut edits = Vec::new();
     let mut appended = Vec::new();
-    for directive in table::all().filter(|d| !d.file_only) {
-        let keys: Vec<String> = document
-            .iter()
-            .map(|(key, _)| key.to_owned())
-            .filter(|key| table::find(key).is_some_and(|d| d.name == directive.name))
-            .collect();
-        let value = value_of(directive, settings);
-        match (keys.as_slice(), value) {
-            ([], Some(value)) if must_appear(directive, settings, &defaults) => {
-                appended.push((directive.name, value));
-            }
-            ([], _) => {}
-            ([key, more @ ..], Some(value)) => {
-                for key in more {
-                    remove(&mut document, key);
-                }
-                if let Some(item) = document.get_mut(key)
-                    && !says(directive, item, settings)
-                {
-                    replace(item, value);
-                }
-            }
-            (keys, None) => {
-                for key in keys {
-                    // An empty value says "none" already.
-                    if !document
-                        .get(key)
-                        .is_some_and(|item| says(directive, item, settings))
-                    {
-                        remove(&mut document, key);
-                    }
-                }
-            }
+    for directive in changed {
+        let mut own = places.iter().filter(|place| place.name == directive.name);
+        match (own.next(), value_of(directive, now)) {
+            (Some(place), Some(value)) => edits.push((place.value.clone(), shown(&value))),
+            (Some(place), None) => edits.push((whole(text, place), String::new())),
+            (None, Some(value)) => appended.push(line(directive, &value)),
+            (None, None) => {}
         }
+        // The same under its other name.
+        edits.extend(own.map(|place| (whole(text, place), String::new())));
     }
-    if appended.is_empty() {
-        return Ok(document.to_string());
-    }
-    let mut text = document.to_string();
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    if !text.lines().any(|line| line == MARK) {
-        text.push_str(MARK);
-        text.push('\n');
-    }
-    for (name, value) in appended {
-        text.push_str(&format!("{name} = {}\n", value.to_string().trim()));
-    }
-    Ok(text)
+    Ok(edited(text, edits, &appended))
 }
 
-/// Whether the item already means the directive's value.
-fn says(directive: &Directive, item: &Item, settings: &Settings) -> bool {
-    let Some(mut given) = item.as_value().and_then(toml_form::words_of) else {
-        return false;
+/// The text with these directives at its end, where nothing comes after them.
+pub(super) fn overrule(
+    text: &[u8],
+    directives: &[&'static Directive],
+    now: &Settings,
+) -> Result<Vec<u8>, String> {
+    let (text, places) = places(text)?;
+    let mut edits = Vec::new();
+    let mut appended = Vec::new();
+    for directive in directives {
+        let own = places.iter().filter(|place| place.name == directive.name);
+        edits.extend(own.map(|place| (whole(text, place), String::new())));
+        // What is left out elsewhere must be said here.
+        let value = value_of(directive, now).unwrap_or_else(|| directive.get(now).into());
+        appended.push(line(directive, &value));
+    }
+    Ok(edited(text, edits, &appended))
+}
+
+/// The directives of a text, as they come.
+fn places(text: &[u8]) -> Result<(&str, Vec<Place>), String> {
+    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+    let document = Document::parse(text).map_err(|error| format!("not TOML: {error}"))?;
+    let table = document.as_table();
+    let place = |(name, item): (&str, &toml_edit::Item)| {
+        Some(Place {
+            name: table::find(name)?.name,
+            start: table.key(name)?.span()?.start,
+            value: item.span()?,
+        })
     };
-    if let ([only], true) = (given.as_slice(), directive.many_words)
-        && !only.is_empty()
-    {
-        given = words::split(only).unwrap_or_default();
-    }
-    let mut read = Settings::default();
-    let given: Vec<&str> = given.iter().map(String::as_str).collect();
-    directive.set(&mut read, &given).is_ok() && directive.get(&read) == directive.get(settings)
+    let mut places: Vec<Place> = table.iter().filter_map(place).collect();
+    places.sort_by_key(|place| place.start);
+    Ok((text, places))
 }
 
-/// Puts the new value where the old one was, with the same space and comment around it.
-fn replace(item: &mut Item, mut value: Value) {
-    if let Some(old) = item.as_value() {
-        *value.decor_mut() = old.decor().clone();
-    }
-    *item = Item::Value(value);
+/// A directive's lines, from the first one's beginning to the last one's end, a comment behind the value
+/// included. Comments above are left where they are.
+fn whole(text: &str, place: &Place) -> Range<usize> {
+    let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+    let behind = text[place.value.end..].find('\n');
+    start..behind.map_or(text.len(), |at| place.value.end + at + 1)
 }
 
-/// Takes a key out; comments above it go to the next key, or to the end of the file.
-fn remove(document: &mut DocumentMut, key: &str) {
-    let prefix = document
-        .key(key)
-        .and_then(|k| k.leaf_decor().prefix())
-        .and_then(|p| p.as_str())
-        .unwrap_or_default()
-        .to_owned();
-    let next = document
-        .iter()
-        .skip_while(|(k, _)| *k != key)
-        .nth(1)
-        .map(|(k, _)| k.to_owned());
-    document.remove(key);
-    let above = |text: &str| format!("{prefix}{text}");
-    match next.and_then(|next| document.key_mut(&next)) {
-        Some(mut next) => {
-            let decor = next.leaf_decor_mut();
-            let own = decor.prefix().and_then(|p| p.as_str()).unwrap_or_default();
-            let joined = above(own);
-            decor.set_prefix(joined);
-        }
-        None => {
-            let own = document.trailing().as_str().unwrap_or_default();
-            let joined = above(own);
-            document.set_trailing(joined);
-        }
+fn edited(text: &str, mut edits: Vec<(Range<usize>, String)>, appended: &[String]) -> Vec<u8> {
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut new = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for (range, instead) in edits {
+        new.extend_from_slice(&text.as_bytes()[at..range.start]);
+        new.extend_from_slice(instead.as_bytes());
+        at = range.end;
     }
+    new.extend_from_slice(&text.as_bytes()[at..]);
+    append(&mut new, appended);
+    new
+}
+
+fn line(directive: &Directive, value: &Value) -> String {
+    format!("{} = {}", directive.name, shown(value))
+}
+
+fn shown(value: &Value) -> String {
+    value.to_string().trim().to_owned()
 }
 
 /// The value as TOML says it best: booleans and numbers bare, sizes with their unit, several lines as an

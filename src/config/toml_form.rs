@@ -3,8 +3,33 @@
 
 use toml_edit::{Document, Item, Value};
 
+use super::hints;
 use super::lines::{Line, Mistake, Origin, line};
 use super::redis_conf::{self, Includes};
+
+/// A file's bytes as text: UTF-8 everywhere, as TOML has it.
+pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|error| {
+            let (before, rest) = bytes.split_at(error.valid_up_to());
+            let start = before
+                .iter()
+                .rposition(|&b| b == b'\n')
+                .map_or(0, |at| at + 1);
+            let end = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+            let origin = Origin {
+                source: source.to_owned(),
+                line: before.iter().filter(|&&b| b == b'\n').count() + 1,
+                text: String::from_utf8_lossy(&bytes[start..before.len() + end])
+                    .trim()
+                    .to_owned(),
+            };
+            let fix =
+                "save the file in UTF-8: TOML takes no other encoding, not in comments either";
+            Mistake::new(&origin.guarded(), "the line is not UTF-8 text", fix)
+        })
+}
 
 /// Parses a text. `source` is its name in mistakes. `include = "file"` takes a redis.conf or TOML file in.
 pub fn parse(source: &str, text: &str, includes: &Includes<'_>) -> Result<Vec<Line>, Mistake> {
@@ -34,11 +59,11 @@ fn parse_at(
     let document = Document::parse(text.to_owned()).map_err(|e| {
         let origin = origin_at(e.span().map_or(0, |span| span.start));
         let what = e.message().replace('\n', ", ");
-        Mistake::new(
-            &origin,
-            what,
-            "the file is read as TOML because of its name",
-        )
+        let fix = match what.starts_with("duplicate key") {
+            true => "a name stands once; several values are an array".to_owned(),
+            false => hints::for_toml_line(&origin.text),
+        };
+        Mistake::new(&origin.guarded(), what, fix)
     })?;
     let mut lines = Vec::new();
     for (name, item) in document.as_table() {
@@ -52,7 +77,7 @@ fn parse_at(
             return Err(Mistake::new(
                 &origin,
                 format!("'{name}' must be a string, a number, true or false, or an array of them"),
-                "tables have no meaning here",
+                "write the directives without tables; several words are a string or an array",
             ));
         };
         let origin = origin.of_directive(name);

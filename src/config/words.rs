@@ -4,6 +4,12 @@
 /// single quotes know only `\'`. A closing quote must end its word. `None`: the quotes don't balance, or the
 /// words aren't UTF-8.
 pub fn split(line: &str) -> Option<Vec<String>> {
+    let words = split_bytes(line)?.into_iter();
+    words.map(|word| String::from_utf8(word).ok()).collect()
+}
+
+/// As [`split`], where `\xHH` may make a word that is not UTF-8.
+pub fn split_bytes(line: &str) -> Option<Vec<Vec<u8>>> {
     let bytes = line.as_bytes();
     let mut words = Vec::new();
     let mut at = 0;
@@ -30,7 +36,7 @@ pub fn split(line: &str) -> Option<Vec<String>> {
                 _ => word.push(b),
             }
         }
-        words.push(String::from_utf8(word).ok()?);
+        words.push(word);
     }
 }
 

@@ -218,6 +218,27 @@ impl Drop for Server {
     }
 }
 
+/// A process whose command line is the test's own business; killed when dropped.
+#[derive(Debug)]
+pub struct Spawned {
+    pub child: Child,
+    pub port: u16,
+}
+
+impl Spawned {
+    /// True when it answers PING; false when it ended before.
+    pub fn wait_ready(&mut self) -> bool {
+        wait_ready(&mut self.child, self.port)
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn read_log(dir: &Path) -> String {
     let bytes = fs::read(dir.join("server.log")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -1,9 +1,11 @@
 //! The command line: redis-server's, with `--check-config` besides.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
-use understudy::config::flags_to_lines;
+use understudy::config::lines::Origin;
+use understudy::config::{COMMAND_LINE, Mistake, flags_to_lines};
 
 /// What the arguments ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub struct Request {
     name = "understudy",
     version = VERSION,
     disable_version_flag = true,
-    override_usage = "understudy [FILE] [--directive value ...] [-]\n       understudy --check-config [FILE] [--directive value ...]",
+    override_usage = "understudy [FILE] [--directive value ...] [-]\n       understudy --check-config [FILE] [--directive value ...] [-]",
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -64,30 +66,74 @@ Directives are listed in config.toml. UNDERSTUDY_<DIRECTIVE> in the environment 
 more than the file and less than a flag.";
 
 /// Reads the arguments (without the program's name); `--help` and `--version` end the process.
-pub fn parse(arguments: Vec<String>) -> Request {
-    // clap would take "--" as its own; redis-server knows no such thing.
+pub fn parse(arguments: Vec<OsString>) -> Result<Request, Mistake> {
+    let (options, rest) = take_options(arguments);
     let program = std::iter::once("understudy".to_owned());
-    request(Arguments::parse_from(program.chain(arguments)))
+    let options = Arguments::parse_from(program.chain(options));
+    request(options.check_config, rest)
 }
 
-fn request(arguments: Arguments) -> Request {
-    let mut rest = arguments.rest;
+/// What is no directive may stand anywhere; in short form only where a directive can't go on.
+fn take_options(arguments: Vec<OsString>) -> (Vec<String>, Vec<OsString>) {
+    let mut options = Vec::new();
+    let mut rest: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let is_start = match rest.as_slice() {
+            [] => true,
+            [file] => !file.as_encoded_bytes().starts_with(b"-"),
+            _ => false,
+        };
+        match argument.to_str() {
+            Some(long @ ("--check-config" | "--help" | "--version")) => {
+                options.push(long.to_owned());
+            }
+            Some(short @ ("-h" | "-v" | "-V")) if is_start => {
+                options.push(short.to_ascii_lowercase());
+            }
+            _ => rest.push(argument),
+        }
+    }
+    options.sort();
+    options.dedup();
+    (options, rest)
+}
+
+fn request(check: bool, mut rest: Vec<OsString>) -> Result<Request, Mistake> {
     let mut request = Request {
-        check: arguments.check_config,
+        check,
         ..Request::default()
     };
-    if rest.first().is_some_and(|first| !first.starts_with('-')) {
+    let is_file = |first: &OsString| !first.as_encoded_bytes().starts_with(b"-");
+    if rest.first().is_some_and(is_file) {
         request.config_file = Some(PathBuf::from(rest.remove(0)));
     }
-    if rest.first().is_some_and(|first| first == "-") {
-        rest.remove(0);
+    let mut words = Vec::with_capacity(rest.len());
+    for argument in rest {
+        words.push(
+            argument
+                .into_string()
+                .map_err(|argument| not_text(&argument))?,
+        );
+    }
+    if words.first().is_some_and(|first| first == "-") {
+        words.remove(0);
         request.stdin = true;
-    } else if rest.last().is_some_and(|last| last == "-") {
-        rest.pop();
+    } else if words.last().is_some_and(|last| last == "-") {
+        words.pop();
         request.stdin = true;
     }
-    request.flags = flags_to_lines(&rest);
-    request
+    request.flags = flags_to_lines(&words);
+    Ok(request)
+}
+
+/// An argument in another encoding: it is not shown, since it may be a password.
+fn not_text(argument: &OsString) -> Mistake {
+    let origin = Origin {
+        source: COMMAND_LINE.to_owned(),
+        ..Origin::default()
+    };
+    let what = format!("an argument of {} bytes is not UTF-8 text", argument.len());
+    Mistake::new(&origin, what, "give it in UTF-8")
 }
 
 #[cfg(test)]
@@ -95,8 +141,11 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Request {
-        let all = std::iter::once("understudy").chain(arguments.iter().copied());
-        request(Arguments::try_parse_from(all).unwrap_or_else(|e| panic!("{e}")))
+        let (options, rest) = take_options(arguments.iter().map(OsString::from).collect());
+        let program = std::iter::once("understudy".to_owned());
+        let options = Arguments::try_parse_from(program.chain(options));
+        let options = options.unwrap_or_else(|e| panic!("{e}"));
+        request(options.check_config, rest).unwrap()
     }
 
     #[test]
@@ -116,5 +165,43 @@ mod tests {
         let check = parsed(&["--check-config", "config.toml", "--port", "1"]);
         assert!(check.check);
         assert_eq!(check.config_file, Some(PathBuf::from("config.toml")));
+    }
+    #[test]
+    fn options_stand_anywhere() {
+        for arguments in [
+            &["--check-config", "a.conf", "--port", "1"][..],
+            &["a.conf", "--check-config", "--port", "1"],
+            &["a.conf", "--port", "--check-config", "1"],
+            &["--check-config", "a.conf", "--port", "1", "--check-config"],
+        ] {
+            let checked = parsed(arguments);
+            assert!(checked.check, "{arguments:?}");
+            assert_eq!(checked.config_file, Some(PathBuf::from("a.conf")));
+            assert_eq!(checked.flags, "port \"1\" ");
+        }
+        let taken = |arguments: &[&str]| {
+            let (options, _) = take_options(arguments.iter().map(OsString::from).collect());
+            options.join(" ")
+        };
+        assert_eq!(taken(&["a.conf", "--port", "1", "--help"]), "--help");
+        assert_eq!(taken(&["--port", "1", "--version"]), "--version");
+        assert_eq!(taken(&["a.conf", "-h"]), "-h");
+        assert_eq!(taken(&["-v"]), "-v");
+        // A value.
+        assert_eq!(taken(&["--bind", "-h"]), "");
+    }
+
+    #[test]
+    fn arguments_in_another_encoding_are_mistakes_but_for_the_file() {
+        use std::os::unix::ffi::OsStringExt;
+        let latin = || OsString::from_vec(b"p\xe9".to_vec());
+        let file = request(false, vec![latin()]).unwrap();
+        assert_eq!(file.config_file, Some(PathBuf::from(latin())));
+        let mistake = request(false, vec!["--requirepass".into(), latin()]).unwrap_err();
+        assert!(
+            mistake
+                .to_string()
+                .contains("command line: an argument of 2 bytes is not UTF-8")
+        );
     }
 }

@@ -46,34 +46,74 @@ pub fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().map(plain).eq(b.bytes().map(plain))
 }
 
-/// The name nearest to a mistyped one, if one is near.
-pub fn nearest(name: &str) -> Option<&'static str> {
+/// What a directive is called elsewhere, and the name here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("host", "bind"),
+    ("listen", "bind"),
+    ("masterpass", "masterauth"),
+    ("password", "requirepass"),
+    ("primaryauth", "masterauth"),
+    ("primaryuser", "masteruser"),
+    ("thread", "arbiters"),
+    ("threads", "arbiters"),
+];
+
+/// The name that was meant by one that no directive has, or one of `also`, if it can be told.
+pub fn nearest(name: &str, also: &[&'static str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    let limit = (name.len() / 3).clamp(1, 4);
-    all()
-        .flat_map(|d| [Some(d.name), d.alias])
-        .flatten()
-        .map(|known| (distance(&name, known), known))
-        .filter(|&(distance, _)| distance <= limit)
-        .min()
-        .map(|(_, known)| known)
+    let elsewhere = ELSEWHERE.iter().find(|(there, _)| *there == name);
+    if let Some((_, here)) = elsewhere {
+        return Some(here);
+    }
+    let names = || {
+        let names = all().flat_map(|d| [Some(d.name), d.alias]).flatten();
+        names.chain(also.iter().copied())
+    };
+    let mistyped = names()
+        .filter_map(|known| Some((mistyped(&name, known)?, known)))
+        .min();
+    // A part of a name is enough if it is not too short to mean anything.
+    let part = || {
+        let whole = names().filter(|known| name.len() >= 4 && known.contains(&name));
+        whole.min_by_key(|known| known.len())
+    };
+    mistyped.map(|(_, known)| known).or_else(part)
 }
 
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            // `row` has one more element than `b`, so `j + 1` is inside it.
-            let cost = (diagonal + usize::from(x != y))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
+/// The one of `words` that a mistyped one is near to.
+pub fn near<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let word = word.to_ascii_lowercase();
+    let near = words
+        .iter()
+        .filter_map(|known| Some((mistyped(&word, known)?, *known)));
+    near.min().map(|(_, known)| known)
+}
+
+/// How many slips lead from one to the other, if they are few for its length.
+fn mistyped(given: &str, known: &str) -> Option<usize> {
+    let slips = distance(given.as_bytes(), known.as_bytes());
+    (slips <= (given.len() / 3).clamp(1, 4)).then_some(slips)
+}
+
+/// How many letters are to be put in, taken out, exchanged for others or with their neighbours.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let row = |i: usize| -> Vec<usize> { (i..=i + b.len()).collect() };
+    let (mut above, mut row_before) = (row(0), row(0));
+    for (i, x) in a.iter().enumerate() {
+        let mut current = row(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            // Rows have one more element than `b`, so `j + 1` is inside them.
+            let mut cost = (row_before[j] + usize::from(x != y))
+                .min(row_before[j + 1] + 1)
+                .min(current[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                cost = cost.min(above[j - 1] + 1);
+            }
+            current[j + 1] = cost;
         }
+        above = std::mem::replace(&mut row_before, current);
     }
-    row[b.len()]
+    row_before[b.len()]
 }
 
 #[cfg(test)]
@@ -142,8 +182,29 @@ mod tests {
 
     #[test]
     fn a_mistyped_name_finds_its_neighbour() {
-        assert_eq!(nearest("tcp-backlogs"), Some("tcp-backlog"));
-        assert_eq!(nearest("repl_timout"), Some("repl-timeout"));
-        assert_eq!(nearest("frobnicate"), None);
+        assert_eq!(nearest("tcp-backlogs", &[]), Some("tcp-backlog"));
+        assert_eq!(nearest("repl_timout", &[]), Some("repl-timeout"));
+        assert_eq!(nearest("prot", &[]), Some("port"));
+        assert_eq!(nearest("frobnicate", &[]), None);
+        assert_eq!(
+            near("noevction", &["allkeys-lru", "noeviction"]),
+            Some("noeviction")
+        );
+        assert_eq!(near("lru", &["noeviction"]), None);
+    }
+
+    #[test]
+    fn slips_are_counted() {
+        for (a, b, slips) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("abc", "", 3),
+            ("prot", "port", 1),
+            ("prto", "port", 2),
+            ("ca", "abc", 3),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), slips, "{a} {b}");
+        }
     }
 }

@@ -32,7 +32,6 @@ pub const BIND: Special = Special {
         bind => vec![bind.join(" ")],
     },
     adds_up: false,
-    always_written: false,
 };
 
 /// Addresses, or "*", perhaps with a leading '-'.
@@ -104,7 +103,6 @@ pub const OUTPUT_LIMITS: Special = Special {
             .collect()
     },
     adds_up: true,
-    always_written: false,
 };
 
 pub const DIR: Special = Special {
@@ -119,7 +117,6 @@ pub const DIR: Special = Special {
     },
     lines: |s| s.dir.iter().map(|dir| quote(dir)).collect(),
     adds_up: false,
-    always_written: true,
 };
 
 pub const EVENTS: Special = Special {
@@ -131,7 +128,6 @@ pub const EVENTS: Special = Special {
     },
     lines: |s| vec![quote(&s.notify_keyspace_events.letters())],
     adds_up: false,
-    always_written: false,
 };
 
 fn shutdown_flags(words: &[&str]) -> Result<ShutdownFlags, String> {
@@ -156,7 +152,6 @@ pub const SHUTDOWN_ON_SIGINT: Special = Special {
     },
     lines: |s| vec![s.shutdown_on_sigint.words()],
     adds_up: false,
-    always_written: false,
 };
 
 pub const SHUTDOWN_ON_SIGTERM: Special = Special {
@@ -167,7 +162,6 @@ pub const SHUTDOWN_ON_SIGTERM: Special = Special {
     },
     lines: |s| vec![s.shutdown_on_sigterm.words()],
     adds_up: false,
-    always_written: false,
 };
 
 pub const SAVE: Special = Special {
@@ -209,7 +203,6 @@ pub const SAVE: Special = Special {
         s.save.iter().map(line).collect()
     },
     adds_up: true,
-    always_written: true,
 };
 
 pub const BACKLOG_SIZE: Special = Special {
@@ -235,7 +228,6 @@ pub const BACKLOG_SIZE: Special = Special {
         false => vec![show_memory(s.repl_backlog_size.into())],
     },
     adds_up: false,
-    always_written: false,
 };
 
 pub const REPLICAOF: Special = Special {
@@ -262,7 +254,6 @@ pub const REPLICAOF: Special = Special {
         master.map(|m| format!("{} {}", m.host, m.port)).collect()
     },
     adds_up: false,
-    always_written: true,
 };
 
 /// At most six decimals, without trailing zeros.
@@ -305,7 +296,6 @@ pub const PERCENTILES: Special = Special {
         some => vec![some],
     },
     adds_up: false,
-    always_written: false,
 };
 
 pub const RENAME_COMMAND: Special = Special {
@@ -332,7 +322,6 @@ pub const RENAME_COMMAND: Special = Special {
             .collect()
     },
     adds_up: true,
-    always_written: false,
 };
 
 /// `dbfilename` must be a plain name.
