@@ -267,7 +267,7 @@ mod tests {
             (
                 "port",
                 &["x"][..],
-                "a whole number from 0 to 65535, e.g. 'port 6379'",
+                "a whole number from 0 to 65535; e.g. 'port 6379'",
             ),
             ("port", &["=", "7"], "write 'port 7'"),
             (
