@@ -14,6 +14,10 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn nodes_converge_and_no_continuation_is_wrong() {
     if let Some(seed) = setting("SIM_SEED") {
+        // RUST_LOG=info tells what each node said, and when.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let log = tracing_subscriber::fmt().with_env_filter(filter);
+        log.without_time().with_ansi(false).init();
         println!("{:?}", run_seed(seed).unwrap_or_else(|e| panic!("{e}")));
         return;
     }

@@ -1,33 +1,44 @@
 //! A client becomes a replica: the MasterActor's part of it.
 //!
-//! PSYNC or SYNC hands the connection's socket over; it gets a SlaveBufferActor, and the pure
-//! [`Master`](crate::repl::Master) decides what it is sent. `PSYNC ... FAILOVER` promotes this node first,
-//! see `MasterActor::take_over`.
+//! PSYNC or SYNC hands the connection's socket over. If the [`MasterDriver`](crate::repl::MasterDriver) admits
+//! it, it gets a SlaveBufferActor, and is sent what the driver decides.
 
 use std::net::{IpAddr, SocketAddr};
 
 use actix::prelude::*;
-use bytes::Bytes;
 
+use super::failover::LOOK;
 use super::master::MasterActor;
 use super::messages::AttachReplica;
-use super::slave_buffer::{self, SlaveBufferActor};
-use crate::repl::{Replica, Request};
+use super::slave_buffer::SlaveBufferActor;
+use crate::repl::master::driver::Admission;
+use crate::repl::{Replica, Request, psync};
 
 impl MasterActor {
-    fn attach(&mut self, attach: AttachReplica, ctx: &mut Context<MasterActor>) {
-        let Some(attach) = self.take_over(attach, ctx) else {
-            return;
-        };
+    fn attach(&mut self, mut attach: AttachReplica, ctx: &mut Context<MasterActor>) {
         let args: Vec<&[u8]> = attach.request.iter().map(|a| &a[..]).collect();
+        let Ok(request) = Request::parse(&args) else {
+            return self.refuse(attach, "ERR value is not an integer or out of range");
+        };
+        let now_ms = self.node.clock.unix_ms();
+        if let Request::Psync {
+            id, failover: true, ..
+        } = &request
+            && attach.waits_since_ms.is_none()
+        {
+            tracing::info!("Failover request received for replid {id}.");
+        }
+        let since_ms = *attach.waits_since_ms.get_or_insert(now_ms);
         let client = attach.client.clone();
-        let request = match Request::parse(&args) {
-            Ok(request) => request,
-            Err(_) => {
-                self.refuse(attach, "-ERR value is not an integer or out of range\r\n");
+        let named = (client.id, client.addr.as_str());
+        match self.driver.admit(&request, since_ms, named, &mut self.io) {
+            Admission::Yes => {}
+            Admission::Refused(error) => return self.refuse(attach, error),
+            Admission::Later => {
+                ctx.notify_later(attach, LOOK);
                 return;
             }
-        };
+        }
         let peer = client.addr.parse::<SocketAddr>().ok();
         let replconf = &attach.replconf;
         let replica = Replica {
@@ -62,22 +73,17 @@ impl MasterActor {
             socket,
             attach.output.freeze(),
             attach.input,
-            self.sending.clone(),
+            self.io.shared.clone(),
         )
         .start();
-        self.buffers.insert(client.id, buffer.clone());
-        let result = self.with(ctx, |m, e, o| m.attach(e, replica, &request, o));
-        if let Err(error) = result {
-            buffer.do_send(slave_buffer::Close {
-                last: Some(Bytes::from_static(error.as_bytes())),
-            });
-        }
+        self.io.buffers.insert(client.id, buffer);
+        self.driver.attach(replica, &request, &mut self.io);
     }
 
-    pub(super) fn refuse(&self, attach: AttachReplica, error: &str) {
+    fn refuse(&self, attach: AttachReplica, error: &str) {
         if let Ok(socket) = attach.socket.rebind() {
             let _ = socket.try_write(&attach.output);
-            let _ = socket.try_write(error.as_bytes());
+            let _ = socket.try_write(psync::refusal_line(error).as_bytes());
         }
         self.node.clients.remove(attach.client.id);
     }

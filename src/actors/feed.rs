@@ -1,15 +1,9 @@
-//! A snapshot's chunks on their way to several replicas at once, kept from the first one on for those who
-//! come later.
+//! A [`Feed`] that a snapshot's thread fills and the replicas' actors take from: locked, with wakers, and with
+//! the spool's files behind it.
 //!
-//! The chunks are a [`Log`] of their own, in which every replica has a patient cursor: each chunk exists
-//! once, refcounted, in memory up to the feed's part of `repl-spool-memory` and beyond that on disk, oldest
-//! first. While the feed is open to joins it keeps everything; when it is closed ([`Feed::close_joins`]),
-//! only what its slowest taker hasn't had.
-//!
-//! Bounds: the producer pauses while more than the memory's part waits to be written. When the spool takes
-//! nothing, the feed closes itself to joins, and what its slowest taker hasn't had bounds the producer, as
-//! the slowest replica bounds a diskless sync of Redis. Segments go back to the disk when the last of
-//! the feed's holders drops it.
+//! Bounds: the producer pauses while more than the memory's part waits to be written, or, when the spool takes
+//! nothing, to be taken by the slowest. Segments go back to the disk when the last of the feed's holders
+//! drops it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -20,27 +14,19 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::spool_file::{ReleaseSegments, SpoolFileActor, WriteSegment};
-use crate::repl::{Cursor, Log, Place, Spool};
+use crate::repl::{Feed, Next, Spool};
 
 /// Least memory of a feed, bytes: some chunks must be under way.
 const MEMORY_MIN: u64 = 1 << 20;
 
 #[derive(Debug)]
 struct State {
-    log: Log,
-    joinable: bool,
-    ended: bool,
-    takers: Vec<Taker>,
+    feed: Feed,
+    /// Of takers that wait for more.
+    takers: Vec<(u64, Waker)>,
     producer: Option<Waker>,
     /// What `Spool::feed_memory` has of it.
     accounted: u64,
-}
-
-#[derive(Debug)]
-struct Taker {
-    id: u64,
-    cursor: Cursor,
-    waker: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -53,7 +39,7 @@ struct Shared {
 
 /// Shared by the snapshot and the replicas that take it.
 #[derive(Clone, Debug)]
-pub struct Feed {
+pub struct SharedFeed {
     shared: Arc<Shared>,
 }
 
@@ -66,33 +52,16 @@ impl WeakFeed {
     pub fn tend(&self) -> bool {
         let shared = self.0.upgrade();
         shared.is_some_and(|shared| {
-            Feed { shared }.spill();
+            SharedFeed { shared }.spill();
             true
         })
     }
 }
 
-/// What a taker gets.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Bytes, and the position after them.
-    Bytes(Vec<Bytes>, u64),
-    /// They are on disk.
-    Disk(Place),
-    /// Everything was taken.
-    End,
-    /// Nothing yet; the waker will be woken.
-    Wait,
-    /// The taker isn't known.
-    Lost,
-}
-
-impl Feed {
-    pub fn new(spool: Arc<Spool>, files: Option<Addr<SpoolFileActor>>) -> Feed {
+impl SharedFeed {
+    pub fn new(spool: Arc<Spool>, files: Option<Addr<SpoolFileActor>>) -> SharedFeed {
         let state = State {
-            log: Log::keeping_all(spool.clone()),
-            joinable: true,
-            ended: false,
+            feed: Feed::new(spool.clone()),
             takers: Vec::new(),
             producer: None,
             accounted: 0,
@@ -103,7 +72,7 @@ impl Feed {
             files,
         });
         shared.spool.feeds.fetch_add(1, Ordering::Relaxed);
-        Feed { shared }
+        SharedFeed { shared }
     }
 
     pub fn downgrade(&self) -> WeakFeed {
@@ -112,45 +81,30 @@ impl Feed {
 
     /// Adds a taker, who begins at the first chunk. False if that is gone.
     pub fn join(&self, id: u64) -> bool {
-        let mut state = self.shared.state.lock();
-        if !state.joinable {
-            return false;
-        }
-        let Ok(cursor) = state.log.attach_patient(0) else {
-            return false;
-        };
-        state.takers.push(Taker {
-            id,
-            cursor,
-            waker: None,
-        });
-        true
+        self.shared.state.lock().feed.join(id)
     }
 
     pub fn is_joinable(&self) -> bool {
-        self.shared.state.lock().joinable
+        self.shared.state.lock().feed.is_joinable()
     }
 
     /// Nobody else comes: what every taker has had may go.
     pub fn close_joins(&self) {
         let mut state = self.shared.state.lock();
-        state.joinable = false;
-        state.log.set_limit(0);
+        state.feed.close_joins();
         self.shared.after(&mut state);
     }
 
     pub fn leave(&self, id: u64) {
         let mut state = self.shared.state.lock();
-        if let Some(at) = state.takers.iter().position(|t| t.id == id) {
-            let taker = state.takers.swap_remove(at);
-            state.log.detach(taker.cursor);
-        }
+        state.feed.leave(id);
+        state.takers.retain(|(taker, _)| *taker != id);
         self.shared.after(&mut state);
     }
 
     pub fn push(&self, chunk: Bytes) {
         let mut state = self.shared.state.lock();
-        state.log.append_shared(chunk);
+        state.feed.push(chunk);
         state.wake_takers();
         self.shared.account(&mut state);
         drop(state);
@@ -160,20 +114,19 @@ impl Feed {
     /// No more comes.
     pub fn end(&self) {
         let mut state = self.shared.state.lock();
-        state.ended = true;
+        state.feed.end();
         state.wake_takers();
     }
 
     /// Bytes so far, and whether that is all.
     pub fn length(&self) -> (u64, bool) {
-        let state = self.shared.state.lock();
-        (state.log.end(), state.ended)
+        self.shared.state.lock().feed.length()
     }
 
     /// Whether the producer may go on; if not, `waker` is woken when it may.
     pub fn has_room(&self, waker: &Waker) -> bool {
         let mut state = self.shared.state.lock();
-        if state.log.held() < self.shared.memory() {
+        if state.feed.held() < self.shared.memory() {
             return true;
         }
         state.producer = Some(waker.clone());
@@ -182,28 +135,15 @@ impl Feed {
         false
     }
 
-    /// What comes after `position`; everything before it is no longer needed by this taker.
+    /// As [`Feed::next`]; with [`Next::Wait`] the waker will be woken.
     pub fn next(&self, id: u64, position: u64, most: usize, waker: &Waker) -> Next {
         let mut guard = self.shared.state.lock();
         let state = &mut *guard;
-        let Some(taker) = state.takers.iter_mut().find(|t| t.id == id) else {
-            return Next::Lost;
-        };
-        state.log.advance(taker.cursor, position);
-        let next = if let Some(place) = state.log.on_disk(position, most) {
-            Next::Disk(place)
-        } else {
-            let mut bytes = Vec::new();
-            match state.log.read(position, most, &mut bytes) {
-                Err(_) => Next::Lost,
-                Ok(next) if next > position => Next::Bytes(bytes, next),
-                Ok(_) if state.ended => Next::End,
-                Ok(_) => {
-                    taker.waker = Some(waker.clone());
-                    Next::Wait
-                }
-            }
-        };
+        let next = state.feed.next(id, position, most);
+        if next == Next::Wait {
+            state.takers.retain(|(taker, _)| *taker != id);
+            state.takers.push((id, waker.clone()));
+        }
         self.shared.after(state);
         next
     }
@@ -211,26 +151,14 @@ impl Feed {
     /// Hands on what must go to disk, and goes on with it when that is written.
     pub fn spill(&self) {
         let mut state = self.shared.state.lock();
-        // Half of it, so that the producer goes on while the other half is written.
-        let spill = state.log.spill_beyond(self.shared.memory() / 2);
-        if spill.is_none() && state.joinable && !self.shared.spool.takes() {
-            let reason = self.shared.spool.refusal();
-            if state.log.held() >= self.shared.memory() {
-                tracing::warn!(
-                    "No other replica can join the snapshot: {}",
-                    reason.unwrap_or_else(|| "nothing is spooled".into())
-                );
-                state.joinable = false;
-                state.log.set_limit(0);
-            }
-        }
+        let spill = state.feed.spill(self.shared.memory());
         self.shared.after(&mut state);
         drop(state);
         if let (Some(spill), Some(files)) = (spill, &self.shared.files) {
             let segment = spill.segment;
             let feed = self.clone();
             let done = Box::new(move |written| {
-                feed.shared.state.lock().log.spilled(segment, written);
+                feed.shared.state.lock().feed.spilled(segment, written);
                 feed.spill();
             });
             files.do_send(WriteSegment { spill, done });
@@ -246,7 +174,7 @@ impl Shared {
     }
 
     fn account(&self, state: &mut State) {
-        let held = state.log.held();
+        let held = state.feed.held();
         let before = std::mem::replace(&mut state.accounted, held);
         let memory = &self.spool.feed_memory;
         if held > before {
@@ -259,11 +187,11 @@ impl Shared {
     /// After something was let go: segments are deleted, the producer goes on.
     fn after(&self, state: &mut State) {
         self.account(state);
-        let released = state.log.take_released();
+        let released = state.feed.take_released();
         if let Some(files) = self.files.as_ref().filter(|_| !released.is_empty()) {
             files.do_send(ReleaseSegments(released));
         }
-        if state.log.held() < self.memory()
+        if state.feed.held() < self.memory()
             && let Some(waker) = state.producer.take()
         {
             waker.wake();
@@ -278,8 +206,8 @@ impl Drop for Shared {
         self.spool
             .feed_memory
             .fetch_sub(state.accounted, Ordering::Relaxed);
-        state.log.reset(0);
-        let released = state.log.take_released();
+        state.feed.clear();
+        let released = state.feed.take_released();
         if let Some(files) = self.files.as_ref().filter(|_| !released.is_empty()) {
             files.do_send(ReleaseSegments(released));
         }
@@ -288,10 +216,8 @@ impl Drop for Shared {
 
 impl State {
     fn wake_takers(&mut self) {
-        for taker in &mut self.takers {
-            if let Some(waker) = taker.waker.take() {
-                waker.wake();
-            }
+        for (_, waker) in self.takers.drain(..) {
+            waker.wake();
         }
     }
 }
@@ -306,7 +232,7 @@ mod tests {
         Bytes::from(vec![i; 1 << 18])
     }
 
-    fn take(feed: &Feed, id: u64, at: &mut u64) -> Next {
+    fn take(feed: &SharedFeed, id: u64, at: &mut u64) -> Next {
         let next = feed.next(id, *at, 1 << 18, NONE);
         if let Next::Bytes(_, after) = &next {
             *at = *after;
@@ -316,7 +242,7 @@ mod tests {
 
     #[test]
     fn who_comes_late_gets_the_first_chunk() {
-        let feed = Feed::new(Arc::default(), None);
+        let feed = SharedFeed::new(Arc::default(), None);
         assert!(feed.join(1));
         feed.push(chunk(0));
         let (mut first, mut second) = (0, 0);
@@ -337,7 +263,7 @@ mod tests {
 
     #[test]
     fn without_a_disk_the_slowest_taker_holds_the_producer() {
-        let feed = Feed::new(Arc::default(), None);
+        let feed = SharedFeed::new(Arc::default(), None);
         feed.join(1);
         feed.join(2);
         let mut n = 0;

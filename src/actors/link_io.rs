@@ -325,11 +325,12 @@ impl LinkIo for LinkSocket {
 
     fn run_batch(
         &mut self,
+        epoch: u64,
         batch: &Batch,
         bytes: &[u8],
         work: &mut dyn FnMut(&mut dyn StreamRunner),
     ) {
-        self.run_through_dispatch(batch, bytes, work);
+        self.run_through_dispatch(epoch, batch, bytes, work);
     }
 
     fn refuses_writes(&self) -> Option<&'static str> {

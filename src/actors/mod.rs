@@ -14,6 +14,7 @@ mod link_io;
 pub mod load_limit;
 pub mod loading;
 pub mod master;
+mod master_io;
 pub mod messages;
 pub mod migration;
 mod outgoing;

@@ -28,7 +28,7 @@ use super::shard::ShardActor;
 use super::shutdown::ShutdownState;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
-use crate::repl::{History, ReplId, stream_databases, wire};
+use crate::repl::{ReplId, stream_databases, wire};
 
 /// What a root actor begins with.
 pub struct RootParts {
@@ -221,10 +221,8 @@ impl Actor for Root {
 }
 
 impl Root {
-    /// Goes on with the stream that the dump is a state of. A replica asks its master for the rest of it. A
-    /// master begins a stream of its own, under a new id, that continues the old one: replicas that have
-    /// come as far as the dump get what follows, and first of all the deletion of what expired meanwhile.
-    /// False: it can't go on, since a replica's stream is in a database that we don't have (any more).
+    /// Goes on with the stream that the dump is a state of; as a master, by the deletion of what expired
+    /// meanwhile. False: it can't go on, since a replica's stream is in a database that we don't have (any more).
     fn take_up_stream(
         &self,
         id: ReplId,
@@ -232,27 +230,18 @@ impl Root {
         stream_db: Option<usize>,
         expired: &[(usize, Box<[u8]>)],
     ) -> bool {
-        let is_replica = self.node.settings.load().replicaof.is_some();
-        let goes_on_in = if is_replica {
-            stream_db.unwrap_or(0)
-        } else {
-            0
-        };
+        let hub = &self.node.hub;
+        let goes_on_in = stream_db.filter(|_| hub.is_replica()).unwrap_or(0);
         let databases = self.node.keyspace.databases();
         if let Some(why) = stream_databases::refusal_to_go_on(goes_on_in, databases) {
             tracing::warn!("Can't resume from the dump: {why}");
             return false;
         }
-        let mut history = History::new(id);
-        if !is_replica {
-            history.shift(ReplId::random(&*self.node.clock), offset);
-        }
-        let database = if is_replica { stream_db } else { None };
-        self.node.hub.stream().adopt(history, offset, database);
+        hub.take_up(id, offset, stream_db, &*self.node.clock);
         for (db, key) in expired {
             let mut effect = Vec::new();
             wire::command(&mut effect, &[b"DEL".as_slice(), key]);
-            self.node.hub.append(*db, &effect, false);
+            hub.append(*db, &effect, false);
         }
         true
     }

@@ -26,14 +26,14 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::delivery::{DumpSent, DumpStreamed};
-use super::feed::{Feed, Next};
+use super::feed::SharedFeed;
 use super::master::{Acked, Detached, MasterActor};
 use super::priority;
 use super::slave_input::SlaveInput;
 use super::socket::Socket;
 use super::spool_file::{ReadSegment, SpoolFileActor};
 use crate::node_core::NodeCore;
-use crate::repl::{Bandwidth, Cursor, Place, SharedBandwidth, SyncProgress};
+use crate::repl::{Bandwidth, Cursor, Next, Place, SharedBandwidth, SyncProgress};
 use crate::session::Client;
 
 /// Bytes of log taken out at a time, and slices written with one call.
@@ -49,7 +49,7 @@ enum Source {
     /// Nothing to send until told otherwise.
     Idle,
     /// A snapshot in the making, from this position on.
-    Feed(Feed, u64),
+    Feed(SharedFeed, u64),
     /// A finished dump, so far sent.
     File(File, u64),
     /// The log, from this cursor and position on.
@@ -324,30 +324,24 @@ impl SlaveBufferActor {
         let Source::Log(cursor, position) = &mut self.source else {
             return Ok(false);
         };
-        let from = *position;
-        let mut slices = Vec::new();
-        let mut stream = self.node.hub.stream();
         // What was taken before has been written whole by now.
-        stream.log.advance(*cursor, from);
-        let on_disk = stream.log.on_disk(from, READ_BYTES);
-        let next = match on_disk {
-            Some(_) => Ok(from),
-            None => stream.log.read(from, READ_BYTES, &mut slices),
-        };
+        self.sent = *position;
+        let mut stream = self.node.hub.stream();
+        let next = stream.log.next(*cursor, self.sent, READ_BYTES);
         drop(stream);
-        self.sent = from;
-        if let Some(place) = on_disk {
-            self.begin_reading(place);
-            return self.poll_reading(cx);
-        }
         match next {
-            Ok(next) => {
+            Next::Bytes(bytes, next) => {
                 *position = next;
-                self.queue.extend(slices);
-                Ok(!self.queue.is_empty())
+                self.queue.extend(bytes);
+                Ok(true)
             }
+            Next::Disk(place) => {
+                self.begin_reading(place);
+                self.poll_reading(cx)
+            }
+            Next::End | Next::Wait => Ok(false),
             // The stream was replaced under us (a full sync of our own).
-            Err(_) => Err(()),
+            Next::Lost => Err(()),
         }
     }
 
@@ -501,7 +495,7 @@ impl Handler<Send> for SlaveBufferActor {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct TakeFeed {
-    pub feed: Feed,
+    pub feed: SharedFeed,
     pub progress: SyncProgress,
 }
 

@@ -65,6 +65,7 @@ impl LinkSocket {
     /// See [`LinkIo::run_batch`](crate::repl::LinkIo::run_batch).
     pub(super) fn run_through_dispatch(
         &mut self,
+        epoch: u64,
         batch: &Batch,
         bytes: &[u8],
         work: &mut dyn FnMut(&mut dyn StreamRunner),
@@ -84,6 +85,7 @@ impl LinkSocket {
             paused: false,
             disk_warning: &mut self.disk_warning,
         };
+        runner.ctx.role_epoch = epoch;
         work(&mut runner);
         self.busy = runner.busy;
         self.paused = runner.paused;

@@ -20,13 +20,13 @@ use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::feed::Feed;
+use super::feed::SharedFeed;
 use super::priority;
 use super::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::{Preamble, ReplicationMark};
-use crate::repl::Cursor;
+use crate::repl::hub::StreamCut;
 use crate::repl::transfer::MARK;
 use crate::session::Ticket;
 use crate::snapshot::{Options, Snapshot, Want};
@@ -45,7 +45,7 @@ const RETRY_MS: i64 = 5000;
 /// Where a snapshot's chunks go.
 enum Sink {
     /// To replicas; the mark ends it.
-    Feed(Feed, [u8; MARK]),
+    Feed(SharedFeed, [u8; MARK]),
     File(PathBuf),
 }
 
@@ -228,8 +228,8 @@ pub struct Progress {
 
 #[derive(Debug)]
 pub enum Stage {
-    /// It is cut after `offset` bytes of the stream; `pin` holds the log there.
-    Cut { offset: u64, pin: Option<Cursor> },
+    /// It is cut there.
+    Cut(StreamCut),
     /// All of it is in the feed, or in this file; or it failed.
     Ended(Result<Option<PathBuf>, String>),
 }
@@ -239,7 +239,7 @@ pub enum Stage {
 #[rtype(result = "()")]
 pub struct ForReplicas {
     pub number: u64,
-    pub feed: Option<(Feed, [u8; MARK])>,
+    pub feed: Option<(SharedFeed, [u8; MARK])>,
     pub report: Recipient<Progress>,
 }
 
@@ -623,22 +623,12 @@ fn cut(
     let settings = node.settings.load();
     let options = Options::from_settings(&settings);
     let now_ms = node.clock.unix_ms();
-    let mut stream = node.hub.stream();
-    let offset = stream.log.end();
-    let replication = stream.active.then(|| ReplicationMark {
-        replid: stream.history.id.to_string(),
-        offset: offset as i64,
-        stream_db: stream.database.unwrap_or(0) as i64,
+    let stream = node.hub.cut(report.is_some());
+    let replication = stream.database.map(|database| ReplicationMark {
+        replid: stream.id.to_string(),
+        offset: stream.offset as i64,
+        stream_db: database as i64,
     });
-    let mut pin = None;
-    if report.is_some() {
-        pin = stream.log.attach_patient(offset).ok();
-        if !node.hub.is_replica() {
-            // Who loads this knows of no SELECT before it.
-            stream.database = None;
-        }
-    }
-    drop(stream);
     let preamble = Preamble {
         server_version: crate::process::REDIS_VERSION.into(),
         created_at: now_ms / 1000,
@@ -655,7 +645,7 @@ fn cut(
     if let Some(report) = report {
         report.do_send(Progress {
             number,
-            stage: Stage::Cut { offset, pin },
+            stage: Stage::Cut(stream),
         });
     }
     (snapshot, changes)

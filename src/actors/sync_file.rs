@@ -11,7 +11,7 @@ impl MasterActor {
     /// Removes the dump file of a disk-based full sync once no replica waits for it any more.
     pub(super) fn remove_sync_file(&mut self) {
         let settings = self.node.settings.load();
-        if self.dump.is_none() || !settings.rdb_del_sync_files || !settings.save.is_empty() {
+        if self.io.dump.is_none() || !settings.rdb_del_sync_files || !settings.save.is_empty() {
             return;
         }
         let board = self.node.hub.board();
@@ -20,7 +20,9 @@ impl MasterActor {
             return;
         }
         drop(board);
-        let Some(path) = self.dump.take() else { return };
+        let Some(path) = self.io.dump.take() else {
+            return;
+        };
         tracing::info!(
             "Removing the RDB file used to feed replicas in a persistence-less instance"
         );

@@ -82,8 +82,8 @@ pub struct Context<'a> {
     pub inside: u32,
     /// The log has grown: the MasterActor is to be woken when the batch ends.
     pub wake_log: bool,
-    /// `Hub::epoch` when the running command was let in: if it has changed once the shards are entered, the
-    /// command is to be judged again.
+    /// `Hub::epoch` when the running command was let in (one of our master's: when that became our master): if it
+    /// has changed once the shards are entered, the command is to be judged again.
     pub role_epoch: u64,
     /// What the batch's commands have to be counted for, and all threads have not been told yet.
     pub tally: Tally,
@@ -166,7 +166,7 @@ impl<'a> Context<'a> {
     pub fn log_stream(&mut self) {
         if self.session.unlogged.is_due() {
             let (hub, db) = (&self.node.hub, self.session.db);
-            hub.append_from_master(self.session.unlogged.whole(), db);
+            hub.append_from_master(self.role_epoch, self.session.unlogged.whole(), db);
             self.session.unlogged.logged();
         }
     }

@@ -235,8 +235,10 @@ impl From<CommandError> for Refusal {
 fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<(), Refusal> {
     command.check_arity(args)?;
     let node = ctx.node;
-    ctx.role_epoch = node.hub.epoch();
     let settings = ctx.settings;
+    if ctx.session.origin != Origin::Master {
+        ctx.role_epoch = node.hub.epoch();
+    }
     if ctx.session.origin == Origin::Client {
         if !ctx.session.authenticated
             && settings.requirepass.is_some()

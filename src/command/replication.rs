@@ -9,10 +9,10 @@ use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, disp
 use crate::config::{MasterAddress, is_host};
 use crate::pause::{Pause, PausePurpose};
 use crate::printable::printable;
-use crate::repl::ReplicaState;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
+use crate::repl::{self, ReplicaState, Request};
 use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
@@ -102,22 +102,9 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if ctx.session.origin != Origin::Client {
         return Ok(());
     }
-    let hub = &ctx.node.hub;
-    let failover = args.len() > 3 && is_word(args[3], "failover");
-    if failover && !hub.is_replica() {
-        return Err(CommandError::fixed(
-            "ERR PSYNC FAILOVER can't be sent to a master.",
-        ));
-    }
-    if hub.failover().is_on() {
-        return Err(CommandError::fixed(
-            "NOMASTERLINK Can't SYNC while failing over",
-        ));
-    }
-    if hub.is_replica() && !hub.link_up() && !failover {
-        return Err(CommandError::fixed(
-            "NOMASTERLINK Can't SYNC while not connected with my master",
-        ));
+    let request = Request::parse(args).unwrap_or(Request::Sync);
+    if let Some(refusal) = repl::psync::refusal(&ctx.node.hub, &request) {
+        return Err(CommandError::fixed(refusal));
     }
     if let [_, _, offset, ..] = args {
         int_arg(offset).inspect_err(|_| {

@@ -18,6 +18,8 @@ use tracing::info;
 
 use super::replicas::{Replica, ReplicaState, Replicas};
 
+pub mod driver;
+
 /// Where a failover stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailoverState {

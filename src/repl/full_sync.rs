@@ -18,6 +18,7 @@
 
 use tracing::{info, warn};
 
+use super::hub::StreamCut;
 use super::log::Cursor;
 use super::master::{Master, MasterEnv, Order, Target};
 use super::psync;
@@ -84,7 +85,7 @@ impl Master {
                     )
                 })
             }
-            (None, Some(k)) if !self.joins_closed => {
+            (None, Some(k)) if !self.joins_closed && k.id == env.stream.history.id => {
                 Some((k.number, k.offset, Target::Sockets, true))
             }
             _ => None,
@@ -173,7 +174,10 @@ impl Master {
             pin: None,
             capa_eof,
         });
-        out.push(Order::StartSnapshot { target });
+        out.push(Order::StartSnapshot {
+            number: self.snapshots,
+            target,
+        });
     }
 
     /// Starts a snapshot if some replica has waited long enough for others.
@@ -190,23 +194,22 @@ impl Master {
         }
     }
 
-    /// The snapshot that was ordered is cut at `offset`; `pin` holds the log there, patiently (taken inside
-    /// the shards, with the stream's database forgotten).
+    /// The snapshot that was ordered is cut.
     pub fn snapshot_started(
         &mut self,
         env: &mut MasterEnv<'_>,
-        offset: u64,
-        pin: Cursor,
+        cut: StreamCut,
         out: &mut Vec<Order>,
     ) {
         let Some(running) = &mut self.running else {
-            env.stream.log.detach(pin);
-            out.push(Order::AbortSnapshot);
+            if let Some(pin) = cut.pin {
+                env.stream.log.detach(pin);
+            }
             return;
         };
-        running.offset = Some(offset);
-        running.id = env.stream.history.id;
-        running.pin = Some(pin);
+        running.offset = Some(cut.offset);
+        running.id = cut.id;
+        running.pin = cut.pin;
         self.admit(env, out);
         self.abort_if_unwanted(env, out);
     }
@@ -389,10 +392,14 @@ impl Master {
             if running.as_ref().is_some_and(to_sockets) {
                 info!("Diskless rdb transfer, last replica dropped, killing fork child.");
             }
-            if let Some(pin) = running.and_then(|r| r.pin) {
-                env.stream.log.detach(pin);
+            if let Some(running) = running {
+                if let Some(pin) = running.pin {
+                    env.stream.log.detach(pin);
+                }
+                out.push(Order::AbortSnapshot {
+                    number: running.number,
+                });
             }
-            out.push(Order::AbortSnapshot);
             self.maybe_start(env, out);
         }
     }
@@ -414,9 +421,9 @@ impl Master {
         }
     }
 
-    /// Whether a snapshot for replicas is ordered or running.
-    pub fn snapshot_running(&self) -> bool {
-        self.running.is_some()
+    /// The number of the snapshot for replicas that is ordered or running.
+    pub fn snapshot_running(&self) -> Option<u64> {
+        self.running.as_ref().map(|r| r.number)
     }
 
     /// Whether a finished snapshot is kept for replicas that come late.

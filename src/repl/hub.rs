@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::explain::Resync;
 use super::failover::{FailoverCell, Step, Wish};
+use super::log::Cursor;
 use super::replid::{History, ReplId};
 use super::spool::Spool;
 use super::stream::Stream;
@@ -107,11 +108,11 @@ impl Hub {
     }
 
     /// Appends our master's bytes as they came (chained replicas get the same offsets). `database`: what the
-    /// stream has selected after them.
-    pub fn append_from_master(&self, bytes: &[u8], database: usize) -> u64 {
+    /// stream has selected after them; `epoch`: [`Hub::epoch`] when that master was ours.
+    pub fn append_from_master(&self, epoch: u64, bytes: &[u8], database: usize) -> u64 {
         let mut stream = self.stream.lock();
-        if !self.is_replica() {
-            // Promoted since: the stream is our own now.
+        if self.epoch() != epoch {
+            // Promoted since, or pointed elsewhere: the stream is no longer that master's.
             return stream.log.end();
         }
         stream.database = Some(database);
@@ -271,8 +272,7 @@ impl Hub {
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.link_up.store(false, Ordering::Release);
-        let end = stream.log.end();
-        stream.history.shift(ReplId::random(clock), end);
+        stream.shift(ReplId::random(clock));
         stream.database = None;
         let history = stream.history;
         drop(stream);
@@ -290,7 +290,37 @@ impl Hub {
         true
     }
 
-    /// A number that changes with every change of role or master.
+    /// As a replica, as long as the epoch is `epoch`: our master goes on from our offset, under a new id if it
+    /// names one. The database that the stream is in; None: the role has changed.
+    pub fn resume(&self, epoch: u64, new_id: Option<ReplId>) -> Option<usize> {
+        let mut stream = self.stream();
+        // The epoch changes under this lock, so it holds for what is done here.
+        if self.epoch() != epoch {
+            return None;
+        }
+        stream.active = true;
+        if let Some(id) = new_id {
+            stream.shift(id);
+        }
+        let database = stream.database.unwrap_or(0);
+        drop(stream);
+        // The leave to be emptied was for this sync, and it is not needed.
+        self.lift_guard(false);
+        self.board.lock().guard.clear();
+        Some(database)
+    }
+
+    /// Shows how the link stands, as long as the epoch is `epoch`. `view` is given what is shown now.
+    pub fn publish_link(&self, epoch: u64, up: bool, view: impl FnOnce(&mut LinkView)) {
+        let _stream = self.stream.lock();
+        if self.epoch() != epoch {
+            return;
+        }
+        self.link_up.store(up, Ordering::Release);
+        self.board.lock().link.as_mut().map(view);
+    }
+
+    /// A number that changes with every change of role or master; inside every shard and the stream's lock.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -357,13 +387,51 @@ impl Hub {
         self.stream.lock().history
     }
 
-    /// The next write says SELECT again: called at a snapshot's cut, inside all shards, since who loads that
-    /// snapshot knows of no earlier SELECT. As a replica the stream isn't ours to change.
-    pub fn forget_database(&self) {
-        if !self.is_replica() {
-            self.stream.lock().database = None;
+    /// Where the stream stands at a snapshot's cut; called with every shard entered. `for_replicas`: the log is
+    /// held from there on, and the next write of a master says SELECT again, since who loads that snapshot knows
+    /// of none before it. As a replica the stream isn't ours to change.
+    pub fn cut(&self, for_replicas: bool) -> StreamCut {
+        let mut stream = self.stream();
+        let offset = stream.log.end();
+        let mut cut = StreamCut {
+            id: stream.history.id,
+            offset,
+            database: stream.active.then(|| stream.database.unwrap_or(0)),
+            pin: None,
+        };
+        if for_replicas {
+            cut.pin = stream.log.attach_patient(offset).ok();
+            if !self.is_replica() {
+                stream.database = None;
+            }
         }
+        cut
     }
+
+    /// Goes on with the stream that a dump is a state of, at a start. A replica asks its master for the rest of
+    /// it. A master begins a stream of its own, under a new id, that continues the old one: replicas that have
+    /// come as far as the dump get what follows.
+    pub fn take_up(&self, id: ReplId, offset: u64, database: Option<usize>, clock: &dyn Clock) {
+        let mut history = History::new(id);
+        let is_replica = self.is_replica();
+        if !is_replica {
+            history.shift(ReplId::random(clock), offset);
+        }
+        self.stream()
+            .adopt(history, offset, database.filter(|_| is_replica));
+    }
+}
+
+/// A stream at a snapshot's cut.
+#[derive(Debug)]
+pub struct StreamCut {
+    /// The history, and the bytes of it before the cut.
+    pub id: ReplId,
+    pub offset: u64,
+    /// The database that is selected there; None: there is no stream.
+    pub database: Option<usize>,
+    /// Holds the log from there on, for replicas.
+    pub pin: Option<Cursor>,
 }
 
 /// The locked stream; when released, the lock-free copies of its offset and activity are brought up to date.
@@ -422,9 +490,15 @@ mod tests {
         hub.follow("master".into(), 6379);
         assert!(!hub.log_active());
         assert_eq!(hub.append(0, b"x", false), 500);
-        assert_eq!(hub.append_from_master(b"abc", 3), 503);
+        assert_eq!(hub.append_from_master(hub.epoch(), b"abc", 3), 503);
         assert_eq!(hub.observe().link.map(|l| l.port), Some(6379));
+        let epoch = hub.epoch();
         assert!(hub.promote(&*clock));
+        // What that master says is void from here on.
+        assert_eq!(hub.append_from_master(epoch, b"abc", 3), 503);
+        let history = hub.history();
+        assert_eq!(hub.resume(epoch, Some(ReplId::random(&*clock))), None);
+        assert_eq!(hub.history(), history);
         assert!(!hub.promote(&*clock));
         assert!(hub.log_active());
         // A promoted node says SELECT: those who loaded a dump of it know of no other.

@@ -62,6 +62,21 @@ impl Piece {
     }
 }
 
+/// What a reader of a [`Log`] gets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Bytes, and the position after them.
+    Bytes(Vec<Bytes>, u64),
+    /// They are on disk.
+    Disk(Place),
+    /// Nothing is there yet.
+    Wait,
+    /// Everything was taken.
+    End,
+    /// They are gone, or the reader isn't known (any more).
+    Lost,
+}
+
 /// The bytes of the stream that are still held.
 #[derive(Debug)]
 pub struct Log {
@@ -153,9 +168,9 @@ impl Log {
         position < self.end.saturating_sub(self.limit).min(self.oldest_plain)
     }
 
-    /// Drops everything and goes on after `end` bytes of (another) stream. Cursors stay attached at places
-    /// that may no longer exist; reading there fails.
+    /// Drops everything, cursors too, and goes on after `end` bytes of (another) stream.
     pub fn reset(&mut self, end: u64) {
+        self.drop_cursors();
         // Whoever changes the stream may hold every shard: the memory is freed later.
         self.retired.append(&mut self.pieces);
         self.held = 0;
@@ -164,6 +179,13 @@ impl Log {
         self.first = end;
         self.end = end;
         self.shelf.clear(&self.spool);
+    }
+
+    /// Whoever reads by a cursor finds it gone: from here on the bytes belong to another stream.
+    pub fn drop_cursors(&mut self) {
+        self.cursors.clear();
+        self.find_oldest();
+        self.trim();
     }
 
     pub fn set_limit(&mut self, limit: u64) {
@@ -385,6 +407,23 @@ impl Log {
             }
         }
         Ok(at)
+    }
+
+    /// What a reader gets that is done with everything before `position`: up to `max` bytes.
+    pub fn next(&mut self, cursor: Cursor, position: u64, max: usize) -> Next {
+        if self.position(cursor).is_none() {
+            return Next::Lost;
+        }
+        self.advance(cursor, position);
+        if let Some(place) = self.on_disk(position, max) {
+            return Next::Disk(place);
+        }
+        let mut bytes = Vec::new();
+        match self.read(position, max, &mut bytes) {
+            Err(_) => Next::Lost,
+            Ok(next) if next > position => Next::Bytes(bytes, next),
+            Ok(_) => Next::End,
+        }
     }
 
     /// Holds everything from `position` on until the cursor moves past it or is detached.

@@ -17,6 +17,8 @@ use super::stream::Stream;
 use super::wire;
 use crate::clock::Clock;
 
+pub mod driver;
+
 /// Replicas ack once a second: after so much silence the lag of one is no longer as its last ack said, ms.
 const SILENT_MS: i64 = 1500;
 
@@ -90,6 +92,7 @@ pub enum Order {
     },
     /// Cut a snapshot, then call `snapshot_started` (or `snapshot_ended` with an error).
     StartSnapshot {
+        number: u64,
         target: Target,
     },
     /// Send the present snapshot's chunks from the first one on, then its mark, then call `dump_streamed`.
@@ -102,8 +105,10 @@ pub enum Order {
     SendDump {
         id: u64,
     },
-    /// Nobody wants the running snapshot any more.
-    AbortSnapshot,
+    /// Nobody wants that snapshot any more.
+    AbortSnapshot {
+        number: u64,
+    },
     Close {
         id: u64,
     },
@@ -121,9 +126,8 @@ pub struct MasterEnv<'a> {
     pub replicas: &'a mut Replicas,
     pub settings: &'a MasterSettings,
     pub clock: &'a dyn Clock,
-    /// We are a replica ourselves, and whether its link is up.
+    /// We are a replica ourselves.
     pub is_replica: bool,
-    pub link_up: bool,
     /// Where the reasons of full syncs are kept.
     pub explain: &'a mut Explain,
 }
@@ -134,6 +138,17 @@ pub struct SyncCounts {
     pub full: u64,
     pub partial_ok: u64,
     pub partial_err: u64,
+}
+
+impl SyncCounts {
+    /// What was added since `before`.
+    pub fn since(self, before: SyncCounts) -> SyncCounts {
+        SyncCounts {
+            full: self.full - before.full,
+            partial_ok: self.partial_ok - before.partial_ok,
+            partial_err: self.partial_err - before.partial_err,
+        }
+    }
 }
 
 /// The state that isn't in the stream or the table.
@@ -162,8 +177,9 @@ pub struct Master {
 }
 
 impl Master {
-    /// A replica asks to be attached. `replica` describes it, its state is set here. An `Err` is the error
-    /// reply (with its '-'), and the connection stays what it was.
+    /// A replica asks to be attached, and nothing speaks against it
+    /// ([`psync::refusal`](super::psync::refusal)). `replica` describes it, its state is set here. An `Err` is
+    /// the error reply, and the replica isn't attached.
     pub fn attach(
         &mut self,
         env: &mut MasterEnv<'_>,
@@ -171,9 +187,6 @@ impl Master {
         request: &Request,
         out: &mut Vec<Order>,
     ) -> Result<(), &'static str> {
-        if env.is_replica && !env.link_up {
-            return Err("-NOMASTERLINK Can't SYNC while not connected with my master\r\n");
-        }
         let id = replica.id;
         let name = replica.name();
         info!("Replica {name} asks for synchronization");
@@ -192,7 +205,7 @@ impl Master {
                     log.attach(position)
                 };
                 let Ok(cursor) = attached else {
-                    return Err("-ERR backlog moved\r\n");
+                    return Err("ERR backlog moved");
                 };
                 let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
                 replica.state = ReplicaState::Online;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::hub::Hub;
 use super::replid::ReplId;
 use super::stream::Stream;
 use crate::printable::printable;
@@ -108,6 +109,27 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Why a request can't be served at all now: the error reply. Asked when it comes, and again when it is served.
+pub fn refusal(hub: &Hub, request: &Request) -> Option<&'static str> {
+    if let Request::Psync {
+        id, failover: true, ..
+    } = request
+    {
+        if !hub.is_replica() {
+            return Some("ERR PSYNC FAILOVER can't be sent to a master.");
+        }
+        if !id.eq_ignore_ascii_case(hub.history().id.as_str()) {
+            return Some("ERR PSYNC FAILOVER replid must match my replid.");
+        }
+    }
+    if hub.failover().is_on() {
+        return Some("NOMASTERLINK Can't SYNC while failing over");
+    }
+    let takes_over = matches!(request, Request::Psync { failover: true, .. });
+    (hub.is_replica() && !hub.link_up() && !takes_over)
+        .then_some("NOMASTERLINK Can't SYNC while not connected with my master")
+}
+
 /// Decides on a request; a pure function of the stream.
 pub fn decide(stream: &Stream, request: &Request) -> Decision {
     let Request::Psync { id, offset, .. } = request else {
@@ -145,6 +167,11 @@ pub fn decide(stream: &Stream, request: &Request) -> Decision {
     }
 }
 
+/// A refusal as it is sent.
+pub fn refusal_line(error: &str) -> String {
+    format!("-{error}\r\n")
+}
+
 /// Instead of a sign of life, to a replica that waits for a transfer and understands it
 /// ([`wire::QUEUE_PLACE`](super::wire::QUEUE_PLACE)): its place, from 1 on.
 pub fn queued_line(place: usize) -> String {
@@ -168,7 +195,9 @@ pub fn full_line(id: &ReplId, offset: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use crate::repl::History;
+    use crate::repl::failover::Wish;
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -254,6 +283,34 @@ mod tests {
     fn no_backlog_no_continuation() {
         let s = Stream::new(id(A), 1000);
         assert!(matches!(decide(&s, &ask(A, 1)), Decision::Full(_)));
+    }
+
+    #[test]
+    fn who_can_not_be_served_now_is_refused() {
+        let clock = ManualClock::new(0, 1);
+        let hub = Hub::new(&*clock, 1000);
+        let asks = |id: &str, failover| Request::Psync {
+            id: id.into(),
+            offset: 1,
+            failover,
+        };
+        let refused = |request: &Request| refusal(&hub, request).unwrap_or("").to_owned();
+        let own = hub.history().id.to_string();
+        assert_eq!(refused(&Request::Sync), "");
+        assert!(refused(&asks(&own, true)).ends_with("can't be sent to a master."));
+        hub.follow("master".into(), 6379);
+        assert!(refused(&Request::Sync).starts_with("NOMASTERLINK Can't SYNC while not connected"));
+        assert_eq!(refused(&asks(&own, true)), "");
+        assert!(refused(&asks(A, true)).ends_with("replid must match my replid."));
+        hub.set_link_up(true);
+        assert_eq!(refused(&asks(A, false)), "");
+        hub.failover().begin(Wish::default(), 0);
+        for request in [asks(A, false), asks(&own, true), Request::Sync] {
+            assert_eq!(
+                refused(&request),
+                "NOMASTERLINK Can't SYNC while failing over"
+            );
+        }
     }
 
     #[test]

@@ -52,6 +52,13 @@ impl Stream {
         self.active = false;
     }
 
+    /// What follows belongs to a new history that continues the present one. Nobody who reads the log as the
+    /// present one may be sent it: they must ask again.
+    pub fn shift(&mut self, id: ReplId) {
+        self.history.shift(id, self.log.end());
+        self.log.drop_cursors();
+    }
+
     /// Takes up a history at an offset, with an empty backlog: after a full sync, or from a dump.
     pub fn adopt(&mut self, history: History, offset: u64, database: Option<usize>) {
         self.history = history;
@@ -101,6 +108,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::repl::log::Next;
 
     fn all(stream: &mut Stream) -> String {
         let mut out = Vec::new();
@@ -121,6 +130,24 @@ mod tests {
             "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\nab*1\r\n$5\r\nMULTI\r\n\
              *2\r\n$6\r\nSELECT\r\n$2\r\n12\r\nc*1\r\n$4\r\nEXEC\r\n"
         );
+    }
+
+    #[test]
+    fn a_reader_of_one_history_is_not_sent_another() {
+        let clock = ManualClock::new(0, 1);
+        for change in [
+            |s: &mut Stream, id| s.shift(id),
+            |s: &mut Stream, id| s.adopt(History::new(id), 0, None),
+            |s: &mut Stream, id| s.open_backlog(id),
+        ] {
+            let mut stream = Stream::new(ReplId::ZERO, 1 << 20);
+            stream.open_backlog(ReplId::ZERO);
+            stream.append_raw(b"ours");
+            let cursor = stream.log.attach(4).unwrap();
+            change(&mut stream, ReplId::random(&*clock));
+            stream.append_raw(b"another's");
+            assert_eq!(stream.log.next(cursor, 4, 100), Next::Lost);
+        }
     }
 
     #[test]

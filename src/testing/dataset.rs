@@ -16,6 +16,10 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    pub fn is_empty(&self) -> bool {
+        self.databases.iter().all(BTreeMap::is_empty)
+    }
+
     pub fn set(&mut self, db: usize, key: u8, value: u64) {
         self.databases[db].insert(key, value);
         let mut mixed = self.fingerprint ^ 0x9e37_79b9_7f4a_7c15;

@@ -3,144 +3,277 @@
 use bytes::{Bytes, BytesMut};
 
 use super::dataset::parse_command;
+use super::host::{Host, Io, ToMaster};
 use super::network::Arrival;
 use super::node::{Around, SimNode};
+use crate::repl::master::driver::Admission;
+use crate::repl::replica_input::{Said, said};
 use crate::repl::wire::QUEUE_PLACE;
-use crate::repl::{Order, Replica, Request};
+use crate::repl::{Cursor, Next, Place, Replica, Request, psync};
+
+/// Of 256 reads of the disk, so many fail.
+const READ_FAILURES: u8 = 2;
+
+/// Where a peer's next bytes come from.
+#[derive(Debug)]
+pub enum Source {
+    Idle,
+    /// The feed of that snapshot, from this position on.
+    Feed(u64, u64),
+    /// What is left of a dump file.
+    File(Bytes),
+    Log(Cursor, u64),
+}
 
 /// A connection that this node took: a replica, or one that may become one.
 #[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) connection: u64,
-    pub(super) input: BytesMut,
-    pub(super) capa_eof: bool,
-    pub(super) capa_psync2: bool,
-    pub(super) capa_queue_place: bool,
-    pub(super) attached: bool,
-    pub(super) following: bool,
+pub struct Peer {
+    connection: u64,
+    input: BytesMut,
+    capa_eof: bool,
+    capa_psync2: bool,
+    capa_queue_place: bool,
+    /// It asked to be a replica, at that time, and is not admitted yet.
+    asks: Option<(Request, i64)>,
+    attached: bool,
+    pub source: Source,
+    /// What is being read from disk for it, and when that is through.
+    reading: Option<(Place, i64)>,
+}
+
+impl Host {
+    pub fn peer(&mut self, id: u64) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|p| p.connection == id)
+    }
+
+    /// Somebody dialled us.
+    pub fn took(&mut self, connection: u64) {
+        self.peers.push(Peer {
+            connection,
+            input: BytesMut::new(),
+            capa_eof: false,
+            capa_psync2: false,
+            capa_queue_place: false,
+            asks: None,
+            attached: false,
+            source: Source::Idle,
+            reading: None,
+        });
+    }
+}
+
+impl Io<'_, '_> {
+    pub(super) fn send_to_peer(&mut self, id: u64, bytes: Bytes) {
+        let around = &mut *self.around;
+        around.network.send(id, 1, bytes, around.now_ms, around.rng);
+    }
+
+    /// Ends a connection that this node took; the master's driver is told.
+    pub(super) fn close_peer(&mut self, id: u64) {
+        self.around.network.close(id, 1, self.around.now_ms);
+        self.host.peers.retain(|p| p.connection != id);
+        for sending in &mut self.host.feeds {
+            sending.feed.leave(id);
+        }
+        let mail = &mut self.host.mail.master;
+        mail.push_back(ToMaster::Detached { id });
+    }
+
+    /// Sends a peer what comes next, as a SlaveBufferActor does.
+    fn send_next(&mut self, id: u64) {
+        let most = self.host.bandwidth;
+        let Some(at) = self.host.peers.iter().position(|p| p.connection == id) else {
+            return;
+        };
+        let next = match &mut self.host.peers[at].source {
+            Source::Idle => return,
+            Source::File(left) => {
+                let part = left.split_to(most.min(left.len()));
+                let is_all = left.is_empty();
+                self.send_to_peer(id, part);
+                if is_all {
+                    self.dump_is_out(at, ToMaster::DumpSent { id });
+                }
+                return;
+            }
+            Source::Feed(number, position) => {
+                let (number, position) = (*number, *position);
+                match self.host.feed(number) {
+                    Some(sending) => sending.feed.next(id, position, most),
+                    None => Next::Lost,
+                }
+            }
+            Source::Log(cursor, position) => {
+                let (cursor, position) = (*cursor, *position);
+                self.host.hub.stream().log.next(cursor, position, most)
+            }
+        };
+        match next {
+            Next::Wait => {}
+            Next::Bytes(bytes, _) => self.send_on(at, bytes),
+            Next::Disk(place) => self.read_from_disk(at, place),
+            Next::End => {
+                if let Source::Feed(number, _) = self.host.peers[at].source {
+                    if let Some(sending) = self.host.feed(number) {
+                        sending.feed.leave(id);
+                    }
+                    self.dump_is_out(at, ToMaster::DumpStreamed { id });
+                }
+            }
+            Next::Lost => {
+                if let Source::Feed(..) = self.host.peers[at].source {
+                    let index = self.host.index;
+                    self.around
+                        .violate(index, "a taker's part of a dump is lost");
+                }
+                // The stream was replaced under it (a full sync of our own).
+                self.close_peer(id);
+            }
+        }
+    }
+
+    fn send_on(&mut self, at: usize, bytes: Vec<Bytes>) {
+        let peer = &mut self.host.peers[at];
+        let id = peer.connection;
+        if let Source::Feed(_, position) | Source::Log(_, position) = &mut peer.source {
+            *position += bytes.iter().map(|b| b.len() as u64).sum::<u64>();
+        }
+        for part in bytes {
+            self.send_to_peer(id, part);
+        }
+    }
+
+    /// Reads what is on disk, which takes its time and may fail.
+    fn read_from_disk(&mut self, at: usize, place: Place) {
+        let now_ms = self.around.now_ms;
+        let delay_ms = self.around.rng.i64(0..100);
+        let peer = &mut self.host.peers[at];
+        let (place, due_ms) = *peer.reading.get_or_insert((place, now_ms + delay_ms));
+        if now_ms < due_ms {
+            return;
+        }
+        peer.reading = None;
+        let id = peer.connection;
+        let read = self.host.disk.read(place);
+        match read.filter(|_| !self.around.happens(READ_FAILURES)) {
+            Some(bytes) => self.send_on(at, vec![bytes]),
+            None => self.close_peer(id),
+        }
+    }
+
+    fn dump_is_out(&mut self, at: usize, mail: ToMaster) {
+        self.host.peers[at].source = Source::Idle;
+        self.host.mail.master.push_back(mail);
+    }
 }
 
 impl SimNode {
     pub(super) fn step_peers(&mut self, around: &mut Around<'_>) {
-        let ids: Vec<u64> = self.peers.iter().map(|p| p.connection).collect();
+        let ids: Vec<u64> = self.host.peers.iter().map(|p| p.connection).collect();
         for id in ids {
             while let Some(arrival) = around.network.receive(id, 1, around.now_ms) {
                 match arrival {
                     Arrival::Bytes(bytes) => self.peer_said(id, &bytes, around),
                     Arrival::Broken => {
-                        around.network.close(id, 1, around.now_ms);
-                        self.peer_gone(id);
-                        self.with_master(around, |m, e, o| m.detached(e, id, o));
+                        self.host.io(around).close_peer(id);
                         break;
                     }
                 }
             }
-            self.forward(id, around);
-        }
-    }
-
-    /// Sends a follower the next bytes of the log.
-    fn forward(&mut self, id: u64, around: &mut Around<'_>) {
-        let following = self.peers.iter().any(|p| p.connection == id && p.following);
-        let Some(cursor) = self
-            .replicas
-            .get(id)
-            .filter(|_| following)
-            .and_then(|r| r.cursor)
-        else {
-            return;
-        };
-        let Some(position) = self.stream.log.position(cursor) else {
-            return;
-        };
-        match self
-            .disk
-            .read(&mut self.stream.log, position, self.bandwidth)
-        {
-            Some((slices, next)) => {
-                for slice in slices {
-                    around.network.send(id, 1, slice, around.now_ms, around.rng);
-                }
-                self.stream.log.advance(cursor, next);
-            }
-            None => self.obey(Order::Close { id }, around),
+            self.admit(id, around);
+            self.host.io(around).send_next(id);
         }
     }
 
     fn peer_said(&mut self, id: u64, bytes: &[u8], around: &mut Around<'_>) {
-        let Some(peer) = self.peers.iter_mut().find(|p| p.connection == id) else {
+        let Some(peer) = self.host.peer(id) else {
             return;
         };
         peer.input.extend_from_slice(bytes);
         let input = std::mem::take(&mut peer.input);
-        let mut at = 0;
-        let mut reply = Vec::new();
-        let mut ask = None;
-        let mut ack = None;
-        while let Some((args, n)) = parse_command(&input[at..]) {
-            at += n;
-            match args[..] {
-                [b"PING"] => reply.extend_from_slice(b"+PONG\r\n"),
-                [b"REPLCONF", b"ACK", offset] => {
-                    ack = std::str::from_utf8(offset)
-                        .ok()
-                        .and_then(|t| t.parse().ok());
+        let mut used = 0;
+        while let Some((args, n)) = parse_command(&input[used..]) {
+            used += n;
+            let attached = self.host.peer(id).is_some_and(|p| p.attached);
+            if !attached {
+                self.asked(id, &args, around);
+                continue;
+            }
+            let io = &mut self.host.io(around);
+            match said(&args) {
+                Said::Ack(ack) => {
+                    self.master.heard(id, Some(ack.offset), ack.aof_offset, io);
                 }
-                [b"REPLCONF", ..] => {
-                    peer.capa_eof |= args.contains(&b"eof".as_slice());
-                    peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
-                    peer.capa_queue_place |= args.contains(&QUEUE_PLACE.as_bytes());
-                    reply.extend_from_slice(b"+OK\r\n");
+                Said::Nothing => {
+                    self.master.heard(id, None, None, io);
                 }
-                [b"PSYNC" | b"SYNC", ..] => ask = Request::parse(&args).ok(),
-                _ => {}
+                Said::Request => io.close_peer(id),
             }
         }
-        peer.input = BytesMut::from(&input[at..]);
-        if !reply.is_empty() {
-            around
-                .network
-                .send(id, 1, reply.into(), around.now_ms, around.rng);
+        if let Some(peer) = self.host.peer(id) {
+            peer.input = BytesMut::from(&input[used..]);
         }
-        if let Some(request) = ask
-            && !peer.attached
-        {
+    }
+
+    /// What a connection says that is no replica yet.
+    fn asked(&mut self, id: u64, args: &[&[u8]], around: &mut Around<'_>) {
+        let now_ms = around.now_ms;
+        let Some(peer) = self.host.peer(id) else {
+            return;
+        };
+        let reply: Bytes = match args {
+            [b"PING"] => Bytes::from_static(b"+PONG\r\n"),
+            [b"REPLCONF", ..] => {
+                peer.capa_eof |= args.contains(&b"eof".as_slice());
+                peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
+                peer.capa_queue_place |= args.contains(&QUEUE_PLACE.as_bytes());
+                Bytes::from_static(b"+OK\r\n")
+            }
+            [b"PSYNC" | b"SYNC", ..] => {
+                let request = Request::parse(args).unwrap_or(Request::Sync);
+                let Some(error) = psync::refusal(&self.host.hub, &request) else {
+                    if let Some(peer) = self.host.peer(id) {
+                        peer.asks = Some((request, now_ms));
+                    }
+                    return;
+                };
+                psync::refusal_line(error).into()
+            }
+            _ => return,
+        };
+        self.host.io(around).send_to_peer(id, reply);
+    }
+
+    /// Makes a connection that asks for it a replica, if it may be one now.
+    fn admit(&mut self, id: u64, around: &mut Around<'_>) {
+        let Some(peer) = self.host.peer(id) else {
+            return;
+        };
+        let Some((request, since_ms)) = peer.asks.clone() else {
+            return;
+        };
+        let replica = Replica {
+            announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
+            listening_port: 7000,
+            capa_eof: peer.capa_eof,
+            capa_psync2: peer.capa_psync2,
+            capa_queue_place: peer.capa_queue_place,
+            ..Replica::arriving(id)
+        };
+        let io = &mut self.host.io(around);
+        match self.master.admit(&request, since_ms, (id, "sim"), io) {
+            Admission::Later => return,
+            Admission::Refused(error) => {
+                io.send_to_peer(id, psync::refusal_line(error).into());
+                io.close_peer(id);
+                return;
+            }
+            Admission::Yes => {}
+        }
+        if let Some(peer) = io.host.peer(id) {
+            peer.asks = None;
             peer.attached = true;
-            if let Some(error) = self.refuses(id, &request, around) {
-                let bytes = Bytes::from_static(error.as_bytes());
-                around.network.send(id, 1, bytes, around.now_ms, around.rng);
-                return;
-            }
-            let Some(peer) = self.peers.iter().find(|p| p.connection == id) else {
-                return;
-            };
-            let replica = Replica {
-                announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
-                listening_port: 7000,
-                capa_eof: peer.capa_eof,
-                capa_psync2: peer.capa_psync2,
-                capa_queue_place: peer.capa_queue_place,
-                ack_ms: around.now_ms,
-                ..Replica::arriving(id)
-            };
-            let mut refused = None;
-            self.with_master(around, |m, e, o| {
-                refused = m.attach(e, replica, &request, o).err()
-            });
-            if let Some(error) = refused {
-                around.network.send(
-                    id,
-                    1,
-                    Bytes::from_static(error.as_bytes()),
-                    around.now_ms,
-                    around.rng,
-                );
-            }
         }
-        if let Some(offset) = ack {
-            self.with_master(around, |m, e, o| {
-                m.acked(e, id, offset, None, o);
-            });
-        }
+        self.master.attach(replica, &request, io);
     }
 }

@@ -12,13 +12,18 @@
 use std::sync::Arc;
 
 use super::network::Network;
-use super::node::{Around, SimNode, Truth};
+use super::node::{Around, SimNode};
+use super::truth::Truth;
 use crate::clock::ManualClock;
-use crate::repl::{BacklogSize, LinkState, MasterSettings, OutputLimit};
+use crate::repl::link::driver::LinkSettings;
+use crate::repl::{BacklogSize, MasterSettings, OutputLimit};
 
+/// When a run begins, Unix ms.
+const BEGIN_MS: i64 = 1_000_000;
 const STEP_MS: i64 = 50;
 const FAULTS_MS: i64 = 12_000;
-const PEACE_MS: i64 = 60_000;
+/// More than the pause after a dump that was too large.
+const PEACE_MS: i64 = 100_000;
 /// How long requests may be under way.
 const SETTLE_MS: i64 = 3000;
 
@@ -61,7 +66,7 @@ pub fn run_seed(seed: u64) -> Result<Report, String> {
 impl World {
     fn new(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let clock = ManualClock::new(1_000_000, seed ^ 0x5eed);
+        let clock = ManualClock::new(BEGIN_MS as u64, seed ^ 0x5eed);
         let count = rng.usize(2..=5);
         let nodes = (0..count)
             .map(|index| {
@@ -95,8 +100,13 @@ impl World {
                     [0, 2_000][rng.usize(0..2)],
                 );
                 let mut node = SimNode::new(index, clock.clone(), settings, backlog, spool);
-                node.disk_failures([0, 30, 255][rng.usize(0..3)]);
-                node.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
+                node.host.disk.failures = [0, 30, 255][rng.usize(0..3)];
+                node.host.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
+                node.host.too_large = [0, 0, 20][rng.usize(0..3)];
+                node.host.link_settings = LinkSettings {
+                    empty_master_guard: true,
+                    flush_if_too_large: rng.bool(),
+                };
                 node
             })
             .collect();
@@ -107,12 +117,14 @@ impl World {
             rng,
             truth: Truth::default(),
             violation: None,
-            now_ms: 1_000_000,
+            now_ms: BEGIN_MS,
             report: Report::default(),
         }
     }
 
     fn on<R>(&mut self, node: usize, f: impl FnOnce(&mut SimNode, &mut Around<'_>) -> R) -> R {
+        let at_ms = self.now_ms - BEGIN_MS;
+        let _span = tracing::info_span!("node", node, at_ms).entered();
         let mut around = Around {
             now_ms: self.now_ms,
             network: &mut self.network,
@@ -146,12 +158,12 @@ impl World {
             if self.network.parted(from, to, now_ms) {
                 continue;
             }
-            let up = self.nodes[to].up;
+            let up = self.nodes[to].host.up;
             if let Some(c) = self.network.connections.iter_mut().find(|c| c.id == id) {
                 c.established_at_ms = None;
             }
             if up {
-                self.nodes[to].took(id);
+                self.nodes[to].host.took(id);
                 self.on(from, |n, a| n.dialled(id, a));
             } else {
                 self.network.close(id, 1, now_ms);
@@ -178,14 +190,14 @@ impl World {
                 let until = now_ms + self.rng.i64(100..5000);
                 self.network.partition(node, other, until);
             }
-            58..64 if self.nodes[node].up => {
+            58..64 if self.nodes[node].host.up => {
                 self.collect(node);
                 self.on(node, |n, a| n.crash(a));
                 downs[node] = now_ms + self.rng.i64(50..2000);
             }
-            64..74 if self.nodes[node].up => self.nodes[node].save(),
-            74..80 if self.nodes[node].up => self.on(node, |n, a| {
-                n.abort_failover("by hand", a);
+            64..74 if self.nodes[node].host.up => self.nodes[node].host.save(),
+            74..80 if self.nodes[node].host.up => self.on(node, |n, a| {
+                n.abort_failover(a);
                 n.promote(a);
             }),
             80..92 => self.on(node, |n, a| n.follow(other, a)),
@@ -199,17 +211,18 @@ impl World {
 
     /// Keeps a node's counters before it loses them.
     fn collect(&mut self, node: usize) {
-        let counts = std::mem::take(&mut self.nodes[node].master.counts);
+        let host = &mut self.nodes[node].host;
+        let counts = std::mem::take(&mut host.counts);
         self.report.full_syncs += counts.full;
         self.report.partial_syncs += counts.partial_ok;
         self.report.refused_partial_syncs += counts.partial_err;
-        self.report.snapshots += self.nodes[node].snapshots;
-        self.report.spilled += self.nodes[node].stream.log.spool().spilled_total();
+        self.report.snapshots += std::mem::take(&mut host.snapshots);
+        self.report.spilled += host.hub.spool().spilled_total();
     }
 
     fn check(&self) -> Result<(), String> {
         match &self.violation {
-            Some(what) => Err(format!("at {} ms: {what}", self.now_ms - 1_000_000)),
+            Some(what) => Err(format!("at {} ms: {what}", self.now_ms - BEGIN_MS)),
             None => Ok(()),
         }
     }
@@ -251,10 +264,12 @@ impl World {
         }
         for node in &mut self.nodes {
             // A limit that a dump's duration alone exceeds would sync for ever; so would it in production.
-            node.bandwidth = 1 << 20;
+            node.host.bandwidth = 1 << 20;
+            // Each costs a minute, or the data.
+            node.host.too_large = 0;
         }
         for node in 0..self.nodes.len() {
-            self.on(node, |n, a| n.abort_failover("by hand", a));
+            self.on(node, |n, a| n.abort_failover(a));
         }
         // Who was asked to take over by what is still under way does so before the order is made, as an
         // operator would see to it.
@@ -285,8 +300,8 @@ impl World {
                     self.collect(node);
                 }
                 self.report.converged_ms = self.now_ms - begin_ms;
-                self.report.failovers = self.nodes.iter().map(|n| n.failovers).sum();
-                self.report.guarded = self.nodes.iter().map(|n| n.guarded).sum();
+                self.report.failovers = self.nodes.iter().map(|n| n.host.failovers).sum();
+                self.report.guarded = self.nodes.iter().map(|n| n.host.guarded).sum();
                 return Ok(self.report);
             }
         }
@@ -294,14 +309,15 @@ impl World {
             .nodes
             .iter()
             .map(|n| {
+                let view = n.host.hub.observe();
                 format!(
-                    "node {}: {:?} of {} at {}:{} {:x}",
-                    n.index,
-                    n.link.as_ref().map(|l| l.state()),
-                    n.target,
-                    n.stream.history.id,
-                    n.stream.log.end(),
-                    n.data.fingerprint
+                    "node {}: {:?} of {:?} at {}:{} {:x}",
+                    n.host.index,
+                    n.link.state(),
+                    n.host.target(),
+                    view.history.id,
+                    view.offset,
+                    n.host.data.fingerprint
                 )
             })
             .collect();
@@ -309,14 +325,15 @@ impl World {
     }
 
     fn converged(&self, root: usize) -> bool {
-        let top = &self.nodes[root];
+        let top = &self.nodes[root].host;
+        let (history, end) = (top.hub.history(), top.hub.offset());
         self.nodes.iter().all(|n| {
-            let state = n.link.as_ref().map(|l| l.state());
-            n.data == top.data
-                && (n.index == root
-                    || (state == Some(LinkState::Connected)
-                        && n.stream.history.id == top.stream.history.id
-                        && n.stream.log.end() == top.stream.log.end()))
+            let host = &n.host;
+            host.data == top.data
+                && (host.index == root
+                    || (n.connected()
+                        && host.hub.history().id == history.id
+                        && host.hub.offset() == end))
         })
     }
 }

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Invariants:
-//! - What came before a change of role or master ([`Hub::epoch`]) is neither run nor swapped in.
+//! - What came before a change of role or master ([`Hub::epoch`]) is void: it is not looked at until the change
+//!   has come here ([`LinkDriver::retarget`]), and what changes data, history or offset asks for the epoch again
+//!   under the lock, or inside the shards, under which it changes.
 //! - History and offset in the hub change together with the data that they name, with every shard entered.
 //! - A dump that was refused, broken or given up leaves data, history and offset as they were.
 
@@ -89,9 +91,11 @@ pub trait LinkIo {
 
     /// The stream goes on in that database, outside a transaction.
     fn select(&mut self, database: usize);
-    /// Gives `work` a runner for a batch of the master's commands; leaves the shards and logs after it.
+    /// Gives `work` a runner for a batch of the master's commands; leaves the shards and logs after it. A
+    /// command that finds another epoch in the hub than `epoch`, inside its shards, can't run.
     fn run_batch(
         &mut self,
+        epoch: u64,
         batch: &Batch,
         bytes: &[u8],
         work: &mut dyn FnMut(&mut dyn StreamRunner),
@@ -234,12 +238,13 @@ impl LinkDriver {
 
     /// Runs every whole command of the stream that has come, in order, until one can't run now.
     pub fn run_stream(&mut self, io: &mut impl LinkIo) {
-        if self.input.is_empty() || self.epoch != io.hub().epoch() {
+        if self.input.is_empty() || self.is_void(io) {
             return;
         }
+        let epoch = self.epoch;
         let round = self
             .input
-            .run(|batch, bytes, work| io.run_batch(batch, bytes, work));
+            .run(|batch, bytes, work| io.run_batch(epoch, batch, bytes, work));
         if round.used > 0 {
             io.hub().wake();
         }
@@ -269,6 +274,9 @@ impl LinkDriver {
             self.flush_old(io);
         }
         let Some(load) = self.load else { return };
+        if self.is_void(io) {
+            return;
+        }
         match io.loaded() {
             None => return,
             Some(Err(error)) => {
@@ -281,7 +289,7 @@ impl LinkDriver {
             Some(Ok(())) => {}
         }
         // The dump's own end may come before the transfer's: then the rest is still on its way.
-        if load.complete && self.epoch == io.hub().epoch() {
+        if load.complete {
             self.swap(load, io);
         }
     }
@@ -320,8 +328,17 @@ impl LinkDriver {
         }
     }
 
+    /// The role has changed, or the master, and [`LinkDriver::retarget`] is on its way: until then nothing that
+    /// comes by the link means anything.
+    fn is_void(&self, io: &impl LinkIo) -> bool {
+        self.epoch != io.hub().epoch()
+    }
+
     /// One event of the link, and what it says is to be done.
     fn with<I: LinkIo>(&mut self, io: &mut I, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
+        if self.is_void(io) {
+            return;
+        }
         let env = env(io);
         let mut actions = Vec::new();
         if let Some(link) = &mut self.link {
@@ -369,11 +386,22 @@ impl LinkDriver {
                     info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
                 }
             }
-            Action::Continue { new_id } => resume(new_id, io),
+            Action::Continue { new_id } => self.resume(new_id, io),
             Action::Apply(bytes) => self.input.push(&bytes),
             Action::Resync { reason } => self.explain(reason, io),
             Action::FailoverAccepted => io.failover_answered(Answered::Accepted),
             Action::FailoverRefused(why) => io.failover_answered(Answered::Refused(why)),
+        }
+    }
+
+    /// The master goes on from our offset, perhaps under a new id.
+    fn resume(&mut self, new_id: Option<ReplId>, io: &mut impl LinkIo) {
+        let Some(database) = io.hub().resume(self.epoch, new_id) else {
+            return;
+        };
+        io.select(database);
+        if new_id.is_some() {
+            io.close_replicas(None);
         }
     }
 
@@ -386,10 +414,11 @@ impl LinkDriver {
     /// The loaded dump takes the place of the data, unless the guard against empty masters refuses it.
     fn swap(&mut self, load: Load, io: &mut impl LinkIo) {
         let guarded = io.settings().empty_master_guard;
-        // Inside the shards only this is borrowed; the hub is reached by the offer.
+        let (epoch, mut is_refused) = (self.epoch, false);
         let swapped = io.swap_in(&mut |offer| {
             let hub = offer.hub;
-            if guarded && guard::refuses(load.id, offer) {
+            is_refused = guarded && guard::refuses(load.id, offer);
+            if is_refused || hub.epoch() != epoch {
                 return false;
             }
             hub.lift_guard(false);
@@ -400,6 +429,8 @@ impl LinkDriver {
         });
         match swapped {
             Swap::Busy => {}
+            // Promoted, or pointed elsewhere, a moment ago.
+            Swap::Refused if !is_refused => self.load = None,
             Swap::Refused => {
                 self.load = None;
                 io.hub().board().guard.refuse(io.clock().unix_ms());
@@ -487,12 +518,8 @@ impl LinkDriver {
         } else if hub.link_up() {
             self.down_since_ms = Some(now_ms);
         }
-        if self.epoch != hub.epoch() {
-            return;
-        }
-        hub.set_link_up(up);
         let read_offset = hub.offset() + self.input.len() as u64;
-        if let Some(view) = &mut hub.board().link {
+        hub.publish_link(self.epoch, up, |view| {
             *view = LinkView {
                 host: std::mem::take(&mut view.host),
                 port: view.port,
@@ -506,7 +533,7 @@ impl LinkDriver {
                 resumable: link.resumable(),
                 read_offset,
             };
-        }
+        });
     }
 }
 
@@ -518,25 +545,5 @@ fn env(io: &impl LinkIo) -> Env {
         id: stream.history.id,
         offset: stream.log.end(),
         random: io.clock().random(),
-    }
-}
-
-/// The master goes on from our offset, perhaps under a new id.
-fn resume(new_id: Option<ReplId>, io: &mut impl LinkIo) {
-    let hub = io.hub();
-    // The leave to be emptied was for this sync, and it is not needed.
-    hub.lift_guard(false);
-    hub.board().guard.clear();
-    let mut stream = hub.stream();
-    stream.active = true;
-    let database = stream.database.unwrap_or(0);
-    if let Some(id) = new_id {
-        let end = stream.log.end();
-        stream.history.shift(id, end);
-    }
-    drop(stream);
-    io.select(database);
-    if new_id.is_some() {
-        io.close_replicas(None);
     }
 }

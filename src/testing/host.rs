@@ -1,0 +1,252 @@
+//! What a simulated node has instead of sockets, threads, files and mailboxes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::dataset::Dataset;
+use super::feeds::{SimFeed, SimSnapshot};
+use super::node::Around;
+use super::peers::Peer;
+use super::spooling::{Disk, Writing};
+use super::stream::Session;
+use crate::clock::ManualClock;
+use crate::repl::failover::Answered;
+use crate::repl::hub::StreamCut;
+use crate::repl::link::driver::LinkSettings;
+use crate::repl::{Hub, MasterSettings, ReplId, SyncCounts};
+
+/// For the link's driver.
+#[derive(Debug)]
+pub enum Mail {
+    Retarget,
+}
+
+/// For the master's driver.
+#[derive(Debug)]
+pub enum ToMaster {
+    CloseReplicas {
+        promoted: Option<u64>,
+    },
+    Detached {
+        id: u64,
+    },
+    DumpStreamed {
+        id: u64,
+    },
+    DumpSent {
+        id: u64,
+    },
+    Cut {
+        number: u64,
+        cut: StreamCut,
+    },
+    /// With the dump file, if it went there.
+    Ended {
+        number: u64,
+        result: Result<Option<Bytes>, ()>,
+    },
+}
+
+/// Messages on their way between a node's own parts: each box in order, and at times late.
+#[derive(Debug, Default)]
+pub struct Mailboxes {
+    pub link: VecDeque<Mail>,
+    pub master: VecDeque<ToMaster>,
+    pub failover: Option<Answered>,
+}
+
+/// What survives a restart.
+#[derive(Clone, Debug)]
+struct Saved {
+    image: Vec<u8>,
+    replication: Option<(ReplId, u64)>,
+}
+
+/// A dump on its way in.
+#[derive(Debug, Default)]
+pub struct Load {
+    pub bytes: Vec<u8>,
+    /// When the loader will be through; None: more bytes are to come.
+    pub ready_at_ms: Option<i64>,
+    pub unlimited: bool,
+    pub loaded: Option<(Dataset, Option<usize>)>,
+}
+
+/// What the drivers act with: a node's parts and its surroundings.
+pub struct Io<'a, 'w> {
+    pub host: &'a mut Host,
+    pub around: &'a mut Around<'w>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Host {
+    pub index: usize,
+    pub up: bool,
+    pub clock: Arc<ManualClock>,
+    pub hub: Hub,
+    pub settings: MasterSettings,
+    pub link_settings: LinkSettings,
+    /// Of 256 dumps, so many don't fit beside the old data.
+    pub too_large: u8,
+    pub data: Dataset,
+    pub mail: Mailboxes,
+    pub writes_paused: bool,
+    /// A shard was busy in this step.
+    pub busy: bool,
+    pub link_connection: Option<u64>,
+    pub load: Option<Load>,
+    /// Speaks for our master.
+    pub session: Session,
+    pub peers: Vec<Peer>,
+    pub snapshot: Option<SimSnapshot>,
+    /// Feeds that somebody takes or may join.
+    pub feeds: Vec<SimFeed>,
+    /// The number of the snapshot whose feed can be joined.
+    pub present: Option<u64>,
+    pub finished_dump: Option<Bytes>,
+    pub disk: Disk,
+    pub writing: Writing,
+    spool: (u64, u64),
+    saved: Option<Saved>,
+    /// Bytes a step that it sends to each replica.
+    pub bandwidth: usize,
+    pub counts: SyncCounts,
+    pub snapshots: u64,
+    /// Empty datasets of strange masters that were refused, and failovers that were accepted.
+    pub guarded: u64,
+    pub failovers: u64,
+}
+
+impl Host {
+    pub fn new(
+        index: usize,
+        clock: Arc<ManualClock>,
+        settings: MasterSettings,
+        backlog: u64,
+        spool: (u64, u64),
+    ) -> Host {
+        let hub = Hub::new(&*clock, backlog);
+        hub.spool().configure(spool.0, spool.1);
+        Host {
+            index,
+            up: true,
+            hub,
+            clock,
+            settings,
+            link_settings: LinkSettings {
+                empty_master_guard: true,
+                flush_if_too_large: false,
+            },
+            too_large: 0,
+            data: Dataset::default(),
+            mail: Mailboxes::default(),
+            writes_paused: false,
+            busy: false,
+            link_connection: None,
+            load: None,
+            session: Session::default(),
+            peers: Vec::new(),
+            snapshot: None,
+            feeds: Vec::new(),
+            present: None,
+            finished_dump: None,
+            disk: Disk::default(),
+            writing: Writing::default(),
+            spool,
+            saved: None,
+            bandwidth: 1 << 20,
+            counts: SyncCounts::default(),
+            snapshots: 0,
+            guarded: 0,
+            failovers: 0,
+        }
+    }
+
+    /// Lends it to a driver.
+    pub fn io<'a, 'w>(&'a mut self, around: &'a mut Around<'w>) -> Io<'a, 'w> {
+        Io { host: self, around }
+    }
+
+    /// The node that we follow.
+    pub fn target(&self) -> Option<usize> {
+        let board = self.hub.board();
+        let host = &board.link.as_ref()?.host;
+        host.trim_start_matches("node").parse().ok()
+    }
+
+    /// Records that our data is what (replid, offset) stands for.
+    pub fn claim(&self, around: &mut Around<'_>) {
+        let stream = self.hub.stream();
+        if !stream.active {
+            return;
+        }
+        let (id, end) = (stream.history.id, stream.log.end());
+        let print = self.data.fingerprint;
+        if around.truth.claim(id, end, print) != print {
+            around.violate(self.index, &format!("two states are called {id}:{end}"));
+        }
+    }
+
+    /// Becomes a replica of that host, or a master; every shard is entered.
+    pub fn change_role(&mut self, host: Option<String>, around: &mut Around<'_>) {
+        match host {
+            Some(host) => self.hub.follow(host, 6379),
+            None => {
+                if self.hub.promote(&*self.clock) {
+                    around.truth.born(self.hub.history());
+                }
+            }
+        }
+        self.claim(around);
+        self.mail.link.push_back(Mail::Retarget);
+    }
+
+    /// SAVE.
+    pub fn save(&mut self) {
+        let cut = self.hub.cut(false);
+        self.saved = Some(Saved {
+            image: self.data.dump(cut.database),
+            replication: cut.database.map(|_| (cut.id, cut.offset)),
+        });
+    }
+
+    /// Comes back with nothing but what was saved; whether a stream was taken up with it.
+    pub fn restart(&mut self, keep: bool, around: &mut Around<'_>) -> bool {
+        let target = self.target();
+        let fresh = Host::new(
+            self.index,
+            self.clock.clone(),
+            self.settings,
+            self.hub.stream().log.limit(),
+            self.spool,
+        );
+        let before = std::mem::replace(self, fresh);
+        self.bandwidth = before.bandwidth;
+        self.disk.failures = before.disk.failures;
+        self.link_settings = before.link_settings;
+        self.too_large = before.too_large;
+        self.counts = before.counts;
+        self.snapshots = before.snapshots;
+        (self.guarded, self.failovers) = (before.guarded, before.failovers);
+        if let Some(target) = target {
+            self.hub.follow(format!("node{target}"), 6379);
+        }
+        let saved = before.saved.filter(|_| keep);
+        let loaded = saved.as_ref().and_then(|s| Dataset::load(&s.image));
+        if let Some((data, database)) = loaded
+            && let Some(saved) = saved
+        {
+            self.data = data;
+            if let Some((id, offset)) = saved.replication {
+                self.hub.take_up(id, offset, database, &*self.clock);
+                around.truth.born(self.hub.history());
+            }
+            self.saved = Some(saved);
+        }
+        self.claim(around);
+        self.saved.as_ref().is_some_and(|s| s.replication.is_some())
+    }
+}

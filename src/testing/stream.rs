@@ -1,0 +1,266 @@
+//! A simulated node's link to its master: the [`LinkIo`] of the simulated network, a loader that is late and at
+//! times fails, and a session that runs the master's commands over the model of the data.
+
+use bytes::Bytes;
+
+use super::dataset::Dataset;
+use super::host::{Host, Io, Load, ToMaster};
+use crate::clock::Clock;
+use crate::repl::failover::Answered;
+use crate::repl::guard::Offer;
+use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
+use crate::repl::stream_input::{Ran, StreamRunner};
+use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
+use crate::resp::request::Batch;
+use crate::session::Unlogged;
+
+/// Of 256 loads, so many fail; of 256 commands, so many find a shard busy.
+const LOAD_FAILURES: u8 = 8;
+const BUSY: u8 = 4;
+
+/// What a transaction holds.
+#[derive(Debug)]
+enum Queued {
+    Select(usize),
+    Set(u8, u64),
+}
+
+/// The session that speaks for the master.
+#[derive(Debug, Default)]
+pub struct Session {
+    database: usize,
+    multi: Option<Vec<Queued>>,
+    unlogged: Unlogged,
+}
+
+/// Runs a batch over the model.
+struct Model<'a, 'b, 'w> {
+    io: &'a mut Io<'b, 'w>,
+}
+
+impl Model<'_, '_, '_> {
+    fn execute(&mut self, queued: &Queued) {
+        let host = &mut *self.io.host;
+        match queued {
+            Queued::Select(database) => host.session.database = *database,
+            Queued::Set(key, value) => host.data.set(host.session.database, *key, *value),
+        }
+    }
+}
+
+impl StreamRunner for Model<'_, '_, '_> {
+    fn run(&mut self, _: usize, args: &[&[u8]], raw: &[u8]) -> Ran {
+        if self.io.around.happens(BUSY) {
+            self.io.host.busy = true;
+            return Ran::Later;
+        }
+        let number = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).ok()?;
+            text.parse::<u64>().ok()
+        };
+        let queued = match args {
+            [b"MULTI"] => {
+                self.io.host.session.multi = Some(Vec::new());
+                None
+            }
+            [b"EXEC"] => {
+                for queued in self.io.host.session.multi.take().unwrap_or_default() {
+                    self.execute(&queued);
+                }
+                None
+            }
+            [b"SELECT", database] => number(database).map(|db| Queued::Select(db as usize)),
+            [b"SET", key, value] => {
+                let set = number(key).zip(number(value));
+                set.map(|(key, value)| Queued::Set(key as u8, value))
+            }
+            _ => None,
+        };
+        if let Some(queued) = queued {
+            match &mut self.io.host.session.multi {
+                Some(multi) => multi.push(queued),
+                None => self.execute(&queued),
+            }
+        }
+        let session = &mut self.io.host.session;
+        session.unlogged.push(raw, session.multi.is_some());
+        Ran::Done
+    }
+}
+
+impl Host {
+    /// Every shard is left: what has run is logged.
+    fn log_stream(&mut self, epoch: u64) {
+        let session = &mut self.session;
+        if session.unlogged.is_due() {
+            let whole = session.unlogged.whole();
+            self.hub.append_from_master(epoch, whole, session.database);
+            session.unlogged.logged();
+        }
+    }
+}
+
+impl LinkIo for Io<'_, '_> {
+    fn hub(&self) -> &Hub {
+        &self.host.hub
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.host.clock
+    }
+
+    fn settings(&self) -> LinkSettings {
+        self.host.link_settings
+    }
+
+    fn config(&self, host: String, port: u16) -> LinkConfig {
+        LinkConfig {
+            host,
+            port,
+            announce_port: 7000,
+            timeout_ms: 2500,
+            failover: self.host.hub.failover().state() == FailoverState::InProgress,
+            ..LinkConfig::default()
+        }
+    }
+
+    fn connect(&mut self, config: &LinkConfig) {
+        let target = config.host.trim_start_matches("node").parse();
+        let (from, around) = (self.host.index, &mut *self.around);
+        self.host.link_connection = target
+            .ok()
+            .map(|to| around.network.dial(from, to, around.now_ms, around.rng));
+    }
+
+    fn disconnect(&mut self) {
+        if let Some(id) = self.host.link_connection.take() {
+            self.around.network.close(id, 0, self.around.now_ms);
+        }
+        self.host.session.multi = None;
+        self.host.session.unlogged.clear();
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) {
+        if let Some(id) = self.host.link_connection {
+            let around = &mut *self.around;
+            let (now_ms, rng) = (around.now_ms, &mut *around.rng);
+            around.network.send(id, 0, bytes.into(), now_ms, rng);
+        }
+    }
+
+    fn link_is_up(&mut self, _: bool) {}
+
+    fn begin_load(&mut self, unlimited: bool) {
+        self.host.load = Some(Load {
+            unlimited,
+            ..Load::default()
+        });
+    }
+
+    fn load(&mut self, bytes: Bytes) {
+        if let Some(load) = &mut self.host.load {
+            load.bytes.extend_from_slice(&bytes);
+        }
+    }
+
+    fn finish_load(&mut self) {
+        let ready_at_ms = self.around.now_ms + self.around.rng.i64(0..300);
+        if let Some(load) = &mut self.host.load {
+            load.ready_at_ms = Some(ready_at_ms);
+        }
+    }
+
+    fn abort_load(&mut self) {
+        self.host.load = None;
+    }
+
+    fn loaded(&mut self) -> Option<Result<(), LoadError>> {
+        let too_large = self.host.too_large;
+        let load = self.host.load.as_mut()?;
+        if load.loaded.is_some() {
+            return Some(Ok(()));
+        }
+        load.ready_at_ms.filter(|at| *at <= self.around.now_ms)?;
+        if !load.unlimited && self.around.happens(too_large) {
+            return Some(Err(LoadError {
+                text: "too large".into(),
+                too_large: true,
+            }));
+        }
+        load.loaded = Dataset::load(&load.bytes).filter(|_| !self.around.happens(LOAD_FAILURES));
+        Some(load.loaded.as_ref().map(|_| ()).ok_or(LoadError {
+            text: "broken dump".into(),
+            too_large: false,
+        }))
+    }
+
+    fn swap_in(&mut self, agree: &mut dyn FnMut(&Offer) -> bool) -> Swap {
+        if self.is_busy() {
+            self.host.busy = true;
+            return Swap::Busy;
+        }
+        let Some((data, database)) = self.host.load.take().and_then(|load| load.loaded) else {
+            return Swap::Refused;
+        };
+        let offer = Offer {
+            hub: &self.host.hub,
+            is_empty: data.is_empty(),
+            replaces_data: !self.host.data.is_empty(),
+            database,
+        };
+        if !agree(&offer) {
+            self.host.guarded += 1;
+            return Swap::Refused;
+        }
+        self.host.data = data;
+        self.host.claim(self.around);
+        Swap::Done
+    }
+
+    fn flush(&mut self, agree: &mut dyn FnMut(&Hub, &dyn Clock) -> bool) -> Swap {
+        if self.is_busy() {
+            self.host.busy = true;
+            return Swap::Busy;
+        }
+        if !agree(&self.host.hub, &*self.host.clock) {
+            return Swap::Refused;
+        }
+        self.host.data = Dataset::default();
+        Swap::Done
+    }
+
+    fn select(&mut self, database: usize) {
+        self.host.session = Session {
+            database,
+            ..Session::default()
+        };
+    }
+
+    fn run_batch(
+        &mut self,
+        epoch: u64,
+        _: &Batch,
+        _: &[u8],
+        work: &mut dyn FnMut(&mut dyn StreamRunner),
+    ) {
+        work(&mut Model { io: self });
+        self.host.log_stream(epoch);
+        self.host.claim(self.around);
+    }
+
+    fn refuses_writes(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn close_replicas(&mut self, promoted: Option<u64>) {
+        let mail = ToMaster::CloseReplicas { promoted };
+        self.host.mail.master.push_back(mail);
+    }
+
+    fn failover_answered(&mut self, answer: Answered) {
+        self.host.failovers += u64::from(answer == Answered::Accepted);
+        self.host.mail.failover = Some(answer);
+    }
+
+    fn wake(&mut self) {}
+}
