@@ -223,42 +223,37 @@ impl NodeCore {
         if session.monitor {
             self.monitors.remove(session.client.id);
         }
-        let mut set = ShardSet::NONE;
-        let waiter = match session.waiting.take() {
-            Some(Waiting::Keys(waiter)) => Some(waiter),
-            _ => None,
-        };
-        if let Some(waiter) = &waiter {
+        if let Some(Waiting::Keys(waiter)) = session.waiting.take() {
             waiter.abandon();
-            self.forget_waiter(waiter);
+            self.forget_waiter(&waiter);
         }
-        for watched in &session.watched {
-            set.add(self.keyspace.shard_of(self.keyspace.hash(&watched.key)));
-        }
-        if !set.is_empty()
-            && let Some(mut keys) = self.keyspace.try_enter(set)
-        {
-            for watched in session.watched.drain(..) {
-                let hash = self.keyspace.hash(&watched.key);
-                keys.shard_mut(hash)
-                    .unwatch(watched.db, &watched.key, &session.watch_dirty);
+        if let Some(watched) = session.watched.take() {
+            let keys = watched.iter().map(|(id, _)| &id.key[..]);
+            let mut entered = self.keyspace.try_enter_some(self.shards_of(keys));
+            for (id, number) in watched.iter() {
+                if let Some(shard) = entered.shard_if_entered(self.keyspace.hash(&id.key)) {
+                    shard.unwatch(id.db, &id.key, number);
+                }
             }
         }
         session.watch_dirty = Arc::default();
     }
 
     /// Takes an ended waiter out of its keys' queues, where that can be done without waiting.
-    pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
-        let mut set = ShardSet::NONE;
-        for key in &waiter.keys {
-            set.add(self.keyspace.shard_of(self.keyspace.hash(key)));
-        }
-        if let Some(mut keys) = self.keyspace.try_enter(set) {
-            for key in &waiter.keys {
-                keys.shard_mut(self.keyspace.hash(key))
-                    .unblock(waiter.db, key, waiter);
+    pub fn forget_waiter(&self, waiter: &Waiter) {
+        let keys = waiter.keys().iter().map(|key| &key[..]);
+        let mut entered = self.keyspace.try_enter_some(self.shards_of(keys));
+        for key in waiter.keys() {
+            if let Some(shard) = entered.shard_if_entered(self.keyspace.hash(key)) {
+                shard.unblock(waiter.db, key, waiter);
             }
         }
+    }
+
+    fn shards_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> ShardSet {
+        let mut set = ShardSet::NONE;
+        keys.for_each(|key| set.add(self.keyspace.shard_of(self.keyspace.hash(key))));
+        set
     }
 }
 

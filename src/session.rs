@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::{OutputLimit, OutputLimits};
+use crate::keyspace::{KeyId, KeyIdRef};
 use crate::resp::{Output, Resp};
 
 /// What kind of peer a session speaks for.
@@ -74,17 +75,40 @@ impl MultiState {
     }
 }
 
-/// A key under WATCH. The shard that owns the key sets `dirty` of every watcher when it changes.
-#[derive(Clone, Debug)]
-pub struct WatchedKey {
-    pub db: usize,
-    pub key: Bytes,
+/// The keys under WATCH, each with the number by which its shard knows the watch. The shard that owns a key sets
+/// `Session::watch_dirty` of every watcher when it changes.
+#[derive(Debug, Default)]
+pub struct WatchedKeys {
+    keys: hashbrown::HashMap<KeyId, u64>,
+    /// Bytes of the keys.
+    bytes: usize,
 }
 
-impl WatchedKey {
-    /// About how many bytes it holds.
+impl WatchedKeys {
+    pub fn contains(&self, id: &KeyIdRef<'_>) -> bool {
+        self.keys.contains_key(id)
+    }
+
+    pub fn add(&mut self, id: &KeyIdRef<'_>, number: u64) {
+        self.bytes += id.key.len();
+        self.keys.insert(id.into(), number);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&KeyId, u64)> {
+        self.keys.iter().map(|(id, number)| (id, *number))
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// About how many bytes they hold. Asked after every batch.
     pub fn memory(&self) -> usize {
-        size_of::<WatchedKey>() + self.key.len()
+        self.bytes + self.len() * size_of::<(KeyId, u64)>()
     }
 }
 
@@ -178,7 +202,8 @@ pub struct Session {
     pub authenticated: bool,
     pub user: String,
     pub multi: Option<MultiState>,
-    pub watched: Vec<WatchedKey>,
+    /// None until the first: most sessions watch nothing.
+    pub watched: Option<Box<WatchedKeys>>,
     /// Set by shards when a watched key changes; shared with them.
     pub watch_dirty: Arc<AtomicBool>,
     /// Most sessions subscribe to nothing, and an idle connection shall be small: none until the first.
@@ -234,7 +259,7 @@ impl Session {
             authenticated: false,
             user: "default".into(),
             multi: None,
-            watched: Vec::new(),
+            watched: None,
             watch_dirty: Arc::default(),
             subscribed: None,
             reply_mode: ReplyMode::On,
@@ -290,13 +315,16 @@ impl Session {
         ) = counts;
         view.multi = self.multi.as_ref().map(|m| count(m.queue.len()));
         view.multi_bytes = self.multi.as_ref().map_or(0, MultiState::memory)
-            + self.watched.iter().map(WatchedKey::memory).sum::<usize>();
+            + self.watched.as_ref().map_or(0, |watched| watched.memory());
         view.argument_bytes = match &self.waiting {
             Some(Waiting::Keys(waiter)) => waiter.args.iter().map(Bytes::len).sum(),
             _ => 0,
         };
-        view.watch = count(self.watched.len());
-        view.watch_dirty = !self.watched.is_empty() && self.watch_dirty.load(Ordering::Relaxed);
+        view.watch = self
+            .watched
+            .as_ref()
+            .map_or(0, |watched| count(watched.len()));
+        view.watch_dirty = view.watch > 0 && self.watch_dirty.load(Ordering::Relaxed);
         view.monitor = self.monitor;
         view.replica = self.origin == Origin::Replica;
         view.master = self.origin == Origin::Master;

@@ -187,3 +187,131 @@ fn who_has_not_authenticated_has_little_waiting() {
     let taken = stranger.try_flush();
     assert!(taken.is_err() || stranger.is_closed());
 }
+
+/// So many clients that wait for all of so many keys; the observer sees them blocked.
+fn block(
+    server: &Server,
+    observer: &mut RespClient,
+    clients: usize,
+    keys: usize,
+) -> Vec<RespClient> {
+    let mut words = vec!["BLPOP".to_owned()];
+    words.extend((0..keys).map(|n| format!("k{n}")));
+    words.push("0".into());
+    let mut blocked: Vec<RespClient> = (0..clients).map(|_| server.client()).collect();
+    for client in &mut blocked {
+        client.send(&words);
+        client.flush();
+    }
+    wait_for("they are blocked", LONG, || {
+        observed(observer, "blocked_clients") == clients as u64
+    });
+    blocked
+}
+
+/// A number of INFO.
+fn observed(observer: &mut RespClient, field: &str) -> u64 {
+    let text = observer.call(&["INFO", "clients"]).text();
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(name, _)| *name == field);
+    found.map_or(0, |(_, value)| value.trim_end().parse().expect("a number"))
+}
+
+fn wait_gone(observer: &mut RespClient) {
+    wait_for("they are gone", LONG, || {
+        observed(observer, "connected_clients") == 1
+    });
+}
+
+#[test]
+fn clients_blocked_on_the_same_keys_cost_what_one_does() {
+    const KEYS: usize = 200;
+    let server = Server::understudy();
+    let mut observer = server.client();
+    let [small, large] = [60, 480].map(|clients| {
+        let mut costs = Vec::new();
+        let mut blocked = Vec::new();
+        costs.push(cost(&server, || {
+            blocked = block(&server, &mut observer, clients, KEYS);
+        }));
+        costs.push(cost(&server, || {
+            for n in 0..clients {
+                observer.call(&["LPUSH", &format!("k{}", n % KEYS), "v"]);
+            }
+            // First come, first served.
+            for (n, client) in blocked.iter_mut().enumerate() {
+                let served = client.read().strings();
+                assert_eq!(served, [format!("k{}", n % KEYS).as_bytes(), b"v"]);
+            }
+        }));
+        drop(blocked);
+        wait_gone(&mut observer);
+        for kill in [false, true] {
+            let blocked = block(&server, &mut observer, clients, KEYS);
+            costs.push(cost(&server, || {
+                if kill {
+                    observer.call(&["CLIENT", "KILL", "TYPE", "normal"]);
+                }
+                drop(blocked);
+                wait_gone(&mut observer);
+            }));
+        }
+        assert_eq!(server.info("total_blocking_keys"), "0");
+        costs
+    });
+    for (small, large) in small.into_iter().zip(large) {
+        assert_linear(small, large);
+    }
+}
+
+#[test]
+fn many_watchers_of_a_key_cost_what_one_does() {
+    let server = Server::understudy();
+    let mut observer = server.client();
+    let [small, large] = [100, 800].map(|clients| {
+        let mut watchers: Vec<RespClient> = (0..clients).map(|_| server.client()).collect();
+        let begin = cost(&server, || {
+            for watcher in &mut watchers {
+                watcher.pipeline(&[vec!["WATCH", "k"], vec!["UNWATCH"], vec!["WATCH", "k"]]);
+            }
+        });
+        let write = cost(&server, || {
+            let sets = vec![vec!["SET", "k", "v"]; clients];
+            observer.pipeline(&sets);
+        });
+        for watcher in &mut watchers {
+            watcher.send(&["MULTI"]);
+            watcher.send(&["GET", "k"]);
+            watcher.send(&["EXEC"]);
+            watcher.flush();
+            let replies = [watcher.read(), watcher.read(), watcher.read()];
+            assert!(replies[2].is_null(), "{replies:?}");
+        }
+        drop(watchers);
+        wait_gone(&mut observer);
+        (begin, write)
+    });
+    assert_linear(small.0, large.0);
+    assert_linear(small.1, large.1);
+    // One that watches many keys, or queues many commands, and what it does then.
+    let [small, large] = [10_000, 80_000].map(|count| {
+        let mut watch = vec!["WATCH".to_owned()];
+        watch.extend((0..count).map(|n| n.to_string()));
+        cost(&server, || {
+            let mut client = server.client();
+            assert_eq!(client.call(&watch).text(), "OK");
+            client.call(&["MULTI"]);
+            for _ in 0..count / 1000 {
+                let replies = client.pipeline(&vec![vec!["GET", "k"]; 1000]);
+                assert_eq!(replies[999].text(), "QUEUED");
+            }
+            assert!(
+                client
+                    .call(&["EXEC"])
+                    .elements()
+                    .is_some_and(|e| e.len() == count)
+            );
+        })
+    });
+    assert_linear(small, large);
+}

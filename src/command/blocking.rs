@@ -27,18 +27,19 @@ use crate::session::{Origin, Session, Waiting};
 /// Has the session wait for its keys. `ran_us`: how long its command has run so far.
 pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<'_>, ran_us: u64) {
     let waiter = Waiter::new(
+        ctx.node.keyspace.wait_number(),
         ctx.session.client.clone(),
         dispatch::own(args),
         ctx.session.db,
         ctx.session.resp(),
-        request.keys,
+        request.key_args,
         request.deadline_ms,
         request.kind,
         request.null_array,
         ctx.session.user.clone(),
         ran_us,
     );
-    for key in &waiter.keys {
+    for key in waiter.keys() {
         let hash = ctx.node.keyspace.hash(key);
         ctx.keys.shard_mut(hash).block(waiter.db, key, &waiter);
     }
@@ -64,16 +65,18 @@ fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
         defer(ctx, db, key);
         return;
     }
-    let waiters = ctx.keys.shard_mut(hash).blocked.waiters(db, key);
-    for waiter in waiters {
+    let mut served = None;
+    loop {
         let kind = match ctx.keys.shard(hash).dbs[db].get(key, hash) {
             // What is expired is left to whoever looks at it next.
             Some(entry) if ctx.from_master() || !entry.is_expired(ctx.now_ms) => entry.value.kind(),
             _ => break,
         };
-        if kind != waiter.kind {
-            continue;
-        }
+        let blocked = &mut ctx.keys.shard_mut(hash).blocked;
+        let Some(waiter) = blocked.next(db, key, kind, served) else {
+            break;
+        };
+        served = Some(waiter.number);
         let mut needed = own_shard;
         let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
         if let Some(command) = ctx.node.table.find(&args) {
@@ -211,12 +214,10 @@ fn resume(waiter: &Waiter) {
 
 /// Gives a waiter its reply, and takes it out of the queues that are entered.
 fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, mut reply: Reply) {
-    for key in &waiter.keys {
+    for key in waiter.keys() {
         let hash = ctx.node.keyspace.hash(key);
-        let mut set = ShardSet::NONE;
-        set.add(ctx.node.keyspace.shard_of(hash));
-        if ctx.keys.set().contains(set) {
-            ctx.keys.shard_mut(hash).unblock(waiter.db, key, waiter);
+        if let Some(shard) = ctx.keys.shard_if_entered(hash) {
+            shard.unblock(waiter.db, key, waiter);
         }
     }
     waiter.client.push_output(reply.take());

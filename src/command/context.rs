@@ -9,9 +9,8 @@
 //! - A collection that may have become empty: [`Context::remove_if_empty`].
 //! - A key that became non-empty and may have clients blocked on it: [`Context::signal_ready`].
 
+use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::ahead::Ahead;
 use super::lookup::{Found, Look};
@@ -46,8 +45,8 @@ pub enum EventClass {
 /// Why and until when a command wants to wait (BLPOP and its kin).
 #[derive(Clone, Debug)]
 pub struct BlockRequest {
-    /// In the order in which they are to be tried; the client waits for any of them.
-    pub keys: Vec<Bytes>,
+    /// Which arguments are the keys, in the order in which they are to be tried; the client waits for any of them.
+    pub key_args: Range<usize>,
     /// Unix ms; None: for ever.
     pub deadline_ms: Option<i64>,
     /// Which kind of key ends the wait; others are not looked at.

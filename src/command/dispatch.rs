@@ -532,7 +532,14 @@ pub(super) fn flush_effects(ctx: &mut Context<'_>) {
     ctx.effects.clear();
 }
 
-/// Owned copies of a command's arguments, for queues.
+/// Owned copies of a command's arguments, for queues: one piece of memory, of which each has a part.
 pub(super) fn own(args: &Args<'_>) -> Vec<Bytes> {
-    args.iter().map(|arg| Bytes::copy_from_slice(arg)).collect()
+    let all = Bytes::from(args.concat());
+    let mut end = 0;
+    let part = |arg: &&[u8]| {
+        let start = end;
+        end += arg.len();
+        all.slice(start..end)
+    };
+    args.iter().map(part).collect()
 }

@@ -66,6 +66,8 @@ pub struct Parcel {
     pub payload: Vec<u8>,
     /// Set when the key has changed since it was packed.
     changed: Arc<AtomicBool>,
+    /// By which its shard knows that; None: it is not watched.
+    watch: Option<u64>,
 }
 
 /// One thing that the target is to do.
@@ -205,16 +207,17 @@ fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn pack(ctx: &mut Context<'_>, key: &[u8], watched: bool) -> Option<Parcel> {
     let mut encoder = Encoder::new(ctx.settings.rdbcompression);
     let entry = ctx.find_entry(key)?;
-    let parcel = Parcel {
+    let mut parcel = Parcel {
         key: Bytes::copy_from_slice(key),
         expire_at: entry.expire_at,
         payload: payload::write(&mut encoder, entry.value),
         changed: Arc::default(),
+        watch: None,
     };
     if watched {
         let (db, hash) = (ctx.session.db, ctx.keys.keyspace().hash(key));
         let shard = ctx.keys.shard_mut(hash);
-        shard.watch(db, key, &parcel.changed, false);
+        parcel.watch = Some(shard.watch(db, key, &parcel.changed, false));
     }
     Some(parcel)
 }
@@ -260,7 +263,9 @@ pub fn settle(
     for parcel in &taken {
         let hash = ctx.keys.keyspace().hash(&parcel.key);
         let shard = ctx.keys.shard_mut(hash);
-        shard.unwatch(migration.db, &parcel.key, &parcel.changed);
+        if let Some(number) = parcel.watch {
+            shard.unwatch(migration.db, &parcel.key, number);
+        }
     }
     if settled.replica {
         return settled;

@@ -1,5 +1,7 @@
 //! What LMPOP, ZMPOP and the forms of them that wait share: their arguments, their effects, their waiting.
 
+use std::ops::Range;
+
 use super::arguments::int_at_least;
 use super::context::{BlockRequest, is_word};
 use super::{CommandError, CommandResult, Context};
@@ -51,10 +53,10 @@ pub fn log_pop(ctx: &mut Context<'_>, name: &[u8], key: &[u8], gone: usize) {
     ctx.effects.replace(&[name, key, gone]);
 }
 
-/// Waits for the keys, or answers at once where waiting is not possible: with a null array, or a null.
+/// Waits for the keys, which are these of the command's arguments, or answers at once where waiting is not possible: with a null array, or a null.
 pub fn wait_for_keys(
     ctx: &mut Context<'_>,
-    keys: &[&[u8]],
+    key_args: Range<usize>,
     deadline_ms: Option<i64>,
     kind: Kind,
     null_array: bool,
@@ -67,7 +69,7 @@ pub fn wait_for_keys(
         return;
     }
     ctx.block_on(BlockRequest {
-        keys: keys.iter().map(|key| key.to_vec().into()).collect(),
+        key_args,
         deadline_ms,
         kind,
         // After a wait it is a null array, whatever the command gives without one.

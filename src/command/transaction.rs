@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::dispatch::{self, Outcome};
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Context, Handlers, replication};
-use crate::keyspace::ShardSet;
-use crate::session::{MultiState, WatchedKey};
+use crate::keyspace::{KeyId, KeyIdRef};
+use crate::session::MultiState;
 
 pub const HANDLERS: Handlers = &[
     ("multi", multi),
@@ -90,14 +90,11 @@ pub fn discard(ctx: &mut Context<'_>) {
 /// Ends all watches. The shards drop their part now where they are entered, and otherwise when they next
 /// touch the key, since the flag they hold is no longer anybody's.
 fn forget_watches(ctx: &mut Context<'_>) {
-    for watched in std::mem::take(&mut ctx.session.watched) {
-        let hash = ctx.node.keyspace.hash(&watched.key);
-        let mut set = ShardSet::NONE;
-        set.add(ctx.node.keyspace.shard_of(hash));
-        if ctx.keys.set().contains(set) {
-            ctx.keys
-                .shard_mut(hash)
-                .unwatch(watched.db, &watched.key, &ctx.session.watch_dirty);
+    let watched = ctx.session.watched.take();
+    for (id, number) in watched.iter().flat_map(|watched| watched.iter()) {
+        let hash = ctx.node.keyspace.hash(&id.key);
+        if let Some(shard) = ctx.keys.shard_if_entered(hash) {
+            shard.unwatch(id.db, &id.key, number);
         }
     }
     ctx.session.watch_dirty = Default::default();
@@ -113,23 +110,18 @@ fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     let db = ctx.session.db;
     for &key in &args[1..] {
-        if ctx
-            .session
-            .watched
-            .iter()
-            .any(|w| w.db == db && w.key == key)
-        {
+        let id = KeyIdRef { db, key };
+        let watched = ctx.session.watched.as_ref();
+        if watched.is_some_and(|watched| watched.contains(&id)) {
             continue;
         }
         let expired_at_watch = is_expired(ctx, db, key);
         let hash = ctx.node.keyspace.hash(key);
-        ctx.keys
-            .shard_mut(hash)
-            .watch(db, key, &ctx.session.watch_dirty, expired_at_watch);
-        ctx.session.watched.push(WatchedKey {
-            db,
-            key: Bytes::copy_from_slice(key),
-        });
+        let dirty = &ctx.session.watch_dirty;
+        let shard = ctx.keys.shard_mut(hash);
+        let number = shard.watch(db, key, dirty, expired_at_watch);
+        let watched = ctx.session.watched.get_or_insert_default();
+        watched.add(&id, number);
     }
     Ok(())
 }
@@ -150,11 +142,23 @@ fn is_expired(ctx: &Context<'_>, db: usize, key: &[u8]) -> bool {
 }
 
 /// Whether a watched key counts as expired from the beginning, as its shard sees it.
-fn is_stale(ctx: &Context<'_>, watched: &WatchedKey) -> bool {
-    let hash = ctx.node.keyspace.hash(&watched.key);
+fn is_stale(ctx: &Context<'_>, id: &KeyId, number: u64) -> bool {
+    let hash = ctx.node.keyspace.hash(&id.key);
     let shard = ctx.keys.shard(hash);
-    let flag = &ctx.session.watch_dirty;
-    shard.watches.is_stale(watched.db, &watched.key, flag)
+    shard.watches.is_stale(id.db, &id.key, number)
+}
+
+/// Whether a watched key has changed: somebody wrote to it, or it has expired since.
+fn is_lost(ctx: &Context<'_>) -> bool {
+    if ctx.session.watch_dirty.load(Ordering::Acquire) {
+        return true;
+    }
+    let mut watched = ctx
+        .session
+        .watched
+        .iter()
+        .flat_map(|watched| watched.iter());
+    watched.any(|(id, number)| is_expired(ctx, id.db, &id.key) && !is_stale(ctx, id, number))
 }
 
 /// EXEC inside MULTI: the whole transaction.
@@ -173,18 +177,18 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
     }
     let keyspace = &ctx.node.keyspace;
     let mut set = multi.shards;
-    for watched in &ctx.session.watched {
-        set.add(keyspace.shard_of(keyspace.hash(&watched.key)));
+    for (id, _) in ctx
+        .session
+        .watched
+        .iter()
+        .flat_map(|watched| watched.iter())
+    {
+        set.add(keyspace.shard_of(keyspace.hash(&id.key)));
     }
     if let Err(busy) = dispatch::enter(ctx, set) {
         return busy;
     }
-    let watched = std::mem::take(&mut ctx.session.watched);
-    let lost = ctx.session.watch_dirty.load(Ordering::Acquire)
-        || watched
-            .iter()
-            .any(|w| is_expired(ctx, w.db, &w.key) && !is_stale(ctx, w));
-    ctx.session.watched = watched;
+    let lost = is_lost(ctx);
     let queue = ctx
         .session
         .multi

@@ -108,6 +108,8 @@ pub struct Keyspace {
     hasher: Arc<KeyHasher>,
     /// How many snapshots were begun.
     snapshots: AtomicU32,
+    /// How many waits for keys were begun.
+    waits: AtomicU64,
     databases: usize,
     doors: Box<[Door]>,
 }
@@ -148,6 +150,7 @@ impl Keyspace {
         Keyspace {
             hasher,
             snapshots: AtomicU32::new(0),
+            waits: AtomicU64::new(0),
             databases,
             doors,
         }
@@ -229,6 +232,12 @@ impl Keyspace {
         self.entered(taken)
     }
 
+    /// Enters all of the shards, or those of them that are free: for taking traces out that are looked for again.
+    pub fn try_enter_some(&self, set: ShardSet) -> Entered<'_> {
+        self.try_enter(set)
+            .unwrap_or_else(|| self.try_enter_free(set))
+    }
+
     /// No shard at all: what a batch begins and ends with. May be had while inside others.
     pub fn enter_none(&self) -> Entered<'_> {
         Entered {
@@ -269,6 +278,12 @@ impl Keyspace {
             door.awaited.store(true, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
+    }
+
+    /// The number of a wait for keys that begins now. Asked with the shards of its keys entered, so that who comes
+    /// later to a key has the higher one.
+    pub fn wait_number(&self) -> u64 {
+        self.waits.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether somebody found the shard busy and waits for it to be left.
@@ -403,6 +418,13 @@ impl<'k> Entered<'k> {
     #[inline]
     pub fn shard_mut(&mut self, hash: u64) -> &mut Shard {
         self.at_mut(self.keyspace.shard_of(hash))
+    }
+
+    /// The shard of the hash, if it is one of those that are entered.
+    pub fn shard_if_entered(&mut self, hash: u64) -> Option<&mut Shard> {
+        let index = self.keyspace.shard_of(hash);
+        let entered = self.set.contains(ShardSet::one(index));
+        entered.then(|| self.at_mut(index))
     }
 
     /// Every entered shard in index order.

@@ -13,7 +13,9 @@ pub mod entering;
 #[cfg(test)]
 mod entering_tests;
 pub mod hasher;
+pub mod key_id;
 pub mod pace;
+mod queue;
 pub mod record;
 mod segment;
 pub mod shard;
@@ -30,6 +32,7 @@ pub use dataset::{Dataset, DatasetBuilder, StringBatch};
 pub use db::{Db, Entry, Expiry, Guess, Put};
 pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use hasher::KeyHasher;
+pub use key_id::{KeyId, KeyIdRef};
 pub use pace::Pace;
 pub use record::{Record, is_large};
 pub use shard::{Dropped, Shard};

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bytes::Bytes;
-
 use super::cut::{Cut, CutShared, Images, TurnLimit};
 use super::table::Table;
 use super::watch::KeyState;
@@ -62,13 +60,13 @@ impl Shard {
         }
     }
 
-    /// Watches a key; `expired`: it is there but logically expired already.
-    pub fn watch(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) {
-        self.watches.add(db, key, dirty, expired);
+    /// Watches a key; `expired`: it is there but logically expired already. The number by which to end it.
+    pub fn watch(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) -> u64 {
+        self.watches.add(db, key, dirty, expired)
     }
 
-    pub fn unwatch(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>) {
-        self.watches.remove(db, key, dirty);
+    pub fn unwatch(&mut self, db: usize, key: &[u8], number: u64) {
+        self.watches.remove(db, key, number);
     }
 
     /// A key changed: marks its watchers.
@@ -81,11 +79,11 @@ impl Shard {
     }
 
     /// Puts a waiter at the end of the queue of a key of this shard.
-    pub fn block(&mut self, db: usize, key: &Bytes, waiter: &Arc<Waiter>) {
+    pub fn block(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
         self.blocked.add(db, key, waiter);
     }
 
-    pub fn unblock(&mut self, db: usize, key: &Bytes, waiter: &Arc<Waiter>) {
+    pub fn unblock(&mut self, db: usize, key: &[u8], waiter: &Waiter) {
         self.blocked.remove(db, key, waiter);
     }
 

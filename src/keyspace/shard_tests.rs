@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use super::{Entered, Expiry, Keyspace, WaitEnd, Waiter, WaiterState};
+use super::{Entered, Expiry, Keyspace, Shard, WaitEnd, Waiter, WaiterState};
 use crate::data::Kind;
 use crate::resp::Resp;
 use crate::session::Client;
@@ -75,9 +75,11 @@ fn a_change_of_a_watched_key_is_seen_by_its_watchers_only() {
     let mut entered = bench.all();
     let hash = bench.keyspace.hash(b"b");
     let shard = entered.shard_mut(hash);
-    shard.unwatch(0, b"b", &other_key);
+    let ended = Arc::<AtomicBool>::default();
+    let number = shard.watch(0, b"b", &ended, false);
+    shard.unwatch(0, b"b", number);
     shard.touch(0, b"b", hash);
-    assert!(!is_dirty(&other_key));
+    assert!(is_dirty(&other_key) && !is_dirty(&ended));
 }
 
 #[test]
@@ -163,17 +165,17 @@ fn a_dataset_built_aside_replaces_everything_at_once() {
     }
 }
 
-fn waiter(keys: &[&'static [u8]]) -> Arc<Waiter> {
+fn waiter(number: u64, kind: Kind) -> Arc<Waiter> {
     let client = Client::new(1, "a:1".into(), "b:2".into(), 0);
-    let keys = keys.iter().map(|k| Bytes::from_static(k)).collect();
     Waiter::new(
+        number,
         client,
-        Vec::new(),
+        vec![Bytes::from_static(b"list")],
         0,
         Resp::V2,
-        keys,
+        0..1,
         None,
-        Kind::List,
+        kind,
         true,
         "default".into(),
         0,
@@ -185,25 +187,34 @@ fn ready_keys_are_listed_once_and_waiters_stand_in_order() {
     let bench = Bench::new();
     let key = Bytes::from_static(b"list");
     let hash = bench.keyspace.hash(&key);
-    let (first, second) = (waiter(&[b"list"]), waiter(&[b"list"]));
+    let (first, second) = (waiter(1, Kind::List), waiter(3, Kind::List));
+    let other = waiter(2, Kind::Zset);
     let mut entered = bench.all();
     let shard = entered.shard_mut(hash);
     shard.signal_ready(0, b"list");
     assert!(shard.take_ready().is_empty());
-    shard.block(0, &key, &first);
-    shard.block(0, &key, &second);
+    for one in [&first, &other, &second, &second] {
+        shard.block(0, &key, one);
+    }
     shard.signal_ready(0, b"list");
     shard.signal_ready(0, b"list");
     shard.signal_ready(1, b"list");
     let ready = shard.take_ready();
     assert_eq!(ready.len(), 1);
     assert_eq!((ready[0].db, &ready[0].key), (0, &key));
-    let standing = shard.blocked.waiters(0, &key);
-    assert!(Arc::ptr_eq(&standing[0], &first) && Arc::ptr_eq(&standing[1], &second));
+    let next = |shard: &mut Shard, kind, after| {
+        let next = shard.blocked.next(0, &key, kind, after);
+        next.map(|waiter| waiter.number)
+    };
+    assert_eq!(next(shard, Kind::List, None), Some(1));
+    assert_eq!(next(shard, Kind::List, Some(1)), Some(3));
+    assert_eq!(next(shard, Kind::List, Some(3)), None);
+    assert_eq!(next(shard, Kind::Zset, None), Some(2));
     assert!(first.claim());
     first.finish(WaitEnd::TimedOut);
-    assert_eq!(shard.blocked.waiters(0, &key).len(), 1);
+    assert_eq!(next(shard, Kind::List, None), Some(3));
     shard.unblock(0, &key, &second);
+    shard.unblock(0, &key, &other);
     assert!(shard.blocked.is_empty());
 }
 
@@ -214,14 +225,35 @@ fn swapping_in_a_key_somebody_waits_for_makes_it_ready() {
     let key = Bytes::from_static(b"list");
     let hash = bench.keyspace.hash(&key);
     let mut entered = bench.all();
-    entered.shard_mut(hash).block(0, &key, &waiter(&[b"list"]));
+    entered
+        .shard_mut(hash)
+        .block(0, &key, &waiter(1, Kind::List));
     entered.swap_dbs(0, 1, NOW);
     assert_eq!(entered.shard_mut(hash).take_ready().len(), 1);
 }
 
 #[test]
+fn waits_that_ended_elsewhere_are_dropped() {
+    let bench = Bench::new();
+    let hash = bench.keyspace.hash(b"list");
+    let mut entered = bench.all();
+    let shard = entered.shard_mut(hash);
+    let here = waiter(0, Kind::List);
+    shard.block(0, b"list", &here);
+    for number in 1..10_000 {
+        let gone = waiter(number, Kind::List);
+        shard.block(0, b"list", &gone);
+        shard.block(0, format!("list{number}").as_bytes(), &gone);
+        assert!(gone.abandon());
+    }
+    assert!(shard.blocked.keys() < 200 && Arc::strong_count(&here) == 2);
+    shard.unblock(0, b"list", &here);
+    assert_eq!(Arc::strong_count(&here), 1);
+}
+
+#[test]
 fn only_one_ends_a_wait() {
-    let wait = waiter(&[b"k"]);
+    let wait = waiter(1, Kind::List);
     assert!(wait.claim());
     assert!(!wait.claim());
     assert!(!wait.abandon());

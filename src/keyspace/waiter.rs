@@ -6,6 +6,7 @@
 //! after all) or to `Done`. Only who moved it to `Serving` replies, and it is `Done` after the reply was pushed:
 //! the owner may close the connection then. A client that goes away moves it straight to `Done`.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -49,13 +50,15 @@ const GONE: u8 = 6;
 /// One wait.
 #[derive(Debug)]
 pub struct Waiter {
+    /// Later waits have higher ones: `Keyspace::wait_number`.
+    pub number: u64,
     pub client: Arc<Client>,
     /// The command to run again when a key is ready.
     pub args: OwnedArgs,
     pub db: usize,
     pub resp: Resp,
-    /// In the order in which they are to be tried.
-    pub keys: Vec<Bytes>,
+    /// Which of the arguments are the keys, in the order in which they are to be tried.
+    key_args: Range<usize>,
     /// Unix ms; None: for ever.
     pub deadline_ms: Option<i64>,
     /// Which kind of key ends the wait.
@@ -76,11 +79,12 @@ impl Waiter {
         reason = "a plain record, built in one place"
     )]
     pub fn new(
+        number: u64,
         client: Arc<Client>,
         args: OwnedArgs,
         db: usize,
         resp: Resp,
-        keys: Vec<Bytes>,
+        key_args: Range<usize>,
         deadline_ms: Option<i64>,
         kind: Kind,
         null_array: bool,
@@ -88,11 +92,12 @@ impl Waiter {
         ran_us: u64,
     ) -> Arc<Waiter> {
         Arc::new(Waiter {
+            number,
             client,
             args,
             db,
             resp,
-            keys,
+            key_args,
             deadline_ms,
             kind,
             null_array,
@@ -101,6 +106,11 @@ impl Waiter {
             write_offset: AtomicU64::new(0),
             state: AtomicU8::new(WAITING),
         })
+    }
+
+    /// In the order in which they are to be tried.
+    pub fn keys(&self) -> &[Bytes] {
+        self.args.get(self.key_args.clone()).unwrap_or_default()
     }
 
     pub fn state(&self) -> WaiterState {

@@ -30,7 +30,7 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
         ctx.effects.replace(&[pop_name(end), key]);
         return Ok(());
     }
-    wait_for_keys(ctx, keys, deadline_ms, Kind::List, true);
+    wait_for_keys(ctx, 1..args.len() - 1, deadline_ms, Kind::List, true);
     Ok(())
 }
 
@@ -38,7 +38,7 @@ pub fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {
-        wait_for_keys(ctx, wanted.keys, deadline_ms, Kind::List, true);
+        wait_for_keys(ctx, 3..3 + wanted.keys.len(), deadline_ms, Kind::List, true);
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ pub fn blmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.effects
             .replace(&[lmove, args[1], args[2], args[3], args[4]]);
     } else {
-        wait_for_keys(ctx, &args[1..2], deadline_ms, Kind::List, false);
+        wait_for_keys(ctx, 1..2, deadline_ms, Kind::List, false);
     }
     Ok(())
 }
@@ -62,7 +62,7 @@ pub fn brpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         let rpoplpush: &[u8] = b"RPOPLPUSH";
         ctx.effects.replace(&[rpoplpush, args[1], args[2]]);
     } else {
-        wait_for_keys(ctx, &args[1..2], deadline_ms, Kind::List, false);
+        wait_for_keys(ctx, 1..2, deadline_ms, Kind::List, false);
     }
     Ok(())
 }

@@ -141,7 +141,7 @@ pub fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Command
         ctx.effects.replace(&[pop_name(end), key]);
         return Ok(());
     }
-    wait_for_keys(ctx, keys, deadline_ms, Kind::Zset, true);
+    wait_for_keys(ctx, 1..args.len() - 1, deadline_ms, Kind::Zset, true);
     Ok(())
 }
 
@@ -149,7 +149,7 @@ pub fn bzmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {
-        wait_for_keys(ctx, wanted.keys, deadline_ms, Kind::Zset, true);
+        wait_for_keys(ctx, 3..3 + wanted.keys.len(), deadline_ms, Kind::Zset, true);
     }
     Ok(())
 }
