@@ -27,14 +27,14 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::config_file::{ConfigFile, spool_directory, system_text};
+use crate::actors::config_file::{ConfigFile, absolute_directory, spool_directory, system_text};
 use crate::actors::reception::{self, Listener};
-use crate::actors::root::{IsUp, Root, RootParts};
+use crate::actors::root::{IsUp, Root, RootParts, serving_arbiters};
 use crate::actors::shutdown::Stop;
 use crate::actors::system_probe::SystemProbe;
 use crate::actors::{leftovers, loading};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Beginning, Settings};
+use crate::config::{Beginning, Settings, check};
 use crate::life::Stage;
 use crate::local_client::LocalClient;
 use crate::memory::MemoryProbe;
@@ -49,7 +49,7 @@ pub enum StartError {
         address: String,
         error: std::io::Error,
     },
-    /// A setting makes no sense, in words.
+    /// A setting makes no sense: which one, its value, and what is wrong with it.
     Settings(String),
     /// The system would not give a thread.
     Thread(std::io::Error),
@@ -152,8 +152,21 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether the settings make sense. `dir` is absolute after it: the host may go elsewhere.
+    fn check(&mut self) -> Result<(), StartError> {
+        check::tidy(&mut self.settings);
+        check::check(&self.settings).map_err(StartError::Settings)?;
+        if let Some(dir) = &self.settings.dir {
+            let absolute = absolute_directory(None, dir)
+                .map_err(|why| StartError::Settings(format!("dir {dir}: {why}")))?;
+            self.settings.dir = Some(absolute);
+        }
+        Ok(())
+    }
+
     /// Binds the addresses now, as `start` does otherwise: clients that come wait for the start.
     pub fn bind(mut self) -> Result<NodeBuilder, StartError> {
+        self.check()?;
         let tcp = self.settings.port != 0 || !self.zero_is_no_port;
         self.listeners = Some(bind(&self.settings, tcp)?);
         Ok(self)
@@ -185,7 +198,7 @@ impl NodeBuilder {
         settings.repl_spool_dir = spool_directory(&settings)
             .map_err(|why| StartError::Settings(format!("Can't use repl-spool-dir: {why}")))?;
         let configured_shards = settings.shards;
-        settings.shards = shard_count(&settings);
+        settings.shards = shard_count(&settings, !listeners.is_empty());
         let memory = self.memory.unwrap_or_else(|| Box::new(SystemProbe));
         let core = Arc::new(NodeCore::new(
             self.clock,
@@ -277,15 +290,15 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-/// `shards`; by default one where one arbiter serves, else four for each, so that they seldom meet.
-fn shard_count(settings: &Settings) -> usize {
-    match (
-        settings.shards,
-        crate::actors::root::serving_arbiters(settings),
-    ) {
+/// `shards`; by default one where one arbiter serves, else four for each, so that they seldom meet. Where none
+/// serves it is the host's threads that call, as many as the machine has cores.
+fn shard_count(settings: &Settings, listens: bool) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    match (settings.shards, serving_arbiters(settings, listens)) {
+        (0, 0) => (cores() * 4).min(64),
         (0, 1) => 1,
         (0, serving) => (serving * 4).min(64),
-        (n, _) => n.min(64),
+        (n, _) => n,
     }
 }
 

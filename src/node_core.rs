@@ -77,6 +77,8 @@ pub struct NodeCore {
     pub cron_paused: AtomicBool,
     /// Ready keys whose waiters could not be served in place, for the shard's actor.
     pub deferred_ready: Mutex<Vec<ReadyKey>>,
+    /// Names of hosts that are being looked up; shared with the threads that do it.
+    pub lookups: Arc<AtomicUsize>,
     /// Connections that MIGRATE keeps open for the next one.
     pub migrate_sockets: AtomicUsize,
     /// What only actors can do.
@@ -137,6 +139,7 @@ impl NodeCore {
             active_expire_off: AtomicBool::new(false),
             cron_paused: AtomicBool::new(false),
             deferred_ready: Mutex::default(),
+            lookups: Arc::default(),
             migrate_sockets: AtomicUsize::new(0),
             services: ServicesSlot::default(),
             settings: ArcSwap::from_pointee(settings),

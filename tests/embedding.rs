@@ -351,6 +351,139 @@ fn a_dump_that_is_broken_is_told() {
     assert_eq!(node.shutdown(), 1);
 }
 
+#[test]
+fn an_embedded_node_touches_nothing_of_its_host() {
+    let _alone = alone();
+    let mut before = Before::here();
+    let directory = tempfile::tempdir().expect("a directory");
+    let dump = directory.path().join("dump.rdb");
+    std::fs::write(&dump, b"of somebody else").expect("written");
+    let home = std::env::current_dir().expect("it is there");
+    // The other tests name their directories in full.
+    std::env::set_current_dir(directory.path()).expect("it is there");
+    let node = start(Settings::embedded());
+    before.watch(&node);
+    node.wait_ready(PATIENCE).expect("there is nothing to load");
+    assert_eq!((node.port(), threads()), (None, 1));
+    let mut client = node.client();
+    ok(&mut client, &["SET", "key", "value"]);
+    for command in [&["SAVE"][..], &["BGSAVE"], &["SHUTDOWN", "SAVE"]] {
+        let reply = client.call(command);
+        assert!(
+            reply.is_error() && !is_closed(&reply),
+            "{command:?}: {reply:?}"
+        );
+    }
+    let failed = node.save_and_shutdown().expect_err("no dump file");
+    assert!(failed.reason.contains("dbfilename"), "{failed}");
+    drop((failed, client));
+    std::env::set_current_dir(home).expect("it is there");
+    before.is_again("embedded");
+    let files = std::fs::read_dir(directory.path()).expect("it is there");
+    assert_eq!(files.count(), 1);
+    assert_eq!(
+        std::fs::read(&dump).expect("it is there"),
+        b"of somebody else"
+    );
+}
+
+#[test]
+fn an_embedded_node_follows_and_can_be_opened_later() {
+    let _alone = alone();
+    let master = start(in_memory());
+    fill(&master, 100);
+    let replica = start(Settings::embedded());
+    follow(&replica, &master);
+    wait_for_link(&replica);
+    let mut client = replica.client();
+    assert_eq!(client.call(&["DBSIZE"]), RespValue::Int(100));
+    let line = info(&mut master.client(), "slave0");
+    assert!(line.contains("port=0,"), "{line}");
+
+    ok(&mut client, &["CONFIG", "SET", "bind", "127.0.0.1"]);
+    wait_for("a port is free", PATIENCE, || {
+        let port = common::free_port().to_string();
+        !client.call(&["CONFIG", "SET", "port", &port]).is_error()
+    });
+    let port = client.call(&["CONFIG", "GET", "port"]);
+    let RespValue::Map(port) = port else {
+        panic!("{port:?}");
+    };
+    let port = port[0].1.as_int().expect("a port");
+    let port = u16::try_from(port).expect("a port");
+    let mut stranger = common::RespClient::connect(port).expect("it listens");
+    assert_eq!(stranger.call(&["GET", "key:7"]).text(), "v".repeat(1000));
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let _alone = alone();
+    let before = Before::here();
+    let mistakes = [
+        Settings {
+            databases: 0,
+            ..Settings::embedded()
+        },
+        Settings {
+            hz: 0,
+            ..Settings::embedded()
+        },
+        Settings {
+            shards: 1000,
+            ..Settings::embedded()
+        },
+        Settings {
+            dir: Some("/no/such/directory".into()),
+            ..Settings::embedded()
+        },
+    ];
+    let begins = [
+        "databases 0: ",
+        "hz 0: ",
+        "shards 1000: ",
+        "dir /no/such/directory: ",
+    ];
+    for (settings, begins) in mistakes.into_iter().zip(begins) {
+        let error = Node::start(settings).expect_err("it makes no sense");
+        assert!(matches!(error, StartError::Settings(_)), "{error:?}");
+        assert!(error.to_string().starts_with(begins), "{error}");
+    }
+    before.is_again("after the refusals");
+}
+
+#[test]
+fn nodes_that_share_a_directory_save_beside_each_other() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = |name: &str| Settings {
+        dbfilename: name.into(),
+        rdb_key_save_delay: 1000,
+        ..with_dump(directory.path())
+    };
+    let names = ["one.rdb", "two.rdb"];
+    let nodes = names.map(|name| start(settings(name)));
+    for (index, node) in nodes.iter().enumerate() {
+        fill(node, 100 * (index + 1));
+    }
+    // Both write before either has finished: a key takes a millisecond.
+    for node in &nodes {
+        ok(&mut node.client(), &["BGSAVE"]);
+    }
+    for node in nodes {
+        let mut client = node.client();
+        wait_for("it is saved", PATIENCE, || {
+            info(&mut client, "rdb_bgsave_in_progress") == "0"
+        });
+        assert_eq!(info(&mut client, "rdb_last_bgsave_status"), "ok");
+    }
+    for (index, name) in names.into_iter().enumerate() {
+        let node = start(settings(name));
+        node.wait_ready(PATIENCE).expect("a whole dump");
+        let keys = 100 * (index as i64 + 1);
+        assert_eq!(node.client().call(&["DBSIZE"]), RespValue::Int(keys));
+    }
+}
+
 /// Nodes in a state, the calls that wait in it, and what must live as long.
 type State = (Vec<Node>, Vec<JoinHandle<RespValue>>);
 /// Brings nodes into a state; their files are in the directory.

@@ -73,7 +73,7 @@ impl MasterActor {
             socket,
             attach.output.freeze(),
             attach.input,
-            self.io.shared.clone(),
+            self.io.shared().clone(),
         )
         .start();
         self.io.buffers.insert(client.id, buffer);

@@ -23,7 +23,9 @@ type ProcessOf<'a> = dyn Fn(&str) -> Option<u32> + 'a;
 pub fn remove(node: &NodeCore) {
     let settings = node.settings.load();
     let data = settings.dir.as_deref().unwrap_or(".");
-    remove_in(Path::new(data), &snapshot_writer::process_of);
+    if settings.has_dump() {
+        remove_in(Path::new(data), &snapshot_writer::process_of);
+    }
     remove_in(&spool_file::directory(&settings), &spool_file::process_of);
     if let Some(path) = &node.process.config_file
         && let (Some(directory), Some(name)) = (path.parent(), path.file_name())

@@ -164,8 +164,7 @@ impl LinkIo for LinkSocket {
     }
 
     fn connect(&mut self, config: &LinkConfig) {
-        let settings = self.node.settings.load();
-        let connecting = outgoing::connect(&settings, config.host.clone(), config.port);
+        let connecting = outgoing::connect(&self.node, config.host.clone(), config.port);
         self.connecting = Some(Box::pin(connecting));
         self.wake();
     }

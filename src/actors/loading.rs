@@ -241,6 +241,9 @@ impl<R: Read> Read for Counted<'_, R> {
 
 /// Opens the node's dump file, and shows its size as what is to be loaded. None: there is none.
 pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
+    if !node.settings.load().has_dump() {
+        return Ok(None);
+    }
     let path = dump_path(node);
     let file = match File::open(&path) {
         Ok(file) => file,

@@ -46,7 +46,8 @@ pub struct MasterSockets {
     feeds: Vec<WeakFeed>,
     /// The last finished dump file for replicas.
     pub(super) dump: Option<PathBuf>,
-    pub(super) shared: SharedSending,
+    /// None until the first replica comes.
+    shared: Option<SharedSending>,
     last_retry_ms: i64,
 }
 
@@ -57,10 +58,6 @@ impl MasterSockets {
             .spool()
             .configure(settings.repl_spool_memory, settings.repl_spool_limit);
         drop(settings);
-        let shared = SharedSending {
-            files: SpoolFileActor::spawn(&node),
-            bandwidth: Arc::default(),
-        };
         MasterSockets {
             node,
             snapshots,
@@ -69,7 +66,7 @@ impl MasterSockets {
             sending: None,
             feeds: Vec::new(),
             dump: None,
-            shared,
+            shared: None,
             last_retry_ms: 0,
         }
     }
@@ -88,8 +85,24 @@ impl MasterSockets {
         self.feeds.retain(WeakFeed::tend);
     }
 
+    /// What the buffers share; the thread that spools is started with the first of them.
+    pub(super) fn shared(&mut self) -> &SharedSending {
+        let node = &self.node;
+        self.shared.get_or_insert_with(|| SharedSending {
+            files: SpoolFileActor::spawn(node),
+            bandwidth: Arc::default(),
+        })
+    }
+
     pub(super) fn spool_log(&self) {
-        spool_log(&self.node, &self.shared.files);
+        match &self.shared {
+            Some(shared) => spool_log(&self.node, &shared.files),
+            // Nobody has had a place in the log that would have to be kept.
+            None => {
+                let freed = self.node.hub.stream().log.take_freed();
+                drop(freed);
+            }
+        }
     }
 
     /// A snapshot is complete: in its feed, or in this file.
@@ -144,7 +157,7 @@ impl MasterIo for MasterSockets {
         };
         let limit = &settings.client_output_buffer_limit.replica;
         MasterSettings {
-            diskless: settings.repl_diskless_sync,
+            diskless: settings.repl_diskless_sync || !settings.has_dump(),
             diskless_delay_ms: settings.repl_diskless_sync_delay as i64 * 1000,
             diskless_max_replicas: settings.repl_diskless_sync_max_replicas as usize,
             ping_period_ms: settings.repl_ping_replica_period as i64 * 1000,
@@ -195,7 +208,7 @@ impl MasterIo for MasterSockets {
                 let id = ReplId::random(&*self.node.clock);
                 let mut mark = [0; MARK];
                 mark.copy_from_slice(id.as_bytes());
-                let files = self.shared.files.clone();
+                let files = self.shared().files.clone();
                 let feed = SharedFeed::new(self.node.hub.spool(), Some(files));
                 self.feeds.push(feed.downgrade());
                 Some(Sending { feed, mark })

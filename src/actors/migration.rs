@@ -271,7 +271,7 @@ async fn send(
 /// A refused connection is one that can't be written to: redis-server connects without looking.
 async fn connect(node: &NodeCore, migration: &Migration) -> Result<Peer, Failure> {
     let Target { host, port, .. } = &migration.target;
-    let connecting = outgoing::connect(&node.settings.load(), host.clone(), *port);
+    let connecting = outgoing::connect(node, host.clone(), *port);
     let stream = match timeout(migration.timeout, connecting).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -115,7 +115,8 @@ impl Handler<FlushedAll> for Root {
             return;
         };
         snapshots.do_send(AbortSave);
-        let save = !self.node.settings.load().save.is_empty();
+        let settings = self.node.settings.load();
+        let save = !settings.save.is_empty() && settings.has_dump();
         let work = async move {
             if save && let Err(error) = save_now(snapshots).await {
                 tracing::warn!("The dump could not be replaced after FLUSHALL: {error}");

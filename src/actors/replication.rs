@@ -8,7 +8,6 @@ use super::failover::{self, FailoverActor};
 use super::master::MasterActor;
 use super::slave_link::{Begin, Retarget, SlaveLinkActor};
 use super::snapshot::{Save, SnapshotActor};
-use super::snapshot_writer::SnapshotWriterActor;
 use super::waiters::{Unblock, Wait};
 use crate::node_core::NodeCore;
 use crate::session::Ticket;
@@ -30,8 +29,7 @@ impl Replication {
         if let Some(master) = &node.settings.load().replicaof {
             node.hub.follow(master.host.clone(), master.port);
         }
-        let writer = SnapshotWriterActor::spawn(&node.threads);
-        let snapshots = SnapshotActor::new(node.clone(), writer).start();
+        let snapshots = SnapshotActor::new(node.clone()).start();
         let master = MasterActor::new(node.clone(), snapshots.clone()).start();
         let failover = FailoverActor::new(node.clone()).start();
         let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone()).start();

@@ -40,9 +40,11 @@ pub struct RootParts {
     pub config_file: Option<ConfigFile>,
 }
 
-/// How many arbiters serve connections: `arbiters`, by default one less than there are cores.
-pub fn serving_arbiters(settings: &Settings) -> usize {
+/// How many arbiters serve connections: `arbiters`, by default one less than there are cores. 0: the background
+/// arbiter serves, since the node starts without a socket.
+pub fn serving_arbiters(settings: &Settings, listens: bool) -> usize {
     match settings.arbiters {
+        0 if !listens => 0,
         0 => std::thread::available_parallelism()
             .map_or(1, |n| n.get())
             .saturating_sub(1)
@@ -84,11 +86,19 @@ impl Root {
         }
     }
 
+    /// The arbiters that serve: this one if there are no others.
+    fn serving(&self) -> Vec<ArbiterHandle> {
+        match self.arbiters.as_slice() {
+            [] => vec![Arbiter::current()],
+            arbiters => arbiters.iter().map(Arbiter::handle).collect(),
+        }
+    }
+
     /// Starts what receives clients, and everything that listens.
     fn open(&mut self, replicas: Recipient<AttachReplica>) {
-        for (index, arbiter) in self.arbiters.iter().enumerate() {
+        for (index, arbiter) in self.serving().iter().enumerate() {
             let (node, replicas) = (self.node.clone(), replicas.clone());
-            let reception = ReceptionActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            let reception = ReceptionActor::start_in_arbiter(arbiter, move |_| {
                 ReceptionActor::new(node, replicas, index == 0)
             });
             self.receptions.push(reception);
@@ -180,8 +190,9 @@ impl Actor for Root {
     type Context = Context<Root>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let serving = serving_arbiters(&self.node.settings.load());
-        self.arbiters = (0..serving).map(|_| Arbiter::new()).collect();
+        let listens = !self.listeners.is_empty();
+        let arbiters = serving_arbiters(&self.node.settings.load(), listens);
+        self.arbiters = (0..arbiters).map(|_| Arbiter::new()).collect();
         for arbiter in &self.arbiters {
             // Dropped with all that runs there.
             let running = self.node.threads.enter();
@@ -190,11 +201,12 @@ impl Actor for Root {
                 std::future::pending().await
             });
         }
+        let serving = self.serving();
         let shards: Vec<_> = (0..self.node.keyspace.shards())
             .map(|index| {
                 let node = self.node.clone();
-                let arbiter = self.arbiters[index % serving].handle();
-                ShardActor::start_in_arbiter(&arbiter, move |_| ShardActor::new(node, index))
+                let arbiter = &serving[index % serving.len()];
+                ShardActor::start_in_arbiter(arbiter, move |_| ShardActor::new(node, index))
             })
             .collect();
         CronActor::new(self.node.clone()).start();

@@ -176,7 +176,10 @@ impl Root {
         let node = self.node.clone();
         let in_progress = self.shutdown.in_progress.clone();
         let snapshots = self.replication.as_ref().map(|r| r.snapshots.clone());
-        let wanted = options.save || (!options.nosave && !node.settings.load().save.is_empty());
+        let settings = node.settings.load();
+        let by_itself = !settings.save.is_empty() && settings.has_dump();
+        drop(settings);
+        let wanted = options.save || (!options.nosave && by_itself);
         self.shutdown.saves = wanted;
         let loading = node.is_loading();
         let work = async move {

@@ -46,7 +46,8 @@ const RETRY_MS: i64 = 5000;
 enum Sink {
     /// To replicas; the mark ends it.
     Feed(SharedFeed, [u8; MARK]),
-    File(PathBuf),
+    /// To the file at this place.
+    File(PathBuf, Addr<SnapshotWriterActor>),
 }
 
 struct Job {
@@ -78,23 +79,29 @@ struct Running {
 /// See the module.
 pub struct SnapshotActor {
     node: Arc<NodeCore>,
-    writer: Addr<SnapshotWriterActor>,
+    /// None until the first dump is written.
+    writer: Option<Addr<SnapshotWriterActor>>,
     running: Option<Running>,
     queue: Vec<Job>,
 }
 
 impl SnapshotActor {
-    pub fn new(node: Arc<NodeCore>, writer: Addr<SnapshotWriterActor>) -> SnapshotActor {
+    pub fn new(node: Arc<NodeCore>) -> SnapshotActor {
         SnapshotActor {
             node,
-            writer,
+            writer: None,
             running: None,
             queue: Vec::new(),
         }
     }
 
-    fn dump_path(&self) -> PathBuf {
-        dump_path(&self.node)
+    /// The dump file.
+    fn file(&mut self) -> Sink {
+        let threads = &self.node.threads;
+        let writer = self
+            .writer
+            .get_or_insert_with(|| SnapshotWriterActor::spawn(threads));
+        Sink::File(dump_path(&self.node), writer.clone())
     }
 
     /// Starts the next job if none runs.
@@ -103,7 +110,7 @@ impl SnapshotActor {
             return;
         }
         let job = self.queue.remove(0);
-        let to_file = matches!(job.sink, Sink::File(_));
+        let to_file = matches!(job.sink, Sink::File(..));
         let now_ms = self.node.clock.unix_ms();
         if to_file {
             let now_us = self.node.clock.monotonic_us();
@@ -124,7 +131,7 @@ impl SnapshotActor {
             background: job.background,
             given_up: false,
         });
-        let (node, writer, me) = (self.node.clone(), self.writer.clone(), ctx.address());
+        let (node, me) = (self.node.clone(), ctx.address());
         let (number, report, sink) = (job.number, job.report, job.sink);
         let spawned = self.node.threads.spawn("snapshot", move || {
             priority::stand_back();
@@ -134,7 +141,7 @@ impl SnapshotActor {
                 aborted,
                 report,
             };
-            maker.run(sink, &writer, me);
+            maker.run(sink, me);
         });
         if let Err(error) = spawned {
             tracing::warn!("Can't save in background: {error}");
@@ -155,7 +162,10 @@ fn named(to_file: bool) -> &'static str {
     if to_file { "saving" } else { "RDB transfer" }
 }
 
-/// Where the node's dump is.
+/// Why nothing is saved by a node without a dump file.
+const NO_DUMP: &str = "there is no dump file: dbfilename is empty";
+
+/// Where the node's dump is, if it has one ([`Settings::has_dump`](crate::Settings::has_dump)).
 pub fn dump_path(node: &NodeCore) -> PathBuf {
     let settings = node.settings.load();
     let directory = settings.dir.as_deref().unwrap_or(".");
@@ -178,6 +188,9 @@ impl SnapshotActor {
             return;
         }
         let settings = self.node.settings.load();
+        if !settings.has_dump() {
+            return;
+        }
         let persistence = &self.node.persistence;
         let unsaved = persistence.unsaved(self.node.keyspace.changes());
         let now_ms = self.node.clock.unix_ms();
@@ -206,9 +219,10 @@ impl SnapshotActor {
         background: bool,
         ctx: &mut Context<SnapshotActor>,
     ) {
+        let sink = self.file();
         self.queue.push(Job {
             number: 0,
-            sink: Sink::File(self.dump_path()),
+            sink,
             report: None,
             tickets,
             done: None,
@@ -249,7 +263,7 @@ impl Handler<ForReplicas> for SnapshotActor {
     fn handle(&mut self, wanted: ForReplicas, ctx: &mut Self::Context) {
         let sink = match wanted.feed {
             Some((feed, mark)) => Sink::Feed(feed, mark),
-            None => Sink::File(self.dump_path()),
+            None => self.file(),
         };
         self.queue.push(Job {
             number: wanted.number,
@@ -304,6 +318,10 @@ impl Handler<Save> for SnapshotActor {
                 ticket.complete(text);
             }
         };
+        if !self.node.settings.load().has_dump() {
+            answer(format!("-ERR {NO_DUMP}\r\n").as_bytes());
+            return;
+        }
         if self.running.is_some() && save.ticket.is_some() {
             answer(b"-ERR Background save already in progress\r\n");
             return;
@@ -349,10 +367,14 @@ impl Handler<SaveNow> for SnapshotActor {
     type Result = ResponseFuture<Result<(), String>>;
 
     fn handle(&mut self, _: SaveNow, ctx: &mut Self::Context) -> Self::Result {
+        if !self.node.settings.load().has_dump() {
+            return Box::pin(std::future::ready(Err(NO_DUMP.into())));
+        }
         let (done, end) = oneshot::channel();
+        let sink = self.file();
         self.queue.push(Job {
             number: 0,
-            sink: Sink::File(self.dump_path()),
+            sink,
             report: None,
             tickets: Vec::new(),
             done: Some(done),
@@ -473,7 +495,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn run(self, sink: Sink, writer: &Addr<SnapshotWriterActor>, me: Addr<SnapshotActor>) {
+    fn run(self, sink: Sink, me: Addr<SnapshotActor>) {
         let changes = std::cell::Cell::new(0);
         match sink {
             Sink::Feed(feed, mark) => {
@@ -496,7 +518,7 @@ impl Maker {
                     report: self.report.map(|r| (r, self.number)),
                 });
             }
-            Sink::File(path) => {
+            Sink::File(path, writer) => {
                 let incremental_sync = self.node.settings.load().rdb_save_incremental_fsync;
                 writer.do_send(snapshot_writer::Begin {
                     path,

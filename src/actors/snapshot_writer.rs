@@ -90,7 +90,7 @@ impl Actor for SnapshotWriterActor {
     }
 }
 
-/// Where a dump on its way to `path` is; `number`: that of a snapshot for replicas, else 0.
+/// Where a dump on its way to `path` usually is; `number`: that of a snapshot for replicas, else 0.
 pub fn temporary_path(path: &Path, number: u64) -> PathBuf {
     path.with_file_name(temporary_name(std::process::id(), number))
 }
@@ -113,6 +113,28 @@ pub(super) fn process_of(name: &str) -> Option<u32> {
     (name == temporary_name(process, number)).then_some(process)
 }
 
+/// The number from which on others are tried where a name is taken: past those of snapshots for replicas.
+const OTHERS_FIRST: u64 = 1 << 32;
+/// How many.
+const OTHERS_MAX: u64 = 64;
+
+/// A new file for a dump on its way to `path`. The usual name is taken if another node of this process writes
+/// a dump into the same directory.
+fn create(path: &Path, number: u64) -> io::Result<(File, PathBuf)> {
+    let mut numbers = std::iter::once(number).chain(OTHERS_FIRST..OTHERS_FIRST + OTHERS_MAX);
+    loop {
+        let Some(number) = numbers.next() else {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        };
+        let temporary = temporary_path(path, number);
+        match File::create_new(&temporary) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Begin a dump at `path`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -128,8 +150,8 @@ impl Handler<Begin> for SnapshotWriterActor {
     fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
         self.give_up();
         let temporary = temporary_path(&begin.path, begin.number);
-        match File::create(&temporary) {
-            Ok(file) => {
+        match create(&begin.path, begin.number) {
+            Ok((file, temporary)) => {
                 self.writing = Some(Writing {
                     file,
                     temporary,
@@ -274,6 +296,19 @@ mod tests {
             drop(writer);
             written
         })
+    }
+
+    #[test]
+    fn two_nodes_write_into_one_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.rdb");
+        let (first, at) = create(&path, 0).unwrap();
+        let (second, beside) = create(&path, 0).unwrap();
+        assert_eq!(at, temporary_path(&path, 0));
+        assert_ne!(at, beside);
+        let name = beside.file_name().unwrap().to_str().unwrap();
+        assert_eq!(process_of(name), Some(std::process::id()));
+        drop((first, second));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Directives, files, settings. Text in, values out: this room opens no file.
 
+pub mod check;
 pub mod choices;
 pub mod directive;
 pub mod events;

@@ -6,7 +6,8 @@
 //! that have no effect in it keep their text in `stored`, so that CONFIG GET and REWRITE still know them.
 //!
 //! Invariant: `Settings::default()` is what an empty configuration file means, and equals the defaults of
-//! Redis 7.2.
+//! Redis 7.2: a server's, that listens at all addresses and has a dump file. For a host's process there is
+//! [`Settings::embedded`].
 
 #![warn(missing_docs)]
 
@@ -153,7 +154,8 @@ pub struct Settings {
     pub notify_keyspace_events: EventFlags,
     /// Commands and their new names; an empty name takes the command away.
     pub rename_command: Vec<(String, String)>,
-    /// Ours: threads that serve connections; 0: one less than the cores, at least one.
+    /// Ours: threads that serve connections; 0: one less than the cores, at least one, or, for a node that starts
+    /// without a socket, none (connections to a port that it is given later are served by its one thread).
     pub arbiters: usize,
     /// Ours: parts that the keyspace is cut into, 1 to 64; 0: as many as suit the machine.
     pub shards: usize,
@@ -161,7 +163,8 @@ pub struct Settings {
     // ---- dump file ----
     /// The directory of the dump file; None: where the process is.
     pub dir: Option<String>,
-    /// Name of the dump file, without a directory.
+    /// Name of the dump file, without a directory; empty: there is none, nothing is loaded at the start and
+    /// nothing saved, and full syncs are diskless.
     pub dbfilename: String,
     /// When the dump is saved by itself, any of these; empty: never.
     pub save: Vec<SavePoint>,
@@ -420,9 +423,44 @@ impl Default for Settings {
 }
 
 /// `hz` outside this is moved to its nearer end.
-const HZ_RANGE: std::ops::RangeInclusive<u32> = 1..=500;
+pub(super) const HZ_RANGE: std::ops::RangeInclusive<u32> = 1..=500;
 
 impl Settings {
+    /// For a node in a host's process that shall touch nothing of it unasked: no socket (`bind` is empty), no dump
+    /// file, and a single thread as long as there is nothing to do beside its clients' calls. Add what is
+    /// wanted:
+    ///
+    /// ```
+    /// use understudy::{Node, Settings};
+    /// use understudy::config::MasterAddress;
+    ///
+    /// // A replica that others can't reach.
+    /// let settings = Settings {
+    ///     replicaof: Some(MasterAddress {
+    ///         host: "127.0.0.1".into(),
+    ///         port: 6379,
+    ///     }),
+    ///     ..Settings::embedded()
+    /// };
+    /// let node = Node::start(settings)?;
+    /// assert_eq!(node.port(), None);
+    /// # Ok::<(), understudy::StartError>(())
+    /// ```
+    pub fn embedded() -> Settings {
+        Settings {
+            bind: Vec::new(),
+            port: 0,
+            save: Vec::new(),
+            dbfilename: String::new(),
+            ..Settings::default()
+        }
+    }
+
+    /// Whether there is a dump file, which is loaded at the start and can be saved.
+    pub fn has_dump(&self) -> bool {
+        !self.dbfilename.is_empty()
+    }
+
     /// Moves values that are hints into their range.
     pub fn clamp(&mut self) {
         self.hz = self.hz.clamp(*HZ_RANGE.start(), *HZ_RANGE.end());

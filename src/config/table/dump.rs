@@ -11,7 +11,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::special("save", special::SAVE,
         "Save after so many seconds if there were at least so many changes; empty: never by itself.").many_words(),
     D::text("dbfilename", at!(dbfilename),
-        "Name of the dump file, without a directory.").protected().check(special::check_dbfilename),
+        "Name of the dump file, without a directory; empty: none, nothing is loaded or saved, and full syncs are diskless.").protected().check(special::check_dbfilename),
     D::yes_no("rdbcompression", at!(rdbcompression),
         "Compress strings in dumps (LZF)."),
     D::yes_no("rdbchecksum", at!(rdbchecksum),

@@ -324,9 +324,9 @@ pub const RENAME_COMMAND: Special = Special {
     adds_up: true,
 };
 
-/// `dbfilename` must be a plain name.
+/// `dbfilename` must be a plain name, or empty for none.
 pub fn check_dbfilename(name: &str) -> Result<(), String> {
-    if name.contains(['/', '\\']) || matches!(name, "" | "." | "..") {
+    if name.contains(['/', '\\']) || matches!(name, "." | "..") {
         return Err("dbfilename can't be a path, just a filename".into());
     }
     Ok(())
