@@ -41,12 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let host = arguments.next().unwrap_or_else(|| "127.0.0.1".into());
     let port = arguments.next().unwrap_or_else(|| "6379".into());
 
-    // No socket of its own.
-    let node = Node::start(Settings {
-        bind: Vec::new(),
-        save: Vec::new(),
-        ..Settings::default()
-    })?;
+    // No socket of its own, no dump file.
+    let node = Node::start(Settings::embedded())?;
     let mut events = node.client();
     events.call(&["CONFIG", "SET", "notify-keyspace-events", "EA"]);
     events.call(&["PSUBSCRIBE", "__keyevent@*"]);

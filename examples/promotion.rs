@@ -10,13 +10,11 @@ use understudy::{LocalClient, Node, Settings};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn start() -> Result<Node, understudy::StartError> {
-    // Port 0 takes any that is free; without save points nothing is written to disk.
-    Node::builder(Settings {
-        port: 0,
-        save: Vec::new(),
-        ..Settings::default()
+    // Nothing on disk, and any port that is free at loopback.
+    Node::start(Settings {
+        bind: vec!["127.0.0.1".into()],
+        ..Settings::embedded()
     })
-    .start()
 }
 
 fn text(client: &mut LocalClient, command: &[&str]) -> String {
