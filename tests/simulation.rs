@@ -41,6 +41,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.spilled += report.spilled;
                     total.failovers += report.failovers;
                     total.guarded += report.guarded;
+                    total.out_of_place += report.out_of_place;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
                 }
                 Err(error) => failures.push(error),
@@ -61,6 +62,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     println!("{results:?}");
     assert!(sum(|r| r.failovers) > seeds / 10);
     assert!(sum(|r| r.guarded) > 0);
+    assert!(sum(|r| r.out_of_place) > seeds / 10);
     assert!(sum(|r| r.writes) > seeds * 50);
     assert!(sum(|r| r.full_syncs) > seeds);
     assert!(sum(|r| r.partial_syncs) > seeds);

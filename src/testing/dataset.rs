@@ -20,6 +20,14 @@ impl Dataset {
         self.databases.iter().all(BTreeMap::is_empty)
     }
 
+    /// Whether it fits into so many databases.
+    pub fn fits(&self, databases: usize) -> bool {
+        self.databases
+            .iter()
+            .skip(databases)
+            .all(BTreeMap::is_empty)
+    }
+
     pub fn set(&mut self, db: usize, key: u8, value: u64) {
         self.databases[db].insert(key, value);
         let mut mixed = self.fingerprint ^ 0x9e37_79b9_7f4a_7c15;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dataset::Dataset;
+use super::dataset::{DATABASES, Dataset};
 use super::feeds::{SimFeed, SimSnapshot};
 use super::node::Around;
 use super::peers::Peer;
@@ -91,6 +91,8 @@ pub struct Host {
     pub link_settings: LinkSettings,
     /// Of 256 dumps, so many don't fit beside the old data.
     pub too_large: u8,
+    /// How many databases it has: at times fewer than others.
+    pub databases: usize,
     pub data: Dataset,
     pub mail: Mailboxes,
     pub writes_paused: bool,
@@ -118,6 +120,8 @@ pub struct Host {
     /// Empty datasets of strange masters that were refused, and failovers that were accepted.
     pub guarded: u64,
     pub failovers: u64,
+    /// Commands and dumps for databases that it doesn't have.
+    pub out_of_place: u64,
 }
 
 impl Host {
@@ -141,6 +145,7 @@ impl Host {
                 flush_if_too_large: false,
             },
             too_large: 0,
+            databases: DATABASES,
             data: Dataset::default(),
             mail: Mailboxes::default(),
             writes_paused: false,
@@ -162,6 +167,7 @@ impl Host {
             snapshots: 0,
             guarded: 0,
             failovers: 0,
+            out_of_place: 0,
         }
     }
 
@@ -228,9 +234,11 @@ impl Host {
         self.disk.failures = before.disk.failures;
         self.link_settings = before.link_settings;
         self.too_large = before.too_large;
+        self.databases = before.databases;
         self.counts = before.counts;
         self.snapshots = before.snapshots;
         (self.guarded, self.failovers) = (before.guarded, before.failovers);
+        self.out_of_place = before.out_of_place;
         if let Some(target) = target {
             self.hub.follow(format!("node{target}"), 6379);
         }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use super::dataset::DATABASES;
 use super::host::{Host, Io, Mail, ToMaster};
 use super::network::{Arrival, Network};
 use super::truth::Truth;
@@ -81,7 +80,7 @@ impl SimNode {
         let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
         for _ in 0..count {
             let (db, key, value) = (
-                around.rng.usize(0..DATABASES),
+                around.rng.usize(0..host.databases),
                 around.rng.u8(..),
                 around.rng.u64(..),
             );

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
+use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
 use crate::resp::request::Batch;
@@ -42,7 +43,11 @@ impl Model<'_, '_, '_> {
     fn execute(&mut self, queued: &Queued) {
         let host = &mut *self.io.host;
         match queued {
-            Queued::Select(database) => host.session.database = *database,
+            Queued::Select(database) if *database < host.databases => {
+                host.session.database = *database;
+            }
+            // Fails, and what follows runs where it does not belong.
+            Queued::Select(_) => {}
             Queued::Set(key, value) => host.data.set(host.session.database, *key, *value),
         }
     }
@@ -50,6 +55,10 @@ impl Model<'_, '_, '_> {
 
 impl StreamRunner for Model<'_, '_, '_> {
     fn run(&mut self, _: usize, args: &[&[u8]], raw: &[u8]) -> Ran {
+        if let Some(why) = stream_databases::refusal(args, self.io.host.databases) {
+            self.io.host.out_of_place += 1;
+            return Ran::Impossible(why);
+        }
         if self.io.around.happens(BUSY) {
             self.io.host.busy = true;
             return Ran::Later;
@@ -188,6 +197,20 @@ impl LinkIo for Io<'_, '_> {
             }));
         }
         load.loaded = Dataset::load(&load.bytes).filter(|_| !self.around.happens(LOAD_FAILURES));
+        let databases = self.host.databases;
+        let fits = |(data, goes_on_in): &(Dataset, Option<usize>)| {
+            let goes_on_in = goes_on_in.unwrap_or(0);
+            data.fits(databases)
+                && stream_databases::refusal_to_go_on(goes_on_in, databases).is_none()
+        };
+        if load.loaded.as_ref().is_some_and(|loaded| !fits(loaded)) {
+            load.loaded = None;
+            self.host.out_of_place += 1;
+            return Some(Err(LoadError {
+                text: "a database too many".into(),
+                too_large: false,
+            }));
+        }
         Some(load.loaded.as_ref().map(|_| ()).ok_or(LoadError {
             text: "broken dump".into(),
             too_large: false,

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use super::dataset::DATABASES;
 use super::network::Network;
 use super::node::{Around, SimNode};
 use super::truth::Truth;
@@ -41,6 +42,8 @@ pub struct Report {
     /// Failovers accepted, and empty datasets refused.
     pub failovers: u64,
     pub guarded: u64,
+    /// Commands and dumps for databases that a node did not have.
+    pub out_of_place: u64,
     /// How long convergence took after the repair, simulated ms.
     pub converged_ms: i64,
 }
@@ -103,6 +106,9 @@ impl World {
                 node.host.disk.failures = [0, 30, 255][rng.usize(0..3)];
                 node.host.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
                 node.host.too_large = [0, 0, 20][rng.usize(0..3)];
+                if rng.u8(..8) == 0 {
+                    node.host.databases = DATABASES - 1;
+                }
                 node.host.link_settings = LinkSettings {
                     empty_master_guard: true,
                     flush_if_too_large: rng.bool(),
@@ -267,6 +273,7 @@ impl World {
             node.host.bandwidth = 1 << 20;
             // Each costs a minute, or the data.
             node.host.too_large = 0;
+            node.host.databases = DATABASES;
         }
         for node in 0..self.nodes.len() {
             self.on(node, |n, a| n.abort_failover(a));
@@ -302,6 +309,7 @@ impl World {
                 self.report.converged_ms = self.now_ms - begin_ms;
                 self.report.failovers = self.nodes.iter().map(|n| n.host.failovers).sum();
                 self.report.guarded = self.nodes.iter().map(|n| n.host.guarded).sum();
+                self.report.out_of_place = self.nodes.iter().map(|n| n.host.out_of_place).sum();
                 return Ok(self.report);
             }
         }
