@@ -320,6 +320,8 @@ pub trait Services: Send + Sync {
     fn flushed_all(&self, ticket: Option<Arc<Ticket>>);
     /// SHUTDOWN. Completes the ticket only if it can't.
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
+    /// Processor time of the threads that serve clients, in user and in system mode, microseconds.
+    fn serving_cpu_us(&self) -> (u64, u64);
     /// Whether a shutdown is in progress.
     fn is_shutting_down(&self) -> bool;
     /// SHUTDOWN ABORT. False: no shutdown was in progress.

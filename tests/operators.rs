@@ -38,6 +38,51 @@ fn wait_equal(nodes: &[&Server]) {
     }
 }
 
+/// No module is loaded and none can be; in redis-server's words.
+#[test]
+fn there_are_no_modules() {
+    for allowed in ["no", "yes", "local"] {
+        let [redis, ours] = [Make::Redis, Make::Understudy]
+            .map(|make| node(make).with("enable-module-command", allowed).start());
+        for command in [
+            &["MODULE", "LIST"][..],
+            &["MODULE", "LIST", "x"],
+            &["MODULE", "LOAD"],
+            &["MODULE", "LOAD", "/no/such.so", "arg"],
+            &["MODULE", "LOADEX", "/no/such.so", "CONFIG", "a", "b"],
+            &["MODULE", "UNLOAD", "none"],
+            &["MODULE", "FROBNICATE"],
+            &["MODULE"],
+        ] {
+            assert_eq!(ours.call(command), redis.call(command), "{command:?}");
+        }
+        let help = ours.call(&["MODULE", "HELP"]).strings();
+        assert!(help[0].starts_with(b"MODULE <subcommand>"));
+        assert_eq!(help.len(), redis.call(&["MODULE", "HELP"]).strings().len());
+    }
+}
+
+/// The time of what runs commands is told, and is part of the process's.
+#[test]
+fn info_tells_the_time_of_the_serving_threads() {
+    let server = node(Make::Understudy).start();
+    let mut client = server.client();
+    client.call(&["DEBUG", "POPULATE", "10000"]);
+    let seconds = |fields: [&str; 2]| -> f64 {
+        let told = fields.map(|field| server.info(field).parse::<f64>());
+        told.into_iter()
+            .map(|seconds| seconds.expect("a number"))
+            .sum()
+    };
+    let main = ["used_cpu_sys_main_thread", "used_cpu_user_main_thread"];
+    wait_for("serving shows", LONG, || {
+        client.call(&["KEYS", "*"]);
+        seconds(main) > 0.05
+    });
+    let spent = seconds(main);
+    assert!(seconds(["used_cpu_sys", "used_cpu_user"]) >= spent);
+}
+
 fn fail_over(from: &Server, to: &Server) {
     let reply = from.call(&["FAILOVER", "TO", "127.0.0.1", &to.port.to_string()]);
     assert_eq!(reply.text(), "OK", "{reply:?}");

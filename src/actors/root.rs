@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::config_file::ConfigFile;
@@ -26,6 +27,7 @@ use super::replication::Replication;
 use super::services::ActorServices;
 use super::shard::ShardActor;
 use super::shutdown::ShutdownState;
+use super::system_probe;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::{ReplId, stream_databases, wire};
@@ -202,6 +204,11 @@ impl Actor for Root {
             });
         }
         let serving = self.serving();
+        let serving_threads = Arc::new(Mutex::new(Vec::new()));
+        for arbiter in &serving {
+            let threads = serving_threads.clone();
+            arbiter.spawn_fn(move || threads.lock().push(system_probe::thread_id()));
+        }
         let shards: Vec<_> = (0..self.node.keyspace.shards())
             .map(|index| {
                 let node = self.node.clone();
@@ -220,6 +227,7 @@ impl Actor for Root {
             replication,
             migrations: MigrationActor::new(self.node.clone()).start(),
             config_file: self.config_file.take(),
+            serving_threads,
             shutting_down: self.shutdown.in_progress.clone(),
         };
         self.node.services.set(Arc::new(services));

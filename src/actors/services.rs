@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use parking_lot::Mutex;
 
 use super::config_file::{self, ConfigFile};
 use super::migration::{Migrate, MigrationActor};
@@ -13,6 +14,7 @@ use super::root::Root;
 use super::settings_change;
 use super::shard::{ServeBlocked, ShardActor};
 use super::shutdown::{AbortShutdown, Shutdown};
+use super::system_probe::thread_cpu_us;
 use crate::command::migrate::{Errand, Migration};
 use crate::config::Settings;
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
@@ -26,6 +28,8 @@ pub struct ActorServices {
     pub migrations: Addr<MigrationActor>,
     /// What CONFIG REWRITE writes.
     pub config_file: Option<ConfigFile>,
+    /// The serving arbiters' threads, by their numbers.
+    pub serving_threads: Arc<Mutex<Vec<i32>>>,
     /// A shutdown waits for replicas.
     pub shutting_down: Arc<AtomicBool>,
 }
@@ -77,6 +81,12 @@ impl Services for ActorServices {
 
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {
         self.root.do_send(Shutdown { ticket, options });
+    }
+
+    fn serving_cpu_us(&self) -> (u64, u64) {
+        let threads = self.serving_threads.lock();
+        let times = threads.iter().map(|&thread| thread_cpu_us(thread));
+        times.fold((0, 0), |sum, time| (sum.0 + time.0, sum.1 + time.1))
     }
 
     fn is_shutting_down(&self) -> bool {

@@ -57,9 +57,24 @@ pub fn system_bytes() -> u64 {
     kb.unwrap_or(0) * 1024
 }
 
-/// Processor time in user and in system mode, microseconds.
+/// Processor time of the process in user and in system mode, microseconds.
 pub fn cpu_us() -> (u64, u64) {
-    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    cpu_us_of("/proc/self/stat")
+}
+
+/// As [`cpu_us`], of one thread of the process by the number that [`thread_id`] gives it.
+pub fn thread_cpu_us(thread: i32) -> (u64, u64) {
+    cpu_us_of(&format!("/proc/self/task/{thread}/stat"))
+}
+
+/// The number of the calling thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: takes nothing and can't fail.
+    unsafe { libc::gettid() }
+}
+
+fn cpu_us_of(stat: &str) -> (u64, u64) {
+    let text = fs::read_to_string(stat).unwrap_or_default();
     // The name in parentheses may hold spaces; fields 14 and 15 are the 12th and 13th behind it.
     let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut fields = behind_name.split_whitespace().skip(11);
@@ -75,6 +90,21 @@ pub fn cpu_us() -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_has_its_part_of_the_time() {
+        let before = thread_cpu_us(thread_id());
+        let mut after = before;
+        while after.0 + after.1 < before.0 + before.1 + 3 * TICK_US {
+            after = thread_cpu_us(thread_id());
+        }
+        let whole = cpu_us();
+        assert!(
+            whole.0 + whole.1 >= after.0 + after.1,
+            "{whole:?} {after:?}"
+        );
+        assert_eq!(thread_cpu_us(i32::MAX), (0, 0));
+    }
 
     #[test]
     fn the_process_has_memory_and_a_machine() {

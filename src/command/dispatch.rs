@@ -333,9 +333,13 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     Ok(())
 }
 
-/// DEBUG runs only where `enable-debug-command` lets it.
+/// DEBUG and MODULE run only where `enable-debug-command` and `enable-module-command` let them.
 fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
-    let allowed = match ctx.settings.enable_debug_command {
+    let setting = match command.name.starts_with("module|") {
+        true => ctx.settings.enable_module_command,
+        false => ctx.settings.enable_debug_command,
+    };
+    let allowed = match setting {
         Protected::Yes => true,
         Protected::Local => ctx.session.client.is_local(),
         Protected::No => false,

@@ -40,6 +40,7 @@ mod lookup;
 mod lookup_tests;
 pub mod memory;
 pub mod migrate;
+pub mod module;
 mod names;
 pub mod object;
 mod pop_args;
@@ -102,6 +103,7 @@ pub const FAMILIES: &[Handlers] = &[
     list::HANDLERS,
     memory::HANDLERS,
     migrate::HANDLERS,
+    module::HANDLERS,
     object::HANDLERS,
     pubsub::HANDLERS,
     replication::HANDLERS,

@@ -46,6 +46,9 @@ impl Services for Notes {
     fn shutdown(&self, _: Option<Arc<Ticket>>, options: ShutdownOptions) {
         self.note(format!("shutdown {options:?}"));
     }
+    fn serving_cpu_us(&self) -> (u64, u64) {
+        (1_500_000, 250_000)
+    }
     fn is_shutting_down(&self) -> bool {
         false
     }

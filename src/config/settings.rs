@@ -134,6 +134,8 @@ pub struct Settings {
     pub proc_title_template: String,
     /// Who may use DEBUG: no one, all, or connections from this machine (local).
     pub enable_debug_command: Protected,
+    /// Who may use MODULE: no one, all, or connections from this machine (local). No module can be loaded.
+    pub enable_module_command: Protected,
     /// Who may change protected directives (dir, dbfilename) at run time.
     pub enable_protected_configs: Protected,
     /// How often a second background work runs, 1 to 500.
@@ -333,6 +335,7 @@ impl Default for Settings {
             set_proc_title: true,
             proc_title_template: "{title} {listen-addr} {server-mode}".into(),
             enable_debug_command: Protected::No,
+            enable_module_command: Protected::No,
             enable_protected_configs: Protected::No,
             hz: 10,
             dynamic_hz: true,

@@ -80,4 +80,9 @@ pub(super) fn write_cpu(text: &mut Text, observed: &Observed<'_>) {
     seconds("used_cpu_user", report.cpu_user_us);
     seconds("used_cpu_sys_children", 0);
     seconds("used_cpu_user_children", 0);
+    // The main thread of Redis is what runs commands: here that are the serving arbiters, together.
+    let serving = observed.node.services.get();
+    let (user_us, system_us) = serving.map_or((0, 0), |services| services.serving_cpu_us());
+    seconds("used_cpu_sys_main_thread", system_us);
+    seconds("used_cpu_user_main_thread", user_us);
 }

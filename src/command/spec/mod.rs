@@ -11,6 +11,7 @@ mod generic;
 mod generic_expiry;
 mod hash;
 mod list;
+mod module;
 mod pubsub;
 mod server;
 mod server_introspection;
@@ -576,6 +577,7 @@ pub const GROUPS: &[&[CommandSpec]] = &[
     generic_expiry::SPECS,
     hash::SPECS,
     list::SPECS,
+    module::SPECS,
     pubsub::SPECS,
     server::SPECS,
     server_introspection::SPECS,

@@ -37,6 +37,8 @@ pub const DIRECTIVES: &[Directive] = &[
         "Password of the default user; empty: none is asked.").sensitive(),
     choice_at!("enable-debug-command", Protected, enable_debug_command,
         "Who may use DEBUG: no one, all, or connections from this machine (local).").immutable(),
+    choice_at!("enable-module-command", Protected, enable_module_command,
+        "Who may use MODULE: no one, all, or connections from this machine (local). No module can be loaded.").immutable(),
     choice_at!("enable-protected-configs", Protected, enable_protected_configs,
         "Who may change protected directives (dir, dbfilename, repl-spool-dir) at run time.").immutable(),
     D::number("hz", number_at!(hz), 0, I32,

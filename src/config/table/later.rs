@@ -70,8 +70,6 @@ pub const DIRECTIVES: &[Directive] = &[
         .inert("the score is left to the service manager"),
     D::kept("propagation-error-behavior", Shape::Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore",
         "What to do when a replicated command fails.").inert("such errors are logged"),
-    D::kept("enable-module-command", Shape::Choice(&["no", "yes", "local"]), "no", "Who may use MODULE.").immutable()
-        .inert("there are no modules"),
     D::kept("jemalloc-bg-thread", YES_NO, "yes", "Let the allocator purge in the background.").inert("the allocator is built with its own setting"),
     D::kept("activedefrag", YES_NO, "no", "Move values about to make memory denser.").only("no", DEFRAG),
     D::kept("active-defrag-cycle-min", plain(1, 99), "1", "Least effort of it.").inert(DEFRAG),
