@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::config::{OutputLimit, OutputLimits};
 use crate::keyspace::{KeyId, KeyIdRef};
+use crate::repl::DumpFilter;
 use crate::resp::{Output, Resp};
 
 /// What kind of peer a session speaks for.
@@ -247,7 +248,7 @@ pub struct ReplConf {
     /// Its make's version; empty: it didn't say.
     pub version: String,
     pub rdb_only: bool,
-    pub rdb_filter_only: Option<String>,
+    pub filter: Option<DumpFilter>,
 }
 
 impl Session {

@@ -51,6 +51,7 @@ impl MasterActor {
             capa_psync2: replconf.capa_psync2,
             capa_queue_place: replconf.capa_queue_place,
             dump_only: replconf.rdb_only,
+            filter: replconf.filter,
             ..Replica::arriving(client.id)
         };
         let socket = match attach.socket.rebind() {

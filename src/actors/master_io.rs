@@ -12,12 +12,14 @@ use bytes::Bytes;
 
 use super::failover::NodeRole;
 use super::feed::{SharedFeed, WeakFeed};
+use super::filtered;
 use super::slave_buffer::{self, SharedSending, SlaveBufferActor};
 use super::snapshot::{AbortSnapshot, ForReplicas, Progress, SnapshotActor};
 use super::spool_file::{SpoolFileActor, spool_log};
 use crate::clock::Clock;
 use crate::node_core::NodeCore;
 use crate::repl::failover::driver::{NameMaster, RoleIo};
+use crate::repl::full_sync::FilteredDump;
 use crate::repl::transfer::{Form, MARK};
 use crate::repl::{
     BacklogSize, Cursor, Hub, MasterIo, MasterSettings, OutputLimit, ReplId, SyncCounts,
@@ -103,6 +105,33 @@ impl MasterSockets {
                 drop(freed);
             }
         }
+    }
+
+    fn new_feed(&mut self) -> Sending {
+        let id = ReplId::random(&*self.node.clock);
+        let mut mark = [0; MARK];
+        mark.copy_from_slice(id.as_bytes());
+        let files = self.shared().files.clone();
+        let feed = SharedFeed::new(self.node.hub.spool(), Some(files));
+        self.feeds.push(feed.downgrade());
+        Sending { feed, mark }
+    }
+
+    /// Has the replica take that feed from its first byte on; false if that is gone.
+    fn give_feed(&self, id: u64, sending: Option<&Sending>, progress: SyncProgress) -> bool {
+        let Some(buffer) = self.buffers.get(&id) else {
+            return true;
+        };
+        let Some(Sending { feed, mark }) = sending.filter(|s| s.feed.join(id)) else {
+            return false;
+        };
+        let header = Bytes::from(Form::Mark(*mark).header());
+        buffer.do_send(slave_buffer::Send(header));
+        buffer.do_send(slave_buffer::TakeFeed {
+            feed: feed.clone(),
+            progress,
+        });
+        true
     }
 
     /// A snapshot is complete: in its feed, or in this file.
@@ -204,15 +233,7 @@ impl MasterIo for MasterSockets {
     fn start_snapshot(&mut self, number: u64, target: Target) {
         self.sending = match target {
             Target::Disk => None,
-            Target::Sockets => {
-                let id = ReplId::random(&*self.node.clock);
-                let mut mark = [0; MARK];
-                mark.copy_from_slice(id.as_bytes());
-                let files = self.shared().files.clone();
-                let feed = SharedFeed::new(self.node.hub.spool(), Some(files));
-                self.feeds.push(feed.downgrade());
-                Some(Sending { feed, mark })
-            }
+            Target::Sockets => Some(self.new_feed()),
         };
         let Some(report) = self.report.clone() else {
             return;
@@ -234,19 +255,18 @@ impl MasterIo for MasterSockets {
     }
 
     fn send_feed(&mut self, id: u64, progress: SyncProgress) -> bool {
-        let Some(buffer) = self.buffers.get(&id) else {
-            return true;
-        };
-        let Some(Sending { feed, mark }) = self.sending.as_ref().filter(|s| s.feed.join(id)) else {
-            return false;
-        };
-        let header = Bytes::from(Form::Mark(*mark).header());
-        buffer.do_send(slave_buffer::Send(header));
-        buffer.do_send(slave_buffer::TakeFeed {
-            feed: feed.clone(),
-            progress,
-        });
-        true
+        self.give_feed(id, self.sending.as_ref(), progress)
+    }
+
+    fn send_filtered(&mut self, id: u64, dump: &FilteredDump, progress: SyncProgress) {
+        let sending = self.new_feed();
+        self.give_feed(id, Some(&sending), progress);
+        for chunk in filtered::write(&self.node, dump) {
+            sending.feed.push(chunk);
+        }
+        sending.feed.push(Bytes::copy_from_slice(&sending.mark));
+        sending.feed.end();
+        sending.feed.close_joins();
     }
 
     fn close_feed(&mut self) {

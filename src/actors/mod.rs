@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod failover;
 pub mod feed;
 pub mod file_limit;
+mod filtered;
 pub mod freeing;
 pub(crate) mod leftovers;
 mod link_io;

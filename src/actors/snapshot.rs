@@ -634,6 +634,17 @@ impl Maker {
     }
 }
 
+/// What a dump of this node's says of itself.
+pub(super) fn preamble(node: &NodeCore, replication: Option<ReplicationMark>) -> Preamble {
+    Preamble {
+        server_version: crate::process::REDIS_VERSION.into(),
+        created_at: node.clock.unix_ms() / 1000,
+        used_memory_bytes: node.memory_used(),
+        replication,
+        aof_base: false,
+    }
+}
+
 /// The cut. How many changes there were before it comes along.
 fn cut(
     node: &NodeCore,
@@ -651,13 +662,7 @@ fn cut(
         offset: stream.offset as i64,
         stream_db: database as i64,
     });
-    let preamble = Preamble {
-        server_version: crate::process::REDIS_VERSION.into(),
-        created_at: now_ms / 1000,
-        used_memory_bytes: node.memory_used(),
-        replication,
-        aof_base: false,
-    };
+    let preamble = preamble(node, replication);
     let changes = node.persistence.changes(node.keyspace.changes());
     let snapshot = Snapshot::begin(entered, &preamble, options, now_ms);
     node.stats.snapshots.inc();

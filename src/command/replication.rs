@@ -6,13 +6,13 @@
 use super::context::{int_arg, is_word};
 use super::saving::services;
 use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, dispatch};
-use crate::config::{MasterAddress, is_host};
+use crate::config::{MasterAddress, is_host, words};
 use crate::pause::{Pause, PausePurpose};
 use crate::printable::printable;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
-use crate::repl::{self, ReplicaState, Request};
+use crate::repl::{self, DumpFilter, ReplicaState, Request};
 use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
@@ -75,15 +75,18 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
                 }
             };
         } else if is_word(option, "rdb-filter-only") {
-            let words = String::from_utf8_lossy(value);
-            for word in words.split_whitespace() {
+            let words = str::from_utf8(value).ok().and_then(words::split);
+            let words = words.ok_or(CommandError::fixed("ERR Missing rdb-filter-only values"))?;
+            // As in Redis: from here on nothing is wanted but what it names, even if it names something else too.
+            let filter = told.filter.insert(DumpFilter::default());
+            for word in words {
                 if !word.eq_ignore_ascii_case("functions") {
                     return Err(CommandError::err(format_args!(
                         "Unsupported rdb-filter-only option: {word}"
                     )));
                 }
+                filter.functions = true;
             }
-            told.rdb_filter_only = Some(words.into_owned());
         } else if is_word(option, "version") {
             told.version = printable(value.get(..VERSION_MAX).unwrap_or(value));
         } else {
@@ -115,7 +118,7 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         })?;
     }
     if let Some(told) = &ctx.session.replconf
-        && told.rdb_filter_only.is_some()
+        && told.filter.is_some()
         && !told.capa_eof
     {
         return Err(CommandError::fixed(

@@ -22,7 +22,7 @@ use super::hub::StreamCut;
 use super::log::Cursor;
 use super::master::{Master, MasterEnv, Order, Target};
 use super::psync;
-use super::replicas::{Replica, ReplicaState, Replicas};
+use super::replicas::{DumpFilter, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
 use crate::printable::printable;
 
@@ -40,6 +40,16 @@ pub(super) struct Running {
     pub pin: Option<Cursor>,
     /// What those who started it can take; a later one must be able to take as much.
     pub capa_eof: bool,
+}
+
+/// A dump without keys, for one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilteredDump {
+    pub filter: DumpFilter,
+    /// The place in the stream that the replica goes on from.
+    pub history: ReplId,
+    pub offset: u64,
+    pub database: usize,
 }
 
 /// A snapshot to sockets that is made, and whose bytes are still there from the first one on.
@@ -147,6 +157,46 @@ impl Master {
             Target::Disk => info!("Waiting for end of BGSAVE for SYNC"),
             Target::Sockets => out.push(Order::SendFeed { id }),
         }
+    }
+
+    /// A replica that wants no keys needs no snapshot: it gets a dump of its own at once, which is a state of
+    /// the stream at any place.
+    pub(super) fn send_filtered(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        filter: DumpFilter,
+        out: &mut Vec<Order>,
+    ) {
+        let offset = env.stream.log.end();
+        let database = env.stream.database.unwrap_or(0);
+        if !env.is_replica {
+            // It knows of no SELECT before its first byte.
+            env.stream.database = None;
+        }
+        self.snapshots += 1;
+        let cursor = env.stream.log.attach_patient(offset).ok();
+        let Some(replica) = env.replicas.get_mut(id) else {
+            return;
+        };
+        info!("Starting BGSAVE for SYNC with target: replicas sockets (filtered, without keys)");
+        replica.state = ReplicaState::SnapshotRunning;
+        replica.cursor = cursor;
+        replica.sync.snapshot = self.snapshots;
+        replica.sync.cut = offset;
+        replica.sync.catching_up = true;
+        let history = env.stream.history.id;
+        if !replica.legacy {
+            let bytes = psync::full_line(&history, offset).into_bytes();
+            out.push(Order::Send { id, bytes });
+        }
+        let dump = FilteredDump {
+            filter,
+            history,
+            offset,
+            database,
+        };
+        out.push(Order::SendFiltered { id, dump });
     }
 
     pub(super) fn start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {

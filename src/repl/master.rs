@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::backlog::{BacklogSize, WriteRate};
 use super::explain::{self, Explain, Resync, Side};
-use super::full_sync::{Kept, Running};
+use super::full_sync::{FilteredDump, Kept, Running};
 use super::lag::Timeline;
 use super::psync::{self, Decision, Reason, Request};
 use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
@@ -98,6 +98,11 @@ pub enum Order {
     /// Send the present snapshot's chunks from the first one on, then its mark, then call `dump_streamed`.
     SendFeed {
         id: u64,
+    },
+    /// Make a dump of that little (see [`FilteredDump`]) and send it as a feed, then call `dump_streamed`.
+    SendFiltered {
+        id: u64,
+        dump: FilteredDump,
     },
     /// Nobody else will be sent the present snapshot.
     CloseFeed,
@@ -229,7 +234,7 @@ impl Master {
         }
         self.counts.full += 1;
         replica.state = ReplicaState::WaitSnapshot;
-        let capa_eof = replica.capa_eof;
+        let (capa_eof, filter) = (replica.capa_eof, replica.filter);
         env.replicas.add(replica);
         if !env.stream.active {
             env.stream.open_backlog(ReplId::random(env.clock));
@@ -238,6 +243,10 @@ impl Master {
                 "Replication backlog created, my new replication IDs are '{}' and '{}'",
                 history.id, history.id2
             );
+        }
+        if let Some(filter) = filter {
+            self.send_filtered(env, id, filter, out);
+            return Ok(());
         }
         self.waiting_since.push((id, env.now_ms));
         self.admit(env, out);

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::repl::History;
 use crate::repl::hub::StreamCut;
+use crate::repl::replicas::DumpFilter;
 use crate::repl::replicas::tests::replica;
 
 struct Bench {
@@ -496,4 +497,29 @@ fn what_is_held_for_a_full_sync_serves_partial_resyncs_too() {
     let request = format!("PSYNC {} {}", b.stream.history.id, b.stream.log.end() - 9);
     b.attach(3, &request);
     assert!(!b.replicas.get(3).unwrap().sync.catching_up);
+}
+
+#[test]
+fn who_wants_no_keys_gets_a_dump_of_its_own_at_once() {
+    let mut b = Bench::new();
+    b.settings.diskless_delay_ms = 5000;
+    let filter = DumpFilter { functions: true };
+    let filtered = Replica {
+        filter: Some(filter),
+        ..replica(1, ReplicaState::WaitSnapshot)
+    };
+    let (result, orders) = b.run(|m, e, o| m.attach(e, filtered, &Request::Sync, o));
+    result.unwrap();
+    let [Order::SendFiltered { id: 1, dump }] = orders.as_slice() else {
+        panic!("{orders:?}")
+    };
+    assert_eq!((dump.filter, dump.offset), (filter, b.stream.log.end()));
+    assert_eq!(dump.history, b.stream.history.id);
+    assert_eq!(b.stream.database, None, "SELECT comes before what follows");
+    // Nobody else waits for it, nor it for anybody.
+    assert!(b.master.snapshot_running().is_none());
+    b.run(|m, e, o| m.dump_streamed(e, 1, o));
+    assert_eq!(b.replicas.get(1).unwrap().state, ReplicaState::Online);
+    b.run(|m, e, o| m.detached(e, 1, o));
+    assert_eq!(b.stream.log.cursors(), 0);
 }

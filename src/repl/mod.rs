@@ -37,7 +37,9 @@ pub use log::{Cursor, Log, Next, OutOfLog};
 pub use master::driver::{MasterDriver, MasterIo};
 pub use master::{Master, MasterEnv, MasterSettings, Order, SyncCounts, Target};
 pub use psync::{Decision, Request};
-pub use replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas, SyncProgress};
+pub use replicas::{
+    DumpFilter, LimitWatch, OutputLimit, Replica, ReplicaState, Replicas, SyncProgress,
+};
 pub use replid::{History, ReplId};
 pub use shared_bandwidth::SharedBandwidth;
 pub use spool::{Place, Spill, Spool};

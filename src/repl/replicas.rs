@@ -49,6 +49,13 @@ pub struct SyncProgress {
     pub place: usize,
 }
 
+/// What a replica wants of a dump, if not all of it (REPLCONF rdb-filter-only): no keys, and with `functions`
+/// the function libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DumpFilter {
+    pub functions: bool,
+}
+
 /// One attached replica.
 #[derive(Clone, Debug)]
 pub struct Replica {
@@ -71,6 +78,8 @@ pub struct Replica {
     pub legacy: bool,
     /// It wants a dump and no stream (REPLCONF rdb-only).
     pub dump_only: bool,
+    /// It doesn't want all of a dump.
+    pub filter: Option<DumpFilter>,
     /// Its place in the log, once it has one.
     pub cursor: Option<Cursor>,
     /// Bytes of stream it says it has processed, and fsynced to its append-only file.
@@ -110,6 +119,7 @@ impl Replica {
             state: ReplicaState::WaitSnapshot,
             legacy: false,
             dump_only: false,
+            filter: None,
             cursor: None,
             ack_offset: 0,
             ack_aof_offset: 0,

@@ -7,6 +7,7 @@ use super::host::{Host, Io, ToMaster};
 use super::node::{Around, SimNode};
 use super::peers::Source;
 use super::spooling::Writing;
+use crate::repl::full_sync::FilteredDump;
 use crate::repl::transfer::Form;
 use crate::repl::{Cursor, Feed, MasterIo, MasterSettings, SyncCounts, SyncProgress, Target};
 
@@ -220,6 +221,11 @@ impl MasterIo for Io<'_, '_> {
         }
         self.send_to_peer(id, header.into());
         true
+    }
+
+    // No simulated replica asks for one.
+    fn send_filtered(&mut self, id: u64, _: &FilteredDump, _: SyncProgress) {
+        self.close_peer(id);
     }
 
     fn close_feed(&mut self) {

@@ -8,6 +8,7 @@ mod bad_peers;
 mod chain;
 mod clients;
 mod disk_errors;
+mod filtered;
 mod full_sync;
 mod makes;
 mod peer_text;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::{Master, MasterEnv, MasterSettings, Order, SyncCounts, Target};
 use crate::repl::failover::driver::{RoleIo, TakeOver, take_over};
-use crate::repl::full_sync::give_up_line;
+use crate::repl::full_sync::{FilteredDump, give_up_line};
 use crate::repl::hub::StreamCut;
 use crate::repl::log::Cursor;
 use crate::repl::psync::{self, Request};
@@ -43,6 +43,9 @@ pub trait MasterIo: RoleIo {
     /// Sends them, with the header that says how they end; then [`MasterDriver::dump_streamed`]. False: the
     /// first ones have gone in this very moment.
     fn send_feed(&mut self, id: u64, progress: SyncProgress) -> bool;
+    /// Makes that dump and sends it, with the header that says how it ends; then
+    /// [`MasterDriver::dump_streamed`].
+    fn send_filtered(&mut self, id: u64, dump: &FilteredDump, progress: SyncProgress);
     /// Nobody else will be sent the present snapshot.
     fn close_feed(&mut self);
     /// Sends the finished dump file with its length; then [`MasterDriver::dump_sent`]. An error: it can't be
@@ -292,6 +295,10 @@ impl MasterDriver {
                 if !io.send_feed(id, progress) {
                     io.close(id, None);
                 }
+            }
+            Order::SendFiltered { id, dump } => {
+                let progress = progress_of(id, io);
+                io.send_filtered(id, &dump, progress);
             }
             Order::CloseFeed => io.close_feed(),
             Order::SendDump { id } => {
