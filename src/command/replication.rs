@@ -336,3 +336,43 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
     ctx.reply.ok();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::bench::Bench;
+    use crate::command::dispatch::{Outcome, run_from_master};
+    use crate::command::{Context, Effects};
+    use crate::repl::ReplId;
+    use crate::resp::Reply;
+    use crate::session::Origin;
+
+    #[test]
+    fn what_a_former_master_sent_neither_runs_nor_is_logged() {
+        let mut bench = Bench::new();
+        bench.session.origin = Origin::Master;
+        let (node, clock) = (&bench.node, &*bench.node.clock);
+        node.hub.follow("master".into(), 6379);
+        let id = ReplId::random(clock);
+        node.hub.take_up(id, 100, Some(0), clock);
+        let settings = node.settings.load_full();
+        let raw = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+        let mut run = |epoch: u64| {
+            let (mut reply, mut effects) = (Reply::default(), Effects::default());
+            let session = &mut bench.session;
+            let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
+            ctx.role_epoch = epoch;
+            let outcome = run_from_master(&mut ctx, &[b"SET", b"k", b"v"], raw);
+            ctx.finish();
+            (outcome, node.keyspace.changes(), node.hub.offset())
+        };
+        let epoch = node.hub.epoch();
+        let logged = 100 + raw.len() as u64;
+        assert!(matches!(run(epoch), (Outcome::Done, 1, end) if end == logged));
+        // Promoted, and a replica of another one, between two commands of one batch.
+        node.hub.promote(clock);
+        assert!(matches!(run(epoch), (Outcome::Busy(_), 1, end) if end == logged));
+        node.hub.follow("other".into(), 6379);
+        assert!(matches!(run(epoch), (Outcome::Busy(_), 1, end) if end == logged));
+        assert!(matches!(run(node.hub.epoch()), (Outcome::Done, 2, _)));
+    }
+}
