@@ -156,26 +156,32 @@ impl Body {
 
     #[inline]
     unsafe fn meta(self) -> u32 {
+        // SAFETY: the caller promises a live record, and every record begins with this word.
         unsafe { self.read::<u32>(0) }
     }
 
     #[inline]
     unsafe fn flags(self) -> u8 {
+        // SAFETY: the caller promises a live record.
         (unsafe { self.meta() } >> 24) as u8
     }
 
     #[inline]
     pub unsafe fn lru(self) -> u32 {
+        // SAFETY: the caller promises a live record.
         unsafe { self.meta() & 0x00ff_ffff }
     }
 
     #[inline]
     pub unsafe fn set_lru(self, lru: u32) {
+        // SAFETY: the caller promises a live record that nobody else looks at; it begins with this word.
         unsafe { self.write(0, (self.meta() & 0xff00_0000) | (lru & 0x00ff_ffff)) }
     }
 
     #[inline]
     unsafe fn key_len(self, flags: u8) -> usize {
+        // SAFETY: the length is in the header, or, if the flags of this record say so, in eight bytes behind
+        // the expiry.
         unsafe {
             if flags & LONG_KEY == 0 {
                 usize::from(self.read::<u16>(4))
@@ -188,6 +194,7 @@ impl Body {
     #[inline]
     unsafe fn embedded_len(self, flags: u8) -> usize {
         if flags & KIND == EMBEDDED {
+            // SAFETY: every header has two bytes at 6.
             usize::from(unsafe { self.read::<u16>(6) })
         } else {
             0
@@ -196,6 +203,8 @@ impl Body {
 
     #[inline]
     pub unsafe fn key<'a>(self) -> &'a [u8] {
+        // SAFETY: the key begins there and is so long, by the header; the bytes live as long as the caller
+        // promises the record to.
         unsafe {
             let flags = self.flags();
             let at = key_at(flags);
@@ -205,6 +214,7 @@ impl Body {
 
     #[inline]
     pub unsafe fn expire_at(self) -> Option<i64> {
+        // SAFETY: the eight bytes behind the header are the expiry if the flag is set.
         unsafe {
             if self.flags() & HAS_EXPIRY == 0 {
                 None
@@ -216,12 +226,14 @@ impl Body {
 
     #[inline]
     unsafe fn payload(self, flags: u8) -> u64 {
+        // SAFETY: the flags are this record's, and of a kind that has a payload: its eight bytes are there.
         unsafe { self.read(payload_at(flags)) }
     }
 
     /// All of the record's bytes.
     #[inline]
     unsafe fn total(self) -> usize {
+        // SAFETY: the caller promises a live record, and the flags are its own.
         unsafe {
             let flags = self.flags();
             key_at(flags) + self.key_len(flags) + self.embedded_len(flags)
@@ -231,6 +243,7 @@ impl Body {
     /// The bytes of a record that points nowhere, to be copied as they are.
     #[inline]
     pub unsafe fn plain_bytes<'a>(self) -> Option<&'a [u8]> {
+        // SAFETY: the record is `total` bytes long and lives as long as the caller promises.
         unsafe {
             if self.flags() & KIND > INTEGER {
                 return None;
@@ -241,6 +254,7 @@ impl Body {
 
     #[inline]
     unsafe fn pointer<T>(self, flags: u8) -> *mut T {
+        // SAFETY: the flags are this record's, and of a kind whose payload is a pointer.
         std::ptr::with_exposed_provenance_mut(unsafe { self.payload(flags) } as usize)
     }
 
@@ -248,11 +262,15 @@ impl Body {
     #[inline]
     unsafe fn word<T>(self, flags: u8) -> *mut T {
         const { assert!(size_of::<T>() == 8 && align_of::<T>() <= ALIGN) };
+        // SAFETY: the payload of such a kind is within the record's allocation.
         unsafe { self.0.as_ptr().add(payload_at(flags)).cast::<T>() }
     }
 
     #[inline]
     pub unsafe fn value<'a>(self) -> ValueRef<'a> {
+        // SAFETY: each kind is read as what `build` stored under it: so many embedded bytes, an integer, the
+        // pointer to a live vector or list, or a collection's word, which is aligned because a record with
+        // one is never copied. All of it lives as long as the record.
         unsafe {
             let flags = self.flags();
             match flags & KIND {
@@ -275,6 +293,7 @@ impl Body {
 
     #[inline]
     pub unsafe fn value_mut<'a>(self) -> ValueMut<'a> {
+        // SAFETY: as in `value`, and the caller promises that nobody else looks meanwhile.
         unsafe {
             let flags = self.flags();
             match flags & KIND {
@@ -293,6 +312,7 @@ impl Body {
 
     #[inline]
     pub unsafe fn entry<'a>(self) -> Entry<'a> {
+        // SAFETY: the caller promises a record that lives as long as the entry.
         unsafe {
             Entry {
                 key: self.key(),
@@ -306,12 +326,15 @@ impl Body {
 
     /// Whether dropping or encoding what it holds may take long.
     pub unsafe fn is_large(self) -> bool {
+        // SAFETY: the caller promises a live record.
         unsafe { is_large(self.value()) }
     }
 
     /// Overwrites the string with another of the same form and room, if it can be done in place.
     #[inline]
     pub unsafe fn overwrite(self, content: &Content<'_>, expiry: Expiry) -> bool {
+        // SAFETY: the caller promises that nobody else looks meanwhile, and what is written has room: a
+        // string where the capacity stays the same, an integer over an integer, an expiry over an expiry.
         unsafe {
             let flags = self.flags();
             let fits = match expiry {
@@ -353,6 +376,8 @@ impl Body {
     /// Changes the expiry if that can be done in place.
     #[inline]
     pub unsafe fn replace_expiry(self, at: Option<i64>) -> bool {
+        // SAFETY: the caller promises that nobody else looks meanwhile; an expiry is written only over an
+        // expiry.
         unsafe {
             match (self.flags() & HAS_EXPIRY != 0, at) {
                 (true, Some(at)) => {
@@ -368,6 +393,8 @@ impl Body {
     /// What it holds, taken out as new content for another record: for pointing kinds the pointer itself,
     /// after which this one must be released with [`Body::release_shell`].
     unsafe fn content<'a>(self) -> Content<'a> {
+        // SAFETY: the caller promises a live record, and for a pointing kind uses it only as a shell from
+        // here on, so that what it pointed to has one owner.
         unsafe {
             let flags = self.flags();
             match flags & KIND {
@@ -383,6 +410,8 @@ impl Body {
 
     /// A record like this one with another expiry; this one's allocation is given back.
     pub unsafe fn with_expiry(self, at: Option<i64>) -> Record {
+        // SAFETY: what the record holds has moved into the new one, or was copied, before its allocation is
+        // given back; the caller uses it no more.
         unsafe {
             let raw = self.flags() & RAW != 0;
             let record = Record::build(self.key(), self.lru(), at, raw, self.content());
@@ -393,6 +422,9 @@ impl Body {
 
     /// Edits the string's bytes. Returns a new record if this one was given back.
     pub unsafe fn edit(self, f: &mut dyn FnMut(&mut Vec<u8>)) -> Option<Record> {
+        // SAFETY: the caller promises that nobody else looks meanwhile. A big string's `Arc` is made of the
+        // pointer that this record owns a count by, and is not dropped; its new pointer is stored before `f`
+        // may panic. Any other record is dropped once its copy is made, and the caller uses it no more.
         unsafe {
             let flags = self.flags();
             if flags & KIND == BIG {
@@ -419,6 +451,8 @@ impl Body {
 
     /// A copy that shares what can be shared.
     pub unsafe fn duplicate(self) -> Record {
+        // SAFETY: the record stays as it is: what stands in it is copied, a big string's count is raised
+        // before a second `Arc` takes it, a collection is cloned.
         unsafe {
             let flags = self.flags();
             let content = match flags & KIND {
@@ -437,11 +471,14 @@ impl Body {
 
     /// Gives the allocation back, but not what it points to.
     unsafe fn release_shell(self) {
+        // SAFETY: the allocation was made with this capacity, which follows from the header, and this
+        // alignment; the caller uses it no more.
         unsafe { release(self.0, capacity_for(self.total()), ALIGN) }
     }
 
     /// Bytes of memory held by the record and what it holds.
     pub unsafe fn memory(self) -> usize {
+        // SAFETY: the caller promises a live record; the pointer of a big string is to a live vector.
         unsafe {
             let value = match self.value() {
                 ValueRef::String(StrRef::Bytes(_)) if self.flags() & KIND == BIG => {
