@@ -436,6 +436,53 @@ fn the_spools_directory_is_protected_and_looked_at() {
     );
 }
 
+/// Passwords given as flags and in the environment are used, and not shown to other users of the machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_list_shows_no_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_understudy"))
+        .args(["--port", &port.to_string(), "--save", ""])
+        .args(["--requirepass", "flag secret", "--masteruser user-secret"])
+        .env_clear()
+        .env("UNDERSTUDY_MASTERAUTH", "env-secret")
+        .env("UNDERSTUDY_HZ", "11")
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !answers_at("127.0.0.1", port) {
+        assert!(std::time::Instant::now() < until, "it did not start");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let shown = |what: &str| {
+        let bytes = std::fs::read(format!("/proc/{}/{what}", server.id())).unwrap();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    let (arguments, environment) = (shown("cmdline"), shown("environ"));
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let commands = b"AUTH \"flag secret\"\r\nCONFIG GET master*\r\nCONFIG GET hz\r\nQUIT\r\n";
+    std::io::Write::write_all(&mut stream, commands).unwrap();
+    let mut reply = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut reply).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    for (text, starred) in [
+        (&arguments, "--requirepass *********** "),
+        (&arguments, "--masteruser *********** "),
+        (&environment, "UNDERSTUDY_MASTERAUTH=********** "),
+        (&environment, "UNDERSTUDY_HZ=11 "),
+    ] {
+        assert!(text.contains(starred), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    for value in ["+OK", "user-secret", "env-secret", "11"] {
+        assert!(reply.contains(value), "{reply}");
+    }
+}
+
 #[test]
 fn no_line_of_a_clients_gets_into_the_file() {
     let dir = tempfile::tempdir().unwrap();

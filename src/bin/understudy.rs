@@ -14,6 +14,8 @@ mod cli;
 mod jemalloc;
 #[path = "understudy/log.rs"]
 mod log;
+#[path = "understudy/secrets.rs"]
+mod secrets;
 #[path = "understudy/service.rs"]
 mod service;
 #[path = "understudy/signals.rs"]
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     };
     let file = request.config_file.as_deref().map(absolute);
     let loaded = config_file::read(file.as_deref(), request.stdin, &request.flags);
+    secrets::hide();
     let mut loaded = match loaded {
         Ok(loaded) => loaded,
         Err(mistake) => return refuse(&mistake),

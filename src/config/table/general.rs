@@ -29,7 +29,7 @@ pub const DIRECTIVES: &[Directive] = &[
     D::yes_no("always-show-logo", at!(always_show_logo),
         "Kept for tools: there is no logo.").immutable(),
     D::yes_no("set-proc-title", at!(set_proc_title),
-        "Kept for tools: the process list shows the command line as it was given.").immutable(),
+        "Kept for tools: the process list shows the command line as it was given, passwords as '*'.").immutable(),
     D::text("proc-title-template", at!(proc_title_template),
         "Kept for tools, as set-proc-title.")
         .check(special::check_title_template),
