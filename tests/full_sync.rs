@@ -109,6 +109,11 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
         let memory = watch("used_memory");
         let disk = watch("repl_spool_disk");
         let replica = replica.replica_of(proxy.port).start();
+        if ours {
+            wait_for("the spool is on disk", LONG, || {
+                number(&master, "repl_spool_disk") > 0
+            });
+        }
         wait(pick(2.5, 30.0));
         master.call(&[
             "CONFIG",
@@ -246,7 +251,6 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
     let master = ServerOptions::new(Make::Understudy)
         .with("repl-max-bandwidth", cap)
         .with("repl-diskless-sync-delay", pick(0, 5))
-        .with("repl-snapshot-keep", pick(5, 0))
         .start();
     master.call(&["DEBUG", "POPULATE", &keys.to_string(), "key", "50"]);
     let mut replicas: Vec<Server> = (0..count)
@@ -262,6 +266,10 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
     for replica in &replicas {
         replica.wait_synced(LONG);
     }
+    let keep_snapshots = |seconds: u32| {
+        let seconds = seconds.to_string();
+        master.call(&["CONFIG", "SET", "repl-snapshot-keep", &seconds]);
+    };
     let snapshots = || master.log().matches("Starting BGSAVE for SYNC").count();
     // One that has no part in it: what its probe feels is the machine's doing, on which ten processes load.
     let bystander = ServerOptions::new(Make::Redis).start();
@@ -274,9 +282,12 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
     });
     for round in 0..setting("STORM_ROUNDS", pick(1, 3)) {
         // Otherwise those who come first join what the last round left.
+        keep_snapshots(0);
         wait_for("nothing is kept", LONG, || {
             master.info("repl_spool_memory") == "0"
         });
+        // Scaled down, all of them come while the first one's snapshot is kept, however slowly they start.
+        keep_snapshots(pick(600, 0));
         let (before, begin) = (snapshots(), Instant::now());
         let sent = AtomicU64::new(0);
         let stop = AtomicBool::new(false);
@@ -286,14 +297,15 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
             let control = scope.spawn(|| probe(&bystander, &stop));
             let rates = scope.spawn(|| {
                 // The dump bytes of any second, beside the streams, which are small here.
+                let mut at = Instant::now();
                 let mut last = number(&master, "total_net_repl_output_bytes");
                 while !stop.load(Ordering::Relaxed) {
-                    let at = Instant::now();
                     std::thread::sleep(Duration::from_secs(1));
+                    let asked_at = Instant::now();
                     let now = number(&master, "total_net_repl_output_bytes");
                     let rate = (now - last) as f64 / at.elapsed().as_secs_f64();
                     sent.fetch_max(rate as u64, Ordering::Relaxed);
-                    last = now;
+                    (at, last) = (asked_at, now);
                 }
             });
             let window_ms = pick(1500, 5000);
@@ -358,17 +370,13 @@ fn transfers_wait_in_a_queue_and_the_bandwidth_is_kept() {
         replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
     }
     // Who paces the sending mustn't hold up whom others ask for.
-    wait_for(
-        "one is served and two wait",
-        Duration::from_secs(10),
-        || {
-            let info = master.call(&["INFO", "replication"]).text();
-            ["phase=transfer", "place=1", "place=2", "phase=queued"]
-                .iter()
-                .all(|part| info.contains(part))
-                && info.contains("repl_queue_length:2")
-        },
-    );
+    wait_for("one is served and two wait", LONG, || {
+        let info = master.call(&["INFO", "replication"]).text();
+        ["phase=transfer", "place=1", "place=2", "phase=queued"]
+            .iter()
+            .all(|part| info.contains(part))
+            && info.contains("repl_queue_length:2")
+    });
     for replica in &replicas {
         assert_equal(&master, replica);
     }

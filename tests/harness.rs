@@ -46,7 +46,7 @@ fn a_cut_link_is_made_again() {
     let replica = ServerOptions::new(common::Make::Redis)
         .replica_of(proxy.port)
         .start();
-    let timeout = Duration::from_secs(20);
+    let timeout = Duration::from_secs(60);
     replica.wait_synced(timeout);
     proxy.cut();
     common::wait_for("the replica has come back", timeout, || {

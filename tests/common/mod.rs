@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod reply;
 pub mod seed;
 pub mod server;
+pub mod stall;
 pub mod wait;
 
 pub use client::RespClient;
@@ -21,6 +22,7 @@ pub use load::Load;
 pub use proxy::{Fault, Proxy};
 pub use reply::RawReply;
 pub use server::{Make, Server, ServerOptions};
+pub use stall::StallProbe;
 pub use wait::{free_port, wait_for};
 
 /// A number from the environment, by which a test is run at another size.
