@@ -133,13 +133,19 @@ fn an_interrupt_after_a_failed_save_does_not_insist() {
     assert!(contains(&dir.path().join("dump.rdb"), b"the lead"));
 }
 
-/// A dump that can't be opened ends the start with a word and no panic, though clients knock all the while.
+/// A dump that can't be opened, or read, ends the start with a word and no panic, though clients knock all the
+/// while.
 #[test]
 fn a_start_that_fails_while_clients_connect_says_why() {
     let long = "n".repeat(300);
-    for _ in 0..setting("STARTS", 12) {
+    for turn in 0..setting("STARTS", 12) {
+        let (name, words) = match turn % 2 {
+            0 => (long.as_str(), "can't open"),
+            _ => ("dump.rdb", "RDB: "),
+        };
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(dir.path(), &["--dbfilename", &long]);
+        fs::write(dir.path().join("dump.rdb"), "no dump").unwrap();
+        let mut process = Process::start(dir.path(), &["--dbfilename", name]);
         let (port, ended) = (process.port, AtomicBool::new(false));
         let status = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -153,11 +159,8 @@ fn a_start_that_fails_while_clients_connect_says_why() {
         });
         let log = output(dir.path());
         assert_eq!(status.code(), Some(1), "{log}");
-        assert!(
-            log.contains("Fatal error loading the DB: can't open"),
-            "{log}"
-        );
-        assert!(log.contains("File name too long"), "{log}");
+        assert!(log.contains("Fatal error loading the DB: "), "{log}");
+        assert!(log.contains(words), "{log}");
         assert!(!log.contains("panicked"), "{log}");
     }
 }
@@ -176,6 +179,20 @@ fn a_dump_that_cannot_be_opened_is_an_error_of_the_start() {
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it started"),
     }
+}
+
+#[test]
+fn a_unix_socket_that_cannot_be_bound_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = Process::start(dir.path(), &["--unixsocket", "none/x.sock"]);
+    assert_eq!(process.wait().code(), Some(1));
+    let log = output(dir.path());
+    let words = "Failed opening Unix socket none/x.sock: bind: No such file or directory";
+    assert!(log.contains(words), "{log}");
+    assert!(
+        log.contains("Failed listening on port 0 (unix), aborting."),
+        "{log}"
+    );
 }
 
 #[test]

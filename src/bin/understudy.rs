@@ -135,7 +135,7 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
     announce_place(settings.port, settings.always_show_logo);
     allow_clients(&mut settings)?;
     let signals = signals::catch().map_err(|error| format!("Can't catch signals: {error}"))?;
-    let port = settings.port;
+    let (port, unix) = (settings.port, settings.unixsocket.clone());
     let mut builder = Node::builder(settings)
         .memory(Box::new(jemalloc::Jemalloc))
         .no_tcp_at_port_zero()
@@ -144,8 +144,12 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
         builder = builder.config_file(path);
     }
     let builder = builder.bind().map_err(|error| match error {
-        StartError::Bind { .. } => {
-            format!("Warning: {error}\nFailed listening on port {port} (tcp), aborting.")
+        StartError::Bind { ref address, .. } => {
+            let (port, kind) = match unix.as_ref() == Some(address) {
+                true => (0, "unix"),
+                false => (port, "tcp"),
+            };
+            format!("Warning: {error}\nFailed listening on port {port} ({kind}), aborting.")
         }
         other => other.to_string(),
     })?;
