@@ -1,15 +1,19 @@
 //! The library's door: building, starting, using and stopping a whole node.
 //!
 //! A [`Node`] runs on threads of its own: one arbiter in the background (master, links, snapshots, timers,
-//! listeners) and the serving arbiters (connections). [`Node::client`] gives a handle that runs commands in
-//! the caller's thread, through the same table and the same shards as a socket's client, with no socket.
-//! Several nodes live in one process without knowing of each other: nothing here is global.
+//! listeners), the serving arbiters (connections) if it has a socket, and others while there is work for them.
+//! [`Node::client`] gives a handle that runs commands in the caller's thread, through the same table and the same
+//! shards as a socket's client, with no socket. Several nodes live in one process without knowing of each other:
+//! nothing here is global.
 //!
-//! ```no_run
+//! A node ends by [`Node::shutdown`], by being dropped, or by itself (SHUTDOWN). First it is closed: nothing is
+//! served any more, and who waits is told (see [`life`](crate::life)). Then its arbiters stop, and with them go its
+//! actors; its other threads give up what they do. Whoever ends it waits for that, and frees the data.
+//!
+//! ```
 //! use understudy::{Node, Settings};
 //!
-//! let settings = Settings { port: 0, ..Settings::default() };
-//! let node = Node::start(settings)?;
+//! let node = Node::start(Settings::embedded())?;
 //! let mut client = node.client();
 //! client.call(&["SET", "greeting", "hello"]);
 //! assert_eq!(client.call(&["GET", "greeting"]).as_bytes(), Some(&b"hello"[..]));
