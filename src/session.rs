@@ -629,12 +629,22 @@ impl Client {
 
     /// The owner takes what is there and leaves a waker for the next push.
     pub fn take_output(&self, waker: &Waker) -> Output {
+        let mut output = Output::default();
+        self.move_output(waker, &mut output);
+        output
+    }
+
+    /// As `take_output`, to the end of `to`.
+    #[inline]
+    pub fn move_output(&self, waker: &Waker, to: &mut Output) {
         let mut outbox = self.outbox.lock();
         match &mut outbox.waker {
             Some(w) => w.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        std::mem::take(&mut outbox.output)
+        if !outbox.output.is_empty() {
+            to.append(std::mem::take(&mut outbox.output));
+        }
     }
 }
 

@@ -127,12 +127,11 @@ impl ConnectionActor {
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Over> {
         let bench = self.bench.clone();
         let mut bench = bench.borrow_mut();
-        bench.turn = Turn::default();
+        bench.turn = Turn::begin(self.node.clock.unix_us());
         for _ in 0..ROUNDS_MAX {
             let mut held = self.poll_wait(cx);
             // Looked at after the wait: who ends a wait pushes the reply first.
-            let pushed = self.client().take_output(cx.waker());
-            self.unsent.append(pushed);
+            self.take_pushed(cx);
             if self.client().killed.load(Ordering::Acquire) {
                 if self.client().overflowed.load(Ordering::Relaxed) {
                     self.note_output_limit();
@@ -167,7 +166,7 @@ impl ConnectionActor {
             if self.is_over_output_limit() {
                 return Poll::Ready(Over("output buffer limit"));
             }
-            if bench.turn.is_over() {
+            if bench.turn.is_over {
                 break;
             }
             if held == Held::Output && !self.unsent.holds_pipeline(bench.bounds) {
@@ -186,7 +185,7 @@ impl ConnectionActor {
                 }
             }
             match self.read(&mut bench, held, cx) {
-                Ok(true) if bench.turn.is_over() => break,
+                Ok(true) if bench.turn.is_over => break,
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(over) => return Poll::Ready(over),
@@ -288,6 +287,14 @@ impl ConnectionActor {
         );
     }
 
+    /// Takes what others have for the client, and has the next push wake the connection.
+    #[inline]
+    fn take_pushed(&mut self, cx: &TaskContext<'_>) {
+        let client = &self.session.client;
+        self.unsent
+            .fill(|output| client.move_output(cx.waker(), output));
+    }
+
     /// Whether the session still waits for something, and registers for its end.
     fn poll_wait(&mut self, cx: &mut TaskContext<'_>) -> Held {
         if self.session.closing {
@@ -297,8 +304,7 @@ impl ConnectionActor {
             return Held::No;
         }
         // Before the look at the wait, so that an end that comes after it wakes us.
-        let pushed = self.client().take_output(cx.waker());
-        self.unsent.append(pushed);
+        self.take_pushed(cx);
         let unblock = self.client().unblock.swap(0, Ordering::AcqRel);
         if unblock != 0 {
             waits::end(&self.node, &self.session, unblock);
@@ -325,8 +331,7 @@ impl ConnectionActor {
         }
         self.timer = None;
         self.client().blocked.store(false, Ordering::Release);
-        let pushed = self.client().take_output(cx.waker());
-        self.unsent.append(pushed);
+        self.take_pushed(cx);
         Held::No
     }
 
@@ -512,6 +517,7 @@ impl ConnectionActor {
             SENT_AT_ONCE_BYTES
         };
         let first = *index;
+        let ends_us = bench.turn.ends_us;
         let mut args = Vec::new();
         let mut renew = false;
         let mut ctx = CommandContext::new(
@@ -543,7 +549,8 @@ impl ConnectionActor {
             if *held != Held::No || renew || ctx.session.closing {
                 break;
             }
-            if bench.turn.ends_at(ctx.now_us) {
+            if ctx.now_us > ends_us {
+                bench.turn.is_over = true;
                 *held = Held::Turn { sends: true };
                 break;
             }
@@ -585,12 +592,12 @@ impl ConnectionActor {
     /// Takes what has been replied, and writes it straight to the socket if nothing waits before it.
     fn send(&mut self, bench: &mut Workbench, now: bool) {
         let replies = bench.reply.output_mut();
-        if !replies.is_empty() {
-            let socket = self.socket.as_ref().filter(|_| now);
-            let sent = self.unsent.send(replies, socket);
-            self.node.stats.net_output_bytes.add(sent as u64);
-            replies.keep_chunk();
+        if replies.is_empty() {
+            return;
         }
+        let socket = self.socket.as_ref().filter(|_| now);
+        let sent = self.unsent.send(replies, socket);
+        self.node.stats.net_output_bytes.add(sent as u64);
     }
 
     /// Writes what waits, as far as the socket takes it.

@@ -79,9 +79,12 @@ impl Unsent {
         self.output.len()
     }
 
-    pub fn append(&mut self, output: Output) {
-        if !self.is_lost {
-            self.output.append(output);
+    /// Has `fill` add to what waits.
+    #[inline]
+    pub fn fill(&mut self, fill: impl FnOnce(&mut Output)) {
+        fill(&mut self.output);
+        if self.is_lost {
+            self.output.clear();
         }
     }
 
@@ -128,7 +131,10 @@ impl Unsent {
             Some(socket) if self.output.is_empty() => write(socket, replies).unwrap_or(0),
             _ => 0,
         };
-        self.output.take_from(replies);
+        if !replies.is_empty() {
+            self.output.take_from(replies);
+            replies.keep_chunk();
+        }
         sent
     }
 
@@ -171,18 +177,25 @@ impl Unsent {
 }
 
 /// Writes as much as the socket takes, up to one round's share; how much that was.
+#[inline]
 fn write(socket: &Socket, output: &mut Output) -> io::Result<usize> {
+    // Most replies are in one buffer, and the socket takes all of it.
+    if let Some(bytes) = output.as_one()
+        && let Ok(sent) = socket.try_write(bytes)
+        && sent > 0
+    {
+        output.advance(sent);
+        return Ok(sent);
+    }
+    write_pieces(socket, output)
+}
+
+fn write_pieces(socket: &Socket, output: &mut Output) -> io::Result<usize> {
     let mut sent = 0;
     while !output.is_empty() && sent < SENT_AT_ONCE_BYTES {
-        let written = match output.as_one() {
-            Some(bytes) => socket.try_write(bytes),
-            None => {
-                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                let count = output.slices(&mut slices);
-                socket.try_write_vectored(&slices[..count])
-            }
-        };
-        match written {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = output.slices(&mut slices);
+        match socket.try_write_vectored(&slices[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 output.advance(n);

@@ -38,25 +38,20 @@ pub struct Workbench {
 /// work, who has a single request waits about this long for each of them.
 const TURN_US: u64 = 1000;
 
-/// A connection's turn: begins with the first command that it runs.
+/// A connection's turn. What runs in it ends it at the first command that ends late.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
-    began_us: Option<u64>,
-    over: bool,
+    /// When it is to end, unix microseconds.
+    pub ends_us: u64,
+    pub is_over: bool,
 }
 
 impl Turn {
-    /// Whether it is over at this time.
-    #[inline]
-    pub fn ends_at(&mut self, now_us: u64) -> bool {
-        let began_us = *self.began_us.get_or_insert(now_us);
-        self.over = now_us.saturating_sub(began_us) > TURN_US;
-        self.over
-    }
-
-    /// Whether it has been found to be over.
-    pub fn is_over(self) -> bool {
-        self.over
+    pub fn begin(now_us: u64) -> Turn {
+        Turn {
+            ends_us: now_us + TURN_US,
+            is_over: false,
+        }
     }
 }
 

@@ -86,7 +86,15 @@ impl Output {
     }
 
     /// The byte at a position.
+    #[inline]
     pub fn byte_at(&self, position: usize) -> Option<u8> {
+        match position.checked_sub(self.in_pieces()) {
+            Some(at) => self.tail.get(at).copied(),
+            None => self.piece_byte_at(position),
+        }
+    }
+
+    fn piece_byte_at(&self, position: usize) -> Option<u8> {
         let mut left = position;
         for piece in self.pieces.iter().flat_map(|pieces| &pieces.queue) {
             match piece.get(left) {
@@ -94,7 +102,7 @@ impl Output {
                 None => left -= piece.len(),
             }
         }
-        self.tail.get(left).copied()
+        None
     }
 
     /// Adds a copy of the bytes.
@@ -219,7 +227,21 @@ impl Output {
     }
 
     /// The first `n` bytes are gone.
+    #[inline]
     pub fn advance(&mut self, mut n: usize) {
+        if self.pieces.is_some() {
+            n = self.advance_pieces(n);
+        }
+        if n < self.tail.len() {
+            self.tail.advance(n);
+        } else {
+            // Unlike `advance` it keeps the room that was written to.
+            self.tail.clear();
+        }
+    }
+
+    /// How many of the `n` bytes were not in pieces.
+    fn advance_pieces(&mut self, mut n: usize) -> usize {
         while let Some(pieces) = &mut self.pieces {
             let Some(front) = pieces.queue.front_mut() else {
                 break;
@@ -227,7 +249,7 @@ impl Output {
             if n < front.len() {
                 front.advance(n);
                 pieces.bytes -= n;
-                return;
+                return 0;
             }
             n -= front.len();
             pieces.bytes -= front.len();
@@ -236,12 +258,7 @@ impl Output {
                 self.pieces = None;
             }
         }
-        if n < self.tail.len() {
-            self.tail.advance(n);
-        } else {
-            // Unlike `advance` it keeps the room that was written to.
-            self.tail.clear();
-        }
+        n
     }
 
     /// Fills `slices` with the bytes from the first one on, as many as fit; how many slices that are.
