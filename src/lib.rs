@@ -9,7 +9,8 @@
 //! - [`config`]: directives, files, settings.
 //! - [`data`]: value containers.
 //! - [`rdb`]: values to dump bytes and back.
-//! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk.
+//! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk. [`wakers`]: tasks that
+//!   wait for the same thing, such as a shard.
 //! - [`snapshot`]: the point-in-time cut and walk.
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`session`]: a client's state and the registry of clients; [`pubsub`]: channels.
@@ -57,6 +58,7 @@ pub mod stats;
 pub mod testing;
 pub mod threads;
 pub mod turns;
+pub mod wakers;
 
 pub use config::Settings;
 pub use local_client::{Closed, LocalClient};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::redaction::redact;
@@ -12,7 +13,8 @@ use crate::session::Client;
 /// The clients in MONITOR.
 #[derive(Debug, Default)]
 pub struct Monitors {
-    clients: RwLock<Vec<Arc<Client>>>,
+    /// By id.
+    clients: RwLock<HashMap<u64, Arc<Client>>>,
     count: AtomicUsize,
 }
 
@@ -25,22 +27,23 @@ impl Monitors {
 
     pub fn add(&self, client: Arc<Client>) {
         let mut clients = self.clients.write();
-        if clients.iter().all(|c| c.id != client.id) {
-            clients.push(client);
-        }
+        clients.insert(client.id, client);
         self.count.store(clients.len(), Ordering::Relaxed);
     }
 
     pub fn remove(&self, id: u64) {
         let mut clients = self.clients.write();
-        clients.retain(|c| c.id != id);
+        clients.remove(&id);
+        if clients.is_empty() {
+            *clients = HashMap::default();
+        }
         self.count.store(clients.len(), Ordering::Relaxed);
     }
 
     /// Shows a command that `client` ran in database `db` at `now_us` (unix).
     pub fn feed(&self, now_us: u64, db: usize, client: &Client, args: &[&[u8]]) {
         let line = Bytes::from(line(now_us, db, client, &redact(args)));
-        for monitor in self.clients.read().iter() {
+        for monitor in self.clients.read().values() {
             monitor.push_shared(&line);
         }
     }

@@ -226,9 +226,21 @@ impl NodeCore {
         if session.monitor {
             self.monitors.remove(session.client.id);
         }
-        if let Some(Waiting::Keys(waiter)) = session.waiting.take() {
-            waiter.abandon();
-            self.forget_waiter(&waiter);
+        if session.client.paused.load(Ordering::Relaxed) {
+            self.pause.forget(session.client.id);
+        }
+        match session.waiting.take() {
+            Some(Waiting::Keys(waiter)) => {
+                waiter.abandon();
+                self.forget_waiter(&waiter);
+            }
+            // A WAIT may be for ever.
+            Some(Waiting::Reply(ticket)) => {
+                if let Some(services) = self.services.get() {
+                    services.unblock(ticket, 1);
+                }
+            }
+            None => {}
         }
         if let Some(watched) = session.watched.take() {
             let keys = watched.iter().map(|(id, _)| &id.key[..]);

@@ -4,11 +4,15 @@
 //! keys that were written here (`replica-read-only no`), so those are remembered, with when they are due, and
 //! the shards' expiry cycles look after them. As redis-server does, nothing is said to sub-replicas.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use parking_lot::Mutex;
+
+use crate::keyspace::{KeyId, KeyIdRef};
 
 /// Most keys remembered; those beyond stay until somebody writes to them.
 const KEYS_MAX: usize = 1 << 20;
@@ -18,8 +22,14 @@ const KEYS_MAX: usize = 1 << 20;
 pub struct OwnExpiries {
     /// Something is remembered: looked at without the lock.
     any: AtomicBool,
-    /// By database and key: unix ms.
-    due_ms: Mutex<HashMap<(usize, Bytes), i64>>,
+    due: Mutex<Due>,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    /// When, Unix ms.
+    at_ms: HashMap<KeyId, i64>,
+    in_order: BTreeSet<(i64, usize, Bytes)>,
 }
 
 impl OwnExpiries {
@@ -28,27 +38,47 @@ impl OwnExpiries {
     }
 
     pub fn remember(&self, db: usize, key: &[u8], at_ms: i64) {
-        let mut due = self.due_ms.lock();
-        if due.len() < KEYS_MAX {
-            due.insert((db, Bytes::copy_from_slice(key)), at_ms);
-            self.any.store(true, Ordering::Relaxed);
-        }
+        let id = KeyId::from(&KeyIdRef { db, key });
+        let mut due = self.due.lock();
+        let room = due.at_ms.len() < KEYS_MAX;
+        let key = match due.at_ms.entry(id) {
+            Entry::Vacant(place) if room => {
+                let key = place.key().key.clone();
+                place.insert(at_ms);
+                key
+            }
+            Entry::Vacant(_) => return,
+            Entry::Occupied(mut place) => {
+                let key = place.key().key.clone();
+                let before_ms = place.insert(at_ms);
+                due.in_order.remove(&(before_ms, db, key.clone()));
+                key
+            }
+        };
+        due.in_order.insert((at_ms, db, key));
+        self.any.store(true, Ordering::Relaxed);
     }
 
-    /// Forgets and gives the keys that are due and `mine`.
-    pub fn take_due(&self, now_ms: i64, mine: impl Fn(&[u8]) -> bool) -> Vec<(usize, Bytes)> {
-        let mut due = self.due_ms.lock();
-        let taken: Vec<_> = due
-            .extract_if(|(_, key), at_ms| *at_ms < now_ms && mine(key))
-            .map(|(key, _)| key)
-            .collect();
-        self.any.store(!due.is_empty(), Ordering::Relaxed);
+    /// Forgets and gives the keys that are due and `mine`. Looks at none that are not due.
+    pub fn take_due(&self, now_ms: i64, mine: impl Fn(&[u8]) -> bool) -> Vec<KeyId> {
+        let due = &mut *self.due.lock();
+        let until = (now_ms, 0, Bytes::new());
+        let passed = due.in_order.range(..until);
+        let taken: Vec<_> = passed.filter(|(_, _, key)| mine(key)).cloned().collect();
+        let forget = |(at_ms, db, key): (i64, usize, Bytes)| {
+            due.in_order.remove(&(at_ms, db, key.clone()));
+            let id = KeyId { db, key };
+            due.at_ms.remove(&id);
+            id
+        };
+        let taken = taken.into_iter().map(forget).collect();
+        self.any.store(!due.at_ms.is_empty(), Ordering::Relaxed);
         taken
     }
 
     /// As a master, or with another master's dataset, there is nothing to remember.
     pub fn clear(&self) {
-        self.due_ms.lock().clear();
+        *self.due.lock() = Due::default();
         self.any.store(false, Ordering::Relaxed);
     }
 }
@@ -65,7 +95,11 @@ mod tests {
         own.remember(1, b"b", 20);
         assert!(own.take_due(5, |_| true).is_empty());
         assert!(own.take_due(15, |key| key != b"a").is_empty());
-        assert_eq!(own.take_due(15, |_| true), [(0, Bytes::from_static(b"a"))]);
+        own.remember(0, b"a", 12);
+        assert!(own.take_due(12, |_| true).is_empty());
+        let key = Bytes::from_static(b"a");
+        assert_eq!(own.take_due(15, |_| true), [KeyId { db: 0, key }]);
+        assert!(own.take_due(15, |_| true).is_empty());
         assert!(own.any());
         own.clear();
         assert!(!own.any() && own.take_due(99, |_| true).is_empty());

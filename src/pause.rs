@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::task::Waker;
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 /// What is held up.
@@ -33,6 +34,9 @@ pub enum PausePurpose {
     Migration,
 }
 
+/// Who waits as our master's link; clients have ids from 1 on.
+pub const OUR_MASTER: u64 = 0;
+
 const PURPOSES: usize = 5;
 
 #[derive(Debug, Default)]
@@ -49,8 +53,8 @@ pub struct PauseState {
     /// The latest end of all: while it is past, nothing else is looked at.
     latest_ms: AtomicI64,
     events: [Event; PURPOSES],
-    /// Those who wait for an end that comes early.
-    waiting: Mutex<Vec<Waker>>,
+    /// Those who wait for an end that comes early, by client id.
+    waiting: Mutex<HashMap<u64, Waker>>,
 }
 
 impl PauseState {
@@ -93,17 +97,20 @@ impl PauseState {
         (until_ms > now_ms).then_some(until_ms)
     }
 
-    /// Has `waker` woken if a pause is ended early; its own end is the caller's to wait for. True: no pause
-    /// is in force, and nothing was registered.
-    pub fn wake_when_over(&self, waker: &Waker, now_ms: i64) -> bool {
+    /// Has a client's `waker` woken if a pause is ended early; its own end is the caller's to wait for, and to
+    /// forget the client when it goes. True: no pause is in force, and nothing was registered.
+    pub fn wake_when_over(&self, client: u64, waker: &Waker, now_ms: i64) -> bool {
         let mut waiting = self.waiting.lock();
         if self.kind(now_ms).is_none() {
             return true;
         }
-        if !waiting.iter().any(|w| w.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        waiting.insert(client, waker.clone());
         false
+    }
+
+    /// The client waits no longer.
+    pub fn forget(&self, client: u64) {
+        self.waiting.lock().remove(&client);
     }
 
     /// Begins or extends a pause. It never gets shorter. A CLIENT PAUSE that holds up everything stays so,
@@ -142,7 +149,7 @@ impl PauseState {
     /// Has those who wait for an end look round.
     pub fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
-        for waker in waiting {
+        for waker in waiting.into_values() {
             waker.wake();
         }
     }
@@ -182,10 +189,13 @@ mod tests {
         let flag = std::sync::Arc::new(Flag(false.into()));
         let waker = Waker::from(flag.clone());
         let state = PauseState::default();
-        assert!(state.wake_when_over(&waker, 0));
+        assert!(state.wake_when_over(1, &waker, 0));
         state.pause(PausePurpose::Client, Pause::All, 100, 0);
-        assert!(!state.wake_when_over(&waker, 0));
-        assert!(!state.wake_when_over(&waker, 0));
+        assert!(!state.wake_when_over(1, &waker, 0));
+        assert!(!state.wake_when_over(1, &waker, 0));
+        assert_eq!(state.waiting.lock().len(), 1);
+        assert!(!state.wake_when_over(2, &waker, 0));
+        state.forget(2);
         assert_eq!(state.waiting.lock().len(), 1);
         state.unpause(PausePurpose::Client);
         assert!(flag.0.load(Ordering::Relaxed));

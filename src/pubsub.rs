@@ -58,8 +58,11 @@ impl Registry {
             listeners.remove(&id);
             if listeners.is_empty() {
                 map.remove(name);
+            } else {
+                shrink(listeners);
             }
         }
+        shrink(&mut map);
         self.count.store(map.len(), Ordering::Release);
     }
 
@@ -77,6 +80,14 @@ impl Registry {
             return 0;
         };
         Encoded::new(&[kind.as_bytes(), name, message]).push_to(listeners)
+    }
+}
+
+/// Gives room back of which most is empty: going over a map costs as much as it has room.
+fn shrink<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>) {
+    const ROOM_KEPT: usize = 64;
+    if map.capacity() > ROOM_KEPT && map.len() * 8 < map.capacity() {
+        map.shrink_to(map.len() * 2);
     }
 }
 

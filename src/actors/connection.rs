@@ -360,6 +360,7 @@ impl ConnectionActor {
     ) -> (usize, Held) {
         if self.client().paused.load(Ordering::Relaxed) {
             self.client().paused.store(false, Ordering::Relaxed);
+            self.node.pause.forget(self.client().id);
         }
         self.session.input_bytes = data.len();
         let mut used = 0;
@@ -413,7 +414,10 @@ impl ConnectionActor {
             Held::Paused => {
                 let node = &self.node;
                 let now_ms = node.clock.unix_ms();
-                let left_ms = if node.pause.wake_when_over(cx.waker(), now_ms) {
+                let left_ms = if node
+                    .pause
+                    .wake_when_over(self.client().id, cx.waker(), now_ms)
+                {
                     0
                 } else {
                     node.pause

@@ -23,7 +23,7 @@ use actix::prelude::*;
 
 use super::master_io::MasterSockets;
 use super::snapshot::SnapshotActor;
-use super::waiters::Waiter;
+use super::waiters::Waiters;
 use crate::node_core::NodeCore;
 use crate::repl::{MasterDriver, MasterIo};
 
@@ -37,7 +37,7 @@ pub struct MasterActor {
     pub(super) node: Arc<NodeCore>,
     pub(super) driver: MasterDriver,
     pub(super) io: MasterSockets,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Waiters,
     /// How far the log was when it was last looked at for spooling.
     looked_at: u64,
 }
@@ -48,7 +48,7 @@ impl MasterActor {
             driver: MasterDriver::new(node.clock.unix_ms()),
             io: MasterSockets::new(node.clone(), snapshots),
             node,
-            waiters: Vec::new(),
+            waiters: Waiters::default(),
             looked_at: 0,
         }
     }

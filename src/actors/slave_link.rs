@@ -25,6 +25,7 @@ use super::master::MasterActor;
 use super::priority;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::node_core::NodeCore;
+use crate::pause::OUR_MASTER;
 use crate::repl::{LinkDriver, LinkState};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -104,7 +105,11 @@ impl SlaveLinkActor {
     fn is_paused(&mut self, cx: &mut TaskContext<'_>) -> bool {
         if std::mem::take(&mut self.io.paused) {
             let now_ms = self.io.node.clock.unix_ms();
-            self.io.paused = !self.io.node.pause.wake_when_over(cx.waker(), now_ms);
+            self.io.paused = !self
+                .io
+                .node
+                .pause
+                .wake_when_over(OUR_MASTER, cx.waker(), now_ms);
         }
         self.io.paused
     }

@@ -1,8 +1,9 @@
 //! The sessions that wait for replicas' acks (WAIT, WAITAOF): the MasterActor's part of it.
 //!
-//! A waiter is a session's ticket, a number and an offset. It is answered when enough replicas have acked
-//! the offset, when its time is up, or when CLIENT UNBLOCK lets it go; who is done for another reason is
-//! forgotten at the next look. Bounds: one waiter per blocked client.
+//! A wait is a session's ticket, a number and an offset. It is answered when enough replicas have acked
+//! the offset, when its time is up, or when it is ended from outside: by CLIENT UNBLOCK, or because the client
+//! is gone. Replicas are asked for acks at most once for what many wait for. Bounds: one wait per blocked
+//! client, one timer for all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,45 +12,86 @@ use actix::prelude::*;
 
 use super::master::MasterActor;
 use crate::command::waits::error_of;
+use crate::repl::ack_waits::{AckWait, AckWaits, Acked, WaitId};
 use crate::repl::wire;
 use crate::session::Ticket;
 
-/// A session that waits for acks.
-pub(super) struct Waiter {
-    pub(super) ticket: Arc<Ticket>,
-    pub(super) replicas: usize,
-    pub(super) offset: u64,
-    pub(super) deadline_ms: Option<i64>,
-    /// WAITAOF: the answer is a pair and counts fsynced offsets.
-    pub(super) aof: bool,
+/// Replicas that were asked for acks are not asked again so soon for what they have got by then, ms.
+const ASKED_ENOUGH_MS: i64 = 100;
+
+/// The waits, and what is under way for them.
+#[derive(Default)]
+pub(super) struct Waiters {
+    waits: AckWaits<Arc<Ticket>>,
+    /// The timer for the next deadline, and that, Unix ms.
+    timer: Option<(SpawnHandle, i64)>,
+    /// Up to which offset replicas were last asked for acks, in which epoch, and when, Unix ms.
+    asked: (u64, u64, i64),
+}
+
+impl Waiters {
+    pub(super) fn len(&self) -> usize {
+        self.waits.len()
+    }
+}
+
+fn id_of(ticket: &Arc<Ticket>) -> WaitId {
+    Arc::as_ptr(ticket).addr()
 }
 
 impl MasterActor {
-    /// Answers the waiters whose number is reached or whose time is up.
+    /// Answers those whose number is reached or whose time is up.
     pub(super) fn answer_waiters(&mut self) {
-        if self.waiters.is_empty() {
+        if self.waiters.waits.is_empty() {
             return;
         }
-        let now_ms = self.node.clock.unix_ms();
-        // What replicas ack then is another's stream; who waits is told so by its own session.
-        let role_is_lost = self.node.hub.is_replica();
-        let board = self.node.hub.board();
-        self.waiters.retain(|waiter| {
-            if waiter.ticket.is_done() {
-                return false;
-            }
-            let acked = if waiter.aof {
-                board.replicas.acked_aof(waiter.offset)
-            } else {
-                board.replicas.acked(waiter.offset)
-            };
-            let late = waiter.deadline_ms.is_some_and(|at| at <= now_ms);
-            if (acked < waiter.replicas || role_is_lost) && !late {
-                return true;
-            }
-            waiter.ticket.complete(&wait_reply(waiter.aof, acked));
-            false
+        let acked = Acked::by(&self.node.hub.board().replicas);
+        let waits = &mut self.waiters.waits;
+        let mut over = waits.take_late(self.node.clock.unix_ms());
+        // What replicas of a replica ack is another's stream; who waits is told so by its own session.
+        if !self.node.hub.is_replica() {
+            over.extend(waits.take_reached(&acked));
+        }
+        for wait in over {
+            wait.waiting
+                .complete(&wait_reply(wait.aof, acked.count(&wait)));
+        }
+    }
+
+    /// Asks the replicas for acks, unless they have just been asked for that offset.
+    fn ask_for_acks(&mut self, offset: u64) {
+        let hub = &self.node.hub;
+        let (epoch, now_ms) = (hub.epoch(), self.node.clock.unix_ms());
+        let (asked_offset, asked_epoch, asked_ms) = self.waiters.asked;
+        let recently = (0..ASKED_ENOUGH_MS).contains(&(now_ms - asked_ms));
+        if recently && asked_epoch == epoch && offset <= asked_offset {
+            return;
+        }
+        self.waiters.asked = (hub.offset(), epoch, now_ms);
+        hub.append_raw(wire::GETACK);
+        self.forward();
+    }
+
+    /// Sees to it that somebody looks when the next wait's time is up.
+    fn time_waiters(&mut self, ctx: &mut Context<MasterActor>) {
+        let next = self.waiters.waits.next_deadline_ms();
+        let timed = self.waiters.timer.as_ref().map(|(_, at_ms)| *at_ms);
+        let Some(next_ms) = next else {
+            return;
+        };
+        if timed.is_some_and(|at_ms| at_ms <= next_ms) {
+            return;
+        }
+        if let Some((timer, _)) = self.waiters.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let left_ms = (next_ms - self.node.clock.unix_ms()).max(0) as u64;
+        let timer = ctx.run_later(Duration::from_millis(left_ms), |actor, ctx| {
+            actor.waiters.timer = None;
+            actor.answer_waiters();
+            actor.time_waiters(ctx);
         });
+        self.waiters.timer = Some((timer, next_ms));
     }
 }
 
@@ -78,27 +120,25 @@ impl Handler<Wait> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, wait: Wait, ctx: &mut Self::Context) {
-        let node = self.node.clone();
-        self.waiters.push(Waiter {
-            ticket: wait.ticket,
+        let id = id_of(&wait.ticket);
+        let offset = wait.offset;
+        let wait = AckWait {
+            waiting: wait.ticket,
             replicas: wait.replicas,
-            offset: wait.offset,
+            offset,
             deadline_ms: wait.deadline_ms,
             aof: wait.aof,
-        });
-        self.answer_waiters();
-        if self.waiters.is_empty() {
+        };
+        let acked = Acked::by(&self.node.hub.board().replicas);
+        if !self.node.hub.is_replica() && acked.count(&wait) >= wait.replicas {
+            wait.waiting
+                .complete(&wait_reply(wait.aof, acked.count(&wait)));
             return;
         }
+        self.waiters.waits.add(id, wait);
         // Those who have it already need only be asked.
-        node.hub.append_raw(wire::GETACK);
-        self.forward();
-        if let Some(deadline_ms) = wait.deadline_ms {
-            let left_ms = (deadline_ms - node.clock.unix_ms()).max(0) as u64;
-            ctx.run_later(Duration::from_millis(left_ms), |actor, _| {
-                actor.answer_waiters();
-            });
-        }
+        self.ask_for_acks(offset);
+        self.time_waiters(ctx);
     }
 }
 
@@ -114,26 +154,16 @@ impl Handler<Unblock> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, unblock: Unblock, _: &mut Self::Context) {
-        let Some(at) = self
-            .waiters
-            .iter()
-            .position(|w| Arc::ptr_eq(&w.ticket, &unblock.ticket))
-        else {
+        let Some(wait) = self.waiters.waits.remove(id_of(&unblock.ticket)) else {
             return;
         };
-        let waiter = self.waiters.swap_remove(at);
         let reply = if let Some(error) = error_of(unblock.how) {
             self.node.stats.count_error(error);
             format!("-{error}\r\n").into_bytes()
         } else {
-            let board = self.node.hub.board();
-            let acked = if waiter.aof {
-                board.replicas.acked_aof(waiter.offset)
-            } else {
-                board.replicas.acked(waiter.offset)
-            };
-            wait_reply(waiter.aof, acked)
+            let acked = Acked::by(&self.node.hub.board().replicas);
+            wait_reply(wait.aof, acked.count(&wait))
         };
-        waiter.ticket.complete(&reply);
+        wait.waiting.complete(&reply);
     }
 }

@@ -5,7 +5,7 @@
 //! it as of any deletion.
 
 use super::{Context, dispatch};
-use crate::keyspace::{Pace, ShardSet};
+use crate::keyspace::{KeyId, Pace, ShardSet};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn expire_own(ctx: &mut Context<'_>, index: usize) -> Expired {
     }
     let keyspace = &ctx.node.keyspace;
     let mine = |key: &[u8]| keyspace.shard_of(keyspace.hash(key)) == index;
-    for (db, key) in ctx.node.own_expiries.take_due(ctx.now_ms, mine) {
+    for KeyId { db, key } in ctx.node.own_expiries.take_due(ctx.now_ms, mine) {
         ctx.session.db = db;
         ctx.effects.db = db;
         let hash = keyspace.hash(&key);

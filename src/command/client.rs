@@ -420,7 +420,11 @@ fn kill(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         Filter::parse(&args[2..])?
     };
     let mut killed = 0;
-    for client in ctx.node.clients.all() {
+    let clients = match filter.id {
+        Some(id) => ctx.node.clients.get(id).into_iter().collect(),
+        None => ctx.node.clients.all(),
+    };
+    for client in clients {
         let own = client.id == ctx.session.id();
         if client.killed.load(Ordering::Relaxed) || !filter.takes(&client, own) {
             continue;

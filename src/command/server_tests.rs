@@ -29,7 +29,9 @@ impl Services for Notes {
     fn wait(&self, _: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
         self.note(format!("wait {replicas} {offset} {deadline_ms:?}"));
     }
-    fn unblock(&self, _: Arc<Ticket>, _: u32) {}
+    fn unblock(&self, _: Arc<Ticket>, how: u32) {
+        self.note(format!("unblock {how}"));
+    }
     fn save(&self, _: Arc<Ticket>) {
         self.note("save".into());
     }
@@ -88,6 +90,16 @@ fn bench() -> (Bench, Arc<Mutex<Vec<String>>>) {
     let noted = notes.0.clone();
     bench.node.services.set(Arc::new(notes));
     (bench, noted)
+}
+
+/// A WAIT may be for ever: whoever goes must not leave it behind.
+#[test]
+fn the_wait_of_a_client_that_goes_is_ended() {
+    let (mut bench, noted) = bench();
+    bench.line("WAIT 1 0");
+    assert!(bench.session.waiting.is_some());
+    bench.node.forget_session(&mut bench.session);
+    assert_eq!(*noted.lock(), ["wait 1 0 None", "unblock 1"]);
 }
 
 #[test]

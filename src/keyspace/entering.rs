@@ -22,6 +22,8 @@ use std::task::Waker;
 use parking_lot::lock_api::RawMutex as _;
 use parking_lot::{Mutex, RawMutex};
 
+use crate::wakers::Wakers;
+
 use super::{DatasetBuilder, KeyHasher, Shard};
 
 /// How often a busy lock is looked at before `try_enter` gives up. A look takes 13 ns (three times that on some
@@ -90,7 +92,7 @@ struct Door {
     lock: RawMutex,
     /// Whether `sleepers` may hold somebody.
     awaited: AtomicBool,
-    sleepers: Mutex<Vec<Waker>>,
+    sleepers: Mutex<Wakers>,
     /// Changes of the dataset made by those inside; written only under the lock.
     changes: AtomicU64,
     /// How often somebody found the shard busy and gave up.
@@ -271,10 +273,7 @@ impl Keyspace {
     pub fn wake_when_free(&self, set: ShardSet, waker: &Waker) {
         for index in set.iter() {
             let door = &self.doors[index];
-            let mut sleepers = door.sleepers.lock();
-            if !sleepers.iter().any(|s| s.will_wake(waker)) {
-                sleepers.push(waker.clone());
-            }
+            door.sleepers.lock().add(waker);
             door.awaited.store(true, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
@@ -356,14 +355,12 @@ impl Door {
 
     #[cold]
     fn wake_sleepers(&self) {
-        let sleepers = {
+        let mut sleepers = {
             let mut sleepers = self.sleepers.lock();
             self.awaited.store(false, Ordering::Relaxed);
             std::mem::take(&mut *sleepers)
         };
-        for waker in sleepers {
-            waker.wake();
-        }
+        sleepers.wake();
     }
 }
 

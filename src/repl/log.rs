@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+pub use super::cursors::Cursor;
+use super::cursors::Cursors;
 use super::spool::{Place, SPILL_BYTES, Shelf, Spill, Spool};
 
 /// Smallest and largest block, bytes. Between them, a sixteenth of the backlog's size.
@@ -31,17 +33,6 @@ const BLOCK_MAX: usize = 64 * 1024;
 const PIECES_MAX: usize = 8;
 /// Pieces freed at a time: a writer who appends must not pay for a long log that nobody needs any more.
 const FREED_MAX: usize = 32;
-
-/// Names a reader's place that the log must keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Cursor(u64);
-
-#[derive(Debug)]
-struct Held {
-    cursor: Cursor,
-    position: u64,
-    patient: bool,
-}
 
 /// The asked position is no longer, or not yet, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +78,7 @@ pub struct Log {
     first: u64,
     end: u64,
     limit: u64,
-    cursors: Vec<Held>,
-    next_cursor: u64,
-    /// Least position of any cursor, and of any that isn't patient; `u64::MAX` without.
-    oldest: u64,
-    oldest_plain: u64,
+    cursors: Cursors,
     /// Bytes in `pieces`, and the part of them that is before `first` and yet to be freed.
     held: u64,
     /// Of a former stream, yet to be freed.
@@ -110,10 +97,7 @@ impl Log {
             first: end,
             end,
             limit,
-            cursors: Vec::new(),
-            next_cursor: 0,
-            oldest: u64::MAX,
-            oldest_plain: u64::MAX,
+            cursors: Cursors::default(),
             held: 0,
             retired: VecDeque::new(),
             shelf: Shelf::default(),
@@ -165,7 +149,11 @@ impl Log {
     /// Whether only full syncs hold what follows `position`, so that it may be on disk: a reader that goes on
     /// from there must be patient.
     pub fn needs_patience(&self, position: u64) -> bool {
-        position < self.end.saturating_sub(self.limit).min(self.oldest_plain)
+        position
+            < self
+                .end
+                .saturating_sub(self.limit)
+                .min(self.cursors.oldest_plain())
     }
 
     /// Drops everything, cursors too, and goes on after `end` bytes of (another) stream.
@@ -184,7 +172,6 @@ impl Log {
     /// Whoever reads by a cursor finds it gone: from here on the bytes belong to another stream.
     pub fn drop_cursors(&mut self) {
         self.cursors.clear();
-        self.find_oldest();
         self.trim();
     }
 
@@ -265,7 +252,10 @@ impl Log {
     }
 
     fn trim(&mut self) {
-        let keep = self.end.saturating_sub(self.limit).min(self.oldest);
+        let keep = self
+            .end
+            .saturating_sub(self.limit)
+            .min(self.cursors.oldest());
         if keep > self.first {
             self.first = keep;
             self.shelf.trim(&self.spool, keep);
@@ -320,7 +310,10 @@ impl Log {
         if self.shelf.is_writing() || !self.spool.takes() {
             return None;
         }
-        let until = self.end.saturating_sub(memory).min(self.oldest_plain);
+        let until = self
+            .end
+            .saturating_sub(memory)
+            .min(self.cursors.oldest_plain());
         let start = self.memory_first().max(self.first);
         let mut bytes = Vec::new();
         let mut total = 0;
@@ -443,58 +436,29 @@ impl Log {
                 end: self.end,
             });
         }
-        let cursor = Cursor(self.next_cursor);
-        self.next_cursor += 1;
-        self.cursors.push(Held {
-            cursor,
-            position,
-            patient,
-        });
-        self.find_oldest();
-        Ok(cursor)
+        Ok(self.cursors.add(position, patient))
     }
 
     /// The cursor's owner is done with everything before `position`. Cursors only move forward.
     pub fn advance(&mut self, cursor: Cursor, position: u64) {
-        if let Some(held) = self.cursors.iter_mut().find(|h| h.cursor == cursor) {
-            let before = held.position;
-            held.position = position.max(before);
-            if before == self.oldest || before == self.oldest_plain {
-                self.find_oldest();
-                self.trim();
-            }
+        if self.cursors.advance(cursor, position) {
+            self.trim();
         }
     }
 
     /// The cursor's owner has caught up: from here on it holds its bytes in memory.
     pub fn make_plain(&mut self, cursor: Cursor) {
-        if let Some(held) = self.cursors.iter_mut().find(|h| h.cursor == cursor) {
-            held.patient = false;
-            self.find_oldest();
-        }
+        self.cursors.make_plain(cursor);
     }
 
     pub fn detach(&mut self, cursor: Cursor) {
-        self.cursors.retain(|h| h.cursor != cursor);
-        self.find_oldest();
+        self.cursors.remove(cursor);
         self.trim();
-    }
-
-    fn find_oldest(&mut self) {
-        self.oldest = u64::MAX;
-        self.oldest_plain = u64::MAX;
-        for held in &self.cursors {
-            self.oldest = self.oldest.min(held.position);
-            if !held.patient {
-                self.oldest_plain = self.oldest_plain.min(held.position);
-            }
-        }
     }
 
     /// Where a cursor is.
     pub fn position(&self, cursor: Cursor) -> Option<u64> {
-        let found = self.cursors.iter().find(|h| h.cursor == cursor);
-        found.map(|h| h.position)
+        self.cursors.position(cursor)
     }
 
     /// Bytes between a cursor and the end: what a reader has yet to take.

@@ -1,7 +1,9 @@
 //! Replication without sockets: the log, replids and offsets, PSYNC decisions, replicas, the link.
 
+pub mod ack_waits;
 pub mod backlog;
 pub mod bandwidth;
+mod cursors;
 pub mod explain;
 pub mod failover;
 pub mod feed;
