@@ -1,10 +1,11 @@
 //! Replication under faults: many seeds of the simulation in `understudy::testing`.
 //!
-//! `SIM_SEEDS=10000` runs that many; `SIM_SEED=42` runs one again.
+//! `SIM_SEEDS=10000` runs that many; `SIM_SEED=42` runs one again, with the log of its nodes if `SIM_LOG=info` asks for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use tracing::level_filters::LevelFilter;
 use understudy::testing::{Report, run_seed};
 
 fn setting(name: &str) -> Option<u64> {
@@ -14,9 +15,10 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn nodes_converge_and_no_continuation_is_wrong() {
     if let Some(seed) = setting("SIM_SEED") {
-        // RUST_LOG=info tells what each node said, and when.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let log = tracing_subscriber::fmt().with_env_filter(filter);
+        // SIM_LOG=info tells what each node said, and when.
+        let level = std::env::var("SIM_LOG").ok();
+        let level = level.map_or(LevelFilter::OFF, |level| level.parse().expect("a level"));
+        let log = tracing_subscriber::fmt().with_max_level(level);
         log.without_time().with_ansi(false).init();
         println!("{:?}", run_seed(seed).unwrap_or_else(|e| panic!("{e}")));
         return;
