@@ -1,4 +1,5 @@
-//! Any text as a configuration, in both forms and as flags: settings or a mistake that says where.
+//! Any bytes as a configuration, in both forms and as flags: settings or a mistake that says where. What is
+//! understood and then rewritten unchanged stays byte for byte.
 
 #![no_main]
 
@@ -6,11 +7,14 @@ use std::collections::HashMap;
 
 use libfuzzer_sys::fuzz_target;
 use understudy::config::layers::{Form, Layers, flags_to_lines, load};
+use understudy::config::rewrite::{Beginning, Target, rewrite};
+use understudy::config::Settings;
 
 fuzz_target!(|input: &[u8]| {
     let [choice, body @ ..] = input else {
         return;
     };
+    rewrite_unchanged(Form::of(if choice & 1 == 0 { "a.conf" } else { "a.toml" }), body);
     let Ok(text) = std::str::from_utf8(body) else {
         return;
     };
@@ -32,3 +36,34 @@ fuzz_target!(|input: &[u8]| {
         let _ = mistake.to_string();
     }
 });
+
+fn rewrite_unchanged(form: Form, bytes: &[u8]) {
+    let includes = |name: &str| Err(format!("no file {name}"));
+    let understood = form.decode("a", bytes).and_then(|text| {
+        load(Layers {
+            file: Some((form, "a", &text)),
+            stdin: None,
+            environment: HashMap::new(),
+            flags: "",
+            includes: &includes,
+        })
+    });
+    let target = Target {
+        form,
+        name: "a",
+        includes: &includes,
+    };
+    let beginning = Beginning {
+        asked: Settings::default(),
+        made: Settings::default(),
+    };
+    match understood {
+        Ok(loaded) => {
+            let new = rewrite(&target, bytes, &loaded.settings, &beginning);
+            assert_eq!(new.as_deref(), Ok(bytes));
+        }
+        Err(_) => {
+            let _ = rewrite(&target, bytes, &Settings::default(), &beginning);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! comments, so lines are bytes here.
 
 use super::directive::Directive;
-use super::lines::Line;
+use super::lines::{self, Line, Origin};
 use super::rewrite::{Target, append};
 use super::{Settings, redis_conf, table, words};
 
@@ -208,13 +208,20 @@ fn joined(pieces: &[Piece<'_>]) -> Vec<u8> {
     text
 }
 
-/// Makes a line that no start would take a comment.
+/// Makes a line that no start would take, and that nothing will replace, a comment.
 fn comment_out(piece: &mut Piece<'_>) {
-    let known = match piece.words.as_deref() {
-        Some([name, ..]) => table::find(name).is_some() || is_other(name),
+    let stays = match piece.words.as_deref() {
+        Some([name, given @ ..]) => match table::find(name) {
+            Some(directive) if directive.file_only => {
+                lines::line(name, given.to_vec(), Origin::default()).is_ok()
+            }
+            Some(_) => true,
+            None if table::same(name, "include") => given.len() == 1,
+            None => is_other(name),
+        },
         _ => redis_conf::is_passed_over(piece.bytes),
     };
-    if !known {
+    if !stays {
         let line = &piece.bytes[redis_conf::indent(piece.bytes)..];
         let line = [piece.indent(), b"# ??? ", line.trim_ascii_end()].concat();
         piece.instead = Instead::Line(line);
@@ -223,8 +230,8 @@ fn comment_out(piece: &mut Piece<'_>) {
 
 /// Lines of redis.conf that stay though they are no directives of the table.
 fn is_other(name: &str) -> bool {
-    super::lines::is_forgotten(name)
-        || ["include", "user", "loadmodule", "sentinel"]
+    lines::is_forgotten(name)
+        || ["user", "loadmodule", "sentinel"]
             .iter()
             .any(|other| table::same(other, name))
 }
