@@ -23,14 +23,15 @@ fn parse(input: &[u8], step: usize, limits: &Limits) -> (Commands, Option<String
                 commands.push(args.iter().map(|arg| arg.to_vec()).collect());
             }
             let consumed = batch.consumed();
-            let more = batch.len() == limits.commands_max;
+            let more = !batch.wants_bytes();
             buffer.drain(..consumed);
             if let Err(error) = verdict {
                 return (commands, Some(error.to_string()));
             }
-            if !more {
+            if !more || buffer.is_empty() {
                 break;
             }
+            assert!(consumed > 0, "nothing parsed, and no bytes wanted");
         }
     }
     (commands, None)
@@ -44,8 +45,10 @@ fuzz_target!(|input: &[u8]| {
         bulk_bytes_max: 1 << 20,
         authenticated: choice & 1 == 0,
         commands_max: if choice & 2 == 0 { 1024 } else { 2 },
+        ..Limits::default()
     };
     let whole = parse(body, body.len().max(1), &limits);
     let step = usize::from(choice >> 2) + 1;
     assert_eq!(parse(body, step, &limits), whole);
+    assert_eq!(parse(body, 1, &limits), whole);
 });
