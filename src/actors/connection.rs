@@ -10,7 +10,7 @@
 //! actix mailbox that is written with `do_send` has none. The mailbox carries [`Observe`] only.
 //!
 //! Bounds: input by `client-query-buffer-limit` (with the spans of a large request and the commands that a MULTI
-//! has queued), to 1 MB before AUTH; output as [`super::unsent`] says; work per poll by `ROUNDS_MAX` and by the
+//! has queued), to 1 MB before AUTH; output as `super::unsent` says; work per poll by `ROUNDS_MAX` and by the
 //! millisecond of a [`Turn`], after which the others come first. Death means only the client's: its session, watches
 //! and subscriptions go.
 

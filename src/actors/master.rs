@@ -1,5 +1,5 @@
 //! The actor that is a master to our replicas: it tells the [`MasterDriver`] what happens, and lends it
-//! [`MasterSockets`] to act with.
+//! `MasterSockets` to act with.
 //!
 //! What is done is decided in `repl::master`; the log, the replids and the table of replicas are in the hub,
 //! where the request path and INFO see them. It is woken once per burst of writes ([`Hub::wake`]), tells each

@@ -5,8 +5,8 @@
 //! other. AUTH and SELECT are answered before the first key leaves, so that no key ends up in a database that it was not
 //! meant for.
 //!
-//! A connection is kept for the next MIGRATE to the same node as the same user, for [`IDLE_SECONDS`], as redis-server
-//! does; one that the target has closed meanwhile is replaced, once, if nothing was answered over it. Bounds: [`IDLE_MAX`]
+//! A connection is kept for the next MIGRATE to the same node as the same user, for `IDLE_SECONDS`, as redis-server
+//! does; one that the target has closed meanwhile is replaced, once, if nothing was answered over it. Bounds: `IDLE_MAX`
 //! connections that nobody uses, one in use and one dump of the keys for each waiting client, each wait by the command's
 //! timeout, a line of the target by `LINE_MAX`. Death: MIGRATE answers no more; keys under way stay where they are.
 

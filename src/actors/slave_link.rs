@@ -1,5 +1,5 @@
 //! The actor that is a replica to our master: it tells the [`LinkDriver`] what happens, and lends it a
-//! [`LinkSocket`] to act with.
+//! `LinkSocket` to act with.
 //!
 //! What is done is decided in `repl::link`; here is when. A busy shard, a full pipe or a busy socket is waited
 //! for asynchronously: reading from the master stops meanwhile, so memory is bounded by one read, one pipe and

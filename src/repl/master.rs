@@ -183,7 +183,7 @@ pub struct Master {
 
 impl Master {
     /// A replica asks to be attached, and nothing speaks against it
-    /// ([`psync::refusal`](super::psync::refusal)). `replica` describes it, its state is set here. An `Err` is
+    /// (`psync::refusal`). `replica` describes it, its state is set here. An `Err` is
     /// the error reply, and the replica isn't attached.
     pub fn attach(
         &mut self,
