@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use understudy::command::digest::{DatasetDigest, ScoreForm, hex};
 use understudy::data::{Encodings, Value, ValueRef};
+use understudy::rdb::opaque::ModuleAux;
 use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
 use understudy::rdb::writer::Encoder;
 
@@ -139,8 +140,8 @@ impl Loader for Inspector {
         Ok(())
     }
 
-    fn module_aux(&mut self, module: &str) -> LoadResult {
-        say(format_args!("data of module {module}, passed over"));
+    fn module_aux(&mut self, aux: ModuleAux) -> LoadResult {
+        say(format_args!("data of module {}", aux.module));
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ use crate::pause::PauseState;
 use crate::persistence::Persistence;
 use crate::process::Process;
 use crate::pubsub::PubSub;
+use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
 use crate::session::{Clients, Session, Ticket, Waiting};
 use crate::slowlog::Slowlog;
@@ -58,6 +59,8 @@ pub struct NodeCore {
     /// Held while the settings are changed, so that changes come one after the other.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
+    /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.
+    pub opaque: ArcSwap<Opaque>,
     /// Work inside the shards that other threads wait for.
     pub turns: Turns,
     /// As a writable replica: keys of our own clients that expire.
@@ -134,6 +137,7 @@ impl NodeCore {
             settings_watchers: Mutex::default(),
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
+            opaque: ArcSwap::default(),
             turns: Turns::default(),
             own_expiries: OwnExpiries::default(),
             active_expire_off: AtomicBool::new(false),

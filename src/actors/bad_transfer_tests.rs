@@ -39,6 +39,7 @@ fn dump() -> Vec<u8> {
         used_memory_bytes: 0,
         replication: None,
         aof_base: false,
+        ..Preamble::default()
     };
     let mut entered = node.keyspace.enter(node.keyspace.all());
     let snapshot = Snapshot::begin(&mut entered, &preamble, Options::default(), 0).unwrap();

@@ -1,5 +1,7 @@
 //! The dump that a replica gets which wants no keys (REPLCONF rdb-filter-only): it needs no snapshot.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::snapshot::preamble;
@@ -19,7 +21,12 @@ pub(super) fn write(node: &NodeCore, dump: &FilteredDump) -> Vec<Bytes> {
         offset: dump.offset as i64,
         stream_db: dump.database as i64,
     };
-    writer.begin(&preamble(node, Some(mark)));
+    let mut preamble = preamble(node, Some(mark));
+    preamble.opaque = match dump.filter.functions {
+        true => Arc::new(preamble.opaque.functions_only()),
+        false => Arc::default(),
+    };
+    writer.begin(&preamble);
     let mut chunks = Vec::new();
     writer.finish(&mut chunks);
     chunks

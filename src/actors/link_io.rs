@@ -30,6 +30,7 @@ use crate::command::Effects;
 use crate::config::LoadFallback;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
+use crate::rdb::opaque::Opaque;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
@@ -295,9 +296,8 @@ impl LinkIo for LinkSocket {
         }
         loaded.tell();
         tracing::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
-        let dropped = entered.replace(loaded.dataset, node.clock.unix_ms());
+        loading::swap_in(&node, &mut entered, loaded.dataset, loaded.opaque);
         drop(entered);
-        node.lazyfree.push(Box::new(dropped));
         tracing::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
         node.persistence.add_changes(1);
         Swap::Done
@@ -312,7 +312,8 @@ impl LinkIo for LinkSocket {
         if !agree(&node.hub, &*node.clock) {
             return Swap::Refused;
         }
-        loading::swap_in(&node, &mut entered, node.keyspace.builder().finish());
+        let empty = node.keyspace.builder().finish();
+        loading::swap_in(&node, &mut entered, empty, Opaque::default());
         Swap::Done
     }
 

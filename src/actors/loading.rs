@@ -19,6 +19,7 @@ use crate::life::Life;
 use crate::node_core::NodeCore;
 use crate::printable::{printable, printable_path};
 use crate::rdb::decode::Decoded;
+use crate::rdb::opaque::{ModuleAux, Opaque};
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
 use crate::rdb::usage;
 use crate::repl::ReplId;
@@ -52,6 +53,8 @@ pub struct LoadedDump {
     pub replication: Option<(ReplId, u64)>,
     /// The database that the stream had selected, if the dump says.
     pub stream_db: Option<usize>,
+    /// What is in it beside keys and can't be used.
+    pub opaque: Opaque,
 }
 
 impl LoadedDump {
@@ -64,6 +67,12 @@ impl LoadedDump {
             empty => tracing::info!(
                 "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
             ),
+        }
+        if !self.opaque.is_empty() {
+            tracing::warn!(
+                "The dump holds {}: kept for our dumps and our replicas, but not usable here",
+                self.opaque
+            );
         }
         (keys, expired)
     }
@@ -86,6 +95,7 @@ struct Builder<'n> {
     repl_id: Option<ReplId>,
     repl_offset: Option<u64>,
     stream_db: Option<usize>,
+    opaque: Opaque,
     /// The hidden directive `key-load-delay`, for tests: microseconds to sleep after each key; negative: so
     /// many keys a microsecond.
     delay_us: i32,
@@ -201,11 +211,12 @@ impl Loader for Builder<'_> {
         Ok(())
     }
 
-    fn function(&mut self, _library: &[u8]) -> LoadResult {
-        tracing::warn!(
-            "The dump holds a function library; functions are not supported and it is left out"
-        );
-        Ok(())
+    fn function(&mut self, library: &[u8]) -> LoadResult {
+        self.opaque.add_library(library)
+    }
+
+    fn module_aux(&mut self, aux: ModuleAux) -> LoadResult {
+        self.opaque.add_aux(aux)
     }
 }
 
@@ -319,6 +330,7 @@ fn read_some<'n>(
         repl_id: None,
         repl_offset: None,
         stream_db: None,
+        opaque: Opaque::default(),
         delay_us: settings.key_load_delay,
         delayed: 0,
         empty: 0,
@@ -350,13 +362,16 @@ fn read_some<'n>(
         expired: builder.expired,
         replication: builder.repl_id.zip(builder.repl_offset),
         stream_db: builder.stream_db,
+        opaque: builder.opaque,
     };
     Ok((dump, io::Cursor::new(ahead).chain(input)))
 }
 
-/// Exchanges the datasets; the old one is freed in the background. Every shard is entered.
-pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset) {
+/// Exchanges the datasets, and what came beside them; the old one is freed in the background. Every shard is
+/// entered.
+pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset, opaque: Opaque) {
     let old = entered.replace(dataset, node.clock.unix_ms());
+    node.opaque.store(Arc::new(opaque));
     node.lazyfree.push(Box::new(old));
 }
 
@@ -381,7 +396,7 @@ mod tests {
             let dataset = build();
             let mut entered = node.keyspace.enter(node.keyspace.all());
             let begin = std::time::Instant::now();
-            swap_in(&node, &mut entered, dataset);
+            swap_in(&node, &mut entered, dataset, Opaque::default());
             begin.elapsed()
         });
         // The best of some: another process may have had the core.

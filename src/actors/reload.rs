@@ -12,6 +12,7 @@ use super::root::Root;
 use super::shard::enter;
 use super::snapshot::{AbortSave, SaveNow, SnapshotActor};
 use crate::node_core::{NodeCore, ReloadOptions};
+use crate::rdb::opaque::Opaque;
 use crate::session::Ticket;
 
 /// DEBUG RELOAD; see `Services::reload`.
@@ -30,23 +31,28 @@ async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String
         Expired::Drop
     };
     // Without a file an empty dataset is loaded, as at a start.
-    let dataset = match loading::open(node)? {
-        Some(file) => loading::read_aside(node.clone(), file, keep).await?.dataset,
-        None => node.keyspace.builder().finish(),
+    let (dataset, opaque) = match loading::open(node)? {
+        Some(file) => {
+            let dump = loading::read_aside(node.clone(), file, keep).await?;
+            (dump.dataset, dump.opaque)
+        }
+        None => (node.keyspace.builder().finish(), Opaque::default()),
     };
-    let mut dataset = Some(dataset);
+    let mut loaded = Some((dataset, opaque));
     enter(node, node.keyspace.all(), |mut entered| {
-        let Some(dataset) = dataset.take() else {
+        let Some((dataset, mut opaque)) = loaded.take() else {
             return Ok(());
         };
         if options.flush {
-            loading::swap_in(node, &mut entered, dataset);
+            loading::swap_in(node, &mut entered, dataset, opaque);
             return Ok(());
         }
         let old = entered
             .merge(dataset, options.merge)
             .map_err(|key| format!("RDB has duplicated key '{}'", key.escape_ascii()))?;
         node.lazyfree.push(Box::new(old));
+        opaque.add_missing(&node.opaque.load());
+        node.opaque.store(Arc::new(opaque));
         Ok(())
     })
     .await

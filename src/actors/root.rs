@@ -152,7 +152,7 @@ impl Root {
         persistence.loaded_expired.store(expired, Ordering::Relaxed);
         // Nobody else is inside while clients are answered LOADING, so this does not wait.
         let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
-        loading::swap_in(&self.node, &mut entered, dump.dataset);
+        loading::swap_in(&self.node, &mut entered, dump.dataset, dump.opaque);
         persistence.nothing_unsaved(self.node.keyspace.changes());
         let mut taken_up = false;
         if let Some((id, offset)) = dump.replication {

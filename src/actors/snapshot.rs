@@ -642,6 +642,7 @@ pub(super) fn preamble(node: &NodeCore, replication: Option<ReplicationMark>) ->
         used_memory_bytes: node.memory_used(),
         replication,
         aof_base: false,
+        opaque: node.opaque.load_full(),
     }
 }
 

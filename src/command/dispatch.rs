@@ -203,12 +203,31 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 /// when the command (or the transaction it ends) has run, before the shards are left.
 pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Outcome {
     debug_assert_eq!(ctx.session.origin, Origin::Master);
-    let outcome = run(ctx, args);
+    let outcome = match keep_functions(ctx, args) {
+        Some(outcome) => outcome,
+        None => run(ctx, args),
+    };
     if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
         let in_multi = ctx.session.multi.is_some();
         ctx.session.unlogged.push(raw, in_multi);
     }
     outcome
+}
+
+/// A master's FUNCTION changes what we keep for it (see [`Opaque`](crate::rdb::opaque::Opaque)), as long as there
+/// are no functions to run. None: it is no such command.
+fn keep_functions(ctx: &mut Context<'_>, args: &Args<'_>) -> Option<Outcome> {
+    let node = ctx.node;
+    if !args[0].eq_ignore_ascii_case(b"function") || node.table.find(args).is_some() {
+        return None;
+    }
+    let opaque = node.opaque.load().after_command(args)?;
+    // A snapshot's cut must find them where it finds the log.
+    if let Err(busy) = enter(ctx, node.keyspace.all()) {
+        return Some(busy);
+    }
+    node.opaque.store(std::sync::Arc::new(opaque));
+    Some(Outcome::Done)
 }
 
 pub(super) const READ_ONLY: CommandError =

@@ -4,6 +4,7 @@
 //!   cuts a huge collection into bounded steps.
 //! - [`reader`] takes versions 1 to 12 from any `std::io::Read` and hands entries to a [`reader::Loader`].
 //! - [`payload`] is the form of DUMP and RESTORE: one value with a version and a checksum.
+//! - [`opaque`] is what a dump holds beside keys and nobody here can use: kept, and written again.
 //! - [`decode`] turns one encoded value into a container; [`legacy`] knows ziplists and zipmaps;
 //!   [`source`] is the buffered, counted, checksummed byte source beneath; [`lzf`] and [`crc64`] are what
 //!   their names say.
@@ -17,6 +18,7 @@ pub mod error;
 pub mod format;
 pub mod legacy;
 pub mod lzf;
+pub mod opaque;
 pub mod payload;
 pub mod pieces;
 pub mod reader;

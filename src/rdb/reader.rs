@@ -4,14 +4,16 @@
 //! and the largest single value, and a value grows only as its bytes arrive. Strings are lent to the
 //! loader from the read buffer, so that it copies them once, to where they stay.
 //!
-//! What is not data of the five types is passed over where that loses nothing (unknown aux fields, hints,
-//! modules' aux data) and is otherwise an error that names it. Function libraries are offered to the loader.
+//! What is not data of the five types is passed over where that loses nothing (unknown aux fields, hints) and
+//! is otherwise an error that names it. Function libraries and modules' data outside of keys are offered to the
+//! loader, which keeps them (see [`super::opaque`]).
 
 use std::io::Read;
 
 use super::decode::{self, Decoded};
 use super::error::{Fault, RdbError};
-use super::format::{CHECKSUM_SINCE, NEWEST_VERSION, kind_name, module, module_name, opcode};
+use super::format::{CHECKSUM_SINCE, NEWEST_VERSION, kind_name, opcode};
+use super::opaque::ModuleAux;
 use super::source::{Source, Text};
 use crate::data::Encodings;
 
@@ -51,13 +53,12 @@ pub trait Loader {
     fn empty(&mut self, key: &[u8]) -> LoadResult {
         Ok(())
     }
-    /// A function library's source text. Not an error by default: a node without functions goes on
-    /// without, and says so.
+    /// A function library's source text.
     fn function(&mut self, library: &[u8]) -> LoadResult {
         Ok(())
     }
-    /// Data of a module that is not in any key; it was passed over.
-    fn module_aux(&mut self, module: &str) -> LoadResult {
+    /// Data of a module that is not in any key.
+    fn module_aux(&mut self, aux: ModuleAux) -> LoadResult {
         Ok(())
     }
 }
@@ -282,9 +283,8 @@ impl<R: Read> Reader<R> {
                 return Err(Fault::Unsupported(what.into()));
             }
             opcode::MODULE_AUX => {
-                let name = module_name(source.length()?);
-                skip_module(source)?;
-                loader.module_aux(&name).map_err(Fault::Refused)?;
+                let aux = ModuleAux::read(source)?;
+                loader.module_aux(aux).map_err(Fault::Refused)?;
             }
             _ => return Err(Fault::Corrupt("opcode")),
         }
@@ -312,20 +312,4 @@ impl<R: Read> Reader<R> {
 /// Redis takes -1 for "none".
 fn expiry(at_ms: i64) -> Option<i64> {
     (at_ms != -1).then_some(at_ms)
-}
-
-/// Passes over a module's data behind its id; each part says of what kind it is.
-fn skip_module<R: Read>(source: &mut Source<R>) -> Result<(), Fault> {
-    loop {
-        match source.length()? {
-            module::END => return Ok(()),
-            module::SIGNED | module::UNSIGNED => {
-                source.length()?;
-            }
-            module::FLOAT => source.skip(4)?,
-            module::DOUBLE => source.skip(8)?,
-            module::STRING => source.skip_text()?,
-            _ => return Err(Fault::Corrupt("module data")),
-        }
-    }
 }

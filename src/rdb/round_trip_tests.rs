@@ -8,12 +8,13 @@ use super::crc64::crc64;
 use super::error::{Fault, RdbError};
 use super::format::{kind, opcode};
 use super::legacy::build;
+use super::opaque::{ModuleAux, Opaque};
 use super::pieces::Pieces;
 use super::reader::{LoadResult, Loaded, Loader, Options, Summary, load};
 use super::writer::{ChunkWriter, Encoder, KeyHeader, Preamble, ReplicationMark, Usage};
 use crate::data::list::End;
 use crate::data::listpack::Listpack;
-use crate::data::{Encodings, Hash, Kind, List, Set, Value, Zset};
+use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueRef, Zset};
 
 /// A value as plain collections, for comparing.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +93,7 @@ struct Rows {
     aux: Vec<(Vec<u8>, Vec<u8>)>,
     empty: Vec<Vec<u8>>,
     functions: Vec<Vec<u8>>,
+    opaque: Opaque,
     modules: Vec<String>,
     hints: Vec<(u64, u64)>,
 }
@@ -131,10 +133,12 @@ impl Loader for Rows {
     }
     fn function(&mut self, library: &[u8]) -> LoadResult {
         self.functions.push(library.to_vec());
+        self.opaque.add_library(library).unwrap();
         Ok(())
     }
-    fn module_aux(&mut self, module: &str) -> LoadResult {
-        self.modules.push(module.to_owned());
+    fn module_aux(&mut self, aux: ModuleAux) -> LoadResult {
+        self.modules.push(aux.module.clone());
+        self.opaque.add_aux(aux).unwrap();
         Ok(())
     }
 }
@@ -205,6 +209,7 @@ fn an_empty_dump_with_all_aux_fields() {
             stream_db: 3,
         }),
         aof_base: false,
+        ..Preamble::default()
     });
     writer.finish(&mut chunks);
     let dump = chunks.concat();
@@ -284,6 +289,46 @@ fn opcodes_before_and_between_keys() {
     assert_eq!(rows.functions, [b"#!lua name=x".to_vec()]);
     assert_eq!(rows.modules, ["AAAAAAAAB"]);
     assert_eq!((summary.keys, summary.functions), (4, 1));
+}
+
+#[test]
+fn what_can_not_be_used_is_written_as_it_came() {
+    // A module's data in front of the keys, with every kind of part, and behind them.
+    let parts = [
+        1, 9, 3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 5, 2, b'h', b'i', 0,
+    ];
+    let before = [&[opcode::MODULE_AUX, 0x44, 0x03, 2, 1][..], &parts].concat();
+    let behind = [opcode::MODULE_AUX, 0x44, 0x07, 2, 2, 0];
+    let mut library = vec![opcode::FUNCTION2];
+    library.extend_from_slice(&string(b"#!lua name=x"));
+    let keys = [opcode::SELECT_DB, 0, kind::STRING, 1, b'd', 1, b'z'];
+    let content = [&before[..], &library, &keys, &behind].concat();
+    let (rows, _) = read(&dump_of(10, &content)).unwrap();
+    assert_eq!(
+        rows.opaque.to_string(),
+        "1 function library and AUX data of module \"AAAAAAAAB\" and AUX data of module \"AAAAAAAAB\""
+    );
+
+    let mut writer = ChunkWriter::new(false, true, 1 << 16);
+    let mut chunks = Vec::new();
+    writer.begin(&Preamble {
+        opaque: std::sync::Arc::new(rows.opaque),
+        ..Preamble::default()
+    });
+    let header = KeyHeader {
+        key: b"d",
+        expire_at: None,
+        usage: Usage::Unsaid,
+    };
+    writer.entry(0, header, ValueRef::String(StrRef::Bytes(b"z")));
+    writer.finish(&mut chunks);
+    let dump = chunks.concat();
+    let has = |part: &[u8]| memchr::memmem::find(&dump, part);
+    let places = [&before[..], &library, &keys, &behind].map(|part| has(part).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+
+    let cut = dump_of(10, &before[..before.len() - 2]);
+    assert!(read(&cut).is_err());
 }
 
 #[test]

@@ -7,11 +7,14 @@
 //! Encodings are those that Redis 7.0 loads. What lies in memory as a listpack or intset is written as it
 //! is; only sets in listpack form are spelled out, since version 10 has no word for them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::crc64::Crc64;
 use super::format::{WRITTEN_VERSION, kind, node, opcode};
 use super::lzf::Compressor;
+use super::opaque::Opaque;
 use crate::data::list::Item;
 use crate::data::string::parse_int;
 use crate::data::{Hash, List, Set, StrRef, ValueRef, Zset};
@@ -353,6 +356,8 @@ pub struct Preamble {
     pub replication: Option<ReplicationMark>,
     /// The dump is the base of an append-only file.
     pub aof_base: bool,
+    /// What the node keeps and can't use.
+    pub opaque: Arc<Opaque>,
 }
 
 /// The point of the replication stream that a dump's data corresponds to.
@@ -374,6 +379,7 @@ pub struct ChunkWriter {
     chunk_bytes: usize,
     crc: Option<Crc64>,
     db: Option<usize>,
+    opaque: Arc<Opaque>,
     /// Bytes handed on so far.
     written: u64,
 }
@@ -388,11 +394,12 @@ impl ChunkWriter {
             chunk_bytes,
             crc: checksum.then(Crc64::new),
             db: None,
+            opaque: Arc::default(),
             written: 0,
         }
     }
 
-    /// Signature and aux fields.
+    /// Signature, aux fields, and what stands before the keys beside them.
     pub fn begin(&mut self, preamble: &Preamble) {
         let (encoder, out) = (&mut self.encoder, &mut self.buffer);
         encoder.header(out);
@@ -414,6 +421,8 @@ impl ChunkWriter {
         }
         let aof_base: &[u8] = if preamble.aof_base { b"1" } else { b"0" };
         encoder.aux(out, b"aof-base", aof_base);
+        preamble.opaque.write_before(encoder, out);
+        self.opaque = preamble.opaque.clone();
     }
 
     /// Selects a database and says how large it is. Once for each database, before its first entry.
@@ -464,6 +473,7 @@ impl ChunkWriter {
 
     /// End mark and checksum; hands on everything.
     pub fn finish(&mut self, sink: &mut impl ChunkSink) {
+        self.opaque.write_behind(&mut self.buffer);
         self.buffer.push(opcode::END);
         self.flush(sink);
         let crc = self.crc.map_or(0, |crc| crc.value());

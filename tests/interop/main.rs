@@ -10,6 +10,7 @@ mod clients;
 mod disk_errors;
 mod filtered;
 mod full_sync;
+mod functions;
 mod makes;
 mod peer_text;
 mod refusals;
