@@ -15,7 +15,7 @@ use understudy::node_core::NodeCore;
 use understudy::{Closed, LocalClient, Node, RespValue, Settings, StartError};
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
