@@ -269,9 +269,23 @@ impl SlaveBufferActor {
         {
             self.progress.total.store(length, Ordering::Relaxed);
         }
-        match feed.next(self.client.id, *position, most, cx.waker()) {
+        let next = feed.next(self.client.id, *position, most, cx.waker());
+        if matches!(next, Next::End) {
+            feed.leave(self.client.id);
+            self.leave_bandwidth();
+            self.source = Source::Idle;
+            self.master.do_send(DumpStreamed { id: self.id() });
+        }
+        self.take(next, cx)
+    }
+
+    /// Takes what the feed or the log gave; false if that is nothing now.
+    fn take(&mut self, next: Next, cx: &mut TaskContext<'_>) -> Result<bool, ()> {
+        match next {
             Next::Bytes(bytes, next) => {
-                *position = next;
+                if let Source::Feed(_, position) | Source::Log(_, position) = &mut self.source {
+                    *position = next;
+                }
                 self.queue.extend(bytes);
                 Ok(true)
             }
@@ -279,14 +293,8 @@ impl SlaveBufferActor {
                 self.begin_reading(place);
                 self.poll_reading(cx)
             }
-            Next::Wait => Ok(false),
-            Next::End => {
-                feed.leave(self.client.id);
-                self.leave_bandwidth();
-                self.source = Source::Idle;
-                self.master.do_send(DumpStreamed { id: self.id() });
-                Ok(false)
-            }
+            Next::End | Next::Wait => Ok(false),
+            // Given up, or the stream was replaced under us (a full sync of our own).
             Next::Lost => Err(()),
         }
     }
@@ -329,20 +337,7 @@ impl SlaveBufferActor {
         let mut stream = self.node.hub.stream();
         let next = stream.log.next(*cursor, self.sent, READ_BYTES);
         drop(stream);
-        match next {
-            Next::Bytes(bytes, next) => {
-                *position = next;
-                self.queue.extend(bytes);
-                Ok(true)
-            }
-            Next::Disk(place) => {
-                self.begin_reading(place);
-                self.poll_reading(cx)
-            }
-            Next::End | Next::Wait => Ok(false),
-            // The stream was replaced under us (a full sync of our own).
-            Next::Lost => Err(()),
-        }
+        self.take(next, cx)
     }
 
     /// Writes what is queued; false if the socket took no more.
