@@ -71,7 +71,7 @@ fn descriptors() -> usize {
 
 /// The resident set, bytes.
 fn resident_bytes() -> u64 {
-    understudy::actors::system_probe::resident_bytes()
+    understudy::os::system_probe::resident_bytes()
 }
 
 /// What a process without a node has; to be compared with when nodes have gone.

@@ -24,14 +24,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::outgoing;
 use super::shard;
+use crate::clients::pause::PausePurpose;
+use crate::clients::session::Ticket;
 use crate::command::migrate::{self, Errand, Migration, Parcel, Settled, Target};
 use crate::node_core::NodeCore;
-use crate::pause::PausePurpose;
+use crate::os::outgoing;
 use crate::repl::wire;
 use crate::resp::Reply;
-use crate::session::Ticket;
 
 /// Connections kept for later, at most.
 const IDLE_MAX: usize = 64;

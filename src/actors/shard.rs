@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::clients::session::{Client, Origin, Session};
 use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
 use crate::keyspace::{Entered, Pace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
-use crate::session::{Client, Origin, Session};
 
 /// Messages that may wait.
 const MAILBOX_CAPACITY: usize = 64;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use understudy::actors::{config_file, file_limit};
 use understudy::config::{Loaded, Mistake, Settings};
-use understudy::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+use understudy::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+use understudy::os::{config_file, file_limit};
 use understudy::{Node, StartError};
 
 #[path = "understudy/cli.rs"]

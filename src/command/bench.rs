@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Args, Context, Effects};
+use crate::clients::session::{Client, Origin, Session};
 use crate::clock::ManualClock;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::resp::{Reply, Resp};
-use crate::session::{Client, Origin, Session};
 
 /// Errors that every family gives, as the bench shows them.
 pub(super) const WRONG_TYPE: &str =

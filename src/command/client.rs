@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use super::context::{int_arg, is_word};
 use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::clients::pause::{Pause, PausePurpose};
+use crate::clients::session::{Client, ClientView, ReplyMode};
 use crate::data::string::parse_int;
-use crate::pause::{Pause, PausePurpose};
 use crate::resp::Resp;
-use crate::session::{Client, ClientView, ReplyMode};
 
 pub const HANDLERS: Handlers = &[
     ("client|getname", getname),
@@ -273,7 +273,7 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
     let output = client.output_waiting();
     let (in_buffer, in_list) = (output.bytes - output.in_pieces, output.list_memory());
     let memory = size_of::<Client>()
-        + size_of::<crate::session::Session>()
+        + size_of::<crate::clients::session::Session>()
         + query_buffer
         + query_buffer_free
         + arguments

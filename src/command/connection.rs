@@ -2,9 +2,9 @@
 
 use super::context::is_word;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::clients::session::{Origin, ReplyMode};
 use crate::data::string::parse_int;
 use crate::resp::Resp;
-use crate::session::{Origin, ReplyMode};
 
 pub const HANDLERS: Handlers = &[
     ("auth", auth),
@@ -131,7 +131,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply.bulk(b"server");
     reply.bulk(b"redis");
     reply.bulk(b"version");
-    reply.bulk(crate::process::REDIS_VERSION.as_bytes());
+    reply.bulk(crate::observe::process::REDIS_VERSION.as_bytes());
     reply.bulk(b"proto");
     reply.int(proto);
     reply.bulk(b"id");

@@ -17,13 +17,13 @@ use super::lookup::{Found, Look};
 use super::replication::FollowOrder;
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Effects, events};
-use crate::command_stats::Tally;
+use crate::clients::session::{Origin, Session, Ticket, Waiting};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
 use crate::node_core::NodeCore;
+use crate::observe::command_stats::Tally;
 use crate::resp::Reply;
-use crate::session::{Origin, Session, Ticket, Waiting};
 
 /// Classes of keyspace events, as `notify-keyspace-events` letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

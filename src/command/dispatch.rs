@@ -19,12 +19,12 @@ use bytes::Bytes;
 use super::spec::bits;
 use super::table::{Command, KeyPlan};
 use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction, waits};
+use crate::clients::cross_protocol::is_http;
+use crate::clients::pause::Pause;
+use crate::clients::session::{Client, Origin, ReplyMode};
 use crate::config::{Protected, Settings};
-use crate::cross_protocol::is_http;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
-use crate::pause::Pause;
-use crate::session::{Client, Origin, ReplyMode};
 
 /// Most commands run before the shards are left for others to get in.
 const COMMANDS_INSIDE_MAX: u32 = 64;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::Settings;
-use crate::latency::Series;
+use crate::observe::latency::Series;
 
 /// Samples in one row of the graph.
 const COLUMNS: usize = 80;
@@ -165,7 +165,7 @@ fn advice_on(event: &str, settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::Sample;
+    use crate::observe::latency::Sample;
 
     fn series(samples: &[(u64, u64)]) -> Series {
         Series {

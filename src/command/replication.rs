@@ -6,14 +6,14 @@
 use super::context::{int_arg, is_word};
 use super::saving::services;
 use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, dispatch};
+use crate::clients::pause::{Pause, PausePurpose};
+use crate::clients::session::Origin;
 use crate::config::{MasterAddress, is_host, words};
-use crate::pause::{Pause, PausePurpose};
 use crate::printable::printable;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
-use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
     ("failover", failover),
@@ -339,12 +339,12 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
+    use crate::clients::session::Origin;
     use crate::command::bench::Bench;
     use crate::command::dispatch::{Outcome, run_from_master};
     use crate::command::{Context, Effects};
     use crate::repl::ReplId;
     use crate::resp::Reply;
-    use crate::session::Origin;
 
     #[test]
     fn what_a_former_master_sent_neither_runs_nor_is_logged() {

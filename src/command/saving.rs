@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::clients::session::Ticket;
 use crate::node_core::{Services, ShutdownOptions};
-use crate::session::Ticket;
 
 pub const HANDLERS: Handlers = &[
     ("bgsave", bgsave),

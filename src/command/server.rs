@@ -2,10 +2,10 @@
 
 use super::context::{int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::clients::session::Origin;
 use crate::info::{Observed, render, wanted};
-use crate::process::REDIS_VERSION;
+use crate::observe::process::REDIS_VERSION;
 use crate::repl::ReplicaState;
-use crate::session::Origin;
 
 pub const HANDLERS: Handlers = &[
     ("dbsize", dbsize),

@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 
 use super::bench::{Bench, START_MS};
 use super::migrate::{Errand, Migration, Target};
+use crate::clients::session::{Ticket, Waiting};
 use crate::config::{Protected, Settings};
 use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
 use crate::repl::ReplicaState;
-use crate::session::{Ticket, Waiting};
 
 /// Notes what it is asked for, and may refuse new settings.
 #[derive(Default)]
@@ -392,7 +392,7 @@ fn failover_checks_its_wish_and_then_pauses_writes() {
         ("GET x", "$-1", ""),
     ]);
     let paused = bench.node.pause.kind(START_MS);
-    assert_eq!(paused, Some(crate::pause::Pause::Write));
+    assert_eq!(paused, Some(crate::clients::pause::Pause::Write));
     bench.expect(&[("FAILOVER ABORT", "+OK", ""), ("SET x y", "+OK", "SET x y")]);
     assert_eq!(bench.node.pause.kind(START_MS), None);
     assert!(noted.lock().is_empty());

@@ -9,7 +9,7 @@ use super::names::NameIndex;
 use super::spec::bits;
 use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
 use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
-use crate::cross_protocol::is_http;
+use crate::clients::cross_protocol::is_http;
 use crate::resp::reply::error_text;
 
 /// A command's place in per-command statistics: dense from 0.

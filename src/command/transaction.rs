@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::dispatch::{self, Outcome};
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Context, Handlers, replication};
+use crate::clients::session::MultiState;
 use crate::keyspace::{KeyId, KeyIdRef};
-use crate::session::MultiState;
 
 pub const HANDLERS: Handlers = &[
     ("multi", multi),

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::choices::{
     DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
@@ -462,6 +463,12 @@ impl Settings {
     /// Whether there is a dump file, which is loaded at the start and can be saved.
     pub fn has_dump(&self) -> bool {
         !self.dbfilename.is_empty()
+    }
+
+    /// Where the node's dump is, if it has one ([`Settings::has_dump`]).
+    pub fn dump_path(&self) -> PathBuf {
+        let directory = self.dir.as_deref().unwrap_or(".");
+        Path::new(directory).join(&self.dbfilename)
     }
 
     /// Moves values that are hints into their range.

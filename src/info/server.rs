@@ -1,9 +1,9 @@
 //! INFO server and cpu.
 
 use super::{Observed, Text};
+use crate::clients::pause::PausePurpose;
 use crate::config::Supervised;
-use crate::pause::PausePurpose;
-use crate::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+use crate::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let Observed { node, settings, .. } = observed;

@@ -22,7 +22,7 @@ use std::task::Waker;
 use parking_lot::lock_api::RawMutex as _;
 use parking_lot::{Mutex, RawMutex};
 
-use crate::wakers::Wakers;
+use crate::keyspace::wakers::Wakers;
 
 use super::{DatasetBuilder, KeyHasher, Shard};
 

@@ -14,6 +14,8 @@ pub mod entering;
 mod entering_tests;
 pub mod hasher;
 pub mod key_id;
+pub mod lazyfree;
+pub mod own_expiries;
 pub mod pace;
 mod queue;
 pub mod record;
@@ -24,7 +26,9 @@ mod shard_tests;
 mod table;
 #[cfg(test)]
 mod table_tests;
+pub mod turns;
 pub mod waiter;
+pub mod wakers;
 pub mod watch;
 
 pub use blocked::{Blocked, ReadyKey};

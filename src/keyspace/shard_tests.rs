@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::{Entered, Expiry, Keyspace, Shard, WaitEnd, Waiter, WaiterState};
+use crate::clients::session::Client;
 use crate::data::Kind;
 use crate::resp::Resp;
-use crate::session::Client;
 
 const NOW: i64 = 1000;
 

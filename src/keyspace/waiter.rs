@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::clients::session::{Client, OwnedArgs};
 use crate::data::Kind;
 use crate::resp::Resp;
-use crate::session::{Client, OwnedArgs};
 
 /// Where a wait stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

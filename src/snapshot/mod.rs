@@ -17,6 +17,7 @@
 //! A snapshot that is dropped before its end is given up: tables notice and stop keeping anything.
 
 mod encode;
+pub mod persistence;
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,8 @@
 //! What jemalloc says about its memory.
 
 use tikv_jemalloc_ctl::{epoch, raw, stats, version};
-use understudy::actors::system_probe::{SystemProbe, cpu_us, resident_bytes, system_bytes};
-use understudy::memory::{MemoryProbe, MemoryReport};
+use understudy::observe::memory::{MemoryProbe, MemoryReport};
+use understudy::os::system_probe::{SystemProbe, cpu_us, resident_bytes, system_bytes};
 
 /// jemalloc's options.
 ///
@@ -10,7 +10,7 @@ use understudy::memory::{MemoryProbe, MemoryReport};
 /// bytes of jemalloc's own, which was 3 % of every block of 256, 512, ... 4096 bytes.
 ///
 /// The number of arenas stays at four for each core, though each costs some 100 KB before it holds anything.
-/// With fewer, threads that stand back (`actors::priority`) would share the serving arbiter's, and it would
+/// With fewer, threads that stand back (`os::priority`) would share the serving arbiter's, and it would
 /// wait with them when they are put aside while they hold one of its locks.
 ///
 /// Unused pages are given back by whoever frees: jemalloc's own thread for it (`background_thread`) took a core

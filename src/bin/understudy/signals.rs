@@ -8,9 +8,8 @@ use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use understudy::Node;
-use understudy::actors::shutdown::Shutdown;
-use understudy::actors::snapshot::dump_path;
-use understudy::actors::snapshot_writer::temporary_path;
+use understudy::actors::node::shutdown::Shutdown;
+use understudy::actors::snapshots::snapshot_writer::temporary_path;
 use understudy::config::ShutdownFlags;
 use understudy::node_core::{NodeCore, ShutdownOptions};
 
@@ -65,7 +64,8 @@ impl Signals {
                 let name = next.await;
                 if name == "SIGINT" && signalled && is_shutting_down(&core) {
                     tracing::warn!("You insist... exiting now.");
-                    let _ = std::fs::remove_file(temporary_path(&dump_path(&core), 0));
+                    let _ =
+                        std::fs::remove_file(temporary_path(&core.settings.load().dump_path(), 0));
                     std::process::exit(1);
                 }
                 signalled = true;

@@ -1,0 +1,6 @@
+//! Clients' sockets: where they arrive, and the actor behind each.
+
+pub mod connection;
+pub mod reception;
+mod unsent;
+pub mod workbench;

@@ -1,0 +1,333 @@
+//! Where clients arrive: one [`ListenerActor`] per bound address, one [`ReceptionActor`] per serving
+//! arbiter.
+//!
+//! A listener accepts on the background arbiter and hands sockets round the receptions; a reception makes
+//! each a [`ConnectionActor`] on its own arbiter, with the arbiter's shared workbench. Refusals (too many
+//! clients, protected mode) are answered here, before a session exists.
+//!
+//! Death: a listener's or a reception's means that no new clients come by that way; those that are
+//! connected stay.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::actors::clients::connection::ConnectionActor;
+use crate::actors::clients::workbench::{ForwardLog, SharedWorkbench, Workbench};
+use crate::actors::messages::AttachReplica;
+use crate::clients::session::{Client, Origin, Session};
+use crate::node_core::NodeCore;
+use crate::os::socket::Socket;
+
+/// Sockets that may wait for one reception.
+const RECEPTION_CAPACITY: usize = 1024;
+/// Pause after a failed accept (out of descriptors, usually).
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// A bound address.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, PathBuf),
+}
+
+/// Binds a TCP address as redis-server does: reusable, IPv6 apart from IPv4, `backlog` connections waiting.
+pub fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {
+    use socket2::{Domain, Protocol, Type};
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog.min(i32::MAX as u32) as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener::Tcp(socket.into()))
+}
+
+/// Binds a Unix socket, replacing a stale one. `permissions` 0: as the umask leaves them.
+pub fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
+    let _ = std::fs::remove_file(path);
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    if permissions != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(permissions))?;
+    }
+    Ok(Listener::Unix(listener, path.into()))
+}
+
+/// A socket on its way from a listener to a reception.
+#[derive(Debug)]
+pub enum Arrival {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Arrival {
+    /// Before it is registered with an arbiter, whose readiness a first write would have to wait for.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Arrival::Tcp(stream) => (&*stream).write(bytes),
+            Arrival::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
+}
+
+impl Message for Arrival {
+    type Result = ();
+}
+
+/// Accepts on one address.
+pub struct ListenerActor {
+    node: Arc<NodeCore>,
+    listener: Option<Listener>,
+    path: Option<PathBuf>,
+    receptions: Vec<Addr<ReceptionActor>>,
+}
+
+impl ListenerActor {
+    pub fn new(
+        node: Arc<NodeCore>,
+        listener: Listener,
+        receptions: Vec<Addr<ReceptionActor>>,
+    ) -> ListenerActor {
+        ListenerActor {
+            node,
+            listener: Some(listener),
+            path: None,
+            receptions,
+        }
+    }
+}
+
+/// Accepts for ever, handing arrivals round.
+async fn accept_all(
+    node: Arc<NodeCore>,
+    listener: Listener,
+    receptions: Vec<Addr<ReceptionActor>>,
+) -> io::Result<()> {
+    enum Bound {
+        Tcp(TcpListener),
+        Unix(UnixListener),
+    }
+    let bound = match listener {
+        Listener::Tcp(l) => Bound::Tcp(TcpListener::from_std(l)?),
+        Listener::Unix(l, _) => Bound::Unix(UnixListener::from_std(l)?),
+    };
+    for turn in 0usize.. {
+        let arrival = match &bound {
+            Bound::Tcp(l) => l
+                .accept()
+                .await
+                .and_then(|(s, _)| s.into_std())
+                .map(Arrival::Tcp),
+            Bound::Unix(l) => l
+                .accept()
+                .await
+                .and_then(|(s, _)| s.into_std())
+                .map(Arrival::Unix),
+        };
+        match arrival {
+            // A reception that is overrun makes the listener wait, and the kernel's queue with it.
+            Ok(arrival) => {
+                let _ = receptions[turn % receptions.len()].send(arrival).await;
+            }
+            Err(error) => {
+                tracing::warn!("Accepting client connection: {error}");
+                node.stats.rejected_connections.inc();
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Actor for ListenerActor {
+    type Context = Context<ListenerActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(listener) = self.listener.take() else {
+            return;
+        };
+        if let Listener::Unix(_, path) = &listener {
+            self.path = Some(path.clone());
+        }
+        let work = accept_all(self.node.clone(), listener, self.receptions.clone());
+        ctx.spawn(work.into_actor(self).map(|result, _, ctx| {
+            if let Err(error) = result {
+                tracing::error!("Listener failed: {error}");
+            }
+            ctx.stop();
+        }));
+    }
+
+    fn stopped(&mut self, _ctx: &mut Self::Context) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Stops a listener (shutdown, rebinding).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct StopListening;
+
+impl Handler<StopListening> for ListenerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopListening, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// Makes connections on one arbiter.
+pub struct ReceptionActor {
+    node: Arc<NodeCore>,
+    bench: SharedWorkbench,
+    /// Shared by all connections of the arbiter.
+    replicas: Rc<Recipient<AttachReplica>>,
+    takes_turns: bool,
+}
+
+impl ReceptionActor {
+    /// To be called on the arbiter it shall serve. `takes_turns`: it does what other threads want done inside
+    /// the shards.
+    pub fn new(
+        node: Arc<NodeCore>,
+        replicas: Recipient<AttachReplica>,
+        takes_turns: bool,
+    ) -> ReceptionActor {
+        ReceptionActor {
+            takes_turns,
+            node,
+            bench: Workbench::shared(),
+            replicas: Rc::new(replicas),
+        }
+    }
+
+    /// Why a client can't come in, as it is told.
+    fn refusal(&self, arrival: &Arrival) -> io::Result<Option<&'static [u8]>> {
+        let settings = self.node.settings.load();
+        if self.node.clients.len() >= settings.maxclients as usize {
+            return Ok(Some(b"-ERR max number of clients reached\r\n"));
+        }
+        let open = !settings.protected_mode || settings.requirepass.is_some();
+        Ok(match arrival {
+            Arrival::Tcp(stream) if !open => {
+                let local = stream.peer_addr()?.ip().to_canonical().is_loopback();
+                (!local).then_some(PROTECTED_MODE_REFUSAL)
+            }
+            _ => None,
+        })
+    }
+
+    fn receive(&self, arrival: Arrival) -> io::Result<()> {
+        let settings = self.node.settings.load();
+        if let Some(refusal) = self.refusal(&arrival)? {
+            self.node.stats.rejected_connections.inc();
+            // Best effort: a fresh socket has room for it.
+            let _ = arrival.write(refusal);
+            return Ok(());
+        }
+        let (socket, addr, laddr) = match arrival {
+            Arrival::Tcp(stream) => {
+                let peer = stream.peer_addr()?;
+                let own = stream.local_addr()?;
+                let socket = socket2::SockRef::from(&stream);
+                socket.set_tcp_nodelay(true)?;
+                if settings.tcp_keepalive > 0 {
+                    let seconds = settings.tcp_keepalive;
+                    let keepalive = socket2::TcpKeepalive::new()
+                        .with_time(Duration::from_secs(seconds))
+                        .with_interval(Duration::from_secs((seconds / 3).max(1)))
+                        .with_retries(3);
+                    socket.set_tcp_keepalive(&keepalive)?;
+                }
+                let stream = tokio::net::TcpStream::from_std(stream)?;
+                (Socket::Tcp(stream), peer.to_string(), own.to_string())
+            }
+            Arrival::Unix(stream) => {
+                let path = settings.unixsocket.clone().unwrap_or_default();
+                let name = format!("{path}:0");
+                (
+                    Socket::Unix(tokio::net::UnixStream::from_std(stream)?),
+                    name.clone(),
+                    name,
+                )
+            }
+        };
+        self.node.stats.connections.inc();
+        let client = Client::new(
+            self.node.clients.next_id(),
+            addr,
+            laddr,
+            self.node.clock.unix_ms(),
+        );
+        {
+            let mut view = client.view.lock();
+            view.fd = socket.fd();
+            view.unix_socket = socket.is_unix();
+            view.user = "default".into();
+        }
+        self.node.clients.add(client.clone());
+        let mut session = Session::new(client, Origin::Client);
+        // A client that came while no password was set stays logged in when one is.
+        session.authenticated = self.node.settings.load().requirepass.is_none();
+        ConnectionActor::new(
+            self.node.clone(),
+            self.bench.clone(),
+            socket,
+            session,
+            self.replicas.clone(),
+        )
+        .start();
+        Ok(())
+    }
+}
+
+/// What redis-server tells a stranger from another machine while no password is set.
+const PROTECTED_MODE_REFUSAL: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+
+impl Actor for ReceptionActor {
+    type Context = Context<ReceptionActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(RECEPTION_CAPACITY);
+        crate::os::priority::serve();
+        let forward = ForwardLog {
+            node: self.node.clone(),
+            bench: self.bench.clone(),
+        };
+        ctx.spawn(forward.into_actor(self));
+        if self.takes_turns {
+            let node = self.node.clone();
+            let take = std::future::poll_fn(move |cx| {
+                node.turns.poll(&node.keyspace, cx);
+                Poll::<()>::Pending
+            });
+            ctx.spawn(take.into_actor(self));
+        }
+    }
+}
+
+impl Handler<Arrival> for ReceptionActor {
+    type Result = ();
+
+    fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
+        if let Err(error) = self.receive(arrival) {
+            tracing::debug!("Registering a new client failed: {error}");
+        }
+    }
+}

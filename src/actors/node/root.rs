@@ -1,0 +1,298 @@
+//! The actor that is a node's beginning and end: it starts the others in order and stops them in order.
+//!
+//! Order of start: shards, replication, receptions, then listeners, so that nobody can arrive before
+//! everything he may ask for is there. Order of stop: writes paused until the replicas have caught up
+//! (bounded by `shutdown-timeout`), the dump if one is wanted; then the node is closed, which ends every
+//! client's waiting and every thread's work, and listeners and arbiters stop. With the last arbiter the other
+//! actors go, and with them what they hold.
+//!
+//! Death: the node's.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::prelude::*;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::actors::clients::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
+use crate::actors::messages::AttachReplica;
+use crate::actors::migration::MigrationActor;
+use crate::actors::node::cron::CronActor;
+use crate::actors::node::services::ActorServices;
+use crate::actors::node::shutdown::ShutdownState;
+use crate::actors::replication::Replication;
+use crate::actors::shard::ShardActor;
+use crate::background::freeing;
+use crate::background::loading::{self, Expired, LoadedDump};
+use crate::config::Settings;
+use crate::node_core::NodeCore;
+use crate::os::config_file::ConfigFile;
+use crate::os::system_probe;
+use crate::repl::{ReplId, stream_databases, wire};
+
+/// What a root actor begins with.
+pub struct RootParts {
+    pub node: Arc<NodeCore>,
+    pub listeners: Vec<Listener>,
+    /// The dump to load.
+    pub dump: Option<File>,
+    /// What CONFIG REWRITE writes.
+    pub config_file: Option<ConfigFile>,
+}
+
+/// How many arbiters serve connections: `arbiters`, by default one less than there are cores. 0: the background
+/// arbiter serves, since the node starts without a socket.
+pub fn serving_arbiters(settings: &Settings, listens: bool) -> usize {
+    match settings.arbiters {
+        0 if !listens => 0,
+        0 => std::thread::available_parallelism()
+            .map_or(1, |n| n.get())
+            .saturating_sub(1)
+            .max(1),
+        n => n,
+    }
+}
+
+/// See the module.
+pub struct Root {
+    pub(crate) node: Arc<NodeCore>,
+    listeners: Vec<Listener>,
+    dump: Option<File>,
+    config_file: Option<ConfigFile>,
+    listening_tcp: Vec<Addr<ListenerActor>>,
+    listening_unix: Vec<Addr<ListenerActor>>,
+    receptions: Vec<Addr<ReceptionActor>>,
+    arbiters: Vec<Arbiter>,
+    pub(crate) replication: Option<Replication>,
+    pub(crate) shutdown: ShutdownState,
+    /// Gets the arbiters, stopped, when the node is closed.
+    done: Option<oneshot::Sender<Vec<Arbiter>>>,
+}
+
+impl Root {
+    pub fn new(parts: RootParts, done: oneshot::Sender<Vec<Arbiter>>) -> Root {
+        Root {
+            node: parts.node,
+            listeners: parts.listeners,
+            dump: parts.dump,
+            config_file: parts.config_file,
+            listening_tcp: Vec::new(),
+            listening_unix: Vec::new(),
+            receptions: Vec::new(),
+            arbiters: Vec::new(),
+            replication: None,
+            shutdown: ShutdownState::default(),
+            done: Some(done),
+        }
+    }
+
+    /// The arbiters that serve: this one if there are no others.
+    fn serving(&self) -> Vec<ArbiterHandle> {
+        match self.arbiters.as_slice() {
+            [] => vec![Arbiter::current()],
+            arbiters => arbiters.iter().map(Arbiter::handle).collect(),
+        }
+    }
+
+    /// Starts what receives clients, and everything that listens.
+    fn open(&mut self, replicas: Recipient<AttachReplica>) {
+        for (index, arbiter) in self.serving().iter().enumerate() {
+            let (node, replicas) = (self.node.clone(), replicas.clone());
+            let reception = ReceptionActor::start_in_arbiter(arbiter, move |_| {
+                ReceptionActor::new(node, replicas, index == 0)
+            });
+            self.receptions.push(reception);
+        }
+        for listener in self.listeners.drain(..) {
+            let listening = match &listener {
+                Listener::Tcp(_) => &mut self.listening_tcp,
+                Listener::Unix(..) => &mut self.listening_unix,
+            };
+            let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
+            listening.push(listener.start());
+        }
+    }
+
+    /// Begins to load the dump, if there is one: clients are answered LOADING until it is in.
+    fn load_dump(&mut self, ctx: &mut Context<Root>) -> bool {
+        let Some(file) = self.dump.take() else {
+            return false;
+        };
+        self.node.loading.store(true, Ordering::Release);
+        // What our master sent and has expired since goes when it says so.
+        let keep = if self.node.settings.load().replicaof.is_some() {
+            Expired::Keep
+        } else {
+            Expired::Drop
+        };
+        let started_us = self.node.clock.monotonic_us();
+        let work = loading::read_aside(self.node.clone(), file, keep).into_actor(self);
+        ctx.spawn(work.map(move |result, root, _| match result {
+            Ok(dump) => root.loaded(dump, started_us),
+            Err(error) => root.not_loaded(&error),
+        }));
+        true
+    }
+
+    fn not_loaded(&mut self, error: &str) {
+        tracing::error!("Fatal error loading the DB: {error}. Exiting.");
+        tracing::error!("Terminating server after rdb file reading failure.");
+        self.stop(1, Some(format!("Fatal error loading the DB: {error}")));
+    }
+
+    /// The dump was read: it becomes the dataset.
+    fn loaded(&mut self, dump: LoadedDump, started_us: u64) {
+        let took_us = self.node.clock.monotonic_us() - started_us;
+        let (keys, expired) = dump.tell();
+        tracing::info!("DB loaded from disk: {:.3} seconds", took_us as f64 / 1e6);
+        let persistence = &self.node.persistence;
+        persistence.loaded_keys.store(keys, Ordering::Relaxed);
+        persistence.loaded_expired.store(expired, Ordering::Relaxed);
+        // Nobody else is inside while clients are answered LOADING, so this does not wait.
+        let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
+        loading::swap_in(&self.node, &mut entered, dump.dataset, dump.opaque);
+        persistence.nothing_unsaved(self.node.keyspace.changes());
+        let mut taken_up = false;
+        if let Some((id, offset)) = dump.replication {
+            taken_up = self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
+        }
+        drop(entered);
+        self.ready(taken_up);
+    }
+
+    /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
+    fn ready(&mut self, resumable: bool) {
+        self.node.loading.store(false, Ordering::Release);
+        self.node.life.ready();
+        if let Some(replication) = &self.replication {
+            replication.begin(resumable);
+        }
+        tracing::info!("Ready to accept connections tcp");
+    }
+
+    /// Everything stops; the node's thread ends after this. `failure`: why, if nobody asked for it.
+    pub(crate) fn stop(&mut self, exit_code: i32, failure: Option<String>) {
+        self.node.close(exit_code, failure);
+        let listening = self.listening_tcp.drain(..);
+        for listener in listening.chain(self.listening_unix.drain(..)) {
+            listener.do_send(StopListening);
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        if let Some(done) = self.done.take() {
+            let _ = done.send(std::mem::take(&mut self.arbiters));
+        }
+    }
+}
+
+impl Actor for Root {
+    type Context = Context<Root>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let listens = !self.listeners.is_empty();
+        let arbiters = serving_arbiters(&self.node.settings.load(), listens);
+        self.arbiters = (0..arbiters).map(|_| Arbiter::new()).collect();
+        for arbiter in &self.arbiters {
+            // Dropped with all that runs there.
+            let running = self.node.threads.enter();
+            arbiter.spawn(async move {
+                let _running = running;
+                std::future::pending().await
+            });
+        }
+        let serving = self.serving();
+        let serving_threads = Arc::new(Mutex::new(Vec::new()));
+        for arbiter in &serving {
+            let threads = serving_threads.clone();
+            arbiter.spawn_fn(move || threads.lock().push(system_probe::thread_id()));
+        }
+        let shards: Vec<_> = (0..self.node.keyspace.shards())
+            .map(|index| {
+                let node = self.node.clone();
+                let arbiter = &serving[index % serving.len()];
+                ShardActor::start_in_arbiter(arbiter, move |_| ShardActor::new(node, index))
+            })
+            .collect();
+        CronActor::new(self.node.clone()).start();
+        ctx.spawn(freeing::free(self.node.clone()).into_actor(self));
+        let replication = Replication::start(&self.node);
+        self.replication = Some(replication.clone());
+        let replicas = replication.master.clone().recipient();
+        let services = ActorServices {
+            root: ctx.address(),
+            shards,
+            replication,
+            migrations: MigrationActor::new(self.node.clone()).start(),
+            config_file: self.config_file.take(),
+            serving_threads,
+            shutting_down: self.shutdown.in_progress.clone(),
+        };
+        self.node.services.set(Arc::new(services));
+        tracing::info!("Server initialized");
+        let loading = self.load_dump(ctx);
+        self.open(replicas);
+        if !loading {
+            self.ready(false);
+        }
+    }
+}
+
+impl Root {
+    /// Goes on with the stream that the dump is a state of; as a master, by the deletion of what expired
+    /// meanwhile. False: it can't go on, since a replica's stream is in a database that we don't have (any more).
+    fn take_up_stream(
+        &self,
+        id: ReplId,
+        offset: u64,
+        stream_db: Option<usize>,
+        expired: &[(usize, Box<[u8]>)],
+    ) -> bool {
+        let hub = &self.node.hub;
+        let goes_on_in = stream_db.filter(|_| hub.is_replica()).unwrap_or(0);
+        let databases = self.node.keyspace.databases();
+        if let Some(why) = stream_databases::refusal_to_go_on(goes_on_in, databases) {
+            tracing::warn!("Can't resume from the dump: {why}");
+            return false;
+        }
+        hub.take_up(id, offset, stream_db, &*self.node.clock);
+        for (db, key) in expired {
+            let mut effect = Vec::new();
+            wire::command(&mut effect, &[b"DEL".as_slice(), key]);
+            hub.append(*db, &effect, false);
+        }
+        true
+    }
+}
+
+/// Answered when the root has started.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct IsUp;
+
+impl Handler<IsUp> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: IsUp, _: &mut Self::Context) {}
+}
+
+/// From now on these TCP listeners and no others; Unix sockets stay.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ListenAt(pub Vec<Listener>);
+
+impl Handler<ListenAt> for Root {
+    type Result = ();
+
+    fn handle(&mut self, ListenAt(listeners): ListenAt, _: &mut Self::Context) {
+        for old in self.listening_tcp.drain(..) {
+            old.do_send(StopListening);
+        }
+        for listener in listeners {
+            let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
+            self.listening_tcp.push(listener.start());
+        }
+    }
+}

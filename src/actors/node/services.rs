@@ -1,0 +1,134 @@
+//! What commands may ask of the actors, as messages to them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::prelude::*;
+use parking_lot::Mutex;
+
+use crate::actors::migration::{Migrate, MigrationActor};
+use crate::actors::node::root::Root;
+use crate::actors::node::settings_change;
+use crate::actors::node::shutdown::{AbortShutdown, Shutdown};
+use crate::actors::replication::Replication;
+use crate::actors::shard::{ServeBlocked, ShardActor};
+use crate::actors::snapshots::reload::{FlushedAll, Reload};
+use crate::clients::session::Ticket;
+use crate::command::migrate::{Errand, Migration};
+use crate::config::Settings;
+use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
+use crate::os::config_file::{self, ConfigFile};
+use crate::os::system_probe::thread_cpu_us;
+
+/// The addresses of a node's actors.
+pub struct ActorServices {
+    pub root: Addr<Root>,
+    pub shards: Vec<Addr<ShardActor>>,
+    pub replication: Replication,
+    pub migrations: Addr<MigrationActor>,
+    /// What CONFIG REWRITE writes.
+    pub config_file: Option<ConfigFile>,
+    /// The serving arbiters' threads, by their numbers.
+    pub serving_threads: Arc<Mutex<Vec<i32>>>,
+    /// A shutdown waits for replicas.
+    pub shutting_down: Arc<AtomicBool>,
+}
+
+impl Services for ActorServices {
+    fn replicaof(&self, target: Option<(String, u16)>) {
+        self.replication.replicaof(target);
+    }
+
+    fn failover(&self) {
+        self.replication.failover();
+    }
+
+    fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
+        self.replication
+            .wait(ticket, replicas, offset, deadline_ms, false);
+    }
+
+    fn wait_aof(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+    ) {
+        self.replication
+            .wait(ticket, replicas, offset, deadline_ms, true);
+    }
+
+    fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
+        self.replication.unblock(ticket, how);
+    }
+
+    fn save(&self, ticket: Arc<Ticket>) {
+        self.replication.save(Some(ticket), false);
+    }
+
+    fn bgsave(&self, ticket: Option<Arc<Ticket>>) {
+        self.replication.save(ticket, true);
+    }
+
+    fn reload(&self, ticket: Arc<Ticket>, options: ReloadOptions) {
+        self.root.do_send(Reload { ticket, options });
+    }
+
+    fn flushed_all(&self, ticket: Option<Arc<Ticket>>) {
+        self.root.do_send(FlushedAll { ticket });
+    }
+
+    fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {
+        self.root.do_send(Shutdown { ticket, options });
+    }
+
+    fn serving_cpu_us(&self) -> (u64, u64) {
+        let threads = self.serving_threads.lock();
+        let times = threads.iter().map(|&thread| thread_cpu_us(thread));
+        times.fold((0, 0), |sum, time| (sum.0 + time.0, sum.1 + time.1))
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
+    fn abort_shutdown(&self) -> bool {
+        let was = self.is_shutting_down();
+        if was {
+            self.root.do_send(AbortShutdown);
+        }
+        was
+    }
+
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>) {
+        self.migrations.do_send(Migrate {
+            ticket,
+            migration,
+            errands,
+        });
+    }
+
+    fn prepare_settings(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        names: &[&'static str],
+    ) -> Result<(), (&'static str, String)> {
+        settings_change::prepare(&self.root, old, new, names)
+    }
+
+    fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
+        match &self.config_file {
+            Some(file) => config_file::write_back(file, settings),
+            None => Err("The server is running without a config file".into()),
+        }
+    }
+
+    fn serve_blocked(&self) {
+        // Any shard's actor will do: it enters all of them. At most one such message need be under way.
+        if let Some(shard) = self.shards.first() {
+            let _ = shard.try_send(ServeBlocked);
+        }
+    }
+}

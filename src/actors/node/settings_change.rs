@@ -1,0 +1,110 @@
+//! What CONFIG SET must do outside before new settings are in force: listen at other addresses, look for a
+//! directory, see whether so many files may be open.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+
+use crate::actors::clients::reception::Listener;
+use crate::actors::node::root::{ListenAt, Root};
+use crate::config::Settings;
+use crate::node::{StartError, bind};
+use crate::os::config_file::{absolute_directory, spool_directory};
+use crate::os::file_limit;
+
+/// Does all of it, or says which directive is to blame and leaves everything as it was.
+pub fn prepare(
+    root: &Addr<Root>,
+    old: &Settings,
+    new: &mut Settings,
+    names: &[&'static str],
+) -> Result<(), (&'static str, String)> {
+    if names.contains(&"dir")
+        && let Some(dir) = &new.dir
+    {
+        let absolute = absolute_directory(old.dir.as_deref(), dir).map_err(|why| ("dir", why))?;
+        new.dir = Some(absolute);
+    }
+    if names.contains(&"repl-spool-dir") {
+        new.repl_spool_dir = spool_directory(new).map_err(|why| ("repl-spool-dir", why))?;
+    }
+    if names.contains(&"maxclients") {
+        let possible = file_limit::raise_for(new.maxclients);
+        if possible < new.maxclients {
+            let why = format!(
+                "The operating system is not able to handle the specified number of clients, try with {possible}"
+            );
+            return Err(("maxclients", why));
+        }
+    }
+    let port = names.contains(&"port");
+    if port || names.contains(&"bind") {
+        listen_anew(root, old, new).map_err(|error| {
+            tracing::warn!("{error}");
+            match port {
+                true => (
+                    "port",
+                    "Unable to listen on this port. Check server logs.".to_owned(),
+                ),
+                false => ("bind", "Failed to bind to specified addresses.".to_owned()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// How long the old sockets may take to close where the new ones need their addresses.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Moves the TCP listeners to the new addresses.
+fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), StartError> {
+    let error = match bind_tcp(new) {
+        Ok(listeners) => {
+            root.do_send(ListenAt(listeners));
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    // With the same port, the old sockets may be what is in the way.
+    if old.port != new.port || !is_taken(&error) {
+        return Err(error);
+    }
+    root.do_send(ListenAt(Vec::new()));
+    let until = Instant::now() + CLOSING;
+    let mut last = error;
+    while Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(2));
+        match bind_tcp(new) {
+            Ok(listeners) => {
+                root.do_send(ListenAt(listeners));
+                return Ok(());
+            }
+            Err(error) if is_taken(&error) => last = error,
+            Err(error) => {
+                last = error;
+                break;
+            }
+        }
+    }
+    match bind_tcp(old) {
+        Ok(listeners) => root.do_send(ListenAt(listeners)),
+        Err(error) => tracing::error!("the old addresses can't be had again: {error}"),
+    }
+    Err(last)
+}
+
+fn bind_tcp(settings: &Settings) -> Result<Vec<Listener>, StartError> {
+    if settings.port == 0 {
+        return Ok(Vec::new());
+    }
+    let tcp_only = Settings {
+        unixsocket: None,
+        ..settings.clone()
+    };
+    bind(&tcp_only, true)
+}
+
+fn is_taken(error: &StartError) -> bool {
+    matches!(error, StartError::Bind { error, .. } if error.kind() == io::ErrorKind::AddrInUse)
+}

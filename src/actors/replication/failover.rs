@@ -1,0 +1,132 @@
+//! The actor that sees a failover through, and how roles change: with every shard entered; a busy one is asked
+//! again a millisecond later.
+//!
+//! It has no state of its own: what is decided is in `repl::failover`, where it stands is in the hub.
+//!
+//! Death: only a failover under way stands still, until FAILOVER ABORT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::clients::pause::PausePurpose;
+use crate::clock::Clock;
+use crate::command::blocking;
+use crate::config::MasterAddress;
+use crate::node_core::NodeCore;
+use crate::repl::Hub;
+use crate::repl::failover::Answered;
+use crate::repl::failover::driver::{NameMaster, RoleIo, answered, look};
+
+/// Between two looks while the target lags, or while a shard is busy.
+pub(crate) const LOOK: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub struct FailoverActor {
+    role: NodeRole,
+}
+
+impl FailoverActor {
+    pub fn new(node: Arc<NodeCore>) -> FailoverActor {
+        FailoverActor {
+            role: NodeRole(node),
+        }
+    }
+}
+
+/// The role of a node that runs.
+pub(crate) struct NodeRole(pub(crate) Arc<NodeCore>);
+
+impl RoleIo for NodeRole {
+    fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    fn follow(&mut self, to: &mut NameMaster<'_>) -> bool {
+        let node = &self.0;
+        let Some(services) = node.services.get() else {
+            return false;
+        };
+        let Some(_entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+            return false;
+        };
+        let Some((host, port)) = to(&node.hub, &*node.clock) else {
+            return false;
+        };
+        node.change_settings(|s| {
+            s.replicaof = Some(MasterAddress {
+                host: host.clone(),
+                port,
+            });
+        });
+        services.replicaof(Some((host, port)));
+        true
+    }
+
+    fn promote(&mut self) -> Option<u64> {
+        let node = &self.0;
+        let _entered = node.keyspace.try_enter(node.keyspace.all())?;
+        if let Some(services) = node.services.get() {
+            node.change_settings(|s| s.replicaof = None);
+            services.replicaof(None);
+        }
+        Some(node.hub.epoch())
+    }
+
+    fn give_up(&mut self, then: &mut dyn FnMut(&Hub)) -> bool {
+        let node = &self.0;
+        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
+            return false;
+        };
+        then(&node.hub);
+        blocking::end_all(node, &mut entered);
+        true
+    }
+
+    fn resume_writes(&mut self) {
+        self.0.pause.unpause(PausePurpose::Failover);
+    }
+}
+
+impl Actor for FailoverActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(16);
+    }
+}
+
+/// A failover waits for its target: look whether it can go on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Look;
+
+impl Handler<Look> for FailoverActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        if look(&mut self.role) {
+            ctx.notify_later(Look, LOOK);
+        }
+    }
+}
+
+/// What the target said to PSYNC FAILOVER.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TargetAnswered(pub Answered);
+
+impl Handler<TargetAnswered> for FailoverActor {
+    type Result = ();
+
+    fn handle(&mut self, TargetAnswered(answer): TargetAnswered, ctx: &mut Self::Context) {
+        if answered(answer, &mut self.role) {
+            ctx.notify_later(TargetAnswered(answer), LOOK);
+        }
+    }
+}

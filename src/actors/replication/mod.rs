@@ -1,0 +1,110 @@
+//! The replication and snapshot actors of a node, started together, and what the node asks of them.
+
+pub mod attachment;
+#[cfg(test)]
+mod bad_transfer_tests;
+pub mod delivery;
+pub mod failover;
+mod filtered;
+mod link_io;
+pub mod master;
+mod master_io;
+pub mod slave_buffer;
+mod slave_input;
+pub mod slave_link;
+mod slave_stream;
+mod sync_file;
+pub mod waiters;
+
+use std::sync::{Arc, Weak};
+
+use actix::prelude::*;
+
+use crate::actors::replication::failover::FailoverActor;
+use crate::actors::replication::master::MasterActor;
+use crate::actors::replication::slave_link::{Begin, Retarget, SlaveLinkActor};
+use crate::actors::replication::waiters::{Unblock, Wait};
+use crate::actors::snapshots::snapshot::{Save, SnapshotActor};
+use crate::clients::session::Ticket;
+use crate::node_core::NodeCore;
+
+/// Addresses of the actors, all on the arbiter that started them.
+#[derive(Clone)]
+pub struct Replication {
+    /// The node holds this.
+    node: Weak<NodeCore>,
+    pub master: Addr<MasterActor>,
+    pub link: Addr<SlaveLinkActor>,
+    pub snapshots: Addr<SnapshotActor>,
+    failover: Addr<FailoverActor>,
+}
+
+impl Replication {
+    /// Starts the actors. The role is what the settings say; the link waits for [`Replication::begin`].
+    pub fn start(node: &Arc<NodeCore>) -> Replication {
+        if let Some(master) = &node.settings.load().replicaof {
+            node.hub.follow(master.host.clone(), master.port);
+        }
+        let snapshots = SnapshotActor::new(node.clone()).start();
+        let master = MasterActor::new(node.clone(), snapshots.clone()).start();
+        let failover = FailoverActor::new(node.clone()).start();
+        let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone()).start();
+        Replication {
+            node: Arc::downgrade(node),
+            master,
+            link,
+            snapshots,
+            failover,
+        }
+    }
+
+    /// The dataset is in place: a replica connects. `resumable`: the hub's replid and offset were taken up
+    /// from a dump.
+    pub fn begin(&self, resumable: bool) {
+        self.link.do_send(Begin { resumable });
+    }
+
+    /// Changes the role; called with every shard entered.
+    pub fn replicaof(&self, target: Option<(String, u16)>) {
+        let Some(node) = self.node.upgrade() else {
+            return;
+        };
+        match target {
+            Some((host, port)) => node.hub.follow(host, port),
+            None => {
+                node.hub.promote(&*node.clock);
+            }
+        }
+        self.link.do_send(Retarget);
+    }
+
+    /// A failover has begun.
+    pub fn failover(&self) {
+        self.failover.do_send(failover::Look);
+    }
+
+    pub fn wait(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+        aof: bool,
+    ) {
+        self.master.do_send(Wait {
+            ticket,
+            replicas,
+            offset,
+            deadline_ms,
+            aof,
+        });
+    }
+
+    pub fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
+        self.master.do_send(Unblock { ticket, how });
+    }
+
+    pub fn save(&self, ticket: Option<Arc<Ticket>>, background: bool) {
+        self.snapshots.do_send(Save { ticket, background });
+    }
+}

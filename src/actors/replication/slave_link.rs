@@ -1,0 +1,274 @@
+//! The actor that is a replica to our master: it tells the [`LinkDriver`] what happens, and lends it a
+//! `LinkSocket` to act with.
+//!
+//! What is done is decided in `repl::link`; here is when. A busy shard, a full pipe or a busy socket is waited
+//! for asynchronously: reading from the master stops meanwhile, so memory is bounded by one read, one pipe and
+//! one command.
+//!
+//! Death: the node stays a replica that no longer hears its master; the root restarts the actor, and the
+//! next PSYNC goes on from the hub's replid and offset, which only ever name what was applied.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::actors::replication::failover::FailoverActor;
+use crate::actors::replication::link_io::LinkSocket;
+use crate::actors::replication::master::MasterActor;
+use crate::clients::pause::OUR_MASTER;
+use crate::keyspace::{Keyspace, ShardSet};
+use crate::node_core::NodeCore;
+use crate::os::priority;
+use crate::repl::{LinkDriver, LinkState};
+
+const TICK: Duration = Duration::from_millis(100);
+/// Bytes read from the master at a time.
+const READ_BYTES: usize = 128 * 1024;
+/// Reads, or batches applied, in one poll before others get their turn.
+const ROUNDS_MAX: usize = 8;
+
+/// See the module.
+pub struct SlaveLinkActor {
+    driver: LinkDriver,
+    io: LinkSocket,
+    buffer: Box<[u8]>,
+}
+
+impl SlaveLinkActor {
+    /// A link that does nothing until it is told to [`Begin`].
+    pub fn new(
+        node: Arc<NodeCore>,
+        master: Addr<MasterActor>,
+        failover: Addr<FailoverActor>,
+    ) -> SlaveLinkActor {
+        SlaveLinkActor {
+            driver: LinkDriver::default(),
+            io: LinkSocket::new(node, master, failover),
+            buffer: vec![0; READ_BYTES].into(),
+        }
+    }
+
+    fn poll_work(&mut self, cx: &mut TaskContext<'_>) {
+        self.io.waker = Some(cx.waker().clone());
+        self.poll_connecting(cx);
+        if self.io.registered {
+            // Nothing is pushed to a master, but this is how a kill reaches us.
+            let client = &self.io.session.client;
+            let _ = client.take_output(cx.waker());
+            if client.killed.load(Ordering::Acquire) {
+                self.driver.closed("killed", &mut self.io);
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            if self.is_paused(cx) {
+                self.flush(cx);
+                self.driver.touch(&self.io);
+                return;
+            }
+            let keyspace = &self.io.node.keyspace;
+            if let Some(set) = self.io.busy.take() {
+                // Registered before the next try, so that a shard left in between isn't missed.
+                keyspace.wake_when_free(set, cx.waker());
+            }
+            self.driver.look_at_load(&mut self.io);
+            if self.io.busy.is_none() {
+                self.driver.run_stream(&mut self.io);
+            }
+            self.flush(cx);
+            if let Some(set) = self.io.busy {
+                let keyspace = &self.io.node.keyspace;
+                if is_free(keyspace, set) {
+                    continue;
+                }
+                keyspace.wake_when_free(set, cx.waker());
+                if is_free(keyspace, set) {
+                    cx.waker().wake_by_ref();
+                }
+                self.driver.touch(&self.io);
+                return;
+            }
+            if !self.read(cx) {
+                return;
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// Whether a pause of clients holds the stream up. Its end by itself is noticed at the next tick.
+    fn is_paused(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if std::mem::take(&mut self.io.paused) {
+            let now_ms = self.io.node.clock.unix_ms();
+            self.io.paused = !self
+                .io
+                .node
+                .pause
+                .wake_when_over(OUR_MASTER, cx.waker(), now_ms);
+        }
+        self.io.paused
+    }
+
+    fn poll_connecting(&mut self, cx: &mut TaskContext<'_>) {
+        let Some(connecting) = &mut self.io.connecting else {
+            return;
+        };
+        let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
+            return;
+        };
+        self.io.connecting = None;
+        match result {
+            Ok(stream) => {
+                self.io.take_socket(stream);
+                self.driver.connected(&mut self.io);
+            }
+            Err(error) => self.driver.closed(&error.to_string(), &mut self.io),
+        }
+    }
+
+    fn flush(&mut self, cx: &mut TaskContext<'_>) {
+        while !self.io.output.is_empty() {
+            let Some(socket) = &self.io.socket else {
+                return;
+            };
+            match socket.try_write(&self.io.output) {
+                Ok(n) => self.io.output.advance(n),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if socket.poll_write_ready(cx).is_pending() {
+                        return;
+                    }
+                }
+                Err(error) => return self.driver.closed(&error.to_string(), &mut self.io),
+            }
+        }
+    }
+
+    /// Reads once. False if there is nothing to read now, or no place for it.
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if !self.driver.wants_read() {
+            return false;
+        }
+        if let Some(loading) = &self.io.loading
+            && !loading.pipe.has_room(cx.waker())
+        {
+            self.driver.touch(&self.io);
+            return false;
+        }
+        let Some(socket) = &mut self.io.socket else {
+            return false;
+        };
+        let mut read = ReadBuf::new(&mut self.buffer);
+        let polled = Pin::new(socket).poll_read(cx, &mut read);
+        let filled = read.filled().len();
+        match polled.map_ok(|()| filled) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0)) => {
+                self.driver.lost(&mut self.io);
+                false
+            }
+            Poll::Ready(Ok(n)) => {
+                self.io.node.stats.net_repl_input_bytes.add(n as u64);
+                let bytes = Bytes::copy_from_slice(&self.buffer[..n]);
+                self.driver.received(bytes, &mut self.io);
+                if self.io.loading.is_some() {
+                    priority::let_others_in();
+                }
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.driver.closed(&error.to_string(), &mut self.io);
+                false
+            }
+        }
+    }
+}
+
+fn is_free(keyspace: &Keyspace, set: ShardSet) -> bool {
+    !set.is_empty() && keyspace.try_enter(set).is_some()
+}
+
+struct Work;
+
+impl ActorFuture<SlaveLinkActor> for Work {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut SlaveLinkActor,
+        _: &mut Context<SlaveLinkActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        actor.poll_work(task);
+        Poll::Pending
+    }
+}
+
+impl Actor for SlaveLinkActor {
+    type Context = Context<SlaveLinkActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(16);
+        ctx.spawn(Work);
+        ctx.run_interval(TICK, |actor, _| actor.driver.tick(&mut actor.io));
+    }
+}
+
+/// The node has its data: if it is a replica, connect. `resumable`: the replid and offset in the hub were
+/// taken up from a dump.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Begin {
+    pub resumable: bool,
+}
+
+impl Handler<Begin> for SlaveLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        self.driver.begin(begin.resumable, &mut self.io);
+    }
+}
+
+/// The hub's role or master has changed: follow it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retarget;
+
+impl Handler<Retarget> for SlaveLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retarget, _: &mut Self::Context) {
+        self.driver.retarget(&mut self.io);
+    }
+}
+
+/// Asks for the observable state; the rest is in `Hub::observe`.
+#[derive(Debug, Message)]
+#[rtype(result = "Observed")]
+pub struct Observe;
+
+/// What the link is doing.
+#[derive(Clone, Copy, Debug, MessageResponse)]
+pub struct Observed {
+    pub state: Option<LinkState>,
+    /// Bytes of stream received and not applied.
+    pub unapplied: usize,
+    pub loading: bool,
+}
+
+impl Handler<Observe> for SlaveLinkActor {
+    type Result = Observed;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
+        Observed {
+            state: self.driver.state(),
+            unapplied: self.driver.unapplied(),
+            loading: self.driver.is_loading(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Runs the master's commands through dispatch, which logs each with the bytes that it came as before the
+//! shards are left. A busy shard or a pause of clients is noted, and the rest of the stream waits for it.
+//!
+//! A replica that is to save and can't (`Persistence`, `stop-writes-on-bgsave-error`) runs no write of its
+//! master's unless `replica-ignore-disk-write-errors` says so: the link ends before the write, and comes back,
+//! by a partial resync, when a save has succeeded. redis-server ends the process there.
+
+use crate::actors::replication::link_io::LinkSocket;
+use crate::command::Context as CommandContext;
+use crate::command::dispatch::{self, Outcome};
+use crate::command::spec::bits;
+use crate::keyspace::ShardSet;
+use crate::node_core::NodeCore;
+use crate::printable::printable;
+use crate::repl::stream_databases;
+use crate::repl::stream_input::{Ran, StreamRunner};
+use crate::resp::request::Batch;
+
+/// Runs one batch.
+struct Dispatched<'a> {
+    ctx: CommandContext<'a>,
+    batch: &'a Batch,
+    bytes: &'a [u8],
+    /// Why a command can't run now.
+    busy: Option<ShardSet>,
+    paused: bool,
+    disk_warning: &'a mut DiskWarning,
+}
+
+impl StreamRunner for Dispatched<'_> {
+    fn run(&mut self, index: usize, args: &[&[u8]], raw: &[u8]) -> Ran {
+        let ctx = &mut self.ctx;
+        if ctx.node.disk_denies_writes(ctx.settings) && is_write(ctx.node, args) {
+            if !ctx.settings.replica_ignore_disk_write_errors {
+                return Ran::Refused;
+            }
+            self.disk_warning.give(ctx.node.clock.unix_ms());
+        }
+        if let Some(why) = stream_databases::refusal(args, ctx.node.keyspace.databases()) {
+            return Ran::Impossible(why);
+        }
+        ctx.look_ahead(self.batch, index, self.bytes);
+        let outcome = dispatch::run_from_master(ctx, args, raw);
+        if ctx.reply.is_error_at(0) {
+            complain(args, &ctx.reply.take().into_bytes());
+            ctx.node.stats.unexpected_error_replies.inc();
+        }
+        ctx.reply.clear();
+        match outcome {
+            Outcome::Busy(set) => {
+                self.busy = Some(set);
+                Ran::Later
+            }
+            Outcome::Paused => {
+                self.busy = Some(ShardSet::NONE);
+                self.paused = true;
+                Ran::Later
+            }
+            _ => Ran::Done,
+        }
+    }
+}
+
+impl LinkSocket {
+    /// See [`LinkIo::run_batch`](crate::repl::LinkIo::run_batch).
+    pub(crate) fn run_through_dispatch(
+        &mut self,
+        epoch: u64,
+        batch: &Batch,
+        bytes: &[u8],
+        work: &mut dyn FnMut(&mut dyn StreamRunner),
+    ) {
+        let settings = self.node.settings.load();
+        let mut runner = Dispatched {
+            ctx: CommandContext::new(
+                &self.node,
+                &settings,
+                &mut self.session,
+                &mut self.reply,
+                &mut self.effects,
+            ),
+            batch,
+            bytes,
+            busy: None,
+            paused: false,
+            disk_warning: &mut self.disk_warning,
+        };
+        runner.ctx.role_epoch = epoch;
+        work(&mut runner);
+        self.busy = runner.busy;
+        self.paused = runner.paused;
+        runner.ctx.finish();
+    }
+
+    /// See [`LinkIo::refuses_writes`](crate::repl::LinkIo::refuses_writes).
+    pub(crate) fn disk_refuses_writes(&self) -> Option<&'static str> {
+        let settings = self.node.settings.load();
+        let refuses = self.node.disk_denies_writes(&settings);
+        (refuses && !settings.replica_ignore_disk_write_errors).then_some(DISK_REFUSES)
+    }
+}
+
+/// Why a link was ended before a write.
+const DISK_REFUSES: &str = "Replica was unable to write command to disk: the last background save failed, and \
+    the master is not followed until one succeeds (replica-ignore-disk-write-errors)";
+
+/// Says that writes are applied although the disk refuses, now and then.
+#[derive(Debug, Default)]
+pub(crate) struct DiskWarning {
+    last_ms: i64,
+}
+
+impl DiskWarning {
+    const PERIOD_MS: i64 = 10_000;
+
+    fn give(&mut self, now_ms: i64) {
+        if now_ms - self.last_ms > DiskWarning::PERIOD_MS {
+            self.last_ms = now_ms;
+            tracing::warn!(
+                "Replica is applying a command even though it is unable to write to disk."
+            );
+        }
+    }
+}
+
+fn is_write(node: &NodeCore, args: &[&[u8]]) -> bool {
+    let command = node.table.find(args);
+    command.is_some_and(|command| command.flags.has(bits::WRITE))
+}
+
+/// A command of our master failed here: something is wrong with one of us.
+fn complain(args: &[&[u8]], reply: &[u8]) {
+    let line = reply.split(|b| *b == b'\r').next().unwrap_or_default();
+    tracing::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+        printable(line.get(1..).unwrap_or_default()),
+        printable(args.first().copied().unwrap_or_default())
+    );
+}

@@ -1,0 +1,7 @@
+//! Snapshots as they are made and written: to replicas, to the dump, to the spool.
+
+pub mod feed;
+pub mod reload;
+pub mod snapshot;
+pub mod snapshot_writer;
+pub mod spool_file;

@@ -1,0 +1,673 @@
+//! The actor that makes snapshots, one at a time: for replicas (to their sockets or to the dump file), for
+//! SAVE, BGSAVE and the save points.
+//!
+//! The cut, the walk and the encoding run on a thread of the snapshot's own, which enters one shard at a
+//! time for a short turn; no arbiter does any of it. The actor keeps the queue of what is wanted, says what
+//! is going on, and reports: to who asked, and to INFO by [`Persistence`](crate::snapshot::persistence::Persistence).
+//!
+//! Bounds: one snapshot at a time, one more waiting save, one more for replicas; chunks on their way by the
+//! feed's window or the writer's gate. Death: a running save is given up (its temporary file goes), replicas
+//! that wait for it time out and ask again; no data is touched.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::actors::snapshots::feed::SharedFeed;
+use crate::actors::snapshots::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
+use crate::clients::session::Ticket;
+use crate::keyspace::Entered;
+use crate::node_core::NodeCore;
+use crate::os::priority;
+use crate::rdb::writer::{Preamble, ReplicationMark};
+use crate::repl::hub::StreamCut;
+use crate::repl::transfer::MARK;
+use crate::snapshot::{Options, Snapshot, Want};
+
+/// Output of one turn of encoding, bytes.
+const ENCODE_BYTES: usize = 64 * 1024;
+/// The longest a turn of the walk takes inside a shard, about, microseconds; usually it needs half of that.
+/// Without a bound the first turns of a snapshot of 12 million keys took 6, 2 and 2 ms, and requests waited for
+/// them; with it none waited 2 ms for the snapshot.
+const TURN_US: u64 = 150;
+/// Longest sleep while waiting for takers: an abort is noticed after this at the latest.
+const PARK_MAX: Duration = Duration::from_millis(50);
+/// After a failed save by save point, the next try comes this much later, ms.
+const RETRY_MS: i64 = 5000;
+
+/// Where a snapshot's chunks go.
+enum Sink {
+    /// To replicas; the mark ends it.
+    Feed(SharedFeed, [u8; MARK]),
+    /// To the file at this place.
+    File(PathBuf, Addr<SnapshotWriterActor>),
+}
+
+struct Job {
+    /// The asker's number.
+    number: u64,
+    sink: Sink,
+    /// Who wants to hear of its stages; a snapshot for replicas also pins the log.
+    report: Option<Recipient<Progress>>,
+    /// SAVE: answered at the end.
+    tickets: Vec<Arc<Ticket>>,
+    /// Told at the end.
+    done: Option<oneshot::Sender<Result<(), String>>>,
+    background: bool,
+}
+
+struct Running {
+    number: u64,
+    aborted: Arc<AtomicBool>,
+    to_file: bool,
+    /// For replicas' sockets: nothing of it stays on disk.
+    for_replicas: bool,
+    tickets: Vec<Arc<Ticket>>,
+    done: Option<oneshot::Sender<Result<(), String>>>,
+    background: bool,
+    /// By [`AbortSave`] or [`AbortSnapshot`]: its failing is none.
+    given_up: bool,
+}
+
+/// See the module.
+pub struct SnapshotActor {
+    node: Arc<NodeCore>,
+    /// None until the first dump is written.
+    writer: Option<Addr<SnapshotWriterActor>>,
+    running: Option<Running>,
+    queue: Vec<Job>,
+}
+
+impl SnapshotActor {
+    pub fn new(node: Arc<NodeCore>) -> SnapshotActor {
+        SnapshotActor {
+            node,
+            writer: None,
+            running: None,
+            queue: Vec::new(),
+        }
+    }
+
+    /// The dump file.
+    fn file(&mut self) -> Sink {
+        let threads = &self.node.threads;
+        let writer = self
+            .writer
+            .get_or_insert_with(|| SnapshotWriterActor::spawn(threads));
+        Sink::File(self.node.settings.load().dump_path(), writer.clone())
+    }
+
+    /// Starts the next job if none runs.
+    fn start_next(&mut self, ctx: &mut Context<SnapshotActor>) {
+        if self.running.is_some() || self.queue.is_empty() {
+            return;
+        }
+        let job = self.queue.remove(0);
+        let to_file = matches!(job.sink, Sink::File(..));
+        let now_ms = self.node.clock.unix_ms();
+        if to_file {
+            let now_us = self.node.clock.monotonic_us();
+            self.node.persistence.begin(now_us, now_ms, job.background);
+        }
+        self.node
+            .persistence
+            .sending
+            .store(!to_file, Ordering::Relaxed);
+        let aborted = Arc::new(AtomicBool::new(false));
+        self.running = Some(Running {
+            number: job.number,
+            aborted: aborted.clone(),
+            to_file,
+            for_replicas: job.report.is_some(),
+            tickets: job.tickets,
+            done: job.done,
+            background: job.background,
+            given_up: false,
+        });
+        let (node, me) = (self.node.clone(), ctx.address());
+        let (number, report, sink) = (job.number, job.report, job.sink);
+        let spawned = self.node.threads.spawn("snapshot", move || {
+            priority::stand_back();
+            let maker = Maker {
+                node,
+                number,
+                aborted,
+                report,
+            };
+            maker.run(sink, me);
+        });
+        if let Err(error) = spawned {
+            tracing::warn!("Can't save in background: {error}");
+            ctx.notify(Ended {
+                result: Err(error.to_string()),
+                changes: 0,
+                report: None,
+            });
+        } else if job.background || self.running.as_ref().is_some_and(|r| r.for_replicas) {
+            let pid = std::process::id();
+            tracing::info!("Background {} started by pid {pid}", named(to_file));
+        }
+    }
+}
+
+/// How Redis names a snapshot in the log.
+fn named(to_file: bool) -> &'static str {
+    if to_file { "saving" } else { "RDB transfer" }
+}
+
+/// Why nothing is saved by a node without a dump file.
+const NO_DUMP: &str = "there is no dump file: dbfilename is empty";
+
+impl Actor for SnapshotActor {
+    type Context = Context<SnapshotActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(256);
+        ctx.run_interval(Duration::from_millis(100), SnapshotActor::check_save_points);
+    }
+}
+
+impl SnapshotActor {
+    /// Saves if a save point is reached.
+    fn check_save_points(&mut self, ctx: &mut Context<SnapshotActor>) {
+        if self.running.is_some() || !self.queue.is_empty() || self.node.is_loading() {
+            return;
+        }
+        let settings = self.node.settings.load();
+        if !settings.has_dump() {
+            return;
+        }
+        let persistence = &self.node.persistence;
+        let unsaved = persistence.unsaved(self.node.keyspace.changes());
+        let now_ms = self.node.clock.unix_ms();
+        let idle_s = now_ms / 1000 - persistence.last_save_s();
+        let rested = !persistence.last_save_failed()
+            || now_ms - persistence.last_attempt_ms.load(Ordering::Relaxed) > RETRY_MS;
+        let due = settings
+            .save
+            .iter()
+            .find(|p| unsaved >= p.changes && idle_s > p.seconds as i64);
+        if let Some(point) = due
+            && rested
+        {
+            tracing::info!(
+                "{} changes in {} seconds. Saving...",
+                point.changes,
+                point.seconds
+            );
+            self.save(Vec::new(), true, ctx);
+        }
+    }
+
+    fn save(
+        &mut self,
+        tickets: Vec<Arc<Ticket>>,
+        background: bool,
+        ctx: &mut Context<SnapshotActor>,
+    ) {
+        let sink = self.file();
+        self.queue.push(Job {
+            number: 0,
+            sink,
+            report: None,
+            tickets,
+            done: None,
+            background,
+        });
+        self.start_next(ctx);
+    }
+}
+
+/// A stage of a snapshot for replicas.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Progress {
+    pub number: u64,
+    pub stage: Stage,
+}
+
+#[derive(Debug)]
+pub enum Stage {
+    /// It is cut there.
+    Cut(StreamCut),
+    /// All of it is in the feed, or in this file; or it failed.
+    Ended(Result<Option<PathBuf>, String>),
+}
+
+/// Make a snapshot for replicas: into a feed, or (None) into the dump file.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForReplicas {
+    pub number: u64,
+    pub feed: Option<(SharedFeed, [u8; MARK])>,
+    pub report: Recipient<Progress>,
+}
+
+impl Handler<ForReplicas> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, wanted: ForReplicas, ctx: &mut Self::Context) {
+        let sink = match wanted.feed {
+            Some((feed, mark)) => Sink::Feed(feed, mark),
+            None => self.file(),
+        };
+        self.queue.push(Job {
+            number: wanted.number,
+            sink,
+            report: Some(wanted.report),
+            tickets: Vec::new(),
+            done: None,
+            background: true,
+        });
+        self.start_next(ctx);
+    }
+}
+
+/// Give a snapshot for replicas up.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortSnapshot {
+    pub number: u64,
+}
+
+impl Handler<AbortSnapshot> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, abort: AbortSnapshot, _: &mut Self::Context) {
+        self.queue
+            .retain(|job| job.report.is_none() || job.number != abort.number);
+        if let Some(running) = &mut self.running
+            && running.for_replicas
+            && running.number == abort.number
+        {
+            running.given_up = true;
+            running.aborted.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// SAVE (answered when the dump is on disk) and BGSAVE (answered at once). With nobody to answer: a
+/// background save when what is being made is through.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Save {
+    pub ticket: Option<Arc<Ticket>>,
+    pub background: bool,
+}
+
+impl Handler<Save> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, save: Save, ctx: &mut Self::Context) {
+        let answer = |text: &[u8]| {
+            if let Some(ticket) = &save.ticket {
+                ticket.complete(text);
+            }
+        };
+        if !self.node.settings.load().has_dump() {
+            answer(format!("-ERR {NO_DUMP}\r\n").as_bytes());
+            return;
+        }
+        if self.running.is_some() && save.ticket.is_some() {
+            answer(b"-ERR Background save already in progress\r\n");
+            return;
+        }
+        if save.background {
+            // One that waits already will do.
+            if self.queue.iter().all(|job| job.number > 0) {
+                self.save(Vec::new(), true, ctx);
+            }
+            answer(b"+Background saving started\r\n");
+        } else {
+            self.save(save.ticket.into_iter().collect(), false, ctx);
+        }
+    }
+}
+
+/// The dataset was emptied: a background save of what it held is given up, and that is no failure.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortSave;
+
+impl Handler<AbortSave> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AbortSave, _: &mut Self::Context) {
+        if let Some(running) = &mut self.running
+            && running.to_file
+            && running.background
+            && !running.for_replicas
+        {
+            running.given_up = true;
+            running.aborted.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Save to the dump file, behind whatever is being made; answered at the end.
+#[derive(Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct SaveNow;
+
+impl Handler<SaveNow> for SnapshotActor {
+    type Result = ResponseFuture<Result<(), String>>;
+
+    fn handle(&mut self, _: SaveNow, ctx: &mut Self::Context) -> Self::Result {
+        if !self.node.settings.load().has_dump() {
+            return Box::pin(std::future::ready(Err(NO_DUMP.into())));
+        }
+        let (done, end) = oneshot::channel();
+        let sink = self.file();
+        self.queue.push(Job {
+            number: 0,
+            sink,
+            report: None,
+            tickets: Vec::new(),
+            done: Some(done),
+            background: false,
+        });
+        self.start_next(ctx);
+        Box::pin(async move {
+            end.await
+                .unwrap_or_else(|_| Err("the save was given up".into()))
+        })
+    }
+}
+
+/// A snapshot's thread and file are through.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ended {
+    result: Result<Option<PathBuf>, String>,
+    /// Changes to the dataset before the cut.
+    changes: u64,
+    report: Option<(Recipient<Progress>, u64)>,
+}
+
+impl Handler<Ended> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        self.node
+            .persistence
+            .sending
+            .store(false, Ordering::Relaxed);
+        let (now_us, now_ms) = (self.node.clock.monotonic_us(), self.node.clock.unix_ms());
+        if running.to_file {
+            match &ended.result {
+                Ok(_) => {
+                    tracing::info!("DB saved on disk");
+                    let persistence = &self.node.persistence;
+                    persistence.saved(ended.changes, now_ms / 1000, now_us);
+                    let made_for_sync = &persistence.made_for_sync;
+                    made_for_sync.store(running.for_replicas, Ordering::Relaxed);
+                }
+                Err(_) if running.given_up => self.node.persistence.given_up(now_us),
+                Err(_) => self.node.persistence.failed(now_us),
+            }
+        }
+        if running.background {
+            match &ended.result {
+                Ok(_) => {
+                    let what = named(running.to_file);
+                    tracing::info!("Background {what} terminated with success");
+                }
+                Err(_) if running.given_up => tracing::info!("Background saving given up"),
+                Err(error) => tracing::warn!("Background saving error: {error}"),
+            }
+        }
+        if let Some(done) = running.done {
+            let _ = done.send(ended.result.as_ref().map(|_| ()).map_err(String::clone));
+        }
+        for ticket in running.tickets {
+            ticket.complete(if ended.result.is_ok() {
+                b"+OK\r\n"
+            } else {
+                b"-ERR\r\n"
+            });
+        }
+        if let Some((report, number)) = ended.report {
+            report.do_send(Progress {
+                number,
+                stage: Stage::Ended(ended.result),
+            });
+        }
+        self.start_next(ctx);
+    }
+}
+
+/// Asks for the observable state; the rest is in INFO persistence.
+#[derive(Debug, Message)]
+#[rtype(result = "Observed")]
+pub struct Observe;
+
+/// What is being made and what waits.
+#[derive(Clone, Copy, Debug, MessageResponse)]
+pub struct Observed {
+    pub running: bool,
+    pub waiting: usize,
+}
+
+impl Handler<Observe> for SnapshotActor {
+    type Result = Observed;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
+        Observed {
+            running: self.running.is_some(),
+            waiting: self.queue.len(),
+        }
+    }
+}
+
+// ---- the snapshot's own thread ----
+
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What the thread works with.
+struct Maker {
+    node: Arc<NodeCore>,
+    number: u64,
+    aborted: Arc<AtomicBool>,
+    report: Option<Recipient<Progress>>,
+}
+
+impl Maker {
+    fn run(self, sink: Sink, me: Addr<SnapshotActor>) {
+        let changes = std::cell::Cell::new(0);
+        match sink {
+            Sink::Feed(feed, mark) => {
+                let waker = Waker::from(Arc::new(Parked(thread::current())));
+                let result = self.make(&changes, &mut |chunk| {
+                    while !feed.has_room(&waker) {
+                        if self.is_over() {
+                            return;
+                        }
+                        thread::park_timeout(PARK_MAX);
+                    }
+                    feed.push(chunk);
+                });
+                if result.is_ok() {
+                    feed.push(Bytes::copy_from_slice(&mark));
+                }
+                me.do_send(Ended {
+                    result: result.map(|()| None),
+                    changes: changes.get(),
+                    report: self.report.map(|r| (r, self.number)),
+                });
+            }
+            Sink::File(path, writer) => {
+                let incremental_sync = self.node.settings.load().rdb_save_incremental_fsync;
+                writer.do_send(snapshot_writer::Begin {
+                    path,
+                    number: self.number,
+                    incremental_sync,
+                });
+                let gate = Arc::new(Gate::default());
+                let result = self.make(&changes, &mut |bytes| {
+                    writer.do_send(snapshot_writer::Chunk::enter(bytes, &gate));
+                });
+                let (changes, report) = (changes.get(), self.report.map(|r| (r, self.number)));
+                let done = move |written: Written| {
+                    me.do_send(Ended {
+                        result: written.map(Some),
+                        changes,
+                        report,
+                    });
+                };
+                writer.do_send(snapshot_writer::Finish {
+                    result,
+                    done: Box::new(done),
+                });
+            }
+        }
+    }
+
+    /// Whether nobody wants the rest: it was aborted, or the node is closed.
+    fn is_over(&self) -> bool {
+        self.aborted.load(Ordering::Acquire) || self.node.life.is_closed()
+    }
+
+    /// Cuts and walks to the end, handing on each chunk.
+    fn make(
+        &self,
+        changes: &std::cell::Cell<u64>,
+        hand_on: &mut dyn FnMut(Bytes),
+    ) -> Result<(), String> {
+        let node = &self.node;
+        let mut snapshot = self.cut(changes)?;
+        let delay_us = node.settings.load().rdb_key_save_delay;
+        let persistence = &node.persistence;
+        persistence
+            .saving_keys_total
+            .store(snapshot.progress().keys, Ordering::Relaxed);
+        let mut chunks: Vec<Bytes> = Vec::new();
+        loop {
+            if self.is_over() {
+                snapshot.abort();
+                return Err("aborted".into());
+            }
+            match snapshot.next() {
+                Want::Encode if delay_us > 0 => {
+                    let before = snapshot.progress().keys_done;
+                    snapshot.encode(&mut chunks, 1);
+                    let keys = snapshot.progress().keys_done - before;
+                    self.dawdle(keys * delay_us as u64);
+                }
+                Want::Encode => snapshot.encode(&mut chunks, ENCODE_BYTES),
+                Want::Enter(set) => {
+                    let (mut there, clock) = (snapshot, node.clock.clone());
+                    let turn = node.turns.run(&node.keyspace, set, move |entered| {
+                        let end_us = clock.monotonic_us() + TURN_US;
+                        let dropped =
+                            there.collect(entered, &mut || clock.monotonic_us() >= end_us);
+                        (there, dropped)
+                    });
+                    let Some((back, dropped)) = turn else {
+                        return Err("the node is stopping".into());
+                    };
+                    snapshot = back;
+                    drop(dropped);
+                }
+                Want::Finish => {
+                    snapshot.finish(&mut chunks);
+                    for chunk in chunks.drain(..) {
+                        hand_on(chunk);
+                    }
+                    return Ok(());
+                }
+            }
+            priority::look_round();
+            persistence
+                .saving_keys_done
+                .store(snapshot.progress().keys_done, Ordering::Relaxed);
+            for chunk in chunks.drain(..) {
+                hand_on(chunk);
+            }
+        }
+    }
+
+    /// `rdb-key-save-delay`: waits, but not past an abort.
+    fn dawdle(&self, mut left_us: u64) {
+        while left_us > 0 && !self.is_over() {
+            let part = left_us.min(PARK_MAX.as_micros() as u64);
+            thread::sleep(Duration::from_micros(part));
+            left_us -= part;
+        }
+    }
+
+    /// The cut, with all shards entered, and the log's position at it.
+    fn cut(&self, changes: &std::cell::Cell<u64>) -> Result<Snapshot, String> {
+        let (node, number, report) = (self.node.clone(), self.number, self.report.clone());
+        let all = node.keyspace.all();
+        let turn = self
+            .node
+            .turns
+            .run(&self.node.keyspace, all, move |entered| {
+                cut(&node, number, report.as_ref(), entered)
+            });
+        let (snapshot, changes_before) = turn.ok_or("the node is stopping")?;
+        changes.set(changes_before);
+        snapshot.ok_or_else(|| "another snapshot is in progress".into())
+    }
+}
+
+/// What a dump of this node's says of itself.
+pub(crate) fn preamble(node: &NodeCore, replication: Option<ReplicationMark>) -> Preamble {
+    Preamble {
+        server_version: crate::observe::process::REDIS_VERSION.into(),
+        created_at: node.clock.unix_ms() / 1000,
+        used_memory_bytes: node.memory_used(),
+        replication,
+        aof_base: false,
+        opaque: node.opaque.load_full(),
+    }
+}
+
+/// The cut. How many changes there were before it comes along.
+fn cut(
+    node: &NodeCore,
+    number: u64,
+    report: Option<&Recipient<Progress>>,
+    entered: &mut Entered<'_>,
+) -> (Option<Snapshot>, u64) {
+    let begin_us = node.clock.monotonic_us();
+    let settings = node.settings.load();
+    let options = Options::from_settings(&settings);
+    let now_ms = node.clock.unix_ms();
+    let stream = node.hub.cut(report.is_some());
+    let replication = stream.database.map(|database| ReplicationMark {
+        replid: stream.id.to_string(),
+        offset: stream.offset as i64,
+        stream_db: database as i64,
+    });
+    let preamble = preamble(node, replication);
+    let changes = node.persistence.changes(node.keyspace.changes());
+    let snapshot = Snapshot::begin(entered, &preamble, options, now_ms);
+    node.stats.snapshots.inc();
+    node.stats
+        .last_cut_us
+        .set(node.clock.monotonic_us() - begin_us);
+    if let Some(report) = report {
+        report.do_send(Progress {
+            number,
+            stage: Stage::Cut(stream),
+        });
+    }
+    (snapshot, changes)
+}

@@ -1,0 +1,68 @@
+//! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It stands
+//! back, and lets others in after each bounded piece (see [`pieces`]). It is started when there is something to
+//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it.
+
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::data::pieces;
+use crate::node_core::NodeCore;
+
+/// How long the thread waits for more.
+pub const IDLE: Duration = Duration::from_secs(5);
+/// After the system gave no thread, the next try comes this much later.
+const RETRY: Duration = Duration::from_secs(1);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Keeps a thread as long as there is something to free. Never ends.
+pub async fn free(node: Arc<NodeCore>) {
+    loop {
+        poll_fn(|cx| node.lazyfree.poll_waiting(cx)).await;
+        let (done, ended) = oneshot::channel::<()>();
+        let there = node.clone();
+        let spawned = node.threads.spawn("understudy-free", move || {
+            free_here(&there);
+            drop(done);
+        });
+        match spawned {
+            // An error is how the thread says that it is through.
+            Ok(()) => drop(ended.await),
+            Err(error) => {
+                // Then large values are freed when the queue is full, by whoever removes them.
+                tracing::warn!("No thread for freeing memory: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// The thread's work.
+fn free_here(node: &NodeCore) {
+    crate::os::priority::stand_back_to_a_tenth();
+    pieces::pause_between(crate::os::priority::let_others_in);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut idle_since = Instant::now();
+    while !node.life.is_closed() && idle_since.elapsed() < IDLE {
+        let next = std::pin::pin!(poll_fn(|cx| node.lazyfree.poll_take(cx)));
+        match next.poll(&mut cx) {
+            Poll::Ready(garbage) => {
+                drop(garbage);
+                idle_since = Instant::now();
+            }
+            Poll::Pending => std::thread::park_timeout(IDLE),
+        }
+    }
+}

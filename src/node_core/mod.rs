@@ -1,0 +1,390 @@
+//! What all threads of one node share: settings, keyspace, clients, pub/sub, replication, statistics.
+//! No globals: a process may hold several nodes.
+//!
+//! Who holds whom: the core is held by its [`Node`](crate::Node), its actors and threads, and in-process clients.
+//! Nothing that the core holds may hold the core, or it would never be freed: services and what else needs it
+//! have it as an argument, or a `Weak` of it.
+
+pub mod life;
+pub mod threads;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
+
+use crate::clients::cross_protocol::CrossProtocol;
+use crate::clients::pause::PauseState;
+use crate::clients::pubsub::PubSub;
+use crate::clients::session::{Clients, Session, Ticket, Waiting};
+use crate::clock::Clock;
+use crate::command::migrate::{Errand, Migration};
+use crate::command::{CommandTable, FAMILIES};
+use crate::config::Settings;
+use crate::keyspace::lazyfree::LazyFree;
+use crate::keyspace::own_expiries::OwnExpiries;
+use crate::keyspace::turns::Turns;
+use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
+use crate::node_core::life::Life;
+use crate::node_core::threads::Threads;
+use crate::observe::command_stats::CommandStats;
+use crate::observe::latency::Latency;
+use crate::observe::memory::{Memory, MemoryProbe};
+use crate::observe::monitors::Monitors;
+use crate::observe::process::Process;
+use crate::observe::slowlog::Slowlog;
+use crate::observe::stats::Stats;
+use crate::rdb::opaque::Opaque;
+use crate::repl::Hub;
+use crate::snapshot::persistence::Persistence;
+
+/// The shared heart of a node.
+pub struct NodeCore {
+    pub clock: Arc<dyn Clock>,
+    pub settings: ArcSwap<Settings>,
+    pub keyspace: Keyspace,
+    pub clients: Clients,
+    pub pubsub: PubSub,
+    pub hub: Hub,
+    /// From its start to its end. Who waits for anything of the node looks at this when woken.
+    pub life: Life,
+    /// Its threads beside the arbiters.
+    pub threads: Threads,
+    /// Loading a dump at start: most commands answer LOADING.
+    pub loading: AtomicBool,
+    pub stats: Stats,
+    pub memory: Memory,
+    pub persistence: Persistence,
+    pub process: Process,
+    settings_watchers: Mutex<Vec<SettingsWatcher>>,
+    /// Held while the settings are changed, so that changes come one after the other.
+    pub settings_lock: Mutex<()>,
+    pub lazyfree: LazyFree,
+    /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.
+    pub opaque: ArcSwap<Opaque>,
+    /// Work inside the shards that other threads wait for.
+    pub turns: Turns,
+    /// As a writable replica: keys of our own clients that expire.
+    pub own_expiries: OwnExpiries,
+    /// The commands. That handlers see the node which holds them is the one circle among the rooms.
+    pub table: CommandTable,
+    pub command_stats: CommandStats,
+    pub slowlog: Slowlog,
+    pub latency: Latency,
+    pub monitors: Monitors,
+    pub cross_protocol: CrossProtocol,
+    /// While clients are paused keys expire logically but are not deleted.
+    pub pause: PauseState,
+    /// DEBUG SET-ACTIVE-EXPIRE 0: keys expire only when somebody looks.
+    pub active_expire_off: AtomicBool,
+    /// DEBUG PAUSE-CRON 1: periodic work stands still.
+    pub cron_paused: AtomicBool,
+    /// Ready keys whose waiters could not be served in place, for the shard's actor.
+    pub deferred_ready: Mutex<Vec<ReadyKey>>,
+    /// Names of hosts that are being looked up; shared with the threads that do it.
+    pub lookups: Arc<AtomicUsize>,
+    /// Connections that MIGRATE keeps open for the next one.
+    pub migrate_sockets: AtomicUsize,
+    /// What only actors can do.
+    pub services: ServicesSlot,
+}
+
+/// Told of directives that changed: the new settings, and the directives' names. Must be quick.
+pub type SettingsWatcher = Box<dyn Fn(&Settings, &[&'static str]) + Send + Sync>;
+
+/// Shards where neither they nor the arbiters are given.
+const SHARDS_DEFAULT: usize = 8;
+
+impl NodeCore {
+    /// A node's heart with an empty keyspace. `config_file`: what CONFIG REWRITE writes.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        mut settings: Settings,
+        memory: Option<Box<dyn MemoryProbe>>,
+        config_file: Option<PathBuf>,
+    ) -> NodeCore {
+        settings.encodings.hash_seed = clock.random();
+        let mut table = CommandTable::new(FAMILIES);
+        for (from, to) in &settings.rename_command {
+            if !table.rename(from.as_bytes(), to.as_bytes()) {
+                tracing::warn!("rename-command {from} {to}: no such command, or the name is taken");
+            }
+        }
+        // One serving thread needs no second shard, and saves the work of telling keys apart.
+        let shards = match (settings.shards, settings.arbiters) {
+            (0, 1) => 1,
+            (0, _) => SHARDS_DEFAULT,
+            (shards, _) => shards.min(64),
+        };
+        NodeCore {
+            command_stats: CommandStats::new(table.ids()),
+            table,
+            slowlog: Slowlog::default(),
+            latency: Latency::default(),
+            monitors: Monitors::default(),
+            cross_protocol: CrossProtocol::default(),
+            pause: PauseState::default(),
+            keyspace: Keyspace::new(shards, settings.databases, clock.random()),
+            hub: Hub::new(&*clock, settings.repl_backlog_size),
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            life: Life::default(),
+            threads: Threads::default(),
+            loading: AtomicBool::new(false),
+            stats: Stats::default(),
+            memory: Memory::new(memory),
+            persistence: Persistence::new(clock.unix_ms() / 1000),
+            process: Process::new(&*clock, config_file),
+            settings_watchers: Mutex::default(),
+            settings_lock: Mutex::default(),
+            lazyfree: LazyFree::default(),
+            opaque: ArcSwap::default(),
+            turns: Turns::default(),
+            own_expiries: OwnExpiries::default(),
+            active_expire_off: AtomicBool::new(false),
+            cron_paused: AtomicBool::new(false),
+            deferred_ready: Mutex::default(),
+            lookups: Arc::default(),
+            migrate_sockets: AtomicUsize::new(0),
+            services: ServicesSlot::default(),
+            settings: ArcSwap::from_pointee(settings),
+            clock,
+        }
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.loading.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in use when last measured. Lock-free.
+    pub fn memory_used(&self) -> u64 {
+        self.memory.used()
+    }
+
+    /// Whether writes are to be refused because the node is to save and can't (`stop-writes-on-bgsave-error`).
+    /// A node without save points isn't, whatever became of a BGSAVE or of a dump for a replica. Lock-free.
+    #[inline]
+    pub fn disk_denies_writes(&self, settings: &Settings) -> bool {
+        self.persistence.last_save_failed()
+            && settings.stop_writes_on_bgsave_error
+            && !settings.save.is_empty()
+    }
+
+    /// Has the watcher told of every change by CONFIG SET from now on.
+    pub fn watch_settings(&self, watcher: SettingsWatcher) {
+        self.settings_watchers.lock().push(watcher);
+    }
+
+    /// Tells the watchers.
+    pub fn settings_changed(&self, names: &[&'static str]) {
+        let settings = self.settings.load();
+        for watcher in self.settings_watchers.lock().iter() {
+            watcher(&settings, names);
+        }
+    }
+
+    /// From now on nothing is served: whoever waits for the node is woken and finds it closed. The first exit
+    /// code and reason count.
+    pub fn close(&self, exit_code: i32, failure: Option<String>) {
+        self.life.close(exit_code, failure);
+        for client in self.clients.all() {
+            client.kill();
+        }
+        self.lazyfree.wake();
+    }
+
+    /// Frees what a node whose threads have ended holds, though somebody may still hold its core: the dataset,
+    /// the backlog, what leads to its arbiters. Waits for who is inside a shard.
+    pub fn empty(&self) {
+        // A task of an arbiter that is gone holds what the arbiter had open, as long as somebody might wake it.
+        self.services.clear();
+        self.hub.forget_waiting();
+        self.turns.wake();
+        self.pause.wake();
+        self.lazyfree.wake();
+        let fresh = self.keyspace.builder().finish();
+        let mut entered = self.keyspace.enter(self.keyspace.all());
+        let old = entered.replace(fresh, self.clock.unix_ms());
+        drop(entered);
+        drop(old);
+        drop(self.lazyfree.take());
+        let mut stream = self.hub.stream();
+        let end = stream.log.end();
+        stream.log.reset(end);
+    }
+
+    /// Changes the settings by themselves (a role change, a tool); CONFIG SET has its own way, with checks.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let _one_at_a_time = self.settings_lock.lock();
+        let mut settings = Settings::clone(&self.settings.load());
+        change(&mut settings);
+        self.settings.store(Arc::new(settings));
+    }
+}
+
+impl NodeCore {
+    /// Takes a session's traces out of the shared state when its client goes: subscriptions, watches, its
+    /// place in the queues of blocked clients. Shards that are busy right now drop theirs when they next come
+    /// by the key.
+    pub fn forget_session(&self, session: &mut Session) {
+        self.pubsub.forget(session);
+        if session.monitor {
+            self.monitors.remove(session.client.id);
+        }
+        if session.client.paused.load(Ordering::Relaxed) {
+            self.pause.forget(session.client.id);
+        }
+        match session.waiting.take() {
+            Some(Waiting::Keys(waiter)) => {
+                waiter.abandon();
+                self.forget_waiter(&waiter);
+            }
+            // A WAIT may be for ever.
+            Some(Waiting::Reply(ticket)) => {
+                if let Some(services) = self.services.get() {
+                    services.unblock(ticket, 1);
+                }
+            }
+            None => {}
+        }
+        if let Some(watched) = session.watched.take() {
+            let keys = watched.iter().map(|(id, _)| &id.key[..]);
+            let mut entered = self.keyspace.try_enter_some(self.shards_of(keys));
+            for (id, number) in watched.iter() {
+                if let Some(shard) = entered.shard_if_entered(self.keyspace.hash(&id.key)) {
+                    shard.unwatch(id.db, &id.key, number);
+                }
+            }
+        }
+        session.watch_dirty = Arc::default();
+    }
+
+    /// Takes an ended waiter out of its keys' queues, where that can be done without waiting.
+    pub fn forget_waiter(&self, waiter: &Waiter) {
+        let keys = waiter.keys().iter().map(|key| &key[..]);
+        let mut entered = self.keyspace.try_enter_some(self.shards_of(keys));
+        for key in waiter.keys() {
+            if let Some(shard) = entered.shard_if_entered(self.keyspace.hash(key)) {
+                shard.unblock(waiter.db, key, waiter);
+            }
+        }
+    }
+
+    fn shards_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> ShardSet {
+        let mut set = ShardSet::NONE;
+        keys.for_each(|key| set.add(self.keyspace.shard_of(self.keyspace.hash(key))));
+        set
+    }
+}
+
+/// Where a node's services are: from its start to its end, and never in pure tests.
+#[derive(Default)]
+pub struct ServicesSlot(RwLock<Option<Arc<dyn Services>>>);
+
+impl ServicesSlot {
+    /// They are there if the node has its actors.
+    pub fn get(&self) -> Option<Arc<dyn Services>> {
+        self.0.read().clone()
+    }
+
+    /// The actors are there.
+    pub fn set(&self, services: Arc<dyn Services>) {
+        *self.0.write() = Some(services);
+    }
+
+    /// The actors are gone, and their mailboxes with them.
+    pub fn clear(&self) {
+        // Dropped when the lock is left: what they hold is not ours.
+        let services = self.0.write().take();
+        drop(services);
+    }
+}
+
+/// Work that commands ask of the actors. Every call only posts a message and returns at once; where a reply
+/// comes later it goes to the [`Ticket`], for which the session waits.
+pub trait Services: Send + Sync {
+    /// REPLICAOF host port; None: NO ONE. The role as commands see it (`Hub::is_replica`) has changed when
+    /// this returns; the link comes up later.
+    fn replicaof(&self, target: Option<(String, u16)>);
+    /// A failover has begun (`Hub::failover`): see it through.
+    fn failover(&self) {}
+    /// WAIT: completes with the number of replicas that have acked `offset`, when they are `replicas` or at
+    /// the deadline (unix ms; None: never).
+    fn wait(&self, ticket: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>);
+    /// WAITAOF: as [`Services::wait`], for replicas that have the offset in their append-only file; completes
+    /// with an array of 0 or 1 (our own file) and their number.
+    fn wait_aof(
+        &self,
+        ticket: Arc<Ticket>,
+        replicas: usize,
+        offset: u64,
+        deadline_ms: Option<i64>,
+    ) {
+        let _ = (replicas, offset, deadline_ms);
+        ticket.complete(b"*2\r\n:0\r\n:0\r\n");
+    }
+    /// CLIENT UNBLOCK for a session that waits for a ticket: `how` 1 as if timed out, 2 with an error.
+    fn unblock(&self, ticket: Arc<Ticket>, how: u32);
+    /// SAVE: completes with OK or an error when the dump is on disk.
+    fn save(&self, ticket: Arc<Ticket>);
+    /// BGSAVE: completes at once with what redis-server says ("Background saving started", or its errors).
+    /// None: the save takes place when the one under way is through.
+    fn bgsave(&self, ticket: Option<Arc<Ticket>>);
+    /// DEBUG RELOAD: the dataset goes through the dump file and back, then the ticket is completed.
+    fn reload(&self, ticket: Arc<Ticket>, options: ReloadOptions);
+    /// FLUSHALL emptied the dataset: a background save under way is void, and with save points the dump on
+    /// disk is replaced, at the end of which the ticket is completed with OK.
+    fn flushed_all(&self, ticket: Option<Arc<Ticket>>);
+    /// SHUTDOWN. Completes the ticket only if it can't.
+    fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
+    /// Processor time of the threads that serve clients, in user and in system mode, microseconds.
+    fn serving_cpu_us(&self) -> (u64, u64);
+    /// Whether a shutdown is in progress.
+    fn is_shutting_down(&self) -> bool;
+    /// SHUTDOWN ABORT. False: no shutdown was in progress.
+    fn abort_shutdown(&self) -> bool;
+    /// CONFIG SET is about to put these directives into force. Does what may fail and must not wait (bind a
+    /// new port, look whether the directory is there and make its name absolute in `new`), or says which
+    /// directive is to blame, and why in Redis's words; everything is then as before.
+    fn prepare_settings(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        names: &[&'static str],
+    ) -> Result<(), (&'static str, String)> {
+        let _ = (old, new, names);
+        Ok(())
+    }
+    /// CONFIG REWRITE: replaces the configuration file's text, atomically. The error as the system words it.
+    fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
+        let _ = settings;
+        Err("Operation not supported".into())
+    }
+    /// MIGRATE: has the target do the errands, and completes with OK or an error when the keys that it took are deleted
+    /// here.
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>);
+    /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
+    fn serve_blocked(&self);
+}
+
+/// DEBUG RELOAD's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadOptions {
+    /// The dataset is saved first; else the dump is loaded that is on disk.
+    pub save: bool,
+    /// What the dump holds replaces the dataset; else it is added.
+    pub flush: bool,
+    /// A key that is there and in the dump is the dump's; else that is an error.
+    pub merge: bool,
+}
+
+/// SHUTDOWN's options. Neither `save` nor `nosave`: save if there are save points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownOptions {
+    pub save: bool,
+    pub nosave: bool,
+    pub now: bool,
+    pub force: bool,
+}

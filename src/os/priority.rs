@@ -1,0 +1,199 @@
+//! Threads that stand back: making and loading snapshots, and freeing memory, must not be felt by those who
+//! wait for a reply.
+//!
+//! On a machine whose cores are all busy, the system's scheduler would give such a thread its equal share, in
+//! slices of some milliseconds, and a request would wait behind them: during a full sync between two nodes on
+//! two cores the serving thread spent 250 ms of each second waiting for a core. Standing back brought that to
+//! 60 ms, and the probing client's p99 from 3 ms to 0.7 ms.
+//!
+//! How far: where we may come forward again (as root, or with CAP_SYS_NICE), all the way: the thread runs
+//! when a core has nothing else to do (SCHED_IDLE), and comes forward for good if it gets next to nothing, so
+//! that a full sync ends on a machine that is never idle. Where we may not: to a tenth of a share, in the
+//! shortest slices (since Linux 6.12; before, the length is ignored). Long ones that anybody may break into
+//! are no good: whoever has had his share may not, and waits. With three replicas loading on the master's two
+//! cores the probing client's worst was 41 ms with slices of 100 ms, and is 5 ms with 0.1.
+//!
+//! A thread that stands back holds no shard: see [`crate::keyspace::turns`]. All of this is advice to the system; what
+//! it refuses is left.
+//!
+//! The threads that serve ask for the shortest slices as well, at their full share: with ten replicas loading on
+//! the master's two cores, most of a client's waits of over 1.5 ms were a serving thread's behind a loader of
+//! another process that went on to the next tick (37 of 51 in one storm), and with short slices next to none (2 of 22).
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Weight of a tenth, about.
+const NICE: i32 = 10;
+/// About ten shares.
+const NICE_FIRST: i32 = -10;
+/// The shortest slice that the system grants, nanoseconds.
+const SLICE_NS: u64 = 100_000;
+/// How often a thread looks whether it gets enough.
+const LOOK: Duration = Duration::from_millis(200);
+/// Enough is this part of the time in which it could have run.
+const SHARE: u64 = 20;
+/// The capability to change priorities, a bit of `CapEff`.
+const CAP_SYS_NICE: u64 = 1 << 23;
+
+/// What the thread had run and waited when it last looked, nanoseconds.
+#[derive(Clone, Copy)]
+struct Looked {
+    at: Instant,
+    ran_ns: u64,
+    waited_ns: u64,
+}
+
+thread_local! {
+    /// Set while the thread stands all the way back.
+    static IDLING: Cell<Option<Looked>> = const { Cell::new(None) };
+}
+
+/// The calling thread serves requests: its share stays what it is, in the shortest slices, with which the
+/// system lets it break into the longer ones of others. What the operator chose for the process (a nice value, a
+/// policy) is left.
+pub fn serve() {
+    // SAFETY: all fields are numbers, for which zero is a value.
+    let mut present: libc::sched_attr = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::sched_attr>() as u32;
+    // SAFETY: the call writes at most `size` bytes, what `present` has.
+    let read = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut present, size, 0) };
+    if read == 0 && present.sched_policy == libc::SCHED_OTHER as u32 {
+        schedule(libc::SCHED_OTHER, present.sched_nice);
+    }
+}
+
+/// The calling thread stands back from now on to a tenth of a share.
+pub fn stand_back_to_a_tenth() {
+    schedule(libc::SCHED_BATCH, NICE);
+}
+
+/// The calling thread stands back as far as it may. From then on it calls [`look_round`] now and then.
+pub fn stand_back() {
+    stand_back_to_a_tenth();
+    if may_come_forward()
+        && let Some((ran_ns, waited_ns)) = times()
+        && schedule(libc::SCHED_IDLE, 0)
+    {
+        IDLING.set(Some(Looked {
+            at: Instant::now(),
+            ran_ns,
+            waited_ns,
+        }));
+    }
+}
+
+/// The calling thread stands back no longer, where that is allowed: somebody waits for its end.
+pub fn come_forward() {
+    IDLING.set(None);
+    schedule(libc::SCHED_OTHER, 0);
+}
+
+/// The calling thread goes before others, where that is allowed: what it has not done yet takes memory.
+pub fn come_first() {
+    schedule(libc::SCHED_OTHER, NICE_FIRST);
+}
+
+/// An arbiter that moves a dump calls this after each chunk. It can't stand back as a whole, since it forwards
+/// the log as well, but whoever waits for its core gets it between two chunks, and not after a slice. The threads
+/// that free memory and load dumps call it after each piece: what the system grants in slices it takes back at its
+/// ticks only.
+pub fn let_others_in() {
+    std::thread::yield_now();
+}
+
+/// A thread that stands back asks now and then whether it gets anything at all. Costs a look at the clock.
+pub fn look_round() {
+    let Some(before) = IDLING.get() else {
+        return;
+    };
+    if before.at.elapsed() < LOOK {
+        return;
+    }
+    let Some((ran_ns, waited_ns)) = times() else {
+        return;
+    };
+    let (ran, waited) = (ran_ns - before.ran_ns, waited_ns - before.waited_ns);
+    if ran * SHARE < ran + waited {
+        schedule(libc::SCHED_BATCH, NICE);
+        IDLING.set(None);
+    } else {
+        IDLING.set(Some(Looked {
+            at: Instant::now(),
+            ran_ns,
+            waited_ns,
+        }));
+    }
+}
+
+/// What this thread has run and has waited for a core, nanoseconds.
+fn times() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut words = text.split(' ').map(str::parse::<u64>);
+    Some((words.next()?.ok()?, words.next()?.ok()?))
+}
+
+fn may_come_forward() -> bool {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let held = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    held.is_some_and(|held| held & CAP_SYS_NICE != 0)
+}
+
+/// Whether the system took it.
+fn schedule(policy: libc::c_int, nice: i32) -> bool {
+    // SAFETY: all fields are numbers, for which zero is a value.
+    let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
+    wanted.size = size_of::<libc::sched_attr>() as u32;
+    wanted.sched_policy = policy as u32;
+    wanted.sched_nice = nice;
+    wanted.sched_runtime = SLICE_NS;
+    // SAFETY: the call reads `wanted`, which lives through it, and changes only how this thread is scheduled.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) == 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The field "policy" of the thread, and its nice value.
+    fn present() -> (i32, i64) {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux");
+        let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 2..]
+            .split(' ')
+            .collect();
+        (
+            fields[38].parse().expect("a number"),
+            fields[16].parse().expect("a number"),
+        )
+    }
+
+    #[test]
+    fn a_thread_stands_back_and_the_others_do_not() {
+        std::thread::spawn(|| {
+            stand_back();
+            let (policy, nice) = present();
+            let idle = policy == libc::SCHED_IDLE;
+            assert!(idle || (policy == libc::SCHED_BATCH && nice == i64::from(NICE)));
+            assert_eq!(idle, may_come_forward());
+            look_round();
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!(present().0, libc::SCHED_OTHER);
+    }
+
+    #[test]
+    fn a_thread_that_serves_keeps_its_share() {
+        std::thread::spawn(|| {
+            schedule(libc::SCHED_OTHER, 3);
+            serve();
+            assert_eq!(present(), (libc::SCHED_OTHER, 3));
+            schedule(libc::SCHED_BATCH, 3);
+            serve();
+            assert_eq!(present(), (libc::SCHED_BATCH, 3));
+        })
+        .join()
+        .expect("no panic");
+    }
+}
