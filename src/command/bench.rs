@@ -8,7 +8,7 @@ use crate::clients::session::{Client, Origin, Session};
 use crate::clock::ManualClock;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
-use crate::resp::{Reply, Resp};
+use crate::resp::{Output, Reply, Resp};
 
 /// Errors that every family gives, as the bench shows them.
 pub(super) const WRONG_TYPE: &str =
@@ -44,6 +44,19 @@ impl Bench {
     /// Runs one command in all shards: its reply, and its effects as dispatch would log them, commands
     /// separated by "; ".
     pub fn run(&mut self, args: &Args<'_>) -> (String, String) {
+        let (reply, effects) = self.execute(args);
+        let text = reply.into_bytes().escape_ascii().to_string();
+        let text = text.replace("\\'", "'").replace("\\r\\n", " ");
+        (text.trim_end().to_owned(), words(&effects))
+    }
+
+    /// Runs one command: its reply as it would be sent.
+    pub fn unsent(&mut self, args: &[Vec<u8>]) -> Output {
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        self.execute(&args).0
+    }
+
+    fn execute(&mut self, args: &Args<'_>) -> (Output, Effects) {
         let command = self.node.table.find(args).expect("a command");
         command.check_arity(args).expect("its arity");
         let handler = command.handler;
@@ -71,14 +84,7 @@ impl Bench {
             effects.also(args);
         }
         assert!(dirty > 0 || effects.commands == 0 || !effects.overridden);
-        let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\'", "'");
-        (
-            text(&reply.take().into_bytes())
-                .replace("\\r\\n", " ")
-                .trim_end()
-                .to_owned(),
-            words(&effects),
-        )
+        (reply.take(), effects)
     }
 
     /// Runs a command given as words.

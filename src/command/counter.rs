@@ -43,9 +43,7 @@ fn add(ctx: &mut Context<'_>, key: &[u8], by: i64) -> CommandResult {
     let old = match found.map(|found| ctx.keys.at(found.shard).dbs[db].at(found.place).value) {
         None => 0,
         Some(ValueRef::String(StrRef::Int(n))) => n,
-        Some(ValueRef::String(StrRef::Bytes(text))) => {
-            parse_int(text).ok_or(CommandError::NOT_INTEGER)?
-        }
+        Some(ValueRef::String(text)) => text.with(parse_int).ok_or(CommandError::NOT_INTEGER)?,
         Some(_) => return Err(CommandError::WRONG_TYPE),
     };
     let sum = old.checked_add(by).ok_or(CommandError::fixed(
@@ -62,9 +60,9 @@ fn incrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let old = match ctx.find_mut(key) {
         None => LongDouble::from(0),
         Some(ValueMut::String(StrRef::Int(n))) => LongDouble::from(n),
-        Some(ValueMut::String(StrRef::Bytes(text))) => {
-            LongDouble::parse(text).ok_or(CommandError::NOT_FLOAT)?
-        }
+        Some(ValueMut::String(text)) => text
+            .with(LongDouble::parse)
+            .ok_or(CommandError::NOT_FLOAT)?,
         Some(_) => return Err(CommandError::WRONG_TYPE),
     };
     let by = LongDouble::parse(args[2]).ok_or(CommandError::NOT_FLOAT)?;

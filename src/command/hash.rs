@@ -2,8 +2,9 @@
 
 use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
-use super::set::reply_item;
+use super::values::{reply_field_value, reply_item};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
+use crate::data::list::Item;
 use crate::data::lookout::{TOGETHER, fetch_members};
 use crate::data::{Hash, ValueRef};
 use crate::resp::Reply;
@@ -80,8 +81,8 @@ fn hsetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn reply_field(reply: &mut Reply, hash: Option<&Hash>, field: &[u8]) {
-    match hash.and_then(|hash| hash.get(field)) {
-        Some(value) => reply_item(reply, value),
+    match hash.and_then(|hash| Some((hash, hash.get(field)?))) {
+        Some((hash, value)) => reply_field_value(reply, hash, Item::Bytes(field), value),
         None => reply.null(),
     }
 }
@@ -111,9 +112,10 @@ fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
     reply.map(hash.map_or(0, Hash::len));
-    for (field, value) in hash.into_iter().flat_map(Hash::iter) {
+    let Some(hash) = hash else { return Ok(()) };
+    for (field, value) in hash.iter() {
         reply_item(reply, field);
-        reply_item(reply, value);
+        reply_field_value(reply, hash, field, value);
     }
     Ok(())
 }
@@ -132,8 +134,9 @@ fn hvals(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
     reply.array(hash.map_or(0, Hash::len));
-    for (_, value) in hash.into_iter().flat_map(Hash::iter) {
-        reply_item(reply, value);
+    let Some(hash) = hash else { return Ok(()) };
+    for (field, value) in hash.iter() {
+        reply_field_value(reply, hash, field, value);
     }
     Ok(())
 }

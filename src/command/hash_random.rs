@@ -5,7 +5,7 @@ use hashbrown::HashSet;
 use super::context::{int_arg_in, is_word};
 use super::hash::as_hash;
 use super::sample::{Selection, Wanted};
-use super::set::reply_item;
+use super::values::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::Hash;
 use crate::data::list::Item;

@@ -64,6 +64,7 @@ pub mod string;
 pub mod string_range;
 pub mod table;
 pub mod transaction;
+mod values;
 pub mod waits;
 pub mod zset;
 

@@ -2,8 +2,8 @@
 
 use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
+use super::values::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::list::Item;
 use crate::data::lookout::{TOGETHER, fetch_members};
 use crate::data::{Set, ValueRef};
 use crate::resp::Reply;
@@ -25,13 +25,6 @@ pub(super) fn as_set(value: Option<ValueRef<'_>>) -> CommandResult<Option<&Set>>
         None => Ok(None),
         Some(ValueRef::Set(set)) => Ok(Some(set)),
         Some(_) => Err(CommandError::WRONG_TYPE),
-    }
-}
-
-pub(super) fn reply_item(reply: &mut Reply, item: Item<'_>) {
-    match item {
-        Item::Int(n) => reply.bulk_int(n),
-        Item::Bytes(bytes) => reply.bulk(bytes),
     }
 }
 

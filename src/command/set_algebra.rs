@@ -5,7 +5,8 @@
 //! between its two ways by the same estimate of work.
 
 use super::context::{EventClass, int_arg, is_word};
-use super::set::{as_set, reply_item};
+use super::set::as_set;
+use super::values::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::{Encodings, Set, Value, ValueRef};
 use crate::keyspace::Expiry;

@@ -6,7 +6,8 @@ use hashbrown::HashSet;
 
 use super::context::{EventClass, count_arg, int_arg_in};
 use super::sample::{Selection, Wanted};
-use super::set::{as_set, reply_item};
+use super::set::as_set;
+use super::values::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::Item;
 use crate::data::{Encodings, Set, Value};

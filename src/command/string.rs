@@ -5,6 +5,7 @@
 //! Relative expiries leave as absolute ones in the effects.
 
 use super::context::{EventClass, command_name, int_arg, is_word};
+use super::values::reply_string;
 use super::{Args, CommandError, CommandResult, Context, Handlers, expire};
 use crate::data::ValueRef;
 use crate::keyspace::Expiry;
@@ -137,7 +138,7 @@ fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn reply_value(ctx: &mut Context<'_>, key: &[u8]) -> CommandResult {
     match ctx.find_for_reply(key) {
         (None, reply) => reply.null(),
-        (Some(ValueRef::String(value)), reply) => value.with(|bytes| reply.bulk(bytes)),
+        (Some(ValueRef::String(value)), reply) => reply_string(reply, value),
         (Some(_), _) => return Err(CommandError::WRONG_TYPE),
     }
     Ok(())
@@ -260,7 +261,7 @@ fn getex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let key = args[1];
     let start = ctx.reply.len();
     match ctx.find_for_reply(key) {
-        (Some(ValueRef::String(value)), reply) => value.with(|bytes| reply.bulk(bytes)),
+        (Some(ValueRef::String(value)), reply) => reply_string(reply, value),
         (Some(_), _) => return Err(CommandError::WRONG_TYPE),
         (None, reply) => {
             reply.null();
@@ -292,7 +293,7 @@ fn mget(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     ctx.reply.array(args.len() - 1);
     for key in &args[1..] {
         match ctx.find_for_reply(key) {
-            (Some(ValueRef::String(value)), reply) => value.with(|bytes| reply.bulk(bytes)),
+            (Some(ValueRef::String(value)), reply) => reply_string(reply, value),
             (_, reply) => reply.null(),
         }
     }

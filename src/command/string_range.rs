@@ -1,6 +1,9 @@
 //! Parts of strings: APPEND, STRLEN, SETRANGE, GETRANGE and its old name SUBSTR.
 
+use std::ops::Range;
+
 use super::context::{EventClass, int_arg};
+use super::values::reply_part;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::{ValueMut, ValueRef};
 use crate::keyspace::Expiry;
@@ -84,30 +87,30 @@ fn getrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     match ctx.find_for_reply(args[1]) {
         (None, reply) => reply.bulk(b""),
         (Some(ValueRef::String(value)), reply) => {
-            value.with(|bytes| reply.bulk(slice_of(bytes, start, end)));
+            reply_part(reply, value, part_of(value.len(), start, end));
         }
         (Some(_), _) => return Err(CommandError::WRONG_TYPE),
     }
     Ok(())
 }
 
-/// The bytes from `start` to `end` inclusive; negative ones count from the end, as far as there is text.
-fn slice_of(text: &[u8], start: i64, end: i64) -> &[u8] {
+/// The part from `start` to `end` inclusive; negative ones count from the end, as far as there is text.
+fn part_of(length: usize, start: i64, end: i64) -> Range<usize> {
     if start < 0 && end < 0 && start > end {
-        return b"";
+        return 0..0;
     }
-    let length = text.len() as i64;
+    let length = length as i64;
     let from_front = |i: i64| if i < 0 { (length + i).max(0) } else { i };
     let (start, end) = (from_front(start), from_front(end).min(length - 1));
     if start > end {
-        return b"";
+        return 0..0;
     }
-    text.get(start as usize..=end as usize).unwrap_or(b"")
+    start as usize..end as usize + 1
 }
 
 #[cfg(test)]
 mod tests {
-    use super::slice_of;
+    use super::part_of;
 
     #[test]
     fn ranges_clamp_as_in_redis() {
@@ -124,10 +127,10 @@ mod tests {
             (i64::MIN, i64::MAX, "This is a string"),
             (0, i64::MIN, "T"),
         ] {
-            let got = slice_of(text, start, end);
+            let got = &text[part_of(text.len(), start, end)];
             assert_eq!(got, want.as_bytes(), "{start}..={end}");
         }
-        assert_eq!(slice_of(b"", 0, -1), b"");
-        assert_eq!(slice_of(b"", -1, 0), b"");
+        assert!(part_of(0, 0, -1).is_empty());
+        assert!(part_of(0, -1, 0).is_empty());
     }
 }

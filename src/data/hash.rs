@@ -66,6 +66,16 @@ impl Default for Hash {
     }
 }
 
+/// A value shared with its hash.
+#[derive(Clone, Debug)]
+pub struct SharedValue(Pair);
+
+impl AsRef<[u8]> for SharedValue {
+    fn as_ref(&self) -> &[u8] {
+        self.0.value()
+    }
+}
+
 impl Hash {
     pub fn new() -> Hash {
         Hash {
@@ -116,6 +126,14 @@ impl Hash {
                 l.next(at).map(|value| l.get(value))
             }
             Form::Table(t) => t.get(field).map(|p| Item::Bytes(p.value())),
+        }
+    }
+
+    /// A field's value, to be held on to: long ones are not copied for it. None where it can't be shared.
+    pub fn share(&self, field: &[u8]) -> Option<SharedValue> {
+        match self.repr.form() {
+            Form::Listpack(_) => None,
+            Form::Table(t) => t.get(field).cloned().map(SharedValue),
         }
     }
 

@@ -5,6 +5,9 @@
 //! of at most half the limits, so that a list at the edge does not go to and fro. Both by Redis 7.2's
 //! arithmetic, as OBJECT ENCODING shows it.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::Encodings;
 use super::list_node::ListNode;
 use super::listpack;
@@ -230,7 +233,7 @@ impl List {
     }
 
     /// The place in 0..len of an index that may count from the tail.
-    fn place(&self, index: i64) -> Option<usize> {
+    pub fn place(&self, index: i64) -> Option<usize> {
         let len = self.len();
         let index = if index < 0 {
             len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
@@ -533,6 +536,34 @@ impl<'a> Iter<'a> {
         self.nodes = Some((quick, position));
         self.items = ListpackIter::whole(quick.node(position));
         Some(())
+    }
+}
+
+impl Iter<'_> {
+    /// The bytes of the element given last, to be held on to; None where its node isn't one that can be shared.
+    pub fn share(&self, element: &[u8]) -> Option<SharedElement> {
+        let (quick, position) = self.nodes?;
+        let node = quick.share_node(position);
+        let within = node.bytes().as_ptr_range();
+        let start = element.as_ptr().addr().checked_sub(within.start.addr())?;
+        let shared = SharedElement {
+            range: start..start + element.len(),
+            node,
+        };
+        (shared.range.end <= shared.node.byte_len()).then_some(shared)
+    }
+}
+
+/// An element's bytes, shared with the list.
+#[derive(Clone, Debug)]
+pub struct SharedElement {
+    node: Arc<ListNode>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for SharedElement {
+    fn as_ref(&self) -> &[u8] {
+        &self.node.bytes()[self.range.clone()]
     }
 }
 

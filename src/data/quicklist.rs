@@ -120,6 +120,11 @@ impl Quicklist {
         &self.chunks[at.chunk].slots[at.slot].node
     }
 
+    /// A node to be held on to. Who writes to it meanwhile copies it first.
+    pub fn share_node(&self, at: Position) -> Arc<ListNode> {
+        self.chunks[at.chunk].slots[at.slot].node.clone()
+    }
+
     fn first(&self) -> Option<Position> {
         (!self.chunks.is_empty()).then_some(Position { chunk: 0, slot: 0 })
     }

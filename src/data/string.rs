@@ -1,10 +1,58 @@
-//! Strings as the keyspace shows them: an integer or bytes.
+//! Strings as the keyspace shows them: an integer or bytes, of which long ones can be shared.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// A string value in place. Integers are kept as such and formatted when somebody reads them.
 #[derive(Clone, Copy, Debug)]
 pub enum StrRef<'a> {
     Int(i64),
     Bytes(&'a [u8]),
+    Long(LongRef<'a>),
+}
+
+/// A look at a long string, which the keyspace keeps behind an `Arc`. Whoever holds it to itself keeps it as it
+/// is: who edits it then copies it first.
+#[derive(Clone, Copy, Debug)]
+pub struct LongRef<'a> {
+    /// What the `Arc` points to.
+    bytes: *const Vec<u8>,
+    lent: PhantomData<&'a Vec<u8>>,
+}
+
+// SAFETY: it is a reference to an `Arc`'s inside, which may be shared among threads.
+unsafe impl Send for LongRef<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for LongRef<'_> {}
+
+impl LongRef<'_> {
+    /// # Safety
+    /// `bytes` comes from [`Arc::into_raw`], and that `Arc` lives as long as the look.
+    pub unsafe fn new(bytes: *const Vec<u8>) -> Self {
+        LongRef {
+            bytes,
+            lent: PhantomData,
+        }
+    }
+
+    /// The string, to be held on to.
+    pub fn share(&self) -> Arc<Vec<u8>> {
+        // SAFETY: by `new` it is a live `Arc`'s, of which this is one more count.
+        unsafe {
+            Arc::increment_strong_count(self.bytes);
+            Arc::from_raw(self.bytes)
+        }
+    }
+}
+
+impl Deref for LongRef<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: by `new` it is alive, and nobody writes to it while it is looked at.
+        unsafe { &*self.bytes }
+    }
 }
 
 impl<'a> StrRef<'a> {
@@ -13,6 +61,7 @@ impl<'a> StrRef<'a> {
         match self {
             StrRef::Int(n) => f(itoa::Buffer::new().format(*n).as_bytes()),
             StrRef::Bytes(b) => f(b),
+            StrRef::Long(b) => f(b),
         }
     }
 
@@ -25,11 +74,12 @@ impl<'a> StrRef<'a> {
         match self {
             StrRef::Int(n) => itoa::Buffer::new().format(*n).len(),
             StrRef::Bytes(b) => b.len(),
+            StrRef::Long(b) => b.len(),
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        matches!(self, StrRef::Bytes(b) if b.is_empty())
+        self.len() == 0
     }
 
     /// The value as an integer, if it spells one exactly as Redis's string2ll takes it.
@@ -37,6 +87,7 @@ impl<'a> StrRef<'a> {
         match self {
             StrRef::Int(n) => Some(*n),
             StrRef::Bytes(b) => parse_int(b),
+            StrRef::Long(b) => parse_int(b),
         }
     }
 
@@ -44,8 +95,8 @@ impl<'a> StrRef<'a> {
     pub fn encoding(&self) -> &'static str {
         match self {
             StrRef::Int(_) => "int",
-            StrRef::Bytes(b) if b.len() <= 44 => "embstr",
-            StrRef::Bytes(_) => "raw",
+            StrRef::Bytes(_) | StrRef::Long(_) if self.len() <= 44 => "embstr",
+            StrRef::Bytes(_) | StrRef::Long(_) => "raw",
         }
     }
 }

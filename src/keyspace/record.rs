@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use super::db::{Entry, Expiry};
 use crate::data::flat::{allocate, capacity_for, release};
-use crate::data::string::parse_int;
+use crate::data::string::{LongRef, parse_int};
 use crate::data::{Hash, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 
 /// Strings longer than this are not embedded, bytes.
@@ -63,7 +63,7 @@ const ZSET: u8 = 6;
 pub fn is_large(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::String(StrRef::Int(_)) => false,
-        ValueRef::String(StrRef::Bytes(bytes)) => bytes.len() > LARGE_BYTES,
+        ValueRef::String(text) => text.len() > LARGE_BYTES,
         ValueRef::List(v) => v.len() > LARGE_ELEMENTS,
         ValueRef::Set(v) => v.len() > LARGE_ELEMENTS,
         ValueRef::Hash(v) => v.len() > LARGE_ELEMENTS,
@@ -282,7 +282,7 @@ impl Body {
                     )))
                 }
                 INTEGER => ValueRef::String(StrRef::Int(self.payload(flags) as i64)),
-                BIG => ValueRef::String(StrRef::Bytes(&*self.pointer::<Vec<u8>>(flags))),
+                BIG => ValueRef::String(StrRef::Long(LongRef::new(self.pointer(flags)))),
                 LIST => ValueRef::List(&*self.pointer(flags)),
                 SET => ValueRef::Set(&*self.word(flags)),
                 HASH => ValueRef::Hash(&*self.word(flags)),
@@ -481,7 +481,7 @@ impl Body {
         // SAFETY: the caller promises a live record; the pointer of a big string is to a live vector.
         unsafe {
             let value = match self.value() {
-                ValueRef::String(StrRef::Bytes(_)) if self.flags() & KIND == BIG => {
+                ValueRef::String(StrRef::Long(_)) => {
                     let big = &*self.pointer::<Vec<u8>>(self.flags());
                     48 + capacity_for(big.capacity())
                 }

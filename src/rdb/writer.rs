@@ -131,6 +131,7 @@ impl Encoder {
         match value {
             ValueRef::String(StrRef::Int(n)) => integer(out, n),
             ValueRef::String(StrRef::Bytes(bytes)) => self.string(out, bytes),
+            ValueRef::String(StrRef::Long(bytes)) => self.string(out, &bytes),
             ValueRef::List(list) => self.list(out, list),
             ValueRef::Set(set) => self.set(out, set),
             ValueRef::Hash(hash) => self.hash(out, hash),

@@ -5,9 +5,10 @@
 
 use super::movement::move_element;
 use super::pop::{pop_many, pop_name, popped};
-use super::{end_arg, list_mut_and_reply, put_item};
+use super::{end_arg, list_mut_and_reply};
 use crate::command::arguments::deadline_arg;
 use crate::command::pop_args::{PopArgs, wait_for_keys};
+use crate::command::values::reply_item;
 use crate::command::{Args, CommandResult, Context};
 use crate::data::Kind;
 use crate::data::list::End;
@@ -24,7 +25,7 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
         };
         reply.array(2);
         reply.bulk(key);
-        list.pop_with(end, &enc, |item| put_item(reply, item));
+        list.pop_with(end, &enc, |item| reply_item(reply, item));
         let emptied = list.is_empty();
         popped(ctx, key, end, 1, emptied);
         ctx.effects.replace(&[pop_name(end), key]);

@@ -7,8 +7,9 @@ mod search;
 
 use super::arguments::index_range;
 use super::context::{EventClass, int_arg, is_word};
+use super::values::{reply_element, reply_elements};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::list::{End, Item};
+use crate::data::list::End;
 use crate::data::{List, ValueMut, ValueRef};
 use crate::resp::Reply;
 
@@ -58,15 +59,6 @@ fn list_mut_and_reply<'c>(
         (None, reply) => Ok((None, reply)),
         (Some(ValueMut::List(list)), reply) => Ok((Some(list), reply)),
         _ => Err(CommandError::WRONG_TYPE),
-    }
-}
-
-// Always inlined: as a call it takes a sixth of a range's time.
-#[inline(always)]
-fn put_item(reply: &mut Reply, item: Item<'_>) {
-    match item {
-        Item::Int(n) => reply.bulk_int(n),
-        Item::Bytes(bytes) => reply.bulk(bytes),
     }
 }
 
@@ -128,10 +120,7 @@ fn lindex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         reply.null();
         return Ok(());
     };
-    match list.get(int_arg(args[2])?) {
-        Some(item) => put_item(reply, item),
-        None => reply.null(),
-    }
+    reply_element(reply, list, int_arg(args[2])?);
     Ok(())
 }
 
@@ -179,9 +168,7 @@ fn lrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     reply.array(stop - start + 1);
-    for item in list.range(start, stop) {
-        put_item(reply, item);
-    }
+    reply_elements(reply, list.range(start, stop));
     Ok(())
 }
 

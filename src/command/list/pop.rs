@@ -1,9 +1,10 @@
 //! Taking elements from an end: LPOP, RPOP, LMPOP.
 
-use super::{end_arg, list_mut_and_reply, put_item};
+use super::{end_arg, list_mut_and_reply};
 use crate::command::arguments::count_arg;
 use crate::command::context::EventClass;
 use crate::command::pop_args::{PopArgs, log_pop};
+use crate::command::values::reply_item;
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::End;
 use crate::data::{Encodings, List};
@@ -28,7 +29,7 @@ fn take_many(list: &mut List, end: End, count: i64, enc: &Encodings, reply: &mut
     let count = usize::try_from(count).unwrap_or(0).min(list.len());
     reply.array(count);
     for item in list.iter_from(end, 0).take(count) {
-        put_item(reply, item);
+        reply_item(reply, item);
     }
     let start = match end {
         End::Head => 0,
@@ -67,7 +68,7 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
         }
         Some(count) => take_many(list, end, count, &enc, reply),
         None => {
-            list.pop_with(end, &enc, |item| put_item(reply, item));
+            list.pop_with(end, &enc, |item| reply_item(reply, item));
             1
         }
     };
