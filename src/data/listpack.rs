@@ -500,6 +500,21 @@ impl<'a> Iterator for Iter<'a> {
         if self.front >= self.back {
             return None;
         }
+        // Most elements are strings below 64 bytes: their lengths before and behind take a byte each.
+        let first = self.bytes[self.front];
+        if first & 0xC0 == 0x80 {
+            let start = self.front + 1;
+            let end = start + usize::from(first & 0x3F);
+            self.front = end + 1;
+            return Some(Item::Bytes(&self.bytes[start..end]));
+        }
+        self.next_of_any_kind()
+    }
+}
+
+impl<'a> Iter<'a> {
+    #[inline(never)]
+    fn next_of_any_kind(&mut self) -> Option<Item<'a>> {
         let (item, size) = decode(self.bytes, self.front);
         self.front += size + back_size(size);
         Some(item)

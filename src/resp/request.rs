@@ -227,8 +227,26 @@ enum Line {
     TooLong,
 }
 
+/// Reads a number below a hundred with its CR LF, as nearly all are; [`number_line`] reads the others.
+#[inline(always)]
+fn short_number_line(buffer: &[u8], at: usize) -> Option<(usize, usize)> {
+    // The shortest argument and its line have as many bytes.
+    let &[first, second, third, _] = buffer.get(at..)?.first_chunk()?;
+    let first = first.wrapping_sub(b'0');
+    if first > 9 {
+        return None;
+    }
+    if second == b'\r' {
+        return Some((usize::from(first), at + 3));
+    }
+    let second = second.wrapping_sub(b'0');
+    if second > 9 || first == 0 || third != b'\r' {
+        return None;
+    }
+    Some((usize::from(first) * 10 + usize::from(second), at + 4))
+}
+
 /// Reads decimal digits up to CR LF. Like Redis, only a canonical number is taken.
-#[inline]
 fn number_line(buffer: &[u8], at: usize, searched: &mut usize) -> Line {
     let mut position = at;
     let mut value: i64 = 0;
@@ -275,8 +293,32 @@ fn odd_number_line(buffer: &[u8], at: usize, searched: &mut usize) -> Line {
 }
 
 impl Progress {
-    /// Reads the line that says how many arguments there are, if it has come. None: there are none.
+    /// Reads the line that says how many arguments there are. None: it has not come.
+    #[inline(always)]
     fn begin(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        limits: &Limits,
+    ) -> Result<Option<usize>, ProtocolError> {
+        match short_number_line(buffer, start + 1) {
+            Some((count, end)) if count <= UNAUTHENTICATED_ARGS_MAX as usize => {
+                Ok(Some(self.begin_with(count, start, end)))
+            }
+            _ => self.begin_long(buffer, start, limits),
+        }
+    }
+
+    #[inline]
+    fn begin_with(&mut self, count: usize, start: usize, end: usize) -> usize {
+        self.count = count;
+        self.remaining = count;
+        self.position = end - start;
+        end
+    }
+
+    #[inline(never)]
+    fn begin_long(
         &mut self,
         buffer: &[u8],
         start: usize,
@@ -291,16 +333,13 @@ impl Progress {
                 breach("unauthenticated multibulk length")
             }
             Line::Number(n, end) => {
-                self.count = usize::try_from(n).unwrap_or(0);
-                self.remaining = self.count;
-                self.position = end - start;
-                Ok(Some(end))
+                Ok(Some(self.begin_with(n.try_into().unwrap_or(0), start, end)))
             }
         }
     }
 
     /// Goes over the arguments that have come, from where it stopped, and gives each one's span to `take`.
-    #[inline]
+    #[inline(always)]
     fn walk(
         &mut self,
         buffer: &[u8],
@@ -345,9 +384,25 @@ impl Progress {
     }
 }
 
-/// The line before an argument: its length, and where the argument begins.
-#[inline]
+/// The line before an argument: its length, and where the argument begins. None: it has not come.
+#[inline(always)]
 fn bulk_line(
+    buffer: &[u8],
+    at: usize,
+    limits: &Limits,
+    searched: &mut usize,
+) -> Result<Option<(usize, usize)>, ProtocolError> {
+    // No limit is below a hundred bytes.
+    if buffer.get(at) == Some(&b'$')
+        && let Some(line) = short_number_line(buffer, at + 1)
+    {
+        return Ok(Some(line));
+    }
+    long_bulk_line(buffer, at, limits, searched)
+}
+
+#[inline(never)]
+fn long_bulk_line(
     buffer: &[u8],
     at: usize,
     limits: &Limits,
