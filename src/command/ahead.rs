@@ -40,18 +40,6 @@ pub struct Wanted<'a> {
 /// What the commands to come will want.
 pub type Ahead<'a> = SmallVec<[Wanted<'a>; WINDOW]>;
 
-/// The argument in which a command of this name has (its first) member or field.
-pub(super) fn member_place(name: &str) -> Option<usize> {
-    match name {
-        "sadd" | "srem" | "sismember" | "smismember" => Some(2),
-        "hset" | "hmset" | "hsetnx" | "hget" | "hmget" | "hdel" | "hexists" | "hstrlen"
-        | "hincrby" | "hincrbyfloat" => Some(2),
-        "zscore" | "zmscore" | "zrem" | "zrank" | "zrevrank" => Some(2),
-        "zadd" | "zincrby" | "smove" => Some(3),
-        _ => None,
-    }
-}
-
 impl<'a> Context<'a> {
     /// To be called before each command of a batch, with its index: looks ahead where a window begins. With one
     /// shard nothing is fetched yet: it is entered by the first of the window's commands.
@@ -80,7 +68,7 @@ impl<'a> Context<'a> {
             if name != its_name {
                 name = its_name;
                 let command = table.lookup(name);
-                place = command.and_then(|command| command.member_place);
+                place = command.and_then(|command| command.spec.member_arg);
                 self.known = command.map(|command| (name, command));
             }
             let hash = keyspace.hash(key);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::dispatch::{self, Outcome};
 use super::{Args, Context, Effects};
 use crate::clients::session::{Client, Origin, Session};
 use crate::clock::ManualClock;
@@ -85,6 +86,21 @@ impl Bench {
         }
         assert!(dirty > 0 || effects.commands == 0 || !effects.overridden);
         (reply.take(), effects)
+    }
+
+    /// Runs a line as a client's, through all of dispatch. What became of it, and the reply with its lines joined by
+    /// spaces.
+    pub fn dispatch(&mut self, line: &str) -> (Outcome, String) {
+        let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        let mut reply = Reply::new(self.session.resp());
+        let mut effects = Effects::default();
+        let settings = self.node.settings.load_full();
+        let (node, session) = (&self.node, &mut self.session);
+        let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
+        let outcome = dispatch::run(&mut ctx, &args);
+        ctx.finish();
+        let text = String::from_utf8_lossy(&reply.take().into_bytes()).replace("\r\n", " ");
+        (outcome, text.trim_end().to_owned())
     }
 
     /// Runs a command given as words.

@@ -16,7 +16,7 @@
 
 use bytes::Bytes;
 
-use super::spec::bits;
+use super::spec::{Reach, bits};
 use super::table::{Command, KeyPlan};
 use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction, waits};
 use crate::clients::cross_protocol::is_http;
@@ -25,6 +25,7 @@ use crate::clients::session::{Client, Origin, ReplyMode};
 use crate::config::{Protected, Settings};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
+use crate::observe::redaction::redact;
 
 /// Most commands run before the shards are left for others to get in.
 const COMMANDS_INSIDE_MAX: u32 = 64;
@@ -88,7 +89,7 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
     if command.whole_keyspace(args) {
         // A transaction enters everything beforehand; by itself SCAN goes from shard to shard.
         return match ctx.session.multi {
-            None if scan::is_scan(command) => scan::first_shard(keyspace, args),
+            None if command.spec.reach == Reach::Stepwise => scan::first_shard(keyspace, args),
             _ => keyspace.all(),
         };
     }
@@ -157,10 +158,10 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
             }
         };
     }
-    if ctx.session.multi.is_some() && !transaction::runs_at_once(command) {
+    if ctx.session.multi.is_some() && !command.flags.has(bits::RUNS_IN_MULTI) {
         return transaction::queue(ctx, command, args);
     }
-    if transaction::is_exec(command) {
+    if command.flags.has(bits::RUNS_QUEUE) {
         return transaction::exec(ctx, command, args);
     }
     let set = reach(ctx, command, args);
@@ -179,12 +180,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     finish_unit(ctx);
     if ctx.session.waiting.is_some() {
-        // Who waits for the dump file, or for keys to arrive elsewhere, is not blocked: it ends by itself, and
-        // nobody can end it for him.
-        if !matches!(
-            command.name,
-            "save" | "bgsave" | "flushall" | "debug" | "migrate"
-        ) {
+        if !command.flags.has(bits::WAIT_ENDS_ITSELF) {
             waits::begin(ctx);
         }
         return Outcome::Suspended;
@@ -265,7 +261,10 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
         {
             return Err(CommandError::fixed("NOAUTH Authentication required.").into());
         }
-        if command.flags.has(bits::PROTECTED) {
+        if command
+            .flags
+            .has(bits::DEBUG_PROTECTED | bits::MODULE_PROTECTED)
+        {
             check_protected(ctx, command)?;
         }
     }
@@ -284,7 +283,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     }
     // EXEC is judged by what it is about to run.
     let (flags, lacking) = match &session.multi {
-        Some(multi) if transaction::is_exec(command) => {
+        Some(multi) if command.flags.has(bits::RUNS_QUEUE) => {
             (command.flags.0 | multi.flags, multi.lacking)
         }
         _ => (command.flags.0, !command.flags.0),
@@ -294,15 +293,15 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     let unlimited = settings.replica_ignore_maxmemory && node.hub.is_replica();
     if settings.maxmemory > 0
         && !unlimited
-        && (flags & bits::DENY_OOM != 0 || in_multi && transaction::may_be_queued(command))
+        && (flags & bits::DENY_OOM != 0 || in_multi && !command.flags.has(bits::ENDS_MULTI))
         && node.memory_used() > settings.maxmemory
     {
         return Err(
             CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into(),
         );
     }
-    // PING too: it is how load balancers and monitors see that something is wrong.
-    if node.disk_denies_writes(settings) && (is_write || command.name == "ping") {
+    if (is_write || command.flags.has(bits::SHOWS_DISK_ERRORS)) && node.disk_denies_writes(settings)
+    {
         return Err(MISCONF.into());
     }
     let replica = node.hub.is_replica();
@@ -319,7 +318,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
     }
     if session.resp() == crate::resp::Resp::V2
         && session.subscriptions() > 0
-        && !command.runs_while_subscribed()
+        && !command.flags.has(bits::WHILE_SUBSCRIBED)
     {
         return Err(CommandError::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
@@ -354,7 +353,7 @@ fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<()
 
 /// DEBUG and MODULE run only where `enable-debug-command` and `enable-module-command` let them.
 fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
-    let setting = match command.name.starts_with("module|") {
+    let setting = match command.flags.has(bits::MODULE_PROTECTED) {
         true => ctx.settings.enable_module_command,
         false => ctx.settings.enable_debug_command,
     };
@@ -388,7 +387,7 @@ fn refuse(
 ) -> Outcome {
     if let Some(command) = command {
         ctx.node.command_stats.reject(command.id);
-        if transaction::is_exec(command) {
+        if command.flags.has(bits::RUNS_QUEUE) {
             transaction::discard(ctx);
             let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
             let text = format!("EXECABORT Transaction discarded because of: {reason}");
@@ -507,8 +506,13 @@ pub(super) fn tell_observers(
     let (now_us, took_us) = time;
     let slower_than = settings.slowlog_log_slower_than;
     if slower_than >= 0 && took_us as i64 >= slower_than && !command.flags.has(bits::SKIP_SLOWLOG) {
-        node.slowlog
-            .push(settings.slowlog_max_len, now_us, took_us, args, client);
+        node.slowlog.push(
+            settings.slowlog_max_len,
+            now_us,
+            took_us,
+            &redact(command.spec.secrets, args),
+            client,
+        );
     }
     let threshold = settings.latency_monitor_threshold;
     if threshold > 0 && took_us / 1000 >= threshold {
@@ -528,7 +532,8 @@ fn show_to_monitors(ctx: &Context<'_>, command: &Command, args: &Args<'_>) {
         && !command.flags.has(bits::SKIP_MONITOR | bits::ADMIN)
     {
         let (db, client) = (ctx.session.db, &ctx.session.client);
-        ctx.node.monitors.feed(ctx.now_us, db, client, args);
+        let shown = redact(command.spec.secrets, args);
+        ctx.node.monitors.feed(ctx.now_us, db, client, &shown);
     }
 }
 

@@ -100,7 +100,7 @@ impl Command {
     pub fn whole_keyspace(&self, args: &Args<'_>) -> bool {
         match self.spec.special_keys {
             SpecialKeys::Sort | SpecialKeys::SortReadonly => sort_reaches_out(args),
-            _ => self.spec.reach == Reach::Every,
+            _ => self.spec.reach != Reach::Keys,
         }
     }
 }

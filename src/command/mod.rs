@@ -17,6 +17,8 @@ mod debug_show;
 pub mod describe;
 pub mod digest;
 pub mod dispatch;
+#[cfg(test)]
+mod dispatch_tests;
 pub mod dump;
 pub mod effects;
 pub mod error;

@@ -7,15 +7,10 @@
 
 use super::dispatch;
 use super::scan_options::{ScanOptions, parse_cursor};
-use super::table::Command;
 use super::{Args, CommandResult, Context, Handlers};
 use crate::keyspace::{Keyspace, ShardSet};
 
 pub const HANDLERS: Handlers = &[("scan", scan)];
-
-pub(super) fn is_scan(command: &Command) -> bool {
-    command.name == "scan"
-}
 
 /// The shard that a SCAN begins in.
 pub(super) fn first_shard(keyspace: &Keyspace, args: &Args<'_>) -> ShardSet {

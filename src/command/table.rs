@@ -4,7 +4,6 @@
 //! Invariants: ids are dense, from 0, and the same in every table (they follow the rows, whether or not a
 //! row has a handler); a row without a handler, and no subcommand with one, is never found.
 
-use super::ahead::member_place;
 use super::names::NameIndex;
 use super::spec::bits;
 use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
@@ -50,8 +49,6 @@ pub struct Command {
     pub last_key: i32,
     pub key_step: i32,
     pub key_plan: KeyPlan,
-    /// The argument that it looks up in the collection at its key, if it does.
-    pub member_place: Option<usize>,
     /// Of those that can be found.
     pub subcommands: Vec<CommandId>,
     /// False: a row of which neither itself nor a subcommand has a handler.
@@ -89,22 +86,6 @@ impl Command {
     /// Whether some calls have keys.
     pub fn may_have_keys(&self) -> bool {
         self.key_plan != KeyPlan::None
-    }
-
-    /// Whether a RESP2 session that has subscriptions may run it.
-    pub fn runs_while_subscribed(&self) -> bool {
-        matches!(
-            self.name,
-            "subscribe"
-                | "unsubscribe"
-                | "psubscribe"
-                | "punsubscribe"
-                | "ssubscribe"
-                | "sunsubscribe"
-                | "ping"
-                | "quit"
-                | "reset"
-        )
     }
 }
 
@@ -312,7 +293,6 @@ fn add(
         last_key,
         key_step,
         key_plan: key_plan(spec),
-        member_place: member_place(spec.name),
         subcommands: Vec::new(),
         found: handler.is_some(),
     });

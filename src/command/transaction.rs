@@ -22,25 +22,6 @@ pub const HANDLERS: Handlers = &[
     ("unwatch", unwatch),
 ];
 
-/// Whether a command is EXEC.
-pub(super) fn is_exec(command: &Command) -> bool {
-    command.name == "exec"
-}
-
-/// Commands that run inside an open MULTI instead of being queued.
-pub(super) fn runs_at_once(command: &Command) -> bool {
-    matches!(
-        command.name,
-        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-    )
-}
-
-/// Whether an open MULTI grows by a command, or may: then it is refused where memory has run out. (MULTI and
-/// WATCH only fail there, but redis-server counts them in.)
-pub(super) fn may_be_queued(command: &Command) -> bool {
-    !matches!(command.name, "exec" | "discard" | "quit" | "reset")
-}
-
 /// Queues a command that was admitted.
 pub(super) fn queue(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Outcome {
     let shards = dispatch::reach(ctx, command, args);

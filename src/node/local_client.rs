@@ -21,6 +21,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::clients::session::{Client, Origin, Session, Waiting};
 use crate::command::dispatch::{self, Outcome};
+use crate::command::spec::bits;
 use crate::command::waits;
 use crate::command::{Context, Effects};
 use crate::node_core::NodeCore;
@@ -114,12 +115,17 @@ impl LocalClient {
         let bytes = self.reply.take().into_bytes();
         match ran {
             Ok(()) => self.first_of(&bytes),
-            Err(Ended::Closed(Closed::Node)) if args[0].eq_ignore_ascii_case(b"SHUTDOWN") => {
+            Err(Ended::Closed(Closed::Node)) if self.ends_node(&args) => {
                 RespValue::Simple("OK".into())
             }
             Err(Ended::Closed(closed)) => closed_reply(closed),
             Err(Ended::Refused(why)) => RespValue::Error(format!("ERR {why}")),
         }
+    }
+
+    fn ends_node(&self, args: &[&[u8]]) -> bool {
+        let command = self.node.table.find(args);
+        command.is_some_and(|command| command.flags.has(bits::ENDS_NODE))
     }
 
     /// Why every call is answered with an error from now on; None: it is not.

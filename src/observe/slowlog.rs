@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::clients::session::Client;
-use crate::observe::redaction::redact;
 
 /// Most arguments kept; the last one then says how many are missing.
 const ARGUMENTS_MAX: usize = 32;
@@ -37,13 +36,13 @@ pub struct Slowlog {
 }
 
 impl Slowlog {
-    /// Adds a command that took `took_us` until `now_us` (unix), keeping at most `max_len` entries.
+    /// Adds a command (`args`: without secrets) that took `took_us` until `now_us` (unix), keeping at most `max_len` entries.
     pub fn push(&self, max_len: usize, now_us: u64, took_us: u64, args: &[&[u8]], client: &Client) {
         let entry = SlowEntry {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             time_s: now_us / 1_000_000,
             took_us,
-            args: shorten(&redact(args)),
+            args: shorten(args),
             addr: client.addr.clone(),
             name: client.view.lock().name.clone(),
         };

@@ -1,7 +1,10 @@
 //! Connection commands and CLIENT: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ADMIN, ALLOW_BUSY, CAT_CONNECTION, FAST, LOADING, NO_AUTH, NO_SCRIPT, STALE};
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group};
+use super::bits::{
+    ADMIN, ALLOW_BUSY, CAT_CONNECTION, ENDS_MULTI, FAST, LOADING, NO_AUTH, NO_SCRIPT,
+    RUNS_IN_MULTI, SHOWS_DISK_ERRORS, STALE, WHILE_SUBSCRIBED,
+};
+use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Secrets};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[
@@ -18,6 +21,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("username").since("6.0.0").optional(),
             Arg::string("password"),
         ],
+        secrets: Secrets::Auth,
         ..CommandSpec::of(Group::Connection)
     },
     CommandSpec {
@@ -354,6 +358,7 @@ pub const SPECS: &[CommandSpec] = &[
             ],
         )
         .optional()],
+        secrets: Secrets::Hello,
         ..CommandSpec::of(Group::Connection)
     },
     CommandSpec {
@@ -363,7 +368,7 @@ pub const SPECS: &[CommandSpec] = &[
         complexity: "O(1)",
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         arity: -1,
-        flags: Flags(FAST),
+        flags: Flags(FAST | WHILE_SUBSCRIBED | SHOWS_DISK_ERRORS),
         categories: Categories(CAT_CONNECTION),
         arguments: &[Arg::string("message").optional()],
         ..CommandSpec::of(Group::Connection)
@@ -377,7 +382,17 @@ pub const SPECS: &[CommandSpec] = &[
         deprecated_since: "7.2.0",
         replaced_by: "closing the connection",
         arity: -1,
-        flags: Flags(ALLOW_BUSY | NO_SCRIPT | LOADING | STALE | FAST | NO_AUTH),
+        flags: Flags(
+            ALLOW_BUSY
+                | NO_SCRIPT
+                | LOADING
+                | STALE
+                | FAST
+                | NO_AUTH
+                | RUNS_IN_MULTI
+                | ENDS_MULTI
+                | WHILE_SUBSCRIBED,
+        ),
         categories: Categories(CAT_CONNECTION),
         ..CommandSpec::of(Group::Connection)
     },
@@ -387,7 +402,17 @@ pub const SPECS: &[CommandSpec] = &[
         since: "6.2.0",
         complexity: "O(1)",
         arity: 1,
-        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY),
+        flags: Flags(
+            NO_SCRIPT
+                | LOADING
+                | STALE
+                | FAST
+                | NO_AUTH
+                | ALLOW_BUSY
+                | RUNS_IN_MULTI
+                | ENDS_MULTI
+                | WHILE_SUBSCRIBED,
+        ),
         categories: Categories(CAT_CONNECTION),
         ..CommandSpec::of(Group::Connection)
     },

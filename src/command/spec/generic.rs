@@ -3,11 +3,11 @@
 use super::bits::{
     ACCESS, CAT_CONNECTION, CAT_DANGEROUS, CAT_KEYSPACE, CAT_LIST, CAT_SET, CAT_SORTED_SET, DELETE,
     DENY_OOM, FAST, INCOMPLETE, INSERT, LOADING, NO_SCRIPT, OW, READONLY, RM, RO, RW, STALE,
-    TOUCHES_ARBITRARY_KEYS, UPDATE, WRITE,
+    TOUCHES_ARBITRARY_KEYS, UPDATE, WAIT_ENDS_ITSELF, WRITE,
 };
 use super::{
     Arg, BeginSearch, Categories, CommandSpec, FindKeys, Flags, Group, KeyFlags, KeySpec, Reach,
-    SpecialKeys,
+    Secrets, SpecialKeys,
 };
 
 /// The rows.
@@ -95,7 +95,7 @@ pub const SPECS: &[CommandSpec] = &[
         ],
         tips: &["nondeterministic_output"],
         arity: -6,
-        flags: Flags(WRITE),
+        flags: Flags(WRITE | WAIT_ENDS_ITSELF),
         categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
         keys: &[
             KeySpec::at(3, RW | ACCESS | DELETE),
@@ -145,6 +145,7 @@ pub const SPECS: &[CommandSpec] = &[
                 .optional()
                 .multiple(),
         ],
+        secrets: Secrets::Migrate,
         ..CommandSpec::of(Group::Generic)
     },
     CommandSpec {
@@ -323,7 +324,7 @@ pub const SPECS: &[CommandSpec] = &[
         arity: -2,
         flags: Flags(READONLY | TOUCHES_ARBITRARY_KEYS),
         categories: Categories(CAT_KEYSPACE),
-        reach: Reach::Every,
+        reach: Reach::Stepwise,
         arguments: &[
             Arg::integer("cursor"),
             Arg::pattern("pattern").after("MATCH").optional(),

@@ -18,6 +18,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_HASH),
         keys: &[KeySpec::at(1, RW | DELETE)],
         arguments: &[Arg::key("key", 0), Arg::string("field").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -30,6 +31,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_HASH),
         keys: &[KeySpec::at(1, RO)],
         arguments: &[Arg::key("key", 0), Arg::string("field")],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -42,6 +44,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_HASH),
         keys: &[KeySpec::at(1, RO | ACCESS)],
         arguments: &[Arg::key("key", 0), Arg::string("field")],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -71,6 +74,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("field"),
             Arg::integer("increment"),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -87,6 +91,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("field"),
             Arg::double("increment"),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -124,6 +129,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_HASH),
         keys: &[KeySpec::at(1, RO | ACCESS)],
         arguments: &[Arg::key("key", 0), Arg::string("field").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -142,6 +148,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::key("key", 0),
             Arg::block("data", &[Arg::string("field"), Arg::string("value")]).multiple(),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -199,6 +206,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::key("key", 0),
             Arg::block("data", &[Arg::string("field"), Arg::string("value")]).multiple(),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -215,6 +223,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("field"),
             Arg::string("value"),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {
@@ -227,6 +236,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_HASH),
         keys: &[KeySpec::at(1, RO)],
         arguments: &[Arg::key("key", 0), Arg::string("field")],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Hash)
     },
     CommandSpec {

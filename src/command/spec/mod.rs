@@ -21,6 +21,8 @@ mod sorted_set_range;
 mod string;
 mod transactions;
 
+pub use crate::observe::redaction::Secrets;
+
 /// What a command is and does, as bits; the `bits` module names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u32);
@@ -55,14 +57,32 @@ pub mod bits {
     /// Not a write, and yet may have effects to replicate (PUBLISH).
     pub const MAY_REPLICATE: u32 = 1 << 14;
     pub const NO_MANDATORY_KEYS: u32 = 1 << 15;
-    /// Refused unless a directive allows it (DEBUG).
-    pub const PROTECTED: u32 = 1 << 16;
+    /// Refused unless `enable-debug-command` allows it.
+    pub const DEBUG_PROTECTED: u32 = 1 << 16;
     pub const NO_ASYNC_LOADING: u32 = 1 << 17;
     pub const NO_MULTI: u32 = 1 << 18;
     /// Set by the table, never in a row: keys are not where the legacy range says.
     pub const MOVABLE_KEYS: u32 = 1 << 19;
     pub const ALLOW_BUSY: u32 = 1 << 20;
     pub const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 21;
+    // Flags of this node's own, which no client is shown.
+    /// Refused unless `enable-module-command` allows it.
+    pub const MODULE_PROTECTED: u32 = 1 << 22;
+    /// Runs what a MULTI has queued (EXEC).
+    pub const RUNS_QUEUE: u32 = 1 << 23;
+    /// Runs inside an open MULTI instead of being queued.
+    pub const RUNS_IN_MULTI: u32 = 1 << 24;
+    /// Ends an open MULTI, so that it needs no more memory: out of memory, it is not refused there.
+    pub const ENDS_MULTI: u32 = 1 << 25;
+    /// A RESP2 session that has subscriptions may run it.
+    pub const WHILE_SUBSCRIBED: u32 = 1 << 26;
+    /// What its client waits for (a dump file, an answer from elsewhere) ends by itself: neither CLIENT UNBLOCK nor a
+    /// new role does it.
+    pub const WAIT_ENDS_ITSELF: u32 = 1 << 27;
+    /// Refused like a write while dumps can't be saved, so that load balancers and monitors notice (PING).
+    pub const SHOWS_DISK_ERRORS: u32 = 1 << 28;
+    /// The node ends where it succeeds (SHUTDOWN).
+    pub const ENDS_NODE: u32 = 1 << 29;
 
     // Categories, in the order in which Redis lists them.
     pub const CAT_KEYSPACE: u32 = 1;
@@ -494,6 +514,8 @@ pub enum Reach {
     Keys,
     /// All of them.
     Every,
+    /// One after the other, but for a transaction's, which is inside all of them (SCAN).
+    Stepwise,
 }
 
 /// A command whose keys the rules don't tell completely, or whose flags depend on its options.
@@ -534,6 +556,10 @@ pub struct CommandSpec {
     pub keys: &'static [KeySpec],
     pub special_keys: SpecialKeys,
     pub reach: Reach,
+    /// The argument that it looks up in the collection at its key (the first, if there are several).
+    pub member_arg: Option<usize>,
+    /// What MONITOR and SLOWLOG must not show.
+    pub secrets: Secrets,
     pub arguments: &'static [Arg],
     pub subcommands: &'static [CommandSpec],
 }
@@ -558,6 +584,8 @@ impl CommandSpec {
             keys: &[],
             special_keys: SpecialKeys::None,
             reach: Reach::Keys,
+            member_arg: None,
+            secrets: Secrets::None,
             arguments: &[],
             subcommands: &[],
         }

@@ -1,6 +1,6 @@
 //! MODULE: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ADMIN, LOADING, NO_ASYNC_LOADING, NO_SCRIPT, PROTECTED, STALE};
+use super::bits::{ADMIN, LOADING, MODULE_PROTECTED, NO_ASYNC_LOADING, NO_SCRIPT, STALE};
 use super::{Arg, CommandSpec, Flags, Group};
 
 /// The rows.
@@ -36,7 +36,7 @@ pub const SPECS: &[CommandSpec] = &[CommandSpec {
             since: "4.0.0",
             complexity: "O(1)",
             arity: -3,
-            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | PROTECTED),
+            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | MODULE_PROTECTED),
             arguments: &[
                 Arg::string("path"),
                 Arg::string("arg").optional().multiple(),
@@ -49,7 +49,7 @@ pub const SPECS: &[CommandSpec] = &[CommandSpec {
             since: "7.0.0",
             complexity: "O(1)",
             arity: -3,
-            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | PROTECTED),
+            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | MODULE_PROTECTED),
             arguments: &[
                 Arg::string("path"),
                 Arg::block("configs", &[Arg::string("name"), Arg::string("value")])
@@ -66,7 +66,7 @@ pub const SPECS: &[CommandSpec] = &[CommandSpec {
             since: "4.0.0",
             complexity: "O(1)",
             arity: 3,
-            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | PROTECTED),
+            flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | MODULE_PROTECTED),
             arguments: &[Arg::string("name")],
             ..CommandSpec::of(Group::Server)
         },

@@ -1,6 +1,8 @@
 //! Pub/sub commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{FAST, LOADING, MAY_REPLICATE, NO_SCRIPT, NOT_KEY, PUBSUB, STALE};
+use super::bits::{
+    FAST, LOADING, MAY_REPLICATE, NO_SCRIPT, NOT_KEY, PUBSUB, STALE, WHILE_SUBSCRIBED,
+};
 use super::{Arg, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
@@ -11,7 +13,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N: patterns given",
         arity: -2,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         arguments: &[Arg::pattern("pattern").multiple()],
         ..CommandSpec::of(Group::PubSub)
     },
@@ -99,7 +101,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N: patterns given",
         arity: -1,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         arguments: &[Arg::pattern("pattern").optional().multiple()],
         ..CommandSpec::of(Group::PubSub)
     },
@@ -120,7 +122,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "7.0.0",
         complexity: "O(N), N: shard channels given",
         arity: -2,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         keys: &[KeySpec::range(1, -1, 1, NOT_KEY)],
         arguments: &[Arg::string("shardchannel").multiple()],
         ..CommandSpec::of(Group::PubSub)
@@ -131,7 +133,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N: channels given",
         arity: -2,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         arguments: &[Arg::string("channel").multiple()],
         ..CommandSpec::of(Group::PubSub)
     },
@@ -141,7 +143,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "7.0.0",
         complexity: "O(N), N: shard channels given",
         arity: -1,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         keys: &[KeySpec::range(1, -1, 1, NOT_KEY)],
         arguments: &[Arg::string("shardchannel").optional().multiple()],
         ..CommandSpec::of(Group::PubSub)
@@ -152,7 +154,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N: channels given",
         arity: -1,
-        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE),
+        flags: Flags(PUBSUB | NO_SCRIPT | LOADING | STALE | WHILE_SUBSCRIBED),
         arguments: &[Arg::string("channel").optional().multiple()],
         ..CommandSpec::of(Group::PubSub)
     },

@@ -1,10 +1,10 @@
 //! Server commands: data, configuration, replication: rows of the command table (see [`super`] for what a row says).
 
 use super::bits::{
-    ADMIN, ALLOW_BUSY, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, FAST, LOADING, NO_ASYNC_LOADING,
-    NO_MULTI, NO_SCRIPT, PROTECTED, READONLY, STALE, WRITE,
+    ADMIN, ALLOW_BUSY, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, DEBUG_PROTECTED, ENDS_NODE, FAST,
+    LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, READONLY, STALE, WAIT_ENDS_ITSELF, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach};
+use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach, Secrets};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[
@@ -15,7 +15,7 @@ pub const SPECS: &[CommandSpec] = &[
         complexity: "O(1)",
         history: &[("3.2.2", "`SCHEDULE`.")],
         arity: -1,
-        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT),
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | WAIT_ENDS_ITSELF),
         arguments: &[Arg::word("schedule", "SCHEDULE").since("3.2.2").optional()],
         ..CommandSpec::of(Group::Server)
     },
@@ -79,6 +79,7 @@ pub const SPECS: &[CommandSpec] = &[
                     Arg::block("data", &[Arg::string("parameter"), Arg::string("value")])
                         .multiple(),
                 ],
+                secrets: Secrets::ConfigSet,
                 ..CommandSpec::of(Group::Server)
             },
         ],
@@ -103,7 +104,7 @@ pub const SPECS: &[CommandSpec] = &[
         complexity: "That of the subcommand",
         doc_flag: DocFlag::System,
         arity: -2,
-        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | PROTECTED),
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | DEBUG_PROTECTED | WAIT_ENDS_ITSELF),
         reach: Reach::Every,
         ..CommandSpec::of(Group::Server)
     },
@@ -139,7 +140,7 @@ pub const SPECS: &[CommandSpec] = &[
         history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         arity: -1,
-        flags: Flags(WRITE),
+        flags: Flags(WRITE | WAIT_ENDS_ITSELF),
         categories: Categories(CAT_KEYSPACE | CAT_DANGEROUS),
         reach: Reach::Every,
         arguments: &[Arg::one_of(
@@ -318,7 +319,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "1.0.0",
         complexity: "O(N), N: keys in all databases",
         arity: 1,
-        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | NO_MULTI),
+        flags: Flags(NO_ASYNC_LOADING | ADMIN | NO_SCRIPT | NO_MULTI | WAIT_ENDS_ITSELF),
         ..CommandSpec::of(Group::Server)
     },
     CommandSpec {
@@ -328,7 +329,7 @@ pub const SPECS: &[CommandSpec] = &[
         complexity: "O(N) if it saves, N: keys in all databases; else O(1)",
         history: &[("7.0.0", "`NOW`, `FORCE` and `ABORT`.")],
         arity: -1,
-        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY),
+        flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY | ENDS_NODE),
         arguments: &[
             Arg::one_of(
                 "save-selector",

@@ -18,6 +18,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SET),
         keys: &[KeySpec::at(1, RW | INSERT)],
         arguments: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Set)
     },
     CommandSpec {
@@ -114,6 +115,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SET),
         keys: &[KeySpec::at(1, RO)],
         arguments: &[Arg::key("key", 0), Arg::string("member")],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Set)
     },
     CommandSpec {
@@ -139,6 +141,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SET),
         keys: &[KeySpec::at(1, RO | ACCESS)],
         arguments: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Set)
     },
     CommandSpec {
@@ -158,6 +161,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::key("destination", 1),
             Arg::string("member"),
         ],
+        member_arg: Some(3),
         ..CommandSpec::of(Group::Set)
     },
     CommandSpec {
@@ -205,6 +209,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SET),
         keys: &[KeySpec::at(1, RW | DELETE)],
         arguments: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::Set)
     },
     CommandSpec {

@@ -80,6 +80,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::word("increment", "INCR").since("3.0.2").optional(),
             Arg::block("data", &[Arg::double("score"), Arg::string("member")]).multiple(),
         ],
+        member_arg: Some(3),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {
@@ -143,6 +144,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::integer("increment"),
             Arg::string("member"),
         ],
+        member_arg: Some(3),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {
@@ -251,6 +253,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SORTED_SET),
         keys: &[KeySpec::at(1, RO | ACCESS)],
         arguments: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {
@@ -311,6 +314,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SORTED_SET),
         keys: &[KeySpec::at(1, RW | DELETE)],
         arguments: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {
@@ -341,6 +345,7 @@ pub const SPECS: &[CommandSpec] = &[
         categories: Categories(CAT_SORTED_SET),
         keys: &[KeySpec::at(1, RO | ACCESS)],
         arguments: &[Arg::key("key", 0), Arg::string("member")],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {

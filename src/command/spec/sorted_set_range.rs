@@ -149,6 +149,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("member"),
             Arg::word("withscore", "WITHSCORE").optional(),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::SortedSet)
     },
     CommandSpec {
@@ -272,6 +273,7 @@ pub const SPECS: &[CommandSpec] = &[
             Arg::string("member"),
             Arg::word("withscore", "WITHSCORE").optional(),
         ],
+        member_arg: Some(2),
         ..CommandSpec::of(Group::SortedSet)
     },
 ];

@@ -1,6 +1,9 @@
 //! Transaction commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ALLOW_BUSY, CAT_TRANSACTION, FAST, LOADING, NO_SCRIPT, RO, SKIP_SLOWLOG, STALE};
+use super::bits::{
+    ALLOW_BUSY, CAT_TRANSACTION, ENDS_MULTI, FAST, LOADING, NO_SCRIPT, RO, RUNS_IN_MULTI,
+    RUNS_QUEUE, SKIP_SLOWLOG, STALE,
+};
 use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
@@ -11,7 +14,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N: queued commands",
         arity: 1,
-        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY),
+        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | RUNS_IN_MULTI | ENDS_MULTI),
         categories: Categories(CAT_TRANSACTION),
         ..CommandSpec::of(Group::Transactions)
     },
@@ -21,7 +24,9 @@ pub const SPECS: &[CommandSpec] = &[
         since: "1.2.0",
         complexity: "That of the queued commands",
         arity: 1,
-        flags: Flags(NO_SCRIPT | LOADING | STALE | SKIP_SLOWLOG),
+        flags: Flags(
+            NO_SCRIPT | LOADING | STALE | SKIP_SLOWLOG | RUNS_QUEUE | RUNS_IN_MULTI | ENDS_MULTI,
+        ),
         categories: Categories(CAT_TRANSACTION),
         ..CommandSpec::of(Group::Transactions)
     },
@@ -31,7 +36,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "1.2.0",
         complexity: "O(1)",
         arity: 1,
-        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY),
+        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | RUNS_IN_MULTI),
         categories: Categories(CAT_TRANSACTION),
         ..CommandSpec::of(Group::Transactions)
     },
@@ -51,7 +56,7 @@ pub const SPECS: &[CommandSpec] = &[
         since: "2.2.0",
         complexity: "O(N), N: keys",
         arity: -2,
-        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY),
+        flags: Flags(NO_SCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | RUNS_IN_MULTI),
         categories: Categories(CAT_TRANSACTION),
         keys: &[KeySpec::range(1, -1, 1, RO)],
         arguments: &[Arg::key("key", 0).multiple()],
