@@ -132,11 +132,7 @@ fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
 
 fn dispatching(c: &mut Criterion) {
     for (threads, shards) in [(1, 1), (2, 8)] {
-        let settings = Settings {
-            shards,
-            ..Settings::default()
-        };
-        let node = NodeCore::new(SystemClock::new(), settings, None, None);
+        let node = NodeCore::new(SystemClock::new(), Settings::default(), shards, None, None);
         let mut group = c.benchmark_group(format!("dispatch, {threads} at a time"));
         group.throughput(Throughput::Elements(PIPELINE as u64));
         group.sample_size(20);

@@ -4,7 +4,8 @@
 //!
 //! Pure rooms below, thin actors above; a room imports only rooms listed before it.
 //!
-//! - [`clock`]: the sole source of time and randomness; [`printable`]: text from outside, made fit for a line.
+//! - [`clock`]: the sole source of time and randomness; [`printable`]: text from outside, made fit for a line;
+//!   [`may_block`]: where a thread may wait for a disk or a name server.
 //! - [`resp`]: bytes to commands, replies to bytes.
 //! - [`config`]: directives, files, settings.
 //! - [`data`]: value containers.
@@ -32,6 +33,7 @@ pub mod config;
 pub mod data;
 pub mod info;
 pub mod keyspace;
+pub mod may_block;
 pub mod node;
 pub mod node_core;
 pub mod observe;

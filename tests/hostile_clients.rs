@@ -67,7 +67,9 @@ fn the_output_limit_holds_inside_a_pipeline() {
             server.info("client_output_buffer_limit_disconnections"),
             "1"
         );
-        assert!(server.log().contains("overcoming of output buffer limits"));
+        wait_for("the log says why", LONG, || {
+            server.log().contains("overcoming of output buffer limits")
+        });
         // Who stays under the limit gets all of it.
         let some = server.client().call(&["LRANGE", "list", "0", "999"]);
         assert_eq!(some.strings().len(), 1000);
@@ -257,7 +259,9 @@ fn a_subscriber_that_does_not_read_is_closed_by_its_limit() {
         server.info("client_output_buffer_limit_disconnections"),
         "1"
     );
-    assert!(server.log().contains("overcoming of output buffer limits"));
+    wait_for("the log says why", LONG, || {
+        server.log().contains("overcoming of output buffer limits")
+    });
 }
 
 #[test]

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn reading_ends_when_the_limit_is_passed() {
         let clock = ManualClock::new(0, 1);
-        let node = Arc::new(NodeCore::new(clock, Settings::default(), None, None));
+        let node = Arc::new(NodeCore::new(clock, Settings::default(), 8, None, None));
         for (limit, fits) in [(0, true), (3 << 20, true), (2 << 20, false)] {
             let bytes = vec![0; 5 << 19];
             let mut limited = Limited::new(&bytes[..], node.clone(), limit);

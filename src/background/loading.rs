@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
+use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::life::Life;
 use crate::printable::{printable, printable_path};
@@ -112,6 +113,7 @@ impl Builder<'_> {
     }
 
     fn delay(&mut self) {
+        may_block_here();
         if self.delay_us > 0 {
             let mut left_us = self.delay_us as u64;
             while left_us > 0 && !self.life.is_closed() {
@@ -251,6 +253,7 @@ impl<R: Read> Read for Counted<'_, R> {
 
 /// Opens the node's dump file, and shows its size as what is to be loaded. None: there is none.
 pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
+    may_block_here();
     if !node.settings.load().has_dump() {
         return Ok(None);
     }
@@ -354,8 +357,6 @@ fn read_some<'n>(
         .load(&mut builder)
         .map_err(|error| error.to_string())?;
     builder.flush()?;
-    let checked = &node.stats.dump_payload_sanitizations;
-    checked.add(summary.encoded);
     let (ahead, input) = reader.into_rest();
     let dump = LoadedDump {
         dataset: builder.dataset.finish(),

@@ -61,7 +61,9 @@ fn main() -> ExitCode {
         asked,
         directory: started,
     };
-    run(loaded, origin)
+    let code = run(loaded, origin);
+    log::flush();
+    code
 }
 
 /// Where the settings come from.

@@ -120,6 +120,8 @@ impl WatchedKeys {
 pub struct Ticket {
     pub client: Arc<Client>,
     pub resp: Resp,
+    /// The client wants no reply (CLIENT REPLY).
+    is_silent: bool,
     state: AtomicU8,
     /// Log offset behind what was written in the session's name, 0 for nothing.
     write_offset: AtomicU64,
@@ -133,10 +135,12 @@ const ANSWERED: u8 = 2;
 const ANSWERED_LAST: u8 = 3;
 
 impl Ticket {
-    pub fn new(client: Arc<Client>, resp: Resp) -> Arc<Ticket> {
+    /// `is_silent`: the reply is not sent, only waited for.
+    pub fn new(client: Arc<Client>, resp: Resp, is_silent: bool) -> Arc<Ticket> {
         Arc::new(Ticket {
             client,
             resp,
+            is_silent,
             state: AtomicU8::new(OPEN),
             write_offset: AtomicU64::new(0),
         })
@@ -159,7 +163,9 @@ impl Ticket {
         if claimed.is_err() {
             return false;
         }
-        self.client.push(reply);
+        if !self.is_silent {
+            self.client.push(reply);
+        }
         self.state.store(end, Ordering::Release);
         self.client.wake();
         true

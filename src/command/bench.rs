@@ -35,8 +35,12 @@ impl Bench {
     pub fn with(settings: Settings) -> Bench {
         let clock = ManualClock::new(START_MS as u64, 1);
         let client = Client::new(1, String::new(), String::new(), START_MS);
+        let shards = match settings.shards {
+            0 => 8,
+            shards => shards,
+        };
         Bench {
-            node: NodeCore::new(clock.clone(), settings, None, None),
+            node: NodeCore::new(clock.clone(), settings, shards, None, None),
             session: Session::new(client, Origin::Client),
             clock,
         }

@@ -4,14 +4,12 @@
 //! the actors may refuse what cannot be done (a port that is taken), and only then does the copy become the
 //! settings. Commands that run meanwhile see either all old or all new values.
 
-use std::sync::Arc;
-
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
 use crate::config::directive::Directive;
 use crate::config::{Protected, Settings, table};
 use crate::data::glob;
-use crate::node_core::NodeCore;
+use crate::node_core::{NodeCore, SLOW_TO_SET};
 
 pub const HANDLERS: Handlers = &[
     ("config|get", get),
@@ -69,19 +67,38 @@ fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// Most directives are in force when the reply is written. What needs files, name servers or sockets is done aside, and
+/// so is what comes while another SET is.
 fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::SYNTAX);
     }
     let changes = requested(ctx, &args[2..])?;
     let node = ctx.node;
-    let _one_at_a_time = node.settings_lock.lock();
+    let is_slow = changes
+        .iter()
+        .any(|c| SLOW_TO_SET.contains(&c.directive.name));
+    if !is_slow && let Some(_one_at_a_time) = node.settings_lock.try_lock() {
+        apply(node, &changes)?;
+        ctx.reply.ok();
+        return Ok(());
+    }
+    saving::aside(ctx, move |node, reply| {
+        let _one_at_a_time = node.settings_lock.lock();
+        apply(node, &changes)?;
+        reply.ok();
+        Ok(())
+    })
+}
+
+/// Puts the changes into force, or none of them. Called with the settings' lock held.
+fn apply(node: &NodeCore, changes: &[Change]) -> CommandResult {
     let old = node.settings.load_full();
     let mut new = Settings::clone(&old);
-    for (name, directive, words) in &changes {
-        directive
-            .set(&mut new, words)
-            .map_err(|reason| failed(name, &reason))?;
+    for change in changes {
+        let words: Vec<&str> = change.words.iter().map(String::as_str).collect();
+        let set = change.directive.set(&mut new, &words);
+        set.map_err(|reason| failed(change.name, &reason))?;
     }
     new.clamp();
     if old.repl_backlog_size != new.repl_backlog_size {
@@ -102,7 +119,6 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         put_into_force(node, new, &changed);
     }
-    ctx.reply.ok();
     Ok(())
 }
 
@@ -114,16 +130,22 @@ fn put_into_force(node: &NodeCore, new: Settings, changed: &[&'static str]) {
         let lag_s = new.min_replicas_max_lag as i64;
         node.hub.count_good_replicas(lag_s, node.clock.unix_ms());
     }
-    node.settings.store(Arc::new(new));
+    node.replace_settings(new);
     node.settings_changed(changed);
 }
 
-/// A directive to set: its name as the table spells it, and the words of its value.
-type Change<'a> = (&'static str, &'static Directive, Vec<&'a str>);
+/// A directive to set.
+struct Change {
+    /// Its name as the client means it, in the table's spelling.
+    name: &'static str,
+    directive: &'static Directive,
+    /// Of the value.
+    words: Vec<String>,
+}
 
 /// Reads the pairs of name and value, and refuses those that may not be set.
-fn requested<'a>(ctx: &Context<'_>, pairs: &[&'a [u8]]) -> CommandResult<Vec<Change<'a>>> {
-    let mut changes: Vec<Change<'a>> = Vec::with_capacity(pairs.len() / 2);
+fn requested(ctx: &Context<'_>, pairs: &[&[u8]]) -> CommandResult<Vec<Change>> {
+    let mut changes: Vec<Change> = Vec::with_capacity(pairs.len() / 2);
     // The first refusal counts, but an unknown name beats all others before it.
     let mut refusal = None;
     for pair in pairs.chunks_exact(2) {
@@ -150,7 +172,7 @@ fn requested<'a>(ctx: &Context<'_>, pairs: &[&'a [u8]]) -> CommandResult<Vec<Cha
                 "LOADING Redis is loading the dataset in memory",
             ));
             None
-        } else if changes.iter().any(|(_, d, _)| d.name == directive.name) {
+        } else if changes.iter().any(|c| c.directive.name == directive.name) {
             Some("duplicate parameter")
         } else {
             None
@@ -163,10 +185,14 @@ fn requested<'a>(ctx: &Context<'_>, pairs: &[&'a [u8]]) -> CommandResult<Vec<Cha
         };
         let words = match (directive.many_words, value) {
             (true, "") => Vec::new(),
-            (true, value) => value.split(' ').collect(),
-            (false, value) => vec![value],
+            (true, value) => value.split(' ').map(str::to_owned).collect(),
+            (false, value) => vec![value.to_owned()],
         };
-        changes.push((known, directive, words));
+        changes.push(Change {
+            name: known,
+            directive,
+            words,
+        });
     }
     match refusal {
         Some(refusal) => Err(refusal),
@@ -198,30 +224,26 @@ fn reset_stat(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
 }
 
 fn rewrite(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
-    let node = ctx.node;
-    if node.process.config_file.is_none() {
+    if ctx.node.process.config_file.is_none() {
         return Err(CommandError::fixed(
             "ERR The server is running without a config file",
         ));
     }
-    let _one_at_a_time = node.settings_lock.lock();
-    let outcome = match node.services.get() {
-        Some(services) => services.rewrite_config(&node.settings.load()),
-        None => Err("Operation not supported".into()),
-    };
-    match outcome {
-        Ok(()) => {
-            tracing::info!("CONFIG REWRITE executed with success.");
-            ctx.reply.ok();
-            Ok(())
-        }
-        Err(why) => {
+    saving::aside(ctx, |node, reply| {
+        let outcome = match node.services.get() {
+            Some(services) => services.rewrite_config(&node.settings.load()),
+            None => Err("Operation not supported".into()),
+        };
+        if let Err(why) = outcome {
             tracing::warn!("CONFIG REWRITE failed: {why}");
-            Err(CommandError::err(format_args!(
+            return Err(CommandError::err(format_args!(
                 "Rewriting config file: {why}"
-            )))
+            )));
         }
-    }
+        tracing::info!("CONFIG REWRITE executed with success.");
+        reply.ok();
+        Ok(())
+    })
 }
 
 fn config_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {

@@ -17,7 +17,7 @@ use super::lookup::{Found, Look};
 use super::replication::FollowOrder;
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Effects, events};
-use crate::clients::session::{Origin, Session, Ticket, Waiting};
+use crate::clients::session::{Origin, ReplyMode, Session, Ticket, Waiting};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
@@ -190,7 +190,11 @@ impl<'a> Context<'a> {
 
     /// The promise of a reply by an actor: the session waits for it when the handler returns.
     pub fn ticket(&mut self) -> Arc<Ticket> {
-        let ticket = Ticket::new(self.session.client.clone(), self.session.resp());
+        let silent = matches!(
+            self.session.reply_mode,
+            ReplyMode::Off | ReplyMode::Skipping
+        );
+        let ticket = Ticket::new(self.session.client.clone(), self.session.resp(), silent);
         self.session.waiting = Some(Waiting::Reply(ticket.clone()));
         ticket
     }

@@ -2,7 +2,7 @@
 
 use super::context::{int_arg, is_word};
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
 use crate::info::{Observed, Overhead};
 
 pub const HANDLERS: Handlers = &[
@@ -34,19 +34,22 @@ fn usage(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn purge(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
-    ctx.node.memory.purge();
-    ctx.reply.ok();
-    Ok(())
+    // Gigabytes take the system a while.
+    saving::aside(ctx, |node, reply| {
+        node.memory.purge();
+        reply.ok();
+        Ok(())
+    })
 }
 
 fn malloc_stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
-    match ctx.node.memory.statistics() {
-        Some(text) => ctx.reply.verbatim("txt", text.as_bytes()),
-        None => ctx
-            .reply
-            .bulk(b"Stats not supported for the current allocator"),
-    }
-    Ok(())
+    saving::aside(ctx, |node, reply| {
+        match node.memory.statistics() {
+            Some(text) => reply.verbatim("txt", text.as_bytes()),
+            None => reply.bulk(b"Stats not supported for the current allocator"),
+        }
+        Ok(())
+    })
 }
 
 fn overhead(ctx: &Context<'_>) -> Overhead {

@@ -164,7 +164,6 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         [_] => return Err(CommandError::SYNTAX),
         _ => return Err(CommandError::arity(&super::context::command_name(args))),
     };
-    let services = services(ctx)?;
     let node = ctx.node;
     if node.hub.failover().is_on() {
         return Err(CommandError::fixed(
@@ -177,8 +176,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         ctx.follow_after = None;
         if node.hub.is_replica() {
-            node.change_settings(|s| s.replicaof = None);
-            services.replicaof(None);
+            node.set_role(None);
             ctx.ask_for_log();
             tracing::info!("MASTER MODE enabled ({})", by_whom(ctx));
         }
@@ -231,14 +229,10 @@ pub struct FollowOrder {
 /// Makes the node a replica of that master.
 pub(super) fn follow(ctx: &mut Context<'_>, order: FollowOrder) {
     let (node, FollowOrder { master, force }) = (ctx.node, order);
-    let Some(services) = node.services.get() else {
-        return;
-    };
     let was_master = !node.hub.is_replica();
     let (host, port) = (master.host.clone(), master.port);
     node.hub.lift_guard(force);
-    node.change_settings(|s| s.replicaof = Some(master));
-    services.replicaof(Some((host.clone(), port)));
+    node.set_role(Some(master));
     ctx.ask_for_log();
     if was_master {
         // What they wait for can't come any more.
@@ -324,11 +318,9 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
     if !node.hub.failover().is_on() {
         return Err(CommandError::fixed("ERR No failover in progress."));
     }
-    let services = services(ctx)?;
     dispatch::flush_effects(ctx);
     if node.hub.failover().abort(BY_HAND) == FailoverState::InProgress {
-        node.change_settings(|s| s.replicaof = None);
-        services.replicaof(None);
+        node.set_role(None);
         ctx.ask_for_log();
     }
     node.hub.end_quiet();

@@ -8,7 +8,8 @@ use super::arguments::int_at_least;
 use super::context::{int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::clients::session::Ticket;
-use crate::node_core::{Services, ShutdownOptions};
+use crate::node_core::{NodeCore, Services, ShutdownOptions};
+use crate::resp::Reply;
 
 pub const HANDLERS: Handlers = &[
     ("bgsave", bgsave),
@@ -36,6 +37,31 @@ pub(super) fn with_ticket(
     }
     let ticket = ctx.ticket();
     ask(&*services, ticket);
+    Ok(())
+}
+
+/// Has work that may block done by a thread beside those that serve; the session waits for what it writes. Where there
+/// are no actors it is done here.
+pub(super) fn aside(
+    ctx: &mut Context<'_>,
+    work: impl FnOnce(&NodeCore, &mut Reply) -> CommandResult + Send + 'static,
+) -> CommandResult {
+    let Some(services) = ctx.node.services.get() else {
+        return work(ctx.node, ctx.reply);
+    };
+    if ctx.deny_blocking {
+        return Err(CommandError::fixed("ERR not possible inside a transaction"));
+    }
+    let ticket = ctx.ticket();
+    let mut reply = Reply::new(ticket.resp);
+    let work = move |node: &NodeCore| {
+        if let Err(error) = work(node, &mut reply) {
+            node.stats.count_error(&error.0);
+            reply.error(&error.0);
+        }
+        reply.take().into_bytes().freeze()
+    };
+    services.aside(ticket, Box::new(work));
     Ok(())
 }
 

@@ -9,12 +9,15 @@ use super::bench::{Bench, START_MS};
 use super::migrate::{Errand, Migration, Target};
 use crate::clients::session::{Ticket, Waiting};
 use crate::config::{Protected, Settings};
-use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
+use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
 use crate::repl::ReplicaState;
 
 /// Notes what it is asked for, and may refuse new settings.
 #[derive(Default)]
-struct Notes(Arc<Mutex<Vec<String>>>);
+struct Notes(Arc<Mutex<Vec<String>>>, Asides);
+
+/// What is to be done aside.
+type Asides = Arc<Mutex<Vec<(Arc<Ticket>, AsideWork)>>>;
 
 impl Notes {
     fn note(&self, text: String) {
@@ -23,8 +26,11 @@ impl Notes {
 }
 
 impl Services for Notes {
-    fn replicaof(&self, target: Option<(String, u16)>) {
-        self.note(format!("replicaof {target:?}"));
+    fn role_changed(&self) {
+        self.note("role changed".into());
+    }
+    fn aside(&self, ticket: Arc<Ticket>, work: AsideWork) {
+        self.1.lock().push((ticket, work));
     }
     fn wait(&self, _: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
         self.note(format!("wait {replicas} {offset} {deadline_ms:?}"));
@@ -92,6 +98,69 @@ fn bench() -> (Bench, Arc<Mutex<Vec<String>>>) {
     (bench, noted)
 }
 
+/// As `bench`, and what its commands want done aside.
+fn bench_with_asides() -> (Bench, Asides) {
+    let bench = Bench::new();
+    let notes = Notes::default();
+    let asides = notes.1.clone();
+    bench.node.services.set(Arc::new(notes));
+    (bench, asides)
+}
+
+/// The reply to a line, also if its work is done aside, and whether it is.
+fn reply(bench: &mut Bench, asides: &Asides, line: &[&[u8]]) -> (String, bool) {
+    let at_once = bench.run(line).0;
+    let Some((ticket, work)) = asides.lock().pop() else {
+        assert!(bench.session.waiting.is_none());
+        return (at_once, false);
+    };
+    assert!(at_once.is_empty() && !ticket.is_done());
+    assert!(matches!(
+        bench.session.waiting.take(),
+        Some(Waiting::Reply(_))
+    ));
+    // As the thread beside does it: inside no shard.
+    ticket.complete(&work(&bench.node));
+    assert!(ticket.is_done());
+    let output = bench.session.client.take_output(std::task::Waker::noop());
+    let text = output.into_bytes().escape_ascii().to_string();
+    let text = text.replace("\\'", "'").replace("\\r\\n", " ");
+    (text.trim_end().to_owned(), true)
+}
+
+/// What needs files, sockets or name servers is not done by a thread that serves; what comes while it is done does not
+/// overtake it, and does not wait for the lock either.
+#[test]
+fn slow_directives_are_set_aside() {
+    let (mut bench, asides) = bench_with_asides();
+    let set = |bench: &mut Bench, line: &str| {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        reply(bench, &asides, &words)
+    };
+    let ok = |aside: bool| ("+OK".to_owned(), aside);
+    assert_eq!(set(&mut bench, "CONFIG SET timeout 8"), ok(false));
+    assert_eq!(set(&mut bench, "CONFIG SET timeout 9 port 7"), ok(true));
+    assert_eq!(
+        bench.reply("CONFIG GET timeout port"),
+        "*4 $7 timeout $1 9 $4 port $1 7"
+    );
+    let refused = bench.node.stats.error_replies.get();
+    let failed = set(&mut bench, "CONFIG SET timeout 10 port 1");
+    let no = "-ERR CONFIG SET failed (possibly related to argument 'port') - no";
+    assert_eq!(failed, (no.to_owned(), true));
+    assert_eq!(bench.node.stats.error_replies.get(), refused + 1);
+    // Only who holds the lock knows for how long: a change of role, inside every shard, does not wait for him.
+    let held = bench.node.settings_lock.lock();
+    bench.node.set_role(None);
+    drop(held);
+    assert_eq!(set(&mut bench, "MEMORY PURGE"), ok(true));
+    // Who wants no replies gets none, and waits all the same.
+    bench.session.reply_mode = crate::clients::session::ReplyMode::Off;
+    let silent = set(&mut bench, "CONFIG SET port 8");
+    assert_eq!(silent, (String::new(), true));
+    assert_eq!(bench.node.settings.load().port, 8);
+}
+
 /// A WAIT may be for ever: whoever goes must not leave it behind.
 #[test]
 fn the_wait_of_a_client_that_goes_is_ended() {
@@ -140,7 +209,7 @@ fn databases_are_counted_emptied_and_swapped() {
 
 #[test]
 fn config_set_is_all_or_nothing() {
-    let (mut bench, _) = bench();
+    let (mut bench, asides) = bench_with_asides();
     let noted = Arc::new(Mutex::new(Vec::new()));
     let watched = noted.clone();
     let watcher = move |_: &Settings, names: &[&'static str]| watched.lock().push(names.to_vec());
@@ -232,7 +301,8 @@ fn config_set_is_all_or_nothing() {
         ),
         ("CONFIG SET repl-backlog-size 2mb", "+OK".into()),
     ] {
-        assert_eq!(bench.reply(line), reply, "{line}");
+        let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        assert_eq!(self::reply(&mut bench, &asides, &words).0, reply, "{line}");
     }
     let told: [&[&str]; 3] = [
         &["timeout", "hz"],
@@ -243,10 +313,8 @@ fn config_set_is_all_or_nothing() {
     assert_eq!(bench.node.hub.observe().backlog_size, 2 << 20);
     // An empty value and one with several words.
     assert_eq!(bench.run(&[b"CONFIG", b"SET", b"save", b""]).0, "+OK");
-    assert_eq!(
-        bench.run(&[b"CONFIG", b"SET", b"bind", b"127.0.0.1 ::1"]).0,
-        "+OK"
-    );
+    let bind: &[&[u8]] = &[b"CONFIG", b"SET", b"bind", b"127.0.0.1 ::1"];
+    assert_eq!(reply(&mut bench, &asides, bind), ("+OK".to_owned(), true));
     assert_eq!(
         bench.reply("CONFIG GET save bind"),
         "*4 $4 save $0  $4 bind $13 127.0.0.1 ::1"
@@ -414,7 +482,6 @@ fn replicaof_with_force_renews_the_link_and_lifts_the_guard() {
         ("REPLICAOF NO ONE FORCE", "-ERR syntax error", ""),
         ("REPLICAOF h 1000", "+OK", ""),
     ]);
-    bench.node.hub.follow("h".into(), 1000);
     assert!(!bench.node.hub.guard_is_lifted());
     bench.expect(&[("REPLICAOF h 1000 FORCE", "+OK", "")]);
     assert!(bench.node.hub.guard_is_lifted());
@@ -431,10 +498,8 @@ fn replicaof_changes_the_setting_and_asks_for_the_link() {
         ("REPLICAOF h 65536", "-ERR Invalid master port", ""),
         ("REPLICAOF h 1000", "+OK", ""),
     ]);
-    assert_eq!(*noted.lock(), ["replicaof Some((\"h\", 1000))"]);
+    assert_eq!(*noted.lock(), ["role changed"]);
     assert_eq!(bench.reply("CONFIG GET slaveof"), "*2 $7 slaveof $6 h 1000");
-    // What the actors do when they are asked.
-    bench.node.hub.follow("h".into(), 1000);
     bench.expect(&[
         ("SLAVEOF H 1000", "+OK Already connected to specified master", ""),
         ("ROLE", "*5 $5 slave $1 h :1000 $7 connect :-1", ""),
@@ -443,7 +508,7 @@ fn replicaof_changes_the_setting_and_asks_for_the_link() {
     ]);
     assert_eq!(
         noted.lock().last().map(String::as_str),
-        Some("replicaof None")
+        Some("role changed")
     );
     assert_eq!(bench.reply("CONFIG GET replicaof"), "*2 $9 replicaof $0");
 }
@@ -525,7 +590,7 @@ fn debug_shows_and_switches() {
 
 #[test]
 fn memory_tells_of_keys_and_the_process() {
-    let (mut bench, _) = bench();
+    let mut bench = Bench::new();
     bench.line("SET a 1");
     assert!(bench.reply("MEMORY USAGE a SAMPLES 5").starts_with(':'));
     bench.expect(&[

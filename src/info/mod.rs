@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn the_fields_that_tools_read_are_there() {
         let clock = ManualClock::new(1_700_000_000_000, 1);
-        let node = NodeCore::new(clock.clone(), Settings::default(), None, None);
+        let node = NodeCore::new(clock.clone(), Settings::default(), 8, None, None);
         node.stats.count_error("ERR x");
         let get = node.table.lookup(b"get").map_or(0, |command| command.id);
         node.command_stats.record(get, 12, true);

@@ -23,6 +23,7 @@ use parking_lot::lock_api::RawMutex as _;
 use parking_lot::{Mutex, RawMutex};
 
 use crate::keyspace::wakers::Wakers;
+use crate::may_block::{self, may_block_here};
 
 use super::{DatasetBuilder, KeyHasher, Shard};
 
@@ -252,6 +253,7 @@ impl Keyspace {
     /// Enters, blocking the thread. Not for arbiters that serve connections.
     pub fn enter(&self, set: ShardSet) -> Entered<'_> {
         inside::check(self);
+        may_block_here();
         for index in set.iter() {
             self.doors[index].lock.lock();
         }
@@ -261,6 +263,7 @@ impl Keyspace {
     fn entered(&self, set: ShardSet) -> Entered<'_> {
         if !set.is_empty() {
             inside::enter(self);
+            may_block::lock_taken();
         }
         Entered {
             keyspace: self,
@@ -467,6 +470,7 @@ impl Drop for Entered<'_> {
             return;
         }
         inside::leave();
+        may_block::lock_left();
         // SAFETY: the locks were taken when this was made; borrows of the shards ended before the drop.
         unsafe { self.keyspace.leave(self.set) };
     }

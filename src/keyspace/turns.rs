@@ -17,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::keyspace::{Entered, Keyspace, ShardSet};
+use crate::may_block::may_block_here;
 
 /// How long a thread waits for an arbiter to take its turn.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -51,6 +52,7 @@ impl Turns {
         set: ShardSet,
         f: impl FnOnce(&mut Entered<'_>) -> T + Send + 'static,
     ) -> Option<T> {
+        may_block_here();
         let (result, wait) = sync_channel(1);
         let work: Work = Box::new(move |entered| {
             // A receiver that is gone has no use for it.

@@ -40,6 +40,7 @@ use crate::actors::node::shutdown::Stop;
 use crate::background::loading;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Beginning, Settings, check};
+use crate::may_block::may_block_here;
 use crate::node::local_client::LocalClient;
 use crate::node_core::NodeCore;
 use crate::node_core::life::Stage;
@@ -204,17 +205,15 @@ impl NodeBuilder {
         }
         settings.repl_spool_dir = spool_directory(&settings)
             .map_err(|why| StartError::Settings(format!("Can't use repl-spool-dir: {why}")))?;
-        let configured_shards = settings.shards;
-        settings.shards = shard_count(&settings, !listeners.is_empty());
+        let shards = shard_count(&settings, !listeners.is_empty());
         let memory = self.memory.unwrap_or_else(|| Box::new(SystemProbe));
         let core = Arc::new(NodeCore::new(
             self.clock,
             settings,
+            shards,
             Some(memory),
             self.config_file.clone(),
         ));
-        // CONFIG shows what was asked for, not what was made of it.
-        core.change_settings(|settings| settings.shards = configured_shards);
         let made = Settings::clone(&core.settings.load());
         let config_file = self.config_file.map(|path| ConfigFile {
             path,
@@ -305,12 +304,14 @@ fn shard_count(settings: &Settings, listens: bool) -> usize {
         (0, 0) => (cores() * 4).min(64),
         (0, 1) => 1,
         (0, serving) => (serving * 4).min(64),
-        (n, _) => n,
+        (n, _) => n.min(64),
     }
 }
 
 /// Binds every address of the settings.
 pub(crate) fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, StartError> {
+    // A name is looked up.
+    may_block_here();
     let mut listeners = Vec::new();
     let mut port = settings.port;
     for name in settings.bind.iter().filter(|_| tcp) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use crate::clients::cross_protocol::CrossProtocol;
@@ -22,7 +23,7 @@ use crate::clients::session::{Clients, Session, Ticket, Waiting};
 use crate::clock::Clock;
 use crate::command::migrate::{Errand, Migration};
 use crate::command::{CommandTable, FAMILIES};
-use crate::config::Settings;
+use crate::config::{MasterAddress, Settings};
 use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
 use crate::keyspace::turns::Turns;
@@ -59,7 +60,7 @@ pub struct NodeCore {
     pub persistence: Persistence,
     pub process: Process,
     settings_watchers: Mutex<Vec<SettingsWatcher>>,
-    /// Held while the settings are changed, so that changes come one after the other.
+    /// Held by CONFIG SET, so that changes come one after the other. May be held for long: who serves only tries.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
     /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.
@@ -94,14 +95,12 @@ pub struct NodeCore {
 /// Told of directives that changed: the new settings, and the directives' names. Must be quick.
 pub type SettingsWatcher = Box<dyn Fn(&Settings, &[&'static str]) + Send + Sync>;
 
-/// Shards where neither they nor the arbiters are given.
-const SHARDS_DEFAULT: usize = 8;
-
 impl NodeCore {
-    /// A node's heart with an empty keyspace. `config_file`: what CONFIG REWRITE writes.
+    /// A node's heart with an empty keyspace of so many shards, 1..=64. `config_file`: what CONFIG REWRITE writes.
     pub fn new(
         clock: Arc<dyn Clock>,
         mut settings: Settings,
+        shards: usize,
         memory: Option<Box<dyn MemoryProbe>>,
         config_file: Option<PathBuf>,
     ) -> NodeCore {
@@ -112,12 +111,6 @@ impl NodeCore {
                 tracing::warn!("rename-command {from} {to}: no such command, or the name is taken");
             }
         }
-        // One serving thread needs no second shard, and saves the work of telling keys apart.
-        let shards = match (settings.shards, settings.arbiters) {
-            (0, 1) => 1,
-            (0, _) => SHARDS_DEFAULT,
-            (shards, _) => shards.min(64),
-        };
         NodeCore {
             command_stats: CommandStats::new(table.ids()),
             table,
@@ -215,12 +208,33 @@ impl NodeCore {
         stream.log.reset(end);
     }
 
-    /// Changes the settings by themselves (a role change, a tool); CONFIG SET has its own way, with checks.
-    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        let _one_at_a_time = self.settings_lock.lock();
-        let mut settings = Settings::clone(&self.settings.load());
-        change(&mut settings);
-        self.settings.store(Arc::new(settings));
+    /// Puts new settings into force, but for the master that they name: that is the role's
+    /// ([`NodeCore::set_role`]), which may have changed since `new` was made. Never waits.
+    pub fn replace_settings(&self, new: Settings) {
+        self.settings.rcu(|current| Settings {
+            replicaof: current.replicaof.clone(),
+            ..new.clone()
+        });
+    }
+
+    /// Makes the node a replica of that master, or (None) a master: the one place where the role changes once the node
+    /// runs. Called with every shard entered, so that it changes between two commands. The hub owns the role; the
+    /// settings get the copy that CONFIG GET shows and CONFIG REWRITE writes, and the link is told to follow.
+    pub fn set_role(&self, master: Option<MasterAddress>) {
+        match &master {
+            Some(master) => self.hub.follow(master.host.clone(), master.port),
+            None => {
+                self.hub.promote(&*self.clock);
+            }
+        }
+        // Waits for nobody, also while a CONFIG SET is under way.
+        self.settings.rcu(|current| Settings {
+            replicaof: master.clone(),
+            ..Settings::clone(current)
+        });
+        if let Some(services) = self.services.get() {
+            services.role_changed();
+        }
     }
 }
 
@@ -302,12 +316,17 @@ impl ServicesSlot {
     }
 }
 
+/// Work that may block; it gives the reply, RESP bytes. See [`Services::aside`].
+pub type AsideWork = Box<dyn FnOnce(&NodeCore) -> Bytes + Send>;
+
+/// Directives that need the file system, a name server or sockets before they are in force.
+pub const SLOW_TO_SET: &[&str] = &["bind", "dir", "port", "repl-spool-dir"];
+
 /// Work that commands ask of the actors. Every call only posts a message and returns at once; where a reply
 /// comes later it goes to the [`Ticket`], for which the session waits.
 pub trait Services: Send + Sync {
-    /// REPLICAOF host port; None: NO ONE. The role as commands see it (`Hub::is_replica`) has changed when
-    /// this returns; the link comes up later.
-    fn replicaof(&self, target: Option<(String, u16)>);
+    /// The hub's role or master has changed: the link is to follow it.
+    fn role_changed(&self);
     /// A failover has begun (`Hub::failover`): see it through.
     fn failover(&self) {}
     /// WAIT: completes with the number of replicas that have acked `offset`, when they are `replicas` or at
@@ -345,9 +364,12 @@ pub trait Services: Send + Sync {
     fn is_shutting_down(&self) -> bool;
     /// SHUTDOWN ABORT. False: no shutdown was in progress.
     fn abort_shutdown(&self) -> bool;
-    /// CONFIG SET is about to put these directives into force. Does what may fail and must not wait (bind a
-    /// new port, look whether the directory is there and make its name absolute in `new`), or says which
-    /// directive is to blame, and why in Redis's words; everything is then as before.
+    /// Has work that may block done by a thread beside those that serve, behind what was given before, and completes
+    /// the ticket with the reply that it gives.
+    fn aside(&self, ticket: Arc<Ticket>, work: AsideWork);
+    /// CONFIG SET is about to put these directives into force. Does what may fail (bind a new port, look whether the
+    /// directory is there and make its name absolute in `new`), or says which directive is to blame, and why in
+    /// Redis's words; everything is then as before. May block if one of them is in [`SLOW_TO_SET`].
     fn prepare_settings(
         &self,
         old: &Settings,
@@ -357,7 +379,7 @@ pub trait Services: Send + Sync {
         let _ = (old, new, names);
         Ok(())
     }
-    /// CONFIG REWRITE: replaces the configuration file's text, atomically. The error as the system words it.
+    /// CONFIG REWRITE: replaces the configuration file's text, atomically. The error as the system words it. Blocks.
     fn rewrite_config(&self, settings: &Settings) -> Result<(), String> {
         let _ = settings;
         Err("Operation not supported".into())

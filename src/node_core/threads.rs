@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::may_block::may_block_here;
+
 #[derive(Debug, Default)]
 struct Shared {
     running: Mutex<usize>,
@@ -56,6 +58,7 @@ impl Threads {
 
     /// Waits until there are none, at most `timeout`. Blocks the thread. How many are left.
     pub fn wait(&self, timeout: Duration) -> usize {
+        may_block_here();
         let until = Instant::now() + timeout;
         let mut running = self.shared.running.lock();
         while *running > 0 {

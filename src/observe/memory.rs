@@ -4,6 +4,7 @@
 //! The library doesn't know its allocator. The process that holds the node gives a [`MemoryProbe`]; a timer
 //! asks it ([`Memory::refresh`]), and everyone else reads the last answer without a lock.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -55,6 +56,7 @@ pub struct Memory {
     peak: AtomicU64,
     startup: AtomicU64,
     last: Mutex<MemoryReport>,
+    system: OnceLock<String>,
 }
 
 impl Memory {
@@ -123,10 +125,12 @@ impl Memory {
             .map_or_else(|| "libc".into(), |probe| probe.allocator())
     }
 
-    pub fn system(&self) -> String {
-        self.probe
-            .as_ref()
-            .map_or_else(String::new, |probe| probe.system())
+    /// Kernel, release and machine; the probe is asked once.
+    pub fn system(&self) -> &str {
+        self.system.get_or_init(|| {
+            let probe = self.probe.as_ref();
+            probe.map_or_else(String::new, |probe| probe.system())
+        })
     }
 }
 

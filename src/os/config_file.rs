@@ -14,6 +14,7 @@ use crate::config::rewrite::Target;
 use crate::config::{
     Beginning, ENVIRONMENT, Form, Layers, Loaded, Mistake, Settings, hints, load, rewrite,
 };
+use crate::may_block::may_block_here;
 use crate::os::process_number::process_number;
 
 /// Longest configuration text that is read, bytes.
@@ -100,6 +101,7 @@ fn environment() -> Result<HashMap<String, String>, Mistake> {
 /// CONFIG REWRITE: puts the settings into the file's text and replaces the file in one step, unless it says
 /// all of them already. The error is the system's word for it.
 pub fn write_back(file: &ConfigFile, settings: &Settings) -> Result<(), String> {
+    may_block_here();
     // What a symbolic link leads to is written, and the link stays.
     let path = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
     let old = match read_bytes(File::open(&path)) {
@@ -157,6 +159,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 fn read_bytes(from: io::Result<impl Read>) -> io::Result<Vec<u8>> {
+    may_block_here();
     let mut bytes = Vec::new();
     from?.take(TEXT_MAX + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > TEXT_MAX {
@@ -207,6 +210,7 @@ fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
+    may_block_here();
     let listed = match directory.as_os_str().is_empty() {
         true => fs::read_dir("."),
         false => fs::read_dir(directory),
@@ -226,6 +230,7 @@ fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
 
 /// A directory's absolute name, or the system's word for why it can't be one.
 pub fn absolute_directory(base: Option<&str>, directory: &str) -> Result<String, String> {
+    may_block_here();
     let path = match base {
         Some(base) => Path::new(base).join(directory),
         None => PathBuf::from(directory),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 
 /// Names that a node looks up at a time.
@@ -62,6 +63,7 @@ async fn addresses(
         .name("lookup".into())
         .spawn(move || {
             let _lookup = lookup;
+            may_block_here();
             let addresses = (host.as_str(), port).to_socket_addrs();
             // Nobody waits any more if the connection was given up.
             let _ = done.send(addresses.map(Iterator::collect));

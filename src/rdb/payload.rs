@@ -39,16 +39,15 @@ pub fn write(encoder: &mut Encoder, value: ValueRef<'_>) -> Vec<u8> {
 
 /// The value of a payload.
 pub fn read(payload: &[u8], encodings: &Encodings) -> Result<Value, PayloadError> {
-    read_checked(payload, encodings, true).map(|(value, _)| value)
+    read_checked(payload, encodings, true)
 }
 
-/// The value of a payload, whose checksum need not be right if it isn't `checked`; and how many encoded collections
-/// and nodes of such it held.
+/// The value of a payload, whose checksum need not be right if it isn't `checked`.
 pub fn read_checked(
     payload: &[u8],
     encodings: &Encodings,
     checked: bool,
-) -> Result<(Value, u64), PayloadError> {
+) -> Result<Value, PayloadError> {
     let body = payload
         .len()
         .checked_sub(FOOTER_BYTES)
@@ -71,10 +70,7 @@ pub fn read_checked(
         return Err(PayloadError::BadFormat(fault));
     }
     match decode::value(&mut source, kind, encodings) {
-        Ok(value) => {
-            let value = value.into_value();
-            Ok((value, source.encoded_taken()))
-        }
+        Ok(value) => Ok(value.into_value()),
         Err(fault) => Err(PayloadError::BadFormat(fault)),
     }
 }

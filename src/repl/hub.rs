@@ -22,6 +22,7 @@ use super::stream::Stream;
 use super::view::{Board, LinkView, ReplicationView};
 use super::wire;
 use crate::clock::Clock;
+use crate::may_block::Held;
 
 /// Redis's default for repl-backlog-size, bytes.
 pub const DEFAULT_BACKLOG: u64 = 1024 * 1024;
@@ -238,6 +239,7 @@ impl Hub {
         StreamGuard {
             hub: self,
             stream: self.stream.lock(),
+            _held: Held::new(),
         }
     }
 
@@ -439,6 +441,7 @@ pub struct StreamCut {
 pub struct StreamGuard<'a> {
     hub: &'a Hub,
     stream: MutexGuard<'a, Stream>,
+    _held: Held,
 }
 
 impl std::ops::Deref for StreamGuard<'_> {

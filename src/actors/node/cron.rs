@@ -11,7 +11,6 @@ use actix::prelude::*;
 
 use crate::clients::session::Client;
 use crate::node_core::NodeCore;
-use crate::repl::ReplicaState;
 
 /// How often the duties come round.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -34,8 +33,7 @@ impl CronActor {
             return;
         }
         self.rounds += 1;
-        let (stats, now_us) = (&self.node.stats, self.node.clock.monotonic_us());
-        stats.sample(now_us, self.node.command_stats.calls());
+        self.node.stats.sample(self.node.clock.monotonic_us());
         // With `maxmemory` every write is judged by it; else it is only shown.
         let memory_rounds = if self.node.settings.load().maxmemory > 0 {
             1
@@ -48,7 +46,6 @@ impl CronActor {
         if self.rounds.is_multiple_of(SLOW_ROUNDS) {
             self.close_idle_clients();
             self.wake_slow_clients();
-            self.remove_sync_file();
         }
     }
 
@@ -58,36 +55,6 @@ impl CronActor {
             if client.output_bytes.load(Ordering::Relaxed) > 0 {
                 client.wake();
             }
-        }
-    }
-
-    /// `rdb-del-sync-files`: a dump that was only made for replicas goes once none of them needs it, where
-    /// nothing else is to be kept on disk.
-    fn remove_sync_file(&self) {
-        let settings = self.node.settings.load();
-        let made_for_sync = &self.node.persistence.made_for_sync;
-        if !settings.rdb_del_sync_files {
-            // Turned on later, it is about dumps made later.
-            made_for_sync.store(false, Ordering::Relaxed);
-            return;
-        }
-        if !made_for_sync.load(Ordering::Relaxed) || !settings.save.is_empty() {
-            return;
-        }
-        let view = self.node.hub.observe();
-        if view
-            .replicas
-            .iter()
-            .any(|r| r.state != ReplicaState::Online)
-        {
-            return;
-        }
-        made_for_sync.store(false, Ordering::Relaxed);
-        tracing::info!(
-            "Removing the RDB file used to feed replicas in a persistence-less instance"
-        );
-        if let Err(error) = std::fs::remove_file(self.node.settings.load().dump_path()) {
-            tracing::warn!("The RDB file could not be removed: {error}");
         }
     }
 

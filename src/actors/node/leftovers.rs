@@ -13,6 +13,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::actors::snapshots::{snapshot_writer, spool_file};
+use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::os::config_file;
 use crate::printable::printable_path;
@@ -22,6 +23,7 @@ type ProcessOf<'a> = dyn Fn(&str) -> Option<u32> + 'a;
 
 /// Removes what earlier processes left where this node keeps its files.
 pub fn remove(node: &NodeCore) {
+    may_block_here();
     let settings = node.settings.load();
     let data = settings.dir.as_deref().unwrap_or(".");
     if settings.has_dump() {

@@ -24,9 +24,11 @@ use crate::actors::node::services::ActorServices;
 use crate::actors::node::shutdown::ShutdownState;
 use crate::actors::replication::Replication;
 use crate::actors::shard::ShardActor;
+use crate::background::aside::Aside;
 use crate::background::freeing;
 use crate::background::loading::{self, Expired, LoadedDump};
 use crate::config::Settings;
+use crate::may_block;
 use crate::node_core::NodeCore;
 use crate::os::config_file::ConfigFile;
 use crate::os::system_probe;
@@ -199,6 +201,7 @@ impl Actor for Root {
             // Dropped with all that runs there.
             let running = self.node.threads.enter();
             arbiter.spawn(async move {
+                may_block::this_thread_serves();
                 let _running = running;
                 std::future::pending().await
             });
@@ -226,6 +229,7 @@ impl Actor for Root {
             shards,
             replication,
             migrations: MigrationActor::new(self.node.clone()).start(),
+            aside: Aside::default(),
             config_file: self.config_file.take(),
             serving_threads,
             shutting_down: self.shutdown.in_progress.clone(),

@@ -13,10 +13,11 @@ use crate::actors::node::shutdown::{AbortShutdown, Shutdown};
 use crate::actors::replication::Replication;
 use crate::actors::shard::{ServeBlocked, ShardActor};
 use crate::actors::snapshots::reload::{FlushedAll, Reload};
+use crate::background::aside::Aside;
 use crate::clients::session::Ticket;
 use crate::command::migrate::{Errand, Migration};
 use crate::config::Settings;
-use crate::node_core::{ReloadOptions, Services, ShutdownOptions};
+use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
 use crate::os::system_probe::thread_cpu_us;
 
@@ -26,6 +27,7 @@ pub struct ActorServices {
     pub shards: Vec<Addr<ShardActor>>,
     pub replication: Replication,
     pub migrations: Addr<MigrationActor>,
+    pub aside: Aside,
     /// What CONFIG REWRITE writes.
     pub config_file: Option<ConfigFile>,
     /// The serving arbiters' threads, by their numbers.
@@ -34,9 +36,19 @@ pub struct ActorServices {
     pub shutting_down: Arc<AtomicBool>,
 }
 
+/// The reply to a command whose work is done aside: an error, if the work comes to no end.
+struct Promise(Arc<Ticket>);
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0
+            .complete(b"-ERR the command failed inside the server, see its log\r\n");
+    }
+}
+
 impl Services for ActorServices {
-    fn replicaof(&self, target: Option<(String, u16)>) {
-        self.replication.replicaof(target);
+    fn role_changed(&self) {
+        self.replication.role_changed();
     }
 
     fn failover(&self) {
@@ -106,6 +118,17 @@ impl Services for ActorServices {
             ticket,
             migration,
             errands,
+        });
+    }
+
+    fn aside(&self, ticket: Arc<Ticket>, work: AsideWork) {
+        let Some(node) = self.replication.node() else {
+            return;
+        };
+        let promise = Promise(ticket);
+        self.aside.run(&node.threads.clone(), move || {
+            let reply = work(&node);
+            promise.0.complete(&reply);
         });
     }
 

@@ -1,5 +1,6 @@
 //! What CONFIG SET must do outside before new settings are in force: listen at other addresses, look for a
-//! directory, see whether so many files may be open.
+//! directory, see whether so many files may be open. Looking for directories and listening may block: the thread that
+//! calls then is not one that serves ([`SLOW_TO_SET`](crate::node_core::SLOW_TO_SET)).
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use actix::prelude::*;
 use crate::actors::clients::reception::Listener;
 use crate::actors::node::root::{ListenAt, Root};
 use crate::config::Settings;
+use crate::may_block::may_block_here;
 use crate::node::{StartError, bind};
 use crate::os::config_file::{absolute_directory, spool_directory};
 use crate::os::file_limit;
@@ -70,6 +72,7 @@ fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), 
     if old.port != new.port || !is_taken(&error) {
         return Err(error);
     }
+    may_block_here();
     root.do_send(ListenAt(Vec::new()));
     let until = Instant::now() + CLOSING;
     let mut last = error;

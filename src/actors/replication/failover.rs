@@ -49,32 +49,20 @@ impl RoleIo for NodeRole {
 
     fn follow(&mut self, to: &mut NameMaster<'_>) -> bool {
         let node = &self.0;
-        let Some(services) = node.services.get() else {
-            return false;
-        };
         let Some(_entered) = node.keyspace.try_enter(node.keyspace.all()) else {
             return false;
         };
         let Some((host, port)) = to(&node.hub, &*node.clock) else {
             return false;
         };
-        node.change_settings(|s| {
-            s.replicaof = Some(MasterAddress {
-                host: host.clone(),
-                port,
-            });
-        });
-        services.replicaof(Some((host, port)));
+        node.set_role(Some(MasterAddress { host, port }));
         true
     }
 
     fn promote(&mut self) -> Option<u64> {
         let node = &self.0;
         let _entered = node.keyspace.try_enter(node.keyspace.all())?;
-        if let Some(services) = node.services.get() {
-            node.change_settings(|s| s.replicaof = None);
-            services.replicaof(None);
-        }
+        node.set_role(None);
         Some(node.hub.epoch())
     }
 

@@ -98,7 +98,6 @@ impl Actor for MasterActor {
             actor.driver.tick(&mut actor.io);
             actor.answer_waiters();
             actor.io.tend_spool();
-            actor.remove_sync_file();
         });
     }
 }

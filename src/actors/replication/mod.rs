@@ -13,7 +13,6 @@ pub mod slave_buffer;
 mod slave_input;
 pub mod slave_link;
 mod slave_stream;
-mod sync_file;
 pub mod waiters;
 
 use std::sync::{Arc, Weak};
@@ -64,17 +63,13 @@ impl Replication {
         self.link.do_send(Begin { resumable });
     }
 
-    /// Changes the role; called with every shard entered.
-    pub fn replicaof(&self, target: Option<(String, u16)>) {
-        let Some(node) = self.node.upgrade() else {
-            return;
-        };
-        match target {
-            Some((host, port)) => node.hub.follow(host, port),
-            None => {
-                node.hub.promote(&*node.clock);
-            }
-        }
+    /// The node, as long as it is there.
+    pub fn node(&self) -> Option<Arc<NodeCore>> {
+        self.node.upgrade()
+    }
+
+    /// The hub's role or master has changed.
+    pub fn role_changed(&self) {
         self.link.do_send(Retarget);
     }
 

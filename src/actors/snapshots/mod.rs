@@ -5,3 +5,4 @@ pub mod reload;
 pub mod snapshot;
 pub mod snapshot_writer;
 pub mod spool_file;
+mod sync_file;

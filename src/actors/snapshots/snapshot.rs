@@ -24,6 +24,7 @@ use crate::actors::snapshots::feed::SharedFeed;
 use crate::actors::snapshots::snapshot_writer::{self, Gate, SnapshotWriterActor, Written};
 use crate::clients::session::Ticket;
 use crate::keyspace::Entered;
+use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::os::priority;
 use crate::rdb::writer::{Preamble, ReplicationMark};
@@ -37,6 +38,8 @@ const ENCODE_BYTES: usize = 64 * 1024;
 /// Without a bound the first turns of a snapshot of 12 million keys took 6, 2 and 2 ms, and requests waited for
 /// them; with it none waited 2 ms for the snapshot.
 const TURN_US: u64 = 150;
+/// Between two looks at save points.
+const LOOK: Duration = Duration::from_millis(100);
 /// Longest sleep while waiting for takers: an abort is noticed after this at the latest.
 const PARK_MAX: Duration = Duration::from_millis(50);
 /// After a failed save by save point, the next try comes this much later, ms.
@@ -78,9 +81,9 @@ struct Running {
 
 /// See the module.
 pub struct SnapshotActor {
-    node: Arc<NodeCore>,
+    pub(super) node: Arc<NodeCore>,
     /// None until the first dump is written.
-    writer: Option<Addr<SnapshotWriterActor>>,
+    pub(super) writer: Option<Addr<SnapshotWriterActor>>,
     running: Option<Running>,
     queue: Vec<Job>,
 }
@@ -170,14 +173,22 @@ impl Actor for SnapshotActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(256);
-        ctx.run_interval(Duration::from_millis(100), SnapshotActor::check_save_points);
+        ctx.run_interval(LOOK, |actor, ctx| {
+            actor.check_save_points(ctx);
+            actor.remove_sync_file();
+        });
     }
 }
 
 impl SnapshotActor {
+    /// Whether a snapshot is being made, or waits.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.is_some() || !self.queue.is_empty()
+    }
+
     /// Saves if a save point is reached.
     fn check_save_points(&mut self, ctx: &mut Context<SnapshotActor>) {
-        if self.running.is_some() || !self.queue.is_empty() || self.node.is_loading() {
+        if self.is_busy() || self.node.is_loading() {
             return;
         }
         let settings = self.node.settings.load();
@@ -604,6 +615,7 @@ impl Maker {
 
     /// `rdb-key-save-delay`: waits, but not past an abort.
     fn dawdle(&self, mut left_us: u64) {
+        may_block_here();
         while left_us > 0 && !self.is_over() {
             let part = left_us.min(PARK_MAX.as_micros() as u64);
             thread::sleep(Duration::from_micros(part));

@@ -15,6 +15,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
+use crate::may_block::may_block_here;
 use crate::node_core::threads::{Running, Threads};
 use crate::os::process_number::process_number;
 use crate::printable::printable_path;
@@ -35,6 +36,7 @@ impl Gate {
     /// Blocks until there is room, then takes it. Ends: who does not write a chunk drops it, and a dropped chunk
     /// leaves.
     fn enter(&self, bytes: usize) {
+        may_block_here();
         let mut in_flight = self.in_flight.lock();
         while *in_flight > IN_FLIGHT_MAX {
             self.moved.wait(&mut in_flight);
@@ -245,6 +247,7 @@ impl Handler<Finish> for SnapshotWriterActor {
 }
 
 fn put(writing: Writing) -> io::Result<PathBuf> {
+    may_block_here();
     let result = match writing.error {
         Some(error) => Err(error),
         None => writing

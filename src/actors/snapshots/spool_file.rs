@@ -18,6 +18,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 
 use crate::config::Settings;
+use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::threads::Running;
 use crate::os::process_number::process_number;
@@ -83,6 +84,7 @@ impl SpoolFileActor {
     }
 
     fn write(&mut self, spill: &Spill) -> io::Result<()> {
+        may_block_here();
         if !self.segments.contains_key(&spill.segment) {
             let file = self.open(spill.segment)?;
             self.segments.insert(spill.segment, file);
@@ -107,6 +109,7 @@ impl SpoolFileActor {
     }
 
     fn read(&mut self, place: Place) -> io::Result<Bytes> {
+        may_block_here();
         let file = self
             .segments
             .get_mut(&place.segment)

@@ -1,4 +1,11 @@
 //! The log in redis-server's form: `pid:role day month year time level message`, a line per event.
+//!
+//! A line is in the file when the call returns that logs it, but for threads that may not wait for a disk or a pipe:
+//! those that serve clients, and whoever is inside a shard or holds the replication stream
+//! ([`may_block`](understudy::may_block)). Theirs go to a queue, which a thread of the log's writes, or whoever logs next
+//! and may block; so the order is kept. What waits is bounded: lines that come while a disk hangs and the queue is full
+//! are counted and dropped. As with redis-server the file may be moved away at any time: it is opened by its name
+//! whenever something is written.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -6,6 +13,7 @@ use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use parking_lot::{Condvar, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -13,11 +21,22 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 use understudy::config::LogLevel;
+use understudy::may_block::{may_block, may_block_here};
 use understudy::node_core::NodeCore;
 use understudy::printable::one_line;
 
 /// Whose role the lines show, once there is a node.
 static NODE: OnceLock<Arc<NodeCore>> = OnceLock::new();
+
+/// The log, once it is started.
+static LOG: OnceLock<Arc<Log>> = OnceLock::new();
+
+/// Writes what waits: the process ends.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.write();
+    }
+}
 
 /// Changes the level of the running log.
 pub type LevelHandle = reload::Handle<LevelFilter, Registry>;
@@ -25,9 +44,17 @@ pub type LevelHandle = reload::Handle<LevelFilter, Registry>;
 /// Starts the log. `logfile`: empty for standard output.
 pub fn start(level: LogLevel, logfile: &str) -> LevelHandle {
     let (filter, handle) = reload::Layer::new(filter_of(level));
-    let lines = Lines {
+    let log = Arc::new(Log {
         path: (!logfile.is_empty()).then(|| logfile.to_owned()),
-    };
+        ..Log::default()
+    });
+    let there = log.clone();
+    // Without it, lines of those who may not block wait for the next of somebody who may.
+    let _ = std::thread::Builder::new()
+        .name("log".into())
+        .spawn(move || there.write_for_others());
+    let _ = LOG.set(log.clone());
+    let lines = Lines { log };
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
@@ -55,10 +82,12 @@ fn filter_of(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Writes each event as one line with one system call, so that lines of several threads don't mix. The file
-/// is opened for each line, so that it may be moved away at any time.
+/// Bytes of lines that may wait to be written.
+const WAITING_MAX: usize = 1 << 20;
+
+/// Writes each event as one line, and what waits with one system call, so that lines of several threads don't mix.
 struct Lines {
-    path: Option<String>,
+    log: Arc<Log>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -71,16 +100,80 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut message = Message::default();
         event.record(&mut message);
         let line = line(*metadata.level(), &one_line(&message.0));
+        self.log.put(&line, may_block());
+    }
+}
+
+/// Lines on their way to the file or the standard output.
+#[derive(Default)]
+struct Log {
+    path: Option<String>,
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+    /// Held while what was taken from `waiting` is written.
+    writing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: String,
+    /// Lines that had no room.
+    dropped: u64,
+}
+
+impl Log {
+    /// Adds a line; if `at_once`, the caller writes it.
+    fn put(&self, line: &str, at_once: bool) {
+        let mut waiting = self.waiting.lock();
+        if waiting.lines.len() + line.len() > WAITING_MAX {
+            waiting.dropped += 1;
+        } else {
+            waiting.lines.push_str(line);
+        }
+        drop(waiting);
+        if at_once {
+            self.write();
+        } else {
+            self.more.notify_one();
+        }
+    }
+
+    /// Writes what waits.
+    fn write(&self) {
+        may_block_here();
+        let _in_order = self.writing.lock();
+        let Waiting { mut lines, dropped } = std::mem::take(&mut *self.waiting.lock());
+        if dropped > 0 {
+            let lost = format!(
+                "{dropped} lines of the log were lost: they came faster than they could be written"
+            );
+            lines.push_str(&line(Level::WARN, &lost));
+        }
+        let bytes = lines.as_bytes();
+        // There is nobody to tell if it fails.
         let _ = match &self.path {
-            None => std::io::stdout().lock().write_all(line.as_bytes()),
+            _ if bytes.is_empty() => Ok(()),
+            None => {
+                let mut output = std::io::stdout().lock();
+                output.write_all(bytes).and_then(|()| output.flush())
+            }
             Some(path) => OpenOptions::new()
                 .append(true)
                 .create(true)
                 .open(path)
-                .and_then(|mut file| file.write_all(line.as_bytes())),
+                .and_then(|mut file| file.write_all(bytes)),
         };
-        if self.path.is_none() {
-            let _ = std::io::stdout().lock().flush();
+    }
+
+    /// The work of the log's own thread.
+    fn write_for_others(&self) {
+        loop {
+            let mut waiting = self.waiting.lock();
+            while waiting.lines.is_empty() {
+                self.more.wait(&mut waiting);
+            }
+            drop(waiting);
+            self.write();
         }
     }
 }
@@ -140,5 +233,54 @@ impl Visit for Message {
         } else {
             let _ = write!(self.0, " {}={value:?}", field.name());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_at(path: &std::path::Path) -> Log {
+        Log {
+            path: Some(path.display().to_string()),
+            ..Log::default()
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_order_and_find_the_file_by_its_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let log = log_at(&path);
+        log.put("a\n", true);
+        assert_eq!(read(&path), "a\n");
+        // By a thread that serves, or under a lock.
+        log.put("b\n", false);
+        assert_eq!(read(&path), "a\n");
+        log.put("c\n", true);
+        assert_eq!(read(&path), "a\nb\nc\n");
+        std::fs::rename(&path, &moved).expect("a move");
+        log.put("d\n", true);
+        assert_eq!(
+            (read(&path), read(&moved)),
+            ("d\n".into(), "a\nb\nc\n".into())
+        );
+    }
+
+    #[test]
+    fn what_a_hanging_disk_leaves_waiting_is_bounded() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = log_at(&directory.path().join("log"));
+        let line = format!("{}\n", "x".repeat(999));
+        for _ in 0..2000 {
+            log.put(&line, false);
+        }
+        assert!(log.waiting.lock().lines.len() <= WAITING_MAX);
+        log.write();
+        let text = std::fs::read_to_string(directory.path().join("log")).expect("a log");
+        let last = text.lines().last().unwrap_or_default();
+        assert_eq!(text.lines().count(), WAITING_MAX / 1000 + 1);
+        assert!(last.contains(" # 952 lines of the log were lost"), "{last}");
     }
 }

@@ -66,6 +66,7 @@ impl Signals {
                     tracing::warn!("You insist... exiting now.");
                     let _ =
                         std::fs::remove_file(temporary_path(&core.settings.load().dump_path(), 0));
+                    crate::log::flush();
                     std::process::exit(1);
                 }
                 signalled = true;

@@ -63,7 +63,7 @@ pub const SPECS: &[CommandSpec] = &[
                 complexity: "O(1)",
                 tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
                 arity: 2,
-                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | WAIT_ENDS_ITSELF),
                 ..CommandSpec::of(Group::Server)
             },
             CommandSpec {
@@ -74,7 +74,7 @@ pub const SPECS: &[CommandSpec] = &[
                 history: &[("7.0.0", "Takes several directives.")],
                 tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
                 arity: -4,
-                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
+                flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE | WAIT_ENDS_ITSELF),
                 arguments: &[
                     Arg::block("data", &[Arg::string("parameter"), Arg::string("value")])
                         .multiple(),

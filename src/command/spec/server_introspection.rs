@@ -1,6 +1,8 @@
 //! Server commands that look inside: COMMAND, LATENCY, MEMORY, SLOWLOG: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ADMIN, CAT_CONNECTION, LOADING, NO_SCRIPT, READONLY, RO, STALE};
+use super::bits::{
+    ADMIN, CAT_CONNECTION, LOADING, NO_SCRIPT, READONLY, RO, STALE, WAIT_ENDS_ITSELF,
+};
 use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec, Reach};
 
 /// The rows.
@@ -255,6 +257,7 @@ pub const SPECS: &[CommandSpec] = &[
                     "response_policy:special",
                 ],
                 arity: 2,
+                flags: Flags(WAIT_ENDS_ITSELF),
                 ..CommandSpec::of(Group::Server)
             },
             CommandSpec {
@@ -264,6 +267,7 @@ pub const SPECS: &[CommandSpec] = &[
                 complexity: "That of the allocator's work",
                 tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
                 arity: 2,
+                flags: Flags(WAIT_ENDS_ITSELF),
                 ..CommandSpec::of(Group::Server)
             },
             CommandSpec {
