@@ -7,6 +7,7 @@
 //! - [`clock`]: the sole source of time and randomness; [`printable`]: text from outside, made fit for a line;
 //!   [`may_block`]: where a thread may wait for a disk or a name server.
 //! - [`resp`]: bytes to commands, replies to bytes.
+//! - `locks`: the locks and atomics of hand-made synchronisation, which a model checker can take the place of.
 //! - [`config`]: directives, files, settings.
 //! - [`data`]: value containers.
 //! - [`rdb`]: values to dump bytes and back.
@@ -33,6 +34,7 @@ pub mod config;
 pub mod data;
 pub mod info;
 pub mod keyspace;
+pub(crate) mod locks;
 pub mod may_block;
 pub mod node;
 pub mod node_core;

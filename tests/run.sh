@@ -25,5 +25,9 @@ case $(redis-server --version) in
 esac
 
 # The quick profile: optimised, since some tests move a million keys, with debug assertions.
+# Without arguments the models of hand-made synchronisation are checked as well (src/locks/models.rs).
+if [ $# = 0 ]; then
+    cargo test --locked --profile quick --features model --lib locks::models
+fi
 # A binary that fails does not keep the later ones from running.
 exec cargo test --locked --profile quick --no-fail-fast "$@"

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::{Buf, Bytes};
-use parking_lot::{Condvar, Mutex};
+
+use crate::locks::{Condvar, Mutex};
 
 #[derive(Debug, Default)]
 struct State {

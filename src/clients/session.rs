@@ -3,9 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -13,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::config::{OutputLimit, OutputLimits};
 use crate::keyspace::{KeyId, KeyIdRef};
+use crate::locks;
 use crate::repl::DumpFilter;
 use crate::resp::{Output, Resp};
 
@@ -122,7 +121,7 @@ pub struct Ticket {
     pub resp: Resp,
     /// The client wants no reply (CLIENT REPLY).
     is_silent: bool,
-    state: AtomicU8,
+    state: locks::AtomicU8,
     /// Log offset behind what was written in the session's name, 0 for nothing.
     write_offset: AtomicU64,
 }
@@ -141,7 +140,7 @@ impl Ticket {
             client,
             resp,
             is_silent,
-            state: AtomicU8::new(OPEN),
+            state: locks::AtomicU8::new(OPEN),
             write_offset: AtomicU64::new(0),
         })
     }
@@ -384,11 +383,11 @@ pub struct Client {
     pub addr: String,
     pub laddr: String,
     pub created_ms: i64,
-    pub outbox: Mutex<Outbox>,
+    pub outbox: locks::Mutex<Outbox>,
     /// Hard limit for the outbox, bytes; 0: none. Follows the client's class.
     pub outbox_limit: AtomicUsize,
     /// Someone wants it closed (CLIENT KILL, limit passed).
-    pub killed: AtomicBool,
+    pub killed: locks::AtomicBool,
     /// Asked to leave a blocking command: 0 no, 1 timeout-like, 2 with an error, 3 because the node became a
     /// replica (`command::waits`).
     pub unblock: AtomicU32,
@@ -503,9 +502,9 @@ impl Client {
             addr,
             laddr,
             created_ms,
-            outbox: Mutex::default(),
+            outbox: locks::Mutex::default(),
             outbox_limit: AtomicUsize::new(0),
-            killed: AtomicBool::new(false),
+            killed: locks::AtomicBool::new(false),
             unblock: AtomicU32::new(0),
             view: Mutex::default(),
             last_seen_ms: AtomicI64::new(created_ms),

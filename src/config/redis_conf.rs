@@ -23,7 +23,8 @@ pub(super) fn indent(line: &[u8]) -> usize {
 
 /// Whether a line is blank or a comment: bytes that mean nothing, in whichever encoding.
 pub(super) fn is_passed_over(line: &[u8]) -> bool {
-    matches!(line.get(indent(line)), None | Some(b'#'))
+    let rest = &line[indent(line)..];
+    rest.first() == Some(&b'#') || rest.iter().all(|&b| words::is_space(b))
 }
 
 /// A file's bytes as text. In comments bytes that are not UTF-8 are replaced; elsewhere they are a mistake.

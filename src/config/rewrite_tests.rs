@@ -80,6 +80,8 @@ fn what_is_right_stays_as_it_is() {
             "# head\r\nport = 7000 # why\r\n\r\n\r\nsave = [\r\n  \"900 1\", # c\r\n  \"5 1\"]\r\ninclude = \"timeout.conf\"\r\nslaveof=\"h 1\"",
         ),
         (Form::Toml, "\u{feff}port = 7_000\nsave = []\n"),
+        (Form::RedisConf, "\u{c}"),
+        (Form::RedisConf, "\u{b} \u{c}\r\nport 7000\n"),
         (Form::RedisConf, ""),
         (Form::Toml, ""),
     ] {

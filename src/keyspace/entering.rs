@@ -16,13 +16,11 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 
-use parking_lot::lock_api::RawMutex as _;
-use parking_lot::{Mutex, RawMutex};
-
 use crate::keyspace::wakers::Wakers;
+use crate::locks::{AtomicBool, Mutex, RawLock, fence};
 use crate::may_block::{self, may_block_here};
 
 use super::{DatasetBuilder, KeyHasher, Shard};
@@ -31,7 +29,7 @@ use super::{DatasetBuilder, KeyHasher, Shard};
 /// processors); a command stays a few hundred nanoseconds, and who fetches ahead up to two microseconds. With 60
 /// looks two arbiters under pipelined GETs put off one command in 70, which then comes again with its whole
 /// batch; with 200, one in 300, for the same processor time.
-const SPINS: u32 = 200;
+const SPINS: u32 = if cfg!(feature = "model") { 1 } else { 200 };
 
 /// Which shards a request needs: a bit per shard (at most 64 shards).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +88,7 @@ impl Iterator for Indexes {
 /// A shard and its lock, on cache lines of their own.
 #[repr(align(128))]
 struct Door {
-    lock: RawMutex,
+    lock: RawLock,
     /// Whether `sleepers` may hold somebody.
     awaited: AtomicBool,
     sleepers: Mutex<Wakers>,
@@ -141,7 +139,7 @@ impl Keyspace {
         let hasher = Arc::new(KeyHasher::new(seed));
         let doors = (0..shards)
             .map(|index| Door {
-                lock: RawMutex::INIT,
+                lock: RawLock::new(),
                 awaited: AtomicBool::new(false),
                 sleepers: Mutex::default(),
                 changes: AtomicU64::new(0),
@@ -476,16 +474,17 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Debug builds notice a thread that enters a keyspace while it is inside that keyspace.
+/// Debug builds notice a thread that enters a keyspace while it is inside that keyspace. (A model's threads share
+/// one of the system's, so not there.)
 mod inside {
     use super::Keyspace;
 
-    #[cfg(debug_assertions)]
+    #[cfg(all(debug_assertions, not(feature = "model")))]
     thread_local! {
         static INSIDE: std::cell::Cell<*const Keyspace> = const { std::cell::Cell::new(std::ptr::null()) };
     }
 
-    #[cfg(debug_assertions)]
+    #[cfg(all(debug_assertions, not(feature = "model")))]
     pub fn check(keyspace: &Keyspace) {
         let inside = INSIDE.with(std::cell::Cell::get);
         assert!(
@@ -494,20 +493,20 @@ mod inside {
         );
     }
 
-    #[cfg(debug_assertions)]
+    #[cfg(all(debug_assertions, not(feature = "model")))]
     pub fn enter(keyspace: &Keyspace) {
         INSIDE.with(|c| c.set(keyspace));
     }
 
-    #[cfg(debug_assertions)]
+    #[cfg(all(debug_assertions, not(feature = "model")))]
     pub fn leave() {
         INSIDE.with(|c| c.set(std::ptr::null()));
     }
 
-    #[cfg(not(debug_assertions))]
+    #[cfg(not(all(debug_assertions, not(feature = "model"))))]
     pub fn check(_: &Keyspace) {}
-    #[cfg(not(debug_assertions))]
+    #[cfg(not(all(debug_assertions, not(feature = "model"))))]
     pub fn enter(_: &Keyspace) {}
-    #[cfg(not(debug_assertions))]
+    #[cfg(not(all(debug_assertions, not(feature = "model"))))]
     pub fn leave() {}
 }

@@ -9,10 +9,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::burst::Burst;
 use super::explain::Resync;
 use super::failover::{FailoverCell, Step, Wish};
 use super::log::Cursor;
@@ -43,13 +44,6 @@ pub struct Hub {
     failover: FailoverCell,
     /// REPLICAOF ... FORCE: the next full sync may empty us.
     guard_lifted: AtomicBool,
-}
-
-/// Wakes one waiting task at most once until it has looked again.
-#[derive(Debug, Default)]
-struct Burst {
-    pending: AtomicBool,
-    waker: Mutex<Option<Waker>>,
 }
 
 impl Default for Hub {
@@ -154,12 +148,7 @@ impl Hub {
     /// Wakes the MasterActor to forward what was appended; at most once until it has run.
     #[inline]
     pub fn wake(&self) {
-        if !self.burst.pending.swap(true, Ordering::AcqRel) {
-            let waker = self.burst.waker.lock().take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        self.burst.wake();
     }
 
     /// The log's end offset (master_repl_offset). Lock-free.
@@ -213,20 +202,12 @@ impl Hub {
 
     /// Whoever waits in [`Hub::poll_burst`] is gone.
     pub fn forget_waiting(&self) {
-        *self.burst.waker.lock() = None;
+        self.burst.forget();
     }
 
     /// Ready once after each burst of [`Hub::wake`]; only one task may wait.
     pub fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.burst.pending.swap(false, Ordering::AcqRel) {
-            return Poll::Ready(());
-        }
-        *self.burst.waker.lock() = Some(cx.waker().clone());
-        // A wake between the look and the registration would otherwise be lost.
-        if self.burst.pending.swap(false, Ordering::AcqRel) {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        self.burst.poll(cx)
     }
 
     /// The bounds and accounts of what is spooled for full syncs.
@@ -507,16 +488,5 @@ mod tests {
         // A promoted node says SELECT: those who loaded a dump of it know of no other.
         assert_eq!(hub.append(3, b"x", false), 504 + 23);
         assert_eq!(hub.observe().history.second_offset, 504);
-    }
-
-    #[test]
-    fn a_burst_wakes_once() {
-        let hub = Hub::default();
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(hub.poll_burst(&mut cx).is_pending());
-        hub.wake();
-        hub.wake();
-        assert!(hub.poll_burst(&mut cx).is_ready());
-        assert!(hub.poll_burst(&mut cx).is_pending());
     }
 }

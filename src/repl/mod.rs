@@ -3,6 +3,7 @@
 pub mod ack_waits;
 pub mod backlog;
 pub mod bandwidth;
+pub(crate) mod burst;
 mod cursors;
 pub mod explain;
 pub mod failover;

@@ -11,9 +11,9 @@ use std::task::Waker;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::actors::snapshots::spool_file::{ReleaseSegments, SpoolFileActor, WriteSegment};
+use crate::locks::Mutex;
 use crate::repl::{Feed, Next, Spool};
 
 /// Least memory of a feed, bytes: some chunks must be under way.
