@@ -52,6 +52,44 @@ fn the_committed_file_and_redis_conf_are_right() {
     }
 }
 
+/// A directive that is taken and does nothing must say so: then it has no field among the settings.
+#[test]
+fn every_setting_is_read_by_something() {
+    fn sources(dir: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "config" {
+                sources(&path, text);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let settings = std::fs::read_to_string(root.join("config/settings.rs")).unwrap();
+    let declared = settings.split("pub struct Settings {").nth(1).unwrap();
+    let declared = declared.split("\n}\n").next().unwrap();
+    let fields = declared
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+    let mut text = String::new();
+    sources(&root, &mut text);
+    // Some are read through a method of the settings.
+    text.push_str(settings.split("\nimpl Settings {").nth(1).unwrap());
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    let is_read = |field: &str| {
+        text.match_indices(field).any(|(at, _)| {
+            text[..at].ends_with('.') && !text[at + field.len()..].starts_with(in_name)
+        })
+    };
+    // `stored` has the texts of the directives without effect.
+    let unread: Vec<&str> = fields
+        .filter(|field| *field != "stored" && !is_read(field))
+        .collect();
+    assert!(unread.is_empty(), "nothing reads {unread:?}");
+}
+
 /// The messages that Redis's own suite asks of redis-server's command line.
 #[test]
 fn flags_that_are_wrong_are_named() {

@@ -103,7 +103,12 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             flag.store(unchecked, Ordering::Relaxed);
             done(ctx)
         }
-        ("set-disable-deny-scripts" | "aof-flush-sleep", 3) | ("replybuffer", 4) => done(ctx),
+        ("set-disable-deny-scripts" | "aof-flush-sleep", 3) | ("replybuffer", 4) => {
+            Err(CommandError::err(format_args!(
+                "DEBUG {} is not supported: there is nothing here that it could change",
+                subcommand.to_ascii_uppercase()
+            )))
+        }
         ("config-rewrite-force-all", 2) => config_rewrite(ctx),
         ("segfault" | "panic" | "assert" | "oom" | "crash-and-recover" | "restart", _) => {
             crash(ctx, &subcommand)

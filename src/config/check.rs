@@ -118,8 +118,8 @@ mod tests {
             "active-expire-effort 0: ",
         );
         is(
-            refused(|s| s.maxmemory_samples = 0),
-            "maxmemory-samples 0: ",
+            refused(|s| s.active_expire_effort = 0),
+            "active-expire-effort 0: ",
         );
         is(
             refused(|s| s.dbfilename = "../x".into()),

@@ -76,19 +76,6 @@ choice! {
 }
 
 choice! {
-    /// `repl-diskless-load`: how a replica takes a full sync. This node always loads beside the old data;
-    /// the word is kept for tools.
-    DisklessLoad default Disabled {
-        Disabled = "disabled", OnEmptyDb = "on-empty-db", Swapdb = "swapdb",
-    }
-}
-
-choice! {
-    /// `sanitize-dump-payload`: whether dumps are checked deeply. This node always checks.
-    SanitizeDump default No { No = "no", Yes = "yes", Clients = "clients" }
-}
-
-choice! {
     /// `enable-debug-command` and its kin: for nobody, everybody, or connections from this machine.
     Protected default No { No = "no", Yes = "yes", Local = "local" }
 }

@@ -22,10 +22,7 @@ pub const COMMAND_LINE: &str = "command line";
 /// The source of directives given as variables, in mistakes.
 pub const ENVIRONMENT: &str = "environment";
 
-pub use choices::{
-    DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
-    Supervised,
-};
+pub use choices::{LoadFallback, LogLevel, MaxmemoryPolicy, Protected, ShutdownFlags, Supervised};
 pub use directive::Directive;
 pub use events::EventFlags;
 pub use host::is_host;

@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::choices::{
-    DisklessLoad, LoadFallback, LogLevel, MaxmemoryPolicy, Protected, SanitizeDump, ShutdownFlags,
-    Supervised,
+    LoadFallback, LogLevel, MaxmemoryPolicy, Protected, ShutdownFlags, Supervised,
 };
 use super::events::EventFlags;
 use crate::data::Encodings;
@@ -129,10 +128,6 @@ pub struct Settings {
     pub logfile: String,
     /// Kept for tools: there is no logo.
     pub always_show_logo: bool,
-    /// Kept for tools: the process list shows the command line as it was given.
-    pub set_proc_title: bool,
-    /// Kept for tools, as set-proc-title.
-    pub proc_title_template: String,
     /// Who may use DEBUG: no one, all, or connections from this machine (local).
     pub enable_debug_command: Protected,
     /// Who may use MODULE: no one, all, or connections from this machine (local). No module can be loaded.
@@ -141,12 +136,8 @@ pub struct Settings {
     pub enable_protected_configs: Protected,
     /// How often a second background work runs, 1 to 500.
     pub hz: u32,
-    /// Run background work more often when there are many clients.
-    pub dynamic_hz: bool,
     /// How hard expired keys are looked for, 1 to 10.
     pub active_expire_effort: u32,
-    /// Spend idle time on reorganising tables.
-    pub activerehashing: bool,
     /// Seconds that SHUTDOWN waits for lagging replicas.
     pub shutdown_timeout: u64,
     /// Of the server binary: how SIGINT shuts down.
@@ -183,12 +174,8 @@ pub struct Settings {
     pub rdb_key_save_delay: i32,
     /// Debugging: microseconds to wait after each loaded key (negative: keys per microsecond).
     pub key_load_delay: i32,
-    /// Hidden: how many bytes are loaded between two looks at the clients.
-    pub loading_process_events_interval_bytes: u64,
     /// Refuse writes while the last background save failed.
     pub stop_writes_on_bgsave_error: bool,
-    /// Deep checks of dumps and of RESTORE; here they are always made, whatever this says.
-    pub sanitize_dump_payload: SanitizeDump,
 
     // ---- replication ----
     /// Our master; None: this node is one itself.
@@ -207,8 +194,6 @@ pub struct Settings {
     pub repl_diskless_sync_delay: u64,
     /// Start a diskless sync before its delay is over when so many replicas wait; 0: never.
     pub repl_diskless_sync_max_replicas: u32,
-    /// How a replica takes a full sync; here it is always loaded beside the old data, then swapped in.
-    pub repl_diskless_load: DisklessLoad,
     /// Seconds between the pings that a master puts into its stream.
     pub repl_ping_replica_period: u64,
     /// Seconds of silence after which a replication link is given up.
@@ -257,8 +242,6 @@ pub struct Settings {
     pub replica_announce_port: u16,
     /// As a replica, leave eviction to the master.
     pub replica_ignore_maxmemory: bool,
-    /// Free the old data of a full sync in the background.
-    pub replica_lazy_flush: bool,
     /// As a replica, go on applying the stream when the disk refuses to save.
     pub replica_ignore_disk_write_errors: bool,
     /// Refuse writes with fewer replicas than this; 0: never.
@@ -271,20 +254,14 @@ pub struct Settings {
     pub maxmemory: u64,
     /// What goes when memory is full; with a limit, only noeviction is possible so far.
     pub maxmemory_policy: MaxmemoryPolicy,
-    /// Keys looked at to find one to evict.
-    pub maxmemory_samples: u32,
     /// How slowly access counters grow.
     pub lfu_log_factor: u32,
     /// Minutes after which access counters shrink by one.
     pub lfu_decay_time: u32,
-    /// Free evicted values in the background.
-    pub lazyfree_lazy_eviction: bool,
     /// Free expired values in the background.
     pub lazyfree_lazy_expire: bool,
     /// Free overwritten values in the background.
     pub lazyfree_lazy_server_del: bool,
-    /// Make DEL behave as UNLINK.
-    pub lazyfree_lazy_user_del: bool,
     /// Make FLUSHDB and FLUSHALL free in the background unless SYNC is said.
     pub lazyfree_lazy_user_flush: bool,
     /// The `*-max-listpack-*`, `set-max-intset-entries`, `list-*` directives.
@@ -333,15 +310,11 @@ impl Default for Settings {
             loglevel: LogLevel::Notice,
             logfile: String::new(),
             always_show_logo: false,
-            set_proc_title: true,
-            proc_title_template: "{title} {listen-addr} {server-mode}".into(),
             enable_debug_command: Protected::No,
             enable_module_command: Protected::No,
             enable_protected_configs: Protected::No,
             hz: 10,
-            dynamic_hz: true,
             active_expire_effort: 1,
-            activerehashing: true,
             shutdown_timeout: 10,
             shutdown_on_sigint: ShutdownFlags::default(),
             shutdown_on_sigterm: ShutdownFlags::default(),
@@ -361,9 +334,7 @@ impl Default for Settings {
             rdb_save_incremental_fsync: true,
             rdb_key_save_delay: 0,
             key_load_delay: 0,
-            loading_process_events_interval_bytes: 2 * mb,
             stop_writes_on_bgsave_error: true,
-            sanitize_dump_payload: SanitizeDump::No,
 
             replicaof: None,
             masteruser: None,
@@ -373,7 +344,6 @@ impl Default for Settings {
             repl_diskless_sync: true,
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
-            repl_diskless_load: DisklessLoad::Disabled,
             repl_ping_replica_period: 10,
             repl_timeout: 60,
             repl_disable_tcp_nodelay: false,
@@ -398,20 +368,16 @@ impl Default for Settings {
             replica_announce_ip: None,
             replica_announce_port: 0,
             replica_ignore_maxmemory: true,
-            replica_lazy_flush: false,
             replica_ignore_disk_write_errors: false,
             min_replicas_to_write: 0,
             min_replicas_max_lag: 10,
 
             maxmemory: 0,
             maxmemory_policy: MaxmemoryPolicy::NoEviction,
-            maxmemory_samples: 5,
             lfu_log_factor: 10,
             lfu_decay_time: 1,
-            lazyfree_lazy_eviction: false,
             lazyfree_lazy_expire: false,
             lazyfree_lazy_server_del: false,
-            lazyfree_lazy_user_del: false,
             lazyfree_lazy_user_flush: false,
             encodings: Encodings::default(),
 

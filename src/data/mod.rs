@@ -151,8 +151,6 @@ pub struct Encodings {
     pub hash_max_listpack_value: usize,
     /// Positive: entries per node; -1..-5: 4, 8, 16, 32, 64 KB per node.
     pub list_max_listpack_size: i32,
-    /// Accepted and stored for OBJECT and CONFIG; lists are not LZF-compressed in memory.
-    pub list_compress_depth: u32,
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
@@ -169,7 +167,6 @@ impl Default for Encodings {
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             list_max_listpack_size: -2,
-            list_compress_depth: 0,
             set_max_intset_entries: 512,
             set_max_listpack_entries: 128,
             set_max_listpack_value: 64,

@@ -1,6 +1,6 @@
 //! The dump file.
 
-use super::super::directive::{Directive, at, choice_at, number_at};
+use super::super::directive::{Directive, at, number_at};
 use super::special;
 
 const I32: i128 = i32::MAX as i128;
@@ -22,12 +22,8 @@ pub const DIRECTIVES: &[Directive] = &[
         "Push a dump to the disk every few megabytes while it is written."),
     D::yes_no("stop-writes-on-bgsave-error", at!(stop_writes_on_bgsave_error),
         "Refuse writes, and PING, while the last background save failed and there are save points."),
-    choice_at!("sanitize-dump-payload", SanitizeDump, sanitize_dump_payload,
-        "Deep checks of dumps and of RESTORE; here they are always made, whatever this says."),
     D::number("rdb-key-save-delay", number_at!(rdb_key_save_delay), i32::MIN as i128, I32,
         "For tests: microseconds to wait after each saved key.").hidden(),
     D::number("key-load-delay", number_at!(key_load_delay), i32::MIN as i128, I32,
         "For tests: microseconds to wait after each loaded key.").hidden(),
-    D::memory("loading-process-events-interval-bytes", number_at!(loading_process_events_interval_bytes), 1024, I32,
-        "For tests: bytes loaded between two looks at the clients.").hidden(),
 ];

@@ -2,6 +2,7 @@
 //! which value alone is possible until its subject is there.
 
 use super::super::directive::{Directive, Range, Shape, Unit};
+use super::special;
 
 const I32: i128 = i32::MAX as i128;
 const I64: i128 = i64::MAX as i128;
@@ -29,6 +30,8 @@ const CPU: &str = "threads are not pinned to cores";
 const CRASH: &str = "there is no crash report";
 const TYPES: &str = "the type that it is about comes with a later version";
 const SCRIPTS: &str = "scripts come with a later version";
+const EVICTION: &str = "eviction comes with a later version";
+const TITLE: &str = "the process list shows the command line as it was given, passwords as '*'";
 
 #[rustfmt::skip]
 pub const DIRECTIVES: &[Directive] = &[
@@ -52,6 +55,21 @@ pub const DIRECTIVES: &[Directive] = &[
     D::kept("server_cpulist", TEXT, "", "Cores of the server.").immutable().inert(CPU),
     D::kept("bio_cpulist", TEXT, "", "Cores of background threads.").immutable().inert(CPU),
     D::kept("bgsave_cpulist", TEXT, "", "Cores of a background save.").immutable().inert(CPU),
+    D::kept("dynamic-hz", YES_NO, "yes", "Run background work more often when there are many clients.")
+        .inert("no background work depends on the number of clients"),
+    D::kept("activerehashing", YES_NO, "yes", "Spend idle time on reorganising tables.")
+        .inert("tables grow a segment at a time, none is left half reorganised"),
+    D::kept("set-proc-title", YES_NO, "yes", "Show the node's state in the process list.").immutable().inert(TITLE),
+    D::kept("proc-title-template", TEXT, "{title} {listen-addr} {server-mode}", "What the process list shows.")
+        .check(special::check_title_template).inert(TITLE),
+    D::kept("sanitize-dump-payload", Shape::Choice(&["no", "yes", "clients"]), "no", "Deep checks of dumps and of RESTORE.")
+        .inert("they are always made"),
+    D::kept("loading-process-events-interval-bytes", memory(1024, I32), "2097152", "For tests: bytes loaded between two looks at the clients.")
+        .hidden().inert("other threads look at the clients"),
+    D::kept("repl-diskless-load", Shape::Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", "How a replica takes a full sync.")
+        .deny_loading().inert("it is always loaded beside the old data, then swapped in"),
+    D::kept("replica-lazy-flush", YES_NO, "no", "Free the old data of a full sync in the background.").alias("slave-lazy-flush")
+        .inert("it always is"),
     D::kept("syslog-enabled", YES_NO, "no", "Log to syslog.").immutable().only("no", SYSLOG),
     D::kept("syslog-ident", TEXT, "redis", "Name in syslog.").immutable().inert(SYSLOG),
     D::kept("syslog-facility", Shape::Choice(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]),
@@ -78,9 +96,15 @@ pub const DIRECTIVES: &[Directive] = &[
     D::kept("active-defrag-threshold-upper", plain(0, 1000), "100", "Where it works hardest.").inert(DEFRAG),
     D::kept("active-defrag-max-scan-fields", plain(1, I64), "1000", "Size above which a value is done piecemeal.").inert(DEFRAG),
     D::kept("active-defrag-ignore-bytes", memory(1, I64), "104857600", "Waste not worth the work.").inert(DEFRAG),
+    D::kept("maxmemory-samples", plain(1, I32), "5", "Keys looked at to find one to evict.").inert(EVICTION),
+    D::kept("lazyfree-lazy-eviction", YES_NO, "no", "Free evicted values in the background.").inert(EVICTION),
+    D::kept("lazyfree-lazy-user-del", YES_NO, "no", "Make DEL behave as UNLINK.")
+        .inert("DEL leaves large values to the background as UNLINK does"),
+    D::kept("list-compress-depth", plain(0, I32), "0", "Nodes at a list's ends that are not compressed.")
+        .inert("lists are not compressed in memory"),
     D::kept("maxmemory-clients", Shape::Number(Range { min: -100, max: I64, unit: Unit::MemoryOrPercent }), "0",
         "Memory of all clients together.").only("0", "evicting clients comes with a later version"),
-    D::kept("maxmemory-eviction-tenacity", plain(0, 100), "10", "How long to evict at a time.").inert("eviction comes with a later version"),
+    D::kept("maxmemory-eviction-tenacity", plain(0, 100), "10", "How long to evict at a time.").inert(EVICTION),
     D::kept("tracking-table-max-keys", plain(0, I64), "1000000", "Keys remembered for client-side caches.").inert("CLIENT TRACKING comes with a later version"),
     D::kept("stream-node-max-bytes", memory(0, I64), "4096", "Size of a stream's nodes.").inert(TYPES),
     D::kept("stream-node-max-entries", plain(0, I64), "100", "Entries of a stream's nodes.").inert(TYPES),
