@@ -1,19 +1,8 @@
-//! Any bytes as a reply: a value, more wanted, or an error; a value's bytes alone give the same value.
+//! See the body, which `tests/fuzzing.rs` runs as well.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use understudy::resp::value::RespValue;
+#[path = "../bodies/resp_value.rs"]
+mod body;
 
-fuzz_target!(|input: &[u8]| {
-    if let Ok(Some((value, used))) = RespValue::read(input) {
-        assert!(used <= input.len());
-        let again = RespValue::read(&input[..used]).expect("it was read once");
-        // Not-a-number differs from itself.
-        assert_eq!(
-            format!("{:?}", again.expect("all of it is there").0),
-            format!("{value:?}")
-        );
-        assert!(!matches!(RespValue::read(&input[..used - 1]), Ok(Some((_, n))) if n == used));
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| body::run(input));
