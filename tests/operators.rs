@@ -5,13 +5,14 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Make, Proxy, RawReply, Server, ServerOptions, seed, setting, wait_for};
+use common::{Make, Proxy, RawReply, RespClient, Server, ServerOptions, seed, setting, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -654,4 +655,285 @@ fn an_automatic_backlog_follows_the_writes() {
     assert!(survives > 10, "{survives}");
     master.call(&["CONFIG", "SET", "repl-backlog-size", "2mb"]);
     assert_eq!(count(&master, "repl_backlog_size"), 2 << 20);
+}
+
+/// Fields of INFO stats that can't move: this node has nothing that they count.
+const STATS_FIXED: &[&str] = &[
+    // Memory that runs out is refused, not taken back from keys or clients.
+    "evicted_keys",
+    "evicted_clients",
+    "total_eviction_exceeded_time",
+    "current_eviction_exceeded_time",
+    // Snapshots are made without a fork.
+    "total_forks",
+    "active_defrag_hits",
+    "active_defrag_misses",
+    "active_defrag_key_hits",
+    "active_defrag_key_misses",
+    "total_active_defrag_time",
+    "current_active_defrag_time",
+    "tracking_total_keys",
+    "tracking_total_items",
+    "tracking_total_prefixes",
+    "io_threaded_reads_processed",
+    "io_threaded_writes_processed",
+    "reply_buffer_shrinks",
+    "reply_buffer_expands",
+    // No user is denied a command while there is but one.
+    "acl_access_denied_cmd",
+    "acl_access_denied_key",
+    "acl_access_denied_channel",
+    "shard_count",
+];
+
+fn info_fields(server: &Server, section: &str) -> BTreeMap<String, String> {
+    let text = server.call(&["INFO", section]).text();
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    fields
+        .map(|(name, value)| (name.to_owned(), value.trim_end().to_owned()))
+        .collect()
+}
+
+/// Which fields of INFO stats have had more than one value, on any of the nodes.
+struct Moves<'s> {
+    nodes: [&'s Server; 2],
+    first: [BTreeMap<String, String>; 2],
+    moved: BTreeSet<String>,
+}
+
+impl Moves<'_> {
+    fn of<'s>(nodes: [&'s Server; 2]) -> Moves<'s> {
+        let first = nodes.map(|node| info_fields(node, "stats"));
+        Moves {
+            nodes,
+            first,
+            moved: BTreeSet::new(),
+        }
+    }
+
+    fn look(&mut self) {
+        for (node, first) in self.nodes.iter().zip(&self.first) {
+            let now = info_fields(node, "stats");
+            let moved = now
+                .into_iter()
+                .filter(|(name, value)| first[name] != *value);
+            self.moved.extend(moved.map(|(name, _)| name));
+        }
+    }
+
+    /// Does it until all of these have moved.
+    fn until(&mut self, names: &[&str], mut step: impl FnMut()) {
+        wait_for(&format!("{names:?} to move"), LONG, || {
+            step();
+            self.look();
+            names.iter().all(|name| self.moved.contains(*name))
+        });
+    }
+}
+
+/// Whatever INFO counts is counted: each field of its statistics moves, or is known to stand still.
+#[test]
+fn every_counter_of_info_moves() {
+    let busy = ServerOptions::new(Make::Understudy)
+        .with("hz", 500)
+        .with("arbiters", 2)
+        .with("shards", 4)
+        .with("enable-debug-command", "yes")
+        .with("maxclients", 40);
+    let master = busy.start();
+    let replica = node(Make::Understudy)
+        .with("replica-read-only", "no")
+        .start();
+    let mut moves = Moves::of([&master, &replica]);
+    let mut client = master.client();
+
+    replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    moves.until(
+        &["sync_full", "total_snapshots", "latest_fork_usec"],
+        || {
+            replica.wait_synced(LONG);
+        },
+    );
+    move_traffic(&mut moves, &mut client);
+    move_keys(&mut moves, &mut client);
+    move_replication(&mut moves, &mut client);
+    move_limits(&mut moves);
+    move_contention(&mut moves);
+
+    let names: BTreeSet<String> = info_fields(&master, "stats").into_keys().collect();
+    let fixed: BTreeSet<String> = STATS_FIXED.iter().map(|name| (*name).to_owned()).collect();
+    let still: BTreeSet<String> = names.difference(&moves.moved).cloned().collect();
+    assert_eq!(still, fixed);
+    commands_and_errors_are_counted(&master);
+}
+
+fn move_traffic(moves: &mut Moves<'_>, client: &mut RespClient) {
+    let rates = [
+        "instantaneous_ops_per_sec",
+        "instantaneous_input_kbps",
+        "instantaneous_output_kbps",
+        "instantaneous_input_repl_kbps",
+        "instantaneous_output_repl_kbps",
+    ];
+    let value = "v".repeat(10_000);
+    moves.until(&rates, || {
+        client.call(&["SET", "key", &value]);
+        client.call(&["GET", "key"]);
+    });
+    for subscribe in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+        let mut subscriber = moves.nodes[0].client();
+        subscriber.call(&[subscribe, "channel"]);
+        moves.look();
+    }
+    client.call(&["GET", "nothing"]);
+    client.call(&["AUTH", "nobody", "wrong"]);
+    moves.look();
+}
+
+fn move_keys(moves: &mut Moves<'_>, client: &mut RespClient) {
+    client.call(&["RPUSH", "list", "a", "b"]);
+    let payload = client.call(&["DUMP", "list"]);
+    let payload = payload.bytes().expect("a payload");
+    client.call(&[b"RESTORE", b"copy".as_slice(), b"0", payload]);
+    let target = moves.nodes[1].port.to_string();
+    client.call(&["MIGRATE", "127.0.0.1", &target, "copy", "1", "5000"]);
+    moves.look();
+    let expiry = [
+        "expired_keys",
+        "expired_stale_perc",
+        "expired_time_cap_reached_count",
+        "expire_cycle_cpu_milliseconds",
+    ];
+    // So many at once that a cycle of a 500th of a second does not get through.
+    moves.until(&expiry, || {
+        let at_ms = client.call(&["TIME"]).strings();
+        let now_s: u64 = String::from_utf8_lossy(&at_ms[0]).parse().expect("seconds");
+        let at_ms = (now_s * 1000 + 1500).to_string();
+        let sets: Vec<Vec<String>> = (0..20_000)
+            .map(|n| {
+                let words = ["SET", &format!("short:{n}"), "v", "PXAT", &at_ms];
+                words.map(str::to_owned).to_vec()
+            })
+            .collect();
+        client.pipeline(&sets);
+        wait_for("the keys to expire", LONG, || {
+            client.call(&["DBSIZE"]).int() < Some(20_000)
+        });
+    });
+}
+
+fn move_replication(moves: &mut Moves<'_>, client: &mut RespClient) {
+    let [master, replica] = moves.nodes;
+    replica.call(&["SET", "own", "v", "EX", "1000"]);
+    moves.look();
+    // A write that can't be done on what the replica has made of the key.
+    client.call(&["SET", "text", "v"]);
+    wait_equal_offsets(master, replica);
+    replica.call(&["DEL", "text"]);
+    replica.call(&["RPUSH", "text", "v"]);
+    moves.until(&["unexpected_error_replies"], || {
+        client.call(&["APPEND", "text", "v"]);
+        wait_equal_offsets(master, replica);
+    });
+    moves.until(&["sync_partial_ok"], || {
+        master.call(&["CLIENT", "KILL", "TYPE", "replica"]);
+        replica.wait_synced(LONG);
+    });
+    let mut stranger = master.client();
+    stranger.send(&["PSYNC", &"1".repeat(40), "12345"]);
+    stranger.flush();
+    moves.until(&["sync_partial_err"], || {});
+}
+
+fn wait_equal_offsets(one: &Server, other: &Server) {
+    wait_for("the replica to have all", LONG, || {
+        one.info("master_repl_offset") == other.info("master_repl_offset")
+    });
+}
+
+fn move_limits(moves: &mut Moves<'_>) {
+    let master = moves.nodes[0];
+    let mut client = master.client();
+    moves.until(&["client_query_buffer_limit_disconnections"], || {
+        client.call(&["CONFIG", "SET", "client-query-buffer-limit", "1mb"]);
+        let mut talker = master.client();
+        talker.send_raw(b"*2\r\n$3\r\nGET\r\n$5000000\r\n");
+        talker.send_raw(&[b'x'; 2_000_000]);
+        let _ = talker.try_flush();
+    });
+    let limits = "normal 100000 0 0";
+    client.call(&["CONFIG", "SET", "client-output-buffer-limit", limits]);
+    client.call(&["SETRANGE", "large", "1000000", "v"]);
+    moves.until(&["client_output_buffer_limit_disconnections"], || {
+        let _ = master.client().try_call(&["GET", "large"]);
+    });
+    let mut many = Vec::new();
+    wait_for("a connection to be refused", LONG, || {
+        let mut one = master.client();
+        let answer = one.try_call(&["PING"]);
+        let refused = answer.is_err() || answer.is_ok_and(|reply| reply.is_error());
+        many.push(one);
+        refused
+    });
+    drop(many);
+    wait_for("connections to be taken again", LONG, || {
+        let answer = master.client().try_call(&["PING"]);
+        answer.is_ok_and(|reply| !reply.is_error())
+    });
+    moves.look();
+}
+
+/// Clients of two arbiters want the same shards.
+fn move_contention(moves: &mut Moves<'_>) {
+    let master = moves.nodes[0];
+    let mut clients: Vec<RespClient> = (0..8).map(|_| master.client()).collect();
+    let command =
+        |n: usize| ["MSET", "a", "1", "b", "2", "c", "3", &format!("{n}"), "4"].map(str::to_owned);
+    moves.until(
+        &["shard_entrances_contended", "shard_entrances_put_off"],
+        || {
+            clients[0].send(&["DEBUG", "SLEEP", "0.01"]);
+            clients[0].flush();
+            for client in &mut clients[1..] {
+                (0..500).for_each(|n| client.send(&command(n)));
+                client.flush();
+            }
+            for client in &mut clients[1..] {
+                (0..500).for_each(|_| drop(client.read()));
+            }
+            clients[0].read();
+        },
+    );
+}
+
+fn commands_and_errors_are_counted(server: &Server) {
+    let mut client = server.client();
+    client.call(&["RPUSH", "list", "a"]);
+    client.call(&["GET", "list"]);
+    client.call(&["GET"]);
+    let commands = info_fields(server, "commandstats");
+    for part in commands["cmdstat_get"].split(',') {
+        let (name, value) = part.split_once('=').expect("name=value");
+        assert!(value.parse::<f64>().expect("a number") > 0.0, "{name}");
+    }
+    let total: u64 = commands
+        .values()
+        .map(|line| {
+            let calls = line
+                .split(',')
+                .next()
+                .and_then(|c| c.strip_prefix("calls="));
+            calls
+                .expect("calls first")
+                .parse::<u64>()
+                .expect("a number")
+        })
+        .sum();
+    assert!(count(server, "total_commands_processed") >= total);
+    for code in ["ERR", "WRONGTYPE", "WRONGPASS"] {
+        let errors = info_fields(server, "errorstats");
+        assert!(errors.contains_key(&format!("errorstat_{code}")), "{code}");
+    }
+    let latencies = info_fields(server, "latencystats");
+    assert!(latencies["latency_percentiles_usec_get"].contains("p50="));
 }

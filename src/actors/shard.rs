@@ -105,11 +105,12 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
     let started_us = node.clock.monotonic_us();
     let settings = node.settings.load_full();
     let pace = Pace::new(settings.hz, settings.active_expire_effort);
-    let mut expired = 0;
+    let (mut expired, mut expires) = (0, None);
     loop {
         let mut awaited = false;
         let done = enter(&node, ShardSet::one(index), |entered| {
             in_context(&node, entered, |ctx| {
+                expires.get_or_insert_with(|| active_expire::keys_with_expiry(ctx, index));
                 let done = active_expire::step(ctx, index, &pace);
                 awaited = node.keyspace.is_awaited(index);
                 done
@@ -131,6 +132,7 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
             tokio::task::yield_now().await;
         }
     }
+    node.stats.note_expiry_cycle(expired, expires.unwrap_or(0));
     node.stats
         .expire_cycle_cpu_us
         .add(node.clock.monotonic_us() - started_us);

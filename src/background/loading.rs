@@ -357,6 +357,8 @@ fn read_some<'n>(
         .load(&mut builder)
         .map_err(|error| error.to_string())?;
     builder.flush()?;
+    let checked = &node.stats.dump_payload_sanitizations;
+    checked.add(summary.encoded);
     let (ahead, input) = reader.into_rest();
     let dump = LoadedDump {
         dataset: builder.dataset.finish(),

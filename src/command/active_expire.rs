@@ -15,6 +15,12 @@ pub struct Expired {
     pub more: bool,
 }
 
+/// How many keys with an expiry the shard holds, which is entered.
+pub fn keys_with_expiry(ctx: &Context<'_>, index: usize) -> u64 {
+    let dbs = ctx.keys.at(index).dbs.iter();
+    dbs.map(|db| db.expires() as u64).sum()
+}
+
 /// Expires due keys of shard `index`, which is entered, as many as `pace` allows in one step. On a replica
 /// only those that its own clients wrote (its master says what else expires); nothing while clients are
 /// paused.

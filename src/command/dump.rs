@@ -76,7 +76,7 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     }
     let checked = !ctx.node.persistence.unchecked.load(Ordering::Relaxed);
     let value = payload::read_checked(args[3], &ctx.encodings(), checked);
-    let value = value.map_err(|error| match error {
+    let (value, encoded) = value.map_err(|error| match error {
         PayloadError::VersionOrChecksum => {
             CommandError::fixed("ERR DUMP payload version or checksum are wrong")
         }
@@ -91,6 +91,7 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             }
         }
     })?;
+    ctx.node.stats.dump_payload_sanitizations.add(encoded);
 
     let deleted = options.replace && ctx.delete(key);
     let expire_at = match ttl_ms {

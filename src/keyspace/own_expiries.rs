@@ -37,6 +37,15 @@ impl OwnExpiries {
         self.any.load(Ordering::Relaxed)
     }
 
+    /// How many keys are remembered.
+    pub fn len(&self) -> usize {
+        self.due.lock().at_ms.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn remember(&self, db: usize, key: &[u8], at_ms: i64) {
         let id = KeyId::from(&KeyIdRef { db, key });
         let mut due = self.due.lock();

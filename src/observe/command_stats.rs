@@ -149,6 +149,15 @@ impl CommandStats {
         }
     }
 
+    /// Runs of all commands.
+    pub fn calls(&self) -> u64 {
+        let calls = self
+            .counters
+            .iter()
+            .map(|c| c.calls.load(Ordering::Relaxed));
+        calls.sum()
+    }
+
     pub fn figures(&self, id: u32) -> CommandFigures {
         self.counters
             .get(id as usize)
@@ -216,6 +225,7 @@ mod tests {
             failed: 1,
         };
         assert_eq!(stats.figures(1), figures);
+        assert_eq!(stats.calls(), 2);
         assert_eq!(stats.latency(1).map(Histogram::total), Some(2));
         assert!(stats.latency(0).is_none());
         stats.reset();

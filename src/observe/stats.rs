@@ -59,16 +59,14 @@ counters! {
     expired_time_cap_reached_count,
     /// Microseconds spent in active expiry.
     expire_cycle_cpu_us,
-    /// Share of the keys with an expiry that are thought to be expired but still there, in hundredths of a
-    /// percent.
-    expired_stale_hundredths,
+    /// Share of the keys with an expiry that were found expired by the last expiry cycles, in millionths: a running
+    /// average.
+    expired_stale_ppm,
     evicted_keys,
     /// Connections accepted.
     connections,
     /// Connections refused (`maxclients`, protected mode).
     rejected_connections,
-    /// Commands run.
-    commands,
     net_input_bytes,
     net_output_bytes,
     /// From our master.
@@ -90,7 +88,7 @@ counters! {
     error_replies,
     /// Commands of our master that failed here.
     unexpected_error_replies,
-    /// Payloads of RESTORE that were checked deeply.
+    /// Encoded collections, and nodes of such, of dumps and RESTORE payloads that were checked to the last byte.
     dump_payload_sanitizations,
     /// Snapshots cut.
     snapshots,
@@ -131,17 +129,25 @@ impl Stats {
             .collect()
     }
 
-    /// Takes a sample for the rates; called about ten times a second.
-    pub fn sample(&self, monotonic_us: u64) {
+    /// Takes a sample for the rates; called about ten times a second. `commands`: how many have run.
+    pub fn sample(&self, monotonic_us: u64, commands: u64) {
         let now = Sample {
             at_us: monotonic_us,
-            commands: self.commands.get(),
+            commands,
             input: self.net_input_bytes.get() + self.net_repl_input_bytes.get(),
             output: self.net_output_bytes.get() + self.net_repl_output_bytes.get(),
             repl_input: self.net_repl_input_bytes.get(),
             repl_output: self.net_repl_output_bytes.get(),
         };
         self.rates.lock().push(now);
+    }
+
+    /// An expiry cycle of a shard has ended: so many of its keys with an expiry were past it.
+    pub fn note_expiry_cycle(&self, expired: u64, expires: u64) {
+        let now_ppm = (expired * 1_000_000).checked_div(expires).unwrap_or(0);
+        let before_ppm = self.expired_stale_ppm.get();
+        // Weighted as in Redis. Two shards' cycles that end together may lose one of their figures.
+        self.expired_stale_ppm.set((now_ppm + before_ppm * 19) / 20);
     }
 
     /// What happened per second over the last second or two.
@@ -238,12 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn the_stale_share_is_an_average_of_cycles() {
+        let stats = Stats::default();
+        stats.note_expiry_cycle(0, 0);
+        assert_eq!(stats.expired_stale_ppm.get(), 0);
+        stats.note_expiry_cycle(50, 100);
+        assert_eq!(stats.expired_stale_ppm.get(), 25_000);
+        stats.note_expiry_cycle(0, 50);
+        assert_eq!(stats.expired_stale_ppm.get(), 23_750);
+    }
+
+    #[test]
     fn rates_follow_the_samples() {
         let stats = Stats::default();
         assert_eq!(stats.rates(), PerSecond::default());
         for n in 0..40 {
-            stats.sample(n * 100_000);
-            stats.commands.add(10);
+            stats.sample(n * 100_000, n * 10);
             stats.net_input_bytes.add(100);
         }
         let rates = stats.rates();

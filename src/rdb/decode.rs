@@ -47,20 +47,20 @@ pub fn value<'a, R: Read>(
         kind::ZSET => Value::Zset(plain_zset(source, encodings, Source::double_text)?),
         kind::ZSET_2 => Value::Zset(plain_zset(source, encodings, Source::double)?),
         kind::HASH => Value::Hash(plain_hash(source, encodings)?),
-        kind::HASH_ZIPMAP => Value::Hash(zipmap_hash(source.blob()?, encodings)?),
-        kind::LIST_ZIPLIST => Value::List(Box::new(ziplist_list(source.blob()?, encodings)?)),
-        kind::SET_INTSET => Value::Set(intset_set(source.blob()?, encodings)?),
-        kind::SET_LISTPACK => Value::Set(listpack_set(source.blob()?, encodings)?),
+        kind::HASH_ZIPMAP => Value::Hash(zipmap_hash(source.encoded()?, encodings)?),
+        kind::LIST_ZIPLIST => Value::List(Box::new(ziplist_list(source.encoded()?, encodings)?)),
+        kind::SET_INTSET => Value::Set(intset_set(source.encoded()?, encodings)?),
+        kind::SET_LISTPACK => Value::Set(listpack_set(source.encoded()?, encodings)?),
         kind::ZSET_ZIPLIST => {
-            let packed = ziplist_to_listpack(source.blob()?)?;
+            let packed = ziplist_to_listpack(source.encoded()?)?;
             Value::Zset(listpack_zset(packed.as_bytes(), encodings)?)
         }
-        kind::ZSET_LISTPACK => Value::Zset(listpack_zset(source.blob()?, encodings)?),
+        kind::ZSET_LISTPACK => Value::Zset(listpack_zset(source.encoded()?, encodings)?),
         kind::HASH_ZIPLIST => {
-            let packed = ziplist_to_listpack(source.blob()?)?;
+            let packed = ziplist_to_listpack(source.encoded()?)?;
             Value::Hash(listpack_hash(packed.as_bytes(), encodings)?)
         }
-        kind::HASH_LISTPACK => Value::Hash(listpack_hash(source.blob()?, encodings)?),
+        kind::HASH_LISTPACK => Value::Hash(listpack_hash(source.encoded()?, encodings)?),
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Value::List(Box::new(quicklist(source, kind, encodings)?))
         }
@@ -173,13 +173,13 @@ fn quicklist<R: Read>(
                 list.push(End::Tail, element, encodings);
             }
             node::PACKED if kind == kind::LIST_QUICKLIST => {
-                let packed = ziplist_to_listpack(source.blob()?)?;
+                let packed = ziplist_to_listpack(source.encoded()?)?;
                 if !packed.is_empty() {
                     list.push_node(packed.as_bytes().to_vec(), encodings);
                 }
             }
             node::PACKED => {
-                let packed = source.blob()?;
+                let packed = source.encoded()?;
                 // Redis passes over empty nodes, which it once wrote.
                 if check_listpack(packed)? > 0 {
                     list.push_node(packed.to_vec(), encodings);

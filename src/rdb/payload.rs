@@ -39,15 +39,16 @@ pub fn write(encoder: &mut Encoder, value: ValueRef<'_>) -> Vec<u8> {
 
 /// The value of a payload.
 pub fn read(payload: &[u8], encodings: &Encodings) -> Result<Value, PayloadError> {
-    read_checked(payload, encodings, true)
+    read_checked(payload, encodings, true).map(|(value, _)| value)
 }
 
-/// The value of a payload, whose checksum need not be right if it isn't `checked`.
+/// The value of a payload, whose checksum need not be right if it isn't `checked`; and how many encoded collections
+/// and nodes of such it held.
 pub fn read_checked(
     payload: &[u8],
     encodings: &Encodings,
     checked: bool,
-) -> Result<Value, PayloadError> {
+) -> Result<(Value, u64), PayloadError> {
     let body = payload
         .len()
         .checked_sub(FOOTER_BYTES)
@@ -70,7 +71,10 @@ pub fn read_checked(
         return Err(PayloadError::BadFormat(fault));
     }
     match decode::value(&mut source, kind, encodings) {
-        Ok(value) => Ok(value.into_value()),
+        Ok(value) => {
+            let value = value.into_value();
+            Ok((value, source.encoded_taken()))
+        }
         Err(fault) => Err(PayloadError::BadFormat(fault)),
     }
 }

@@ -89,6 +89,8 @@ pub struct Summary {
     /// Keys passed over because their collection was empty.
     pub empty_keys: u64,
     pub functions: u64,
+    /// Encoded collections and nodes of such that were checked.
+    pub encoded: u64,
     /// Whether the dump carried a checksum, and it was verified.
     pub checksum_verified: bool,
     /// Length of the dump, bytes.
@@ -133,6 +135,7 @@ impl<R: Read> Reader<R> {
         match self.run(loader) {
             Ok(()) => {
                 self.summary.bytes = self.source.offset();
+                self.summary.encoded = self.source.encoded_taken();
                 Ok(self.summary)
             }
             Err(fault) => Err(RdbError {

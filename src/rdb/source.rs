@@ -57,6 +57,7 @@ pub struct Source<R> {
     /// Holds what cannot be lent from the buffer: decompressed and very long strings.
     scratch: Vec<u8>,
     packed: Vec<u8>,
+    encoded: u64,
 }
 
 impl<R: Read> Source<R> {
@@ -77,6 +78,7 @@ impl<R: Read> Source<R> {
             summed: 0,
             scratch: Vec::new(),
             packed: Vec::new(),
+            encoded: 0,
         }
     }
 
@@ -248,7 +250,18 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    /// A string that has to be bytes (an encoded collection), lent until the next call.
+    /// An encoded collection or a node of one, to be checked by whoever asked; lent until the next call.
+    pub fn encoded(&mut self) -> Result<&[u8], Fault> {
+        self.encoded += 1;
+        self.blob()
+    }
+
+    /// How many encoded collections and nodes have been taken.
+    pub fn encoded_taken(&self) -> u64 {
+        self.encoded
+    }
+
+    /// A string that has to be bytes, lent until the next call.
     pub fn blob(&mut self) -> Result<&[u8], Fault> {
         match self.text()? {
             Text::Bytes(bytes) => Ok(bytes),

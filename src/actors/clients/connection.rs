@@ -206,7 +206,11 @@ impl ConnectionActor {
             return Err(Over("handed over"));
         };
         let mut read = std::mem::take(&mut bench.read);
-        let result = match socket.poll_read(cx, &mut read) {
+        let polled = socket.poll_read(cx, &mut read);
+        if polled.is_ready() {
+            self.node.stats.reads.inc();
+        }
+        let result = match polled {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => self.lose_peer(held, "closed by the client"),
             Poll::Ready(Ok(n)) => {
@@ -275,6 +279,7 @@ impl ConnectionActor {
             "Closing client that reached max query buffer length: {}",
             self.client().addr
         );
+        self.node.stats.query_limit_disconnections.inc();
     }
 
     fn note_breach(&self, error: &ProtocolError) {
@@ -569,7 +574,6 @@ impl ConnectionActor {
         }
         let ran = (*index - first) as u64;
         self.client().commands.fetch_add(ran, Ordering::Relaxed);
-        node.stats.commands.add(ran);
         renew
     }
 
@@ -601,7 +605,7 @@ impl ConnectionActor {
         }
         let socket = self.socket.as_ref().filter(|_| now);
         let sent = self.unsent.send(replies, socket);
-        self.node.stats.net_output_bytes.add(sent as u64);
+        note_sent(&self.node, sent);
     }
 
     /// Writes what waits, as far as the socket takes it.
@@ -611,7 +615,7 @@ impl ConnectionActor {
         };
         if !self.unsent.is_empty() {
             let sent = self.unsent.flush(socket)?;
-            self.node.stats.net_output_bytes.add(sent as u64);
+            note_sent(&self.node, sent);
             self.unsent.publish(self.client());
         }
         Ok(())
@@ -667,6 +671,14 @@ impl ConnectionActor {
             output: self.unsent.take().into_bytes(),
             waits_since_ms: None,
         });
+    }
+}
+
+/// A write to a client's socket took so many bytes.
+fn note_sent(node: &NodeCore, bytes: usize) {
+    if bytes > 0 {
+        node.stats.writes.inc();
+        node.stats.net_output_bytes.add(bytes as u64);
     }
 }
 

@@ -33,7 +33,8 @@ impl CronActor {
             return;
         }
         self.rounds += 1;
-        self.node.stats.sample(self.node.clock.monotonic_us());
+        let (stats, now_us) = (&self.node.stats, self.node.clock.monotonic_us());
+        stats.sample(now_us, self.node.command_stats.calls());
         // With `maxmemory` every write is judged by it; else it is only shown.
         let memory_rounds = if self.node.settings.load().maxmemory > 0 {
             1

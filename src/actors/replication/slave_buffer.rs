@@ -356,6 +356,7 @@ impl SlaveBufferActor {
                 Err(e) => return Err(e),
             };
             self.written_ms = self.node.clock.unix_ms();
+            self.node.stats.writes.inc();
             self.node.stats.net_repl_output_bytes.add(n as u64);
             if matches!(self.source, Source::Feed(..) | Source::File(..)) {
                 self.bandwidth.spend(n as u64);
@@ -389,6 +390,7 @@ impl SlaveBufferActor {
             match self.socket.try_read(&mut buffer) {
                 Ok(0) => return Err(()),
                 Ok(n) => {
+                    self.node.stats.reads.inc();
                     self.input.push(&buffer[..n]);
                     self.said()?;
                 }

@@ -137,7 +137,10 @@ impl SlaveLinkActor {
                 return;
             };
             match socket.try_write(&self.io.output) {
-                Ok(n) => self.io.output.advance(n),
+                Ok(n) => {
+                    self.io.node.stats.writes.inc();
+                    self.io.output.advance(n);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if socket.poll_write_ready(cx).is_pending() {
                         return;
@@ -165,6 +168,9 @@ impl SlaveLinkActor {
         let mut read = ReadBuf::new(&mut self.buffer);
         let polled = Pin::new(socket).poll_read(cx, &mut read);
         let filled = read.filled().len();
+        if polled.is_ready() {
+            self.io.node.stats.reads.inc();
+        }
         match polled.map_ok(|()| filled) {
             Poll::Pending => false,
             Poll::Ready(Ok(0)) => {
