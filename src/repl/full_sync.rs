@@ -13,34 +13,21 @@
 //!   when its first chunks or its place in the log can't be held any more.
 //! - Who has loaded is patient until it has caught up; then the output limit applies to it as in Redis.
 //!
-//! Invariants: at most one snapshot can be joined; a replica in `SnapshotRunning` names the snapshot that it
-//! takes; a pin is detached exactly once, by whoever takes `Running` or `Kept` apart.
+//! Invariants: there is at most one snapshot that is made or can be joined, `sync_snapshot`'s, which is the master's; a
+//! replica in `SnapshotRunning` names the snapshot that it takes.
 
 use tracing::{info, warn};
 
 use super::hub::StreamCut;
-use super::log::Cursor;
 use super::master::{Master, MasterEnv, Order, Target};
 use super::psync;
 use super::replicas::{DumpFilter, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
+use super::sync_snapshot::{Joinable, SyncSnapshot};
 use crate::printable::printable;
 
 /// A replica this near to the end of the log has caught up, bytes (or within the backlog, if that is more).
 const CAUGHT_UP_BYTES: u64 = 1 << 20;
-
-/// A snapshot for replicas, from the order to start it until it is made.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub number: u64,
-    pub target: Target,
-    /// Known once the cut was made: the place, and whose history it belongs to.
-    pub offset: Option<u64>,
-    pub id: ReplId,
-    pub pin: Option<Cursor>,
-    /// What those who started it can take; a later one must be able to take as much.
-    pub capa_eof: bool,
-}
 
 /// A dump without keys, for one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,17 +37,6 @@ pub struct FilteredDump {
     pub history: ReplId,
     pub offset: u64,
     pub database: usize,
-}
-
-/// A snapshot to sockets that is made, and whose bytes are still there from the first one on.
-#[derive(Debug)]
-pub(super) struct Kept {
-    number: u64,
-    /// Whose history `offset` belongs to.
-    id: ReplId,
-    offset: u64,
-    pin: Option<Cursor>,
-    until_ms: i64,
 }
 
 impl Master {
@@ -81,33 +57,16 @@ impl Master {
 
     /// Lets waiting replicas, in their order, join what can be joined; tells the others their place.
     pub(super) fn admit(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        let joinable = match (&self.running, &self.kept) {
-            (Some(r), _) => {
-                let open = (r.target == Target::Disk || !self.joins_closed)
-                    && r.id == env.stream.history.id;
-                let offset = r.offset.filter(|_| open);
-                offset.map(|at| {
-                    (
-                        r.number,
-                        at,
-                        r.target,
-                        r.target == Target::Sockets || r.capa_eof,
-                    )
-                })
-            }
-            (None, Some(k)) if !self.joins_closed && k.id == env.stream.history.id => {
-                Some((k.number, k.offset, Target::Sockets, true))
-            }
-            _ => None,
-        };
-        if let Some((number, offset, target, needs_eof)) = joinable {
+        let history = env.stream.history.id;
+        let snapshot = self.snapshot.as_ref();
+        if let Some(joinable) = snapshot.and_then(|s| s.joinable(history, env.feed_is_open)) {
             let waiting: Vec<u64> = self.waiting_since.iter().map(|(id, _)| *id).collect();
             for id in waiting {
                 if self.slots(env) == 0 {
                     break;
                 }
-                if !needs_eof || env.replicas.get(id).is_some_and(|r| r.capa_eof) {
-                    self.join(env, id, (number, offset, target), out);
+                if !joinable.needs_eof || env.replicas.get(id).is_some_and(|r| r.capa_eof) {
+                    self.join(env, id, joinable, out);
                 }
             }
         }
@@ -119,44 +78,61 @@ impl Master {
     }
 
     /// Gives a waiting replica that snapshot.
-    fn join(
-        &mut self,
-        env: &mut MasterEnv<'_>,
-        id: u64,
-        (number, offset, target): (u64, u64, Target),
-        out: &mut Vec<Order>,
-    ) {
-        let cursor = env.stream.log.attach_patient(offset).ok();
-        self.waiting_since.retain(|(w, _)| *w != id);
-        let Some(replica) = env.replicas.get_mut(id) else {
-            if let Some(cursor) = cursor {
-                env.stream.log.detach(cursor);
-            }
+    fn join(&mut self, env: &mut MasterEnv<'_>, id: u64, snapshot: Joinable, out: &mut Vec<Order>) {
+        // The snapshot's own cursor pins its offset, so it is there unless the log was reset under it.
+        let Ok(cursor) = env.stream.log.attach_patient(snapshot.offset) else {
             return;
         };
-        if cursor.is_none() {
-            // The snapshot's own cursor pins its offset, so this happens only if the log was reset under it.
-            out.push(Order::Close { id });
+        self.waiting_since.retain(|(w, _)| *w != id);
+        let Some(replica) = env.replicas.get_mut(id) else {
+            env.stream.log.detach(cursor);
             return;
-        }
+        };
         replica.state = ReplicaState::SnapshotRunning;
-        replica.cursor = cursor;
-        replica.sync.snapshot = number;
-        replica.sync.cut = offset;
-        replica.sync.by_file = target == Target::Disk;
+        replica.cursor = Some(cursor);
+        replica.sync.snapshot = snapshot.number;
+        replica.sync.cut = snapshot.offset;
+        replica.sync.by_file = snapshot.target == Target::Disk;
         replica.sync.catching_up = true;
         replica.sync.place = 0;
-        if !replica.legacy {
-            let line = psync::full_line(&env.stream.history.id, offset);
-            out.push(Order::Send {
-                id,
-                bytes: line.into_bytes(),
-            });
+        let line = match replica.legacy {
+            true => String::new(),
+            false => psync::full_line(&env.stream.history.id, snapshot.offset),
+        };
+        let line = line.into_bytes();
+        match snapshot.target {
+            Target::Sockets => out.push(Order::SendFeed { id, line }),
+            Target::Disk => {
+                info!("Waiting for end of BGSAVE for SYNC");
+                if !line.is_empty() {
+                    out.push(Order::Send { id, bytes: line });
+                }
+            }
         }
-        match target {
-            Target::Disk => info!("Waiting for end of BGSAVE for SYNC"),
-            Target::Sockets => out.push(Order::SendFeed { id }),
+    }
+
+    /// A replica could not be given the snapshot that it had joined, because the feed's first bytes went in that very
+    /// moment. It has been sent nothing of it, and waits again, in the first place.
+    pub fn join_failed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+        let Some(replica) = env.replicas.get_mut(id) else {
+            return;
+        };
+        if replica.state != ReplicaState::SnapshotRunning {
+            return;
         }
+        replica.state = ReplicaState::WaitSnapshot;
+        replica.sync.catching_up = false;
+        let (cursor, number) = (replica.cursor.take(), replica.sync.snapshot);
+        if let Some(cursor) = cursor {
+            env.stream.log.detach(cursor);
+        }
+        // It has waited for others already.
+        let since_ms = env.now_ms - env.settings.diskless_delay_ms;
+        self.waiting_since.insert(0, (id, since_ms));
+        self.taker_gone(env.replicas, number, false);
+        self.tend(env, out);
+        self.abort_if_unwanted(env, out);
+        self.maybe_start(env, out);
     }
 
     /// A replica that wants no keys needs no snapshot: it gets a dump of its own at once, which is a state of
@@ -215,15 +191,7 @@ impl Master {
         };
         info!("Starting BGSAVE for SYNC with target: {named}");
         self.snapshots += 1;
-        self.joins_closed = false;
-        self.running = Some(Running {
-            number: self.snapshots,
-            target,
-            offset: None,
-            id: ReplId::ZERO,
-            pin: None,
-            capa_eof,
-        });
+        self.snapshot = Some(SyncSnapshot::ordered(self.snapshots, target, capa_eof));
         out.push(Order::StartSnapshot {
             number: self.snapshots,
             target,
@@ -232,7 +200,10 @@ impl Master {
 
     /// Starts a snapshot if some replica has waited long enough for others.
     pub(super) fn maybe_start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        if self.running.is_some() || self.waiting_since.is_empty() || self.slots(env) == 0 {
+        if self.snapshot_running().is_some()
+            || self.waiting_since.is_empty()
+            || self.slots(env) == 0
+        {
             return;
         }
         let longest = self.waiting_since.iter().map(|(_, t)| env.now_ms - t).max();
@@ -251,22 +222,22 @@ impl Master {
         cut: StreamCut,
         out: &mut Vec<Order>,
     ) {
-        let Some(running) = &mut self.running else {
-            if let Some(pin) = cut.pin {
-                env.stream.log.detach(pin);
+        match self.snapshot.as_mut().filter(|s| s.is_ordered()) {
+            Some(snapshot) => snapshot.cut(cut),
+            None => {
+                if let Some(pin) = cut.pin {
+                    env.stream.log.detach(pin);
+                }
+                return;
             }
-            return;
-        };
-        running.offset = Some(cut.offset);
-        running.id = cut.id;
-        running.pin = cut.pin;
+        }
         self.admit(env, out);
         self.abort_if_unwanted(env, out);
     }
 
     /// Which replicas take the snapshot that is being made.
     pub fn takers(&self, replicas: &Replicas) -> Vec<u64> {
-        let number = self.running.as_ref().map(|r| r.number);
+        let number = self.snapshot_running();
         replicas
             .iter()
             .filter(|r| r.state == ReplicaState::SnapshotRunning)
@@ -284,48 +255,27 @@ impl Master {
         out: &mut Vec<Order>,
     ) {
         let takers = self.takers(env.replicas);
-        let Some(running) = self.running.take() else {
+        let Some(snapshot) = self.snapshot.take_if(|s| s.is_making()) else {
             return;
         };
+        let target = snapshot.target();
         for id in takers {
-            match (&result, running.target) {
-                (Err(error), target) => {
-                    warn!("SYNC failed. BGSAVE child returned an error");
-                    out.push(match target {
-                        Target::Sockets => Order::Close { id },
-                        Target::Disk => Order::GiveUp {
-                            id,
-                            error: give_up_line(error),
-                        },
-                    });
-                }
-                (Ok(()), Target::Sockets) => {}
-                (Ok(()), Target::Disk) => {
-                    if let Some(replica) = env.replicas.get_mut(id) {
-                        replica.state = ReplicaState::SendingBulk;
-                        out.push(Order::SendDump { id });
-                    }
-                }
+            self.tell_end(env, id, target, result, out);
+        }
+        let over = match result {
+            Ok(()) => snapshot.keep(env.now_ms + env.settings.keep_ms),
+            Err(error) => {
+                warn!("BGSAVE for replication failed: {error}");
+                Err(snapshot)
             }
-        }
-        if let Err(error) = result {
-            warn!("BGSAVE for replication failed: {error}");
-        }
-        match (running.target, running.offset) {
-            (Target::Sockets, Some(offset)) if result.is_ok() => {
-                self.kept = Some(Kept {
-                    number: running.number,
-                    id: running.id,
-                    offset,
-                    pin: running.pin,
-                    until_ms: env.now_ms + env.settings.keep_ms,
-                });
+        };
+        match over {
+            Ok(kept) => {
+                self.snapshot = Some(kept);
                 self.tend(env, out);
             }
-            (target, _) => {
-                if let Some(pin) = running.pin {
-                    env.stream.log.detach(pin);
-                }
+            Err(over) => {
+                over.release(&mut env.stream.log);
                 if target == Target::Sockets {
                     out.push(Order::CloseFeed);
                 }
@@ -334,36 +284,58 @@ impl Master {
         self.maybe_start(env, out);
     }
 
+    /// What follows for a replica that takes a snapshot from its end.
+    fn tell_end(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        target: Target,
+        result: Result<(), &str>,
+        out: &mut Vec<Order>,
+    ) {
+        match (result, target) {
+            (Err(error), target) => {
+                warn!("SYNC failed. BGSAVE child returned an error");
+                out.push(match target {
+                    Target::Sockets => Order::Close { id },
+                    Target::Disk => Order::GiveUp {
+                        id,
+                        error: give_up_line(error),
+                    },
+                });
+            }
+            (Ok(()), Target::Sockets) => {}
+            (Ok(()), Target::Disk) => {
+                if let Some(replica) = env.replicas.get_mut(id) {
+                    replica.state = ReplicaState::SendingBulk;
+                    out.push(Order::SendDump { id });
+                }
+            }
+        }
+    }
+
     /// Lets the queue move on, and the kept snapshot go when it has had its time.
     pub(super) fn tend(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         if !self.waiting_since.is_empty() {
             self.admit(env, out);
         }
-        let Some(kept) = &self.kept else {
+        let Some(kept) = self.snapshot.as_ref().filter(|s| !s.is_making()) else {
             return;
         };
-        let log = &env.stream.log;
-        let held = kept.pin.map_or(0, |pin| log.behind_in_memory(pin));
-        let wanted = self
-            .waiting_since
-            .iter()
-            .any(|(id, _)| env.replicas.get(*id).is_some_and(|r| r.capa_eof))
-            && self.slots(env) == 0;
-        let useless = self.joins_closed
-            || (env.now_ms >= kept.until_ms && !wanted)
-            || kept.id != env.stream.history.id
-            || !log.covers(kept.offset)
-            || held > log.limit().saturating_add(log.spool().memory_max());
-        if useless {
+        let is_wanted = self.slots(env) == 0
+            && self
+                .waiting_since
+                .iter()
+                .any(|(id, _)| env.replicas.get(*id).is_some_and(|r| r.capa_eof));
+        let (log, history) = (&env.stream.log, env.stream.history.id);
+        if !env.feed_is_open || kept.is_useless(log, history, is_wanted, env.now_ms) {
             self.forget_kept(env, out);
         }
     }
 
     pub(super) fn forget_kept(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
-        if let Some(kept) = self.kept.take() {
-            if let Some(pin) = kept.pin {
-                env.stream.log.detach(pin);
-            }
+        if let Some(kept) = self.snapshot.take_if(|s| !s.is_making()) {
+            kept.release(&mut env.stream.log);
             out.push(Order::CloseFeed);
         }
     }
@@ -412,7 +384,7 @@ impl Master {
         // One that is still being made is aborted, which says so.
         if up > 0 {
             info!("Diskless rdb transfer, done reading from pipe, {up} replicas still up.");
-        } else if self.running.as_ref().is_none_or(|r| r.number != number) {
+        } else if self.snapshot_running() != Some(number) {
             info!("Diskless rdb transfer, last replica dropped, killing fork child.");
         }
     }
@@ -434,24 +406,24 @@ impl Master {
 
     pub(super) fn abort_if_unwanted(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
         // A dump on its way to the disk is a save as well, where the node saves.
-        let to_sockets = |r: &Running| r.target == Target::Sockets;
-        let useless = |r: &&Running| r.offset.is_some() && (to_sockets(r) || !env.settings.saves);
-        let unwanted = self.running.as_ref().filter(useless).is_some();
-        if unwanted && self.takers(env.replicas).is_empty() {
-            let running = self.running.take();
-            if running.as_ref().is_some_and(to_sockets) {
+        let is_useless = |s: &SyncSnapshot| {
+            s.is_making()
+                && !s.is_ordered()
+                && (s.target() == Target::Sockets || !env.settings.saves)
+        };
+        if !self.snapshot.as_ref().is_some_and(is_useless) || !self.takers(env.replicas).is_empty()
+        {
+            return;
+        }
+        if let Some(snapshot) = self.snapshot.take() {
+            if snapshot.target() == Target::Sockets {
                 info!("Diskless rdb transfer, last replica dropped, killing fork child.");
             }
-            if let Some(running) = running {
-                if let Some(pin) = running.pin {
-                    env.stream.log.detach(pin);
-                }
-                out.push(Order::AbortSnapshot {
-                    number: running.number,
-                });
-            }
-            self.maybe_start(env, out);
+            let number = snapshot.number();
+            snapshot.release(&mut env.stream.log);
+            out.push(Order::AbortSnapshot { number });
         }
+        self.maybe_start(env, out);
     }
 
     /// Replicas that have caught up since their full sync hold their bytes in memory from now on, under the
@@ -471,14 +443,15 @@ impl Master {
         }
     }
 
-    /// The number of the snapshot for replicas that is ordered or running.
+    /// The number of the snapshot for replicas that is ordered or being made.
     pub fn snapshot_running(&self) -> Option<u64> {
-        self.running.as_ref().map(|r| r.number)
+        let snapshot = self.snapshot.as_ref().filter(|s| s.is_making());
+        snapshot.map(SyncSnapshot::number)
     }
 
     /// Whether a finished snapshot is kept for replicas that come late.
     pub fn snapshot_kept(&self) -> bool {
-        self.kept.is_some()
+        self.snapshot.as_ref().is_some_and(|s| !s.is_making())
     }
 }
 

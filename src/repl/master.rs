@@ -8,12 +8,13 @@ use tracing::{info, warn};
 
 use super::backlog::{BacklogSize, WriteRate};
 use super::explain::{self, Explain, Resync, Side};
-use super::full_sync::{FilteredDump, Kept, Running};
+use super::full_sync::FilteredDump;
 use super::lag::Timeline;
 use super::psync::{self, Decision, Reason, Request};
 use super::replicas::{LimitWatch, OutputLimit, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
 use super::stream::Stream;
+use super::sync_snapshot::SyncSnapshot;
 use super::wire;
 use crate::clock::Clock;
 
@@ -95,9 +96,11 @@ pub enum Order {
         number: u64,
         target: Target,
     },
-    /// Send the present snapshot's chunks from the first one on, then its mark, then call `dump_streamed`.
+    /// Send the line, and the present snapshot's chunks from the first one on, then its mark, then call
+    /// `dump_streamed`; or nothing of it, if the first chunks are gone, and call `join_failed`.
     SendFeed {
         id: u64,
+        line: Vec<u8>,
     },
     /// Make a dump of that little (see [`FilteredDump`]) and send it as a feed, then call `dump_streamed`.
     SendFiltered {
@@ -133,6 +136,8 @@ pub struct MasterEnv<'a> {
     pub clock: &'a dyn Clock,
     /// We are a replica ourselves.
     pub is_replica: bool,
+    /// The feed that the present snapshot goes into has its first byte, so that others can join.
+    pub feed_is_open: bool,
     /// Where the reasons of full syncs are kept.
     pub explain: &'a mut Explain,
 }
@@ -159,16 +164,12 @@ impl SyncCounts {
 /// The state that isn't in the stream or the table.
 #[derive(Debug, Default)]
 pub struct Master {
-    /// The snapshot that is ordered or being made.
-    pub(super) running: Option<Running>,
-    /// A finished one whose bytes are still there.
-    pub(super) kept: Option<Kept>,
+    /// The snapshot for full syncs that is ordered, being made, or kept.
+    pub(super) snapshot: Option<SyncSnapshot>,
     /// Snapshots to sockets that some replica takes, and how many have had all of them.
     pub(super) streamed: Vec<(u64, usize)>,
     /// Numbers snapshots.
     pub(super) snapshots: u64,
-    /// The present snapshot's first chunks are gone: nobody can join it any more. Set by the owner.
-    pub joins_closed: bool,
     watches: Vec<(u64, LimitWatch)>,
     /// Replicas that wait for a snapshot, in the order in which they came, and since when.
     pub(super) waiting_since: Vec<(u64, i64)>,
@@ -192,48 +193,62 @@ impl Master {
         request: &Request,
         out: &mut Vec<Order>,
     ) -> Result<(), &'static str> {
-        let id = replica.id;
-        let name = replica.name();
-        info!("Replica {name} asks for synchronization");
+        info!("Replica {} asks for synchronization", replica.name());
         replica.ack_ms = env.now_ms;
         replica.legacy = *request == Request::Sync;
         match psync::decide(env.stream, request) {
-            Decision::Continue { position } => {
-                let bytes = env.stream.log.end() - position;
-                // As in Redis, what is held for others beyond the backlog's size serves this one too.
-                let log = &mut env.stream.log;
-                replica.sync.catching_up = log.needs_patience(position);
-                replica.sync.cut = position;
-                let attached = if replica.sync.catching_up {
-                    log.attach_patient(position)
-                } else {
-                    log.attach(position)
-                };
-                let Ok(cursor) = attached else {
-                    return Err("ERR backlog moved");
-                };
-                let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
-                replica.state = ReplicaState::Online;
-                replica.cursor = Some(cursor);
-                env.explain.returned(&name);
-                env.replicas.add(replica);
-                self.counts.partial_ok += 1;
-                out.push(Order::Send {
-                    id,
-                    bytes: line.into_bytes(),
-                });
-                out.push(Order::Follow { id });
-                info!(
-                    "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog \
-                     starting from offset {}.",
-                    position + 1
-                );
-                return Ok(());
+            Decision::Continue { position } => self.attach_partial(env, replica, position, out),
+            Decision::Full(reason) => {
+                self.explain_full(env, &replica, request, &reason);
+                self.attach_full(env, replica, out);
+                Ok(())
             }
-            Decision::Full(reason) => self.explain_full(env, &replica, request, &reason),
         }
+    }
+
+    /// The replica goes on from its place in the log.
+    fn attach_partial(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        mut replica: Replica,
+        position: u64,
+        out: &mut Vec<Order>,
+    ) -> Result<(), &'static str> {
+        let (id, name) = (replica.id, replica.name());
+        let log = &mut env.stream.log;
+        let bytes = log.end() - position;
+        // As in Redis, what is held for others beyond the backlog's size serves this one too.
+        replica.sync.catching_up = log.needs_patience(position);
+        replica.sync.cut = position;
+        let attached = if replica.sync.catching_up {
+            log.attach_patient(position)
+        } else {
+            log.attach(position)
+        };
+        replica.cursor = Some(attached.map_err(|_| "ERR backlog moved")?);
+        replica.state = ReplicaState::Online;
+        let line = psync::continue_line(&env.stream.history.id, replica.capa_psync2);
+        env.explain.returned(&name);
+        env.replicas.add(replica);
+        self.counts.partial_ok += 1;
+        out.push(Order::Send {
+            id,
+            bytes: line.into_bytes(),
+        });
+        out.push(Order::Follow { id });
+        info!(
+            "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog starting \
+             from offset {}.",
+            position + 1
+        );
+        Ok(())
+    }
+
+    /// The replica waits for a snapshot, or has one of its own if it wants no keys.
+    fn attach_full(&mut self, env: &mut MasterEnv<'_>, mut replica: Replica, out: &mut Vec<Order>) {
         self.counts.full += 1;
         replica.state = ReplicaState::WaitSnapshot;
+        let (id, name) = (replica.id, replica.name());
         let (capa_eof, filter) = (replica.capa_eof, replica.filter);
         env.replicas.add(replica);
         if !env.stream.active {
@@ -245,25 +260,31 @@ impl Master {
             );
         }
         if let Some(filter) = filter {
-            self.send_filtered(env, id, filter, out);
-            return Ok(());
+            return self.send_filtered(env, id, filter, out);
         }
         self.waiting_since.push((id, env.now_ms));
         self.admit(env, out);
-        if !self.waiting_since.iter().any(|(w, _)| *w == id) {
-            return Ok(());
+        if self.waiting_since.iter().any(|(w, _)| *w == id) {
+            self.wait_for_snapshot(env, &name, capa_eof, out);
         }
-        match &self.running {
+    }
+
+    /// A replica could join no snapshot: says what it waits for, and starts one if it is that.
+    fn wait_for_snapshot(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        name: &str,
+        capa_eof: bool,
+        out: &mut Vec<Order>,
+    ) {
+        match self.snapshot.as_ref().filter(|s| s.is_making()) {
             _ if self.slots(env) == 0 => info!(
                 "Replica {name} waits for its turn: repl-max-transfers ({}) are under way",
                 env.settings.transfers_max
             ),
             // It has not begun yet, so it will serve this one too.
-            Some(Running { offset: None, .. }) => {}
-            Some(Running {
-                target: Target::Disk,
-                ..
-            }) => info!(
+            Some(snapshot) if snapshot.is_ordered() => {}
+            Some(snapshot) if snapshot.target() == Target::Disk => info!(
                 "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
             ),
             Some(_) => {
@@ -275,7 +296,6 @@ impl Master {
             }
             None => self.start(env, out),
         }
-        Ok(())
     }
 
     /// Logs why a full sync is due, and keeps it.
@@ -476,8 +496,7 @@ impl Master {
         if env.replicas.is_empty()
             && env.stream.active
             && !env.is_replica
-            && self.running.is_none()
-            && self.kept.is_none()
+            && self.snapshot.is_none()
             && settings.backlog_ttl_ms > 0
             && now_ms - self.alone_since_ms > settings.backlog_ttl_ms
         {

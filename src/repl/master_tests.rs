@@ -15,6 +15,7 @@ struct Bench {
     clock: std::sync::Arc<ManualClock>,
     now_ms: i64,
     is_replica: bool,
+    feed_is_open: bool,
     explain: Explain,
 }
 
@@ -29,6 +30,7 @@ impl Bench {
             clock,
             now_ms: 0,
             is_replica: false,
+            feed_is_open: true,
             explain: Explain::default(),
         }
     }
@@ -45,6 +47,7 @@ impl Bench {
             settings: &self.settings,
             clock: &*self.clock,
             is_replica: self.is_replica,
+            feed_is_open: self.feed_is_open,
             explain: &mut self.explain,
         };
         let result = f(&mut self.master, &mut env, &mut out);
@@ -87,10 +90,58 @@ fn sends(orders: &[Order]) -> Vec<(u64, String)> {
     orders
         .iter()
         .filter_map(|o| match o {
-            Order::Send { id, bytes } => Some((*id, String::from_utf8(bytes.clone()).unwrap())),
+            Order::Send { id, bytes } | Order::SendFeed { id, line: bytes } => {
+                Some((*id, String::from_utf8(bytes.clone()).unwrap()))
+            }
             _ => None,
         })
         .collect()
+}
+
+fn is_fed(orders: &[Order], replica: u64) -> bool {
+    let fed = |o: &Order| matches!(o, Order::SendFeed { id, .. } if *id == replica);
+    orders.iter().any(fed)
+}
+
+/// The feed closes between the decision and the join: nobody is thrown out for it.
+#[test]
+fn who_loses_the_race_for_a_feed_waits_for_the_next_snapshot() {
+    for made in [false, true] {
+        let mut b = Bench::new();
+        b.settings.diskless_delay_ms = 0;
+        b.attach(1, "PSYNC ? -1");
+        b.started();
+        if made {
+            b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+        }
+        assert!(is_fed(&b.attach(2, "PSYNC ? -1"), 2));
+        b.feed_is_open = false;
+        let (_, orders) = b.run(|m, e, o| m.join_failed(e, 2, o));
+        let waits = b.replicas.get(2).unwrap();
+        assert_eq!(waits.state, ReplicaState::WaitSnapshot);
+        assert!(waits.cursor.is_none());
+        let orders = match made {
+            true => orders,
+            // The first one's snapshot is still being made, and ends first.
+            false => {
+                assert_eq!(orders, []);
+                b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o)).1
+            }
+        };
+        assert!(orders.contains(&Order::StartSnapshot {
+            number: 2,
+            target: Target::Sockets
+        }));
+        b.feed_is_open = true;
+        assert!(is_fed(&b.started(), 2));
+        for id in [1, 2] {
+            b.run(|m, e, o| m.dump_streamed(e, id, o));
+            b.run(|m, e, o| m.detached(e, id, o));
+        }
+        b.tick(60_000);
+        assert!(b.master.snapshot.is_none());
+        assert_eq!(b.stream.log.cursors(), 0);
+    }
 }
 
 #[test]
@@ -116,7 +167,7 @@ fn those_who_come_during_the_delay_share_a_snapshot() {
     let line = format!("+FULLRESYNC {} 14\r\n", b.stream.history.id);
     let orders = b.attach(3, "PSYNC ? -1");
     assert_eq!(sends(&orders), [(3, line.clone())]);
-    assert_eq!(orders[1..], [Order::SendFeed { id: 3 }]);
+    assert!(matches!(orders[..], [Order::SendFeed { id: 3, .. }]));
     let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
     assert_eq!(orders, []);
     let orders = b.attach(4, "PSYNC ? -1");
@@ -153,7 +204,7 @@ fn transfers_queue_up_for_the_same_snapshot() {
     b.attach(1, "PSYNC ? -1");
     b.attach(2, "PSYNC ? -1");
     b.attach(3, "PSYNC ? -1");
-    assert_eq!(b.started()[1..], [Order::SendFeed { id: 1 }]);
+    assert!(matches!(b.started()[..], [Order::SendFeed { id: 1, .. }]));
     let places = [1, 2, 3].map(|id| b.replicas.get(id).unwrap().sync.place);
     assert_eq!(places, [0, 1, 2]);
     let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
@@ -170,10 +221,10 @@ fn transfers_queue_up_for_the_same_snapshot() {
     );
     assert!(b.master.snapshot_kept());
     let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 1, o));
-    assert!(orders.contains(&Order::SendFeed { id: 2 }));
+    assert!(is_fed(&orders, 2));
     // One that leaves lets the next one in.
     let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
-    assert!(orders.contains(&Order::SendFeed { id: 3 }));
+    assert!(is_fed(&orders, 3));
     b.tick(100);
     assert!(!b.master.snapshot_kept());
     let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 3, o));
@@ -191,7 +242,7 @@ fn a_snapshot_is_not_kept_when_its_bytes_or_its_history_are_gone() {
         b.run(|m, e, o| m.dump_streamed(e, 1, o));
         assert!(b.master.snapshot_kept());
         if closed {
-            b.master.joins_closed = true;
+            b.feed_is_open = false;
         } else {
             b.stream.history.restart(ReplId::random(&*b.clock));
         }

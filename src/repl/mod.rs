@@ -24,6 +24,7 @@ pub mod spool;
 pub mod stream;
 pub mod stream_databases;
 pub mod stream_input;
+mod sync_snapshot;
 pub mod transfer;
 pub mod view;
 pub mod wire;

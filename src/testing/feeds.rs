@@ -14,6 +14,8 @@ use crate::repl::{Cursor, Feed, MasterIo, MasterSettings, SyncCounts, SyncProgre
 /// Of 256 snapshots, so many fail; of 256 dump files, so many can't be read.
 const SNAPSHOT_FAILURES: u8 = 8;
 const FILE_FAILURES: u8 = 8;
+/// Of 256 joins, so many find that the feed is open no more.
+const LOST_RACES: u8 = 16;
 
 /// A feed, with its write to disk that is under way.
 #[derive(Debug)]
@@ -200,7 +202,11 @@ impl MasterIo for Io<'_, '_> {
         sending.is_some_and(|s| s.feed.is_joinable())
     }
 
-    fn send_feed(&mut self, id: u64, _: SyncProgress) -> bool {
+    fn send_feed(&mut self, id: u64, line: Bytes, _: SyncProgress) -> bool {
+        // Its first bytes go in the very moment in which it is to be joined.
+        if self.around.happens(LOST_RACES) {
+            self.host.close_present_feed();
+        }
         let Some(number) = self.host.present else {
             return false;
         };
@@ -219,6 +225,7 @@ impl MasterIo for Io<'_, '_> {
                 }
             }
         }
+        self.send_to_peer(id, line);
         self.send_to_peer(id, header.into());
         true
     }

@@ -117,14 +117,23 @@ impl MasterSockets {
         Sending { feed, mark }
     }
 
-    /// Has the replica take that feed from its first byte on; false if that is gone.
-    fn give_feed(&self, id: u64, sending: Option<&Sending>, progress: SyncProgress) -> bool {
+    /// Has the replica take that feed from its first byte on, behind `line`; false if that is gone.
+    fn give_feed(
+        &self,
+        id: u64,
+        line: Bytes,
+        sending: Option<&Sending>,
+        progress: SyncProgress,
+    ) -> bool {
         let Some(buffer) = self.buffers.get(&id) else {
             return true;
         };
         let Some(Sending { feed, mark }) = sending.filter(|s| s.feed.join(id)) else {
             return false;
         };
+        if !line.is_empty() {
+            buffer.do_send(slave_buffer::Send(line));
+        }
         let header = Bytes::from(Form::Mark(*mark).header());
         buffer.do_send(slave_buffer::Send(header));
         buffer.do_send(slave_buffer::TakeFeed {
@@ -254,13 +263,13 @@ impl MasterIo for MasterSockets {
         self.sending.as_ref().is_some_and(|s| s.feed.is_joinable())
     }
 
-    fn send_feed(&mut self, id: u64, progress: SyncProgress) -> bool {
-        self.give_feed(id, self.sending.as_ref(), progress)
+    fn send_feed(&mut self, id: u64, line: Bytes, progress: SyncProgress) -> bool {
+        self.give_feed(id, line, self.sending.as_ref(), progress)
     }
 
     fn send_filtered(&mut self, id: u64, dump: &FilteredDump, progress: SyncProgress) {
         let sending = self.new_feed();
-        self.give_feed(id, Some(&sending), progress);
+        self.give_feed(id, Bytes::new(), Some(&sending), progress);
         for chunk in filtered::write(&self.node, dump) {
             sending.feed.push(chunk);
         }

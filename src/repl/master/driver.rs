@@ -9,7 +9,7 @@
 //!
 //! Invariants:
 //! - Stream and board are locked for the decision alone; orders are carried out after it.
-//! - A snapshot is one object, [`Master`]'s, known by its number: reports about any other are dropped, and their
+//! - A snapshot is one object, [`Master`]'s (`repl::sync_snapshot`), known by its number: reports about any other are dropped, and their
 //!   hold on the log with them.
 
 use bytes::Bytes;
@@ -40,9 +40,9 @@ pub trait MasterIo: RoleIo {
     fn abort_snapshot(&mut self, number: u64);
     /// Whether the present snapshot's bytes are there from the first one on.
     fn is_feed_joinable(&self) -> bool;
-    /// Sends them, with the header that says how they end; then [`MasterDriver::dump_streamed`]. False: the
-    /// first ones have gone in this very moment.
-    fn send_feed(&mut self, id: u64, progress: SyncProgress) -> bool;
+    /// Sends `line` and them, with the header that says how they end; then [`MasterDriver::dump_streamed`]. False:
+    /// nothing is sent, since the first ones have gone in this very moment.
+    fn send_feed(&mut self, id: u64, line: Bytes, progress: SyncProgress) -> bool;
     /// Makes that dump and sends it, with the header that says how it ends; then
     /// [`MasterDriver::dump_streamed`].
     fn send_filtered(&mut self, id: u64, dump: &FilteredDump, progress: SyncProgress);
@@ -236,7 +236,7 @@ impl MasterDriver {
     ) -> R {
         let settings = io.settings();
         let mut orders = Vec::new();
-        self.master.joins_closed = !io.is_feed_joinable();
+        let feed_is_open = io.is_feed_joinable();
         let before = self.master.counts;
         let (hub, clock) = (io.hub(), io.clock());
         let now_ms = clock.unix_ms();
@@ -251,6 +251,7 @@ impl MasterDriver {
             settings: &settings,
             clock,
             is_replica: hub.is_replica(),
+            feed_is_open,
             explain: &mut board.explain,
         };
         let result = f(&mut self.master, &mut env, &mut orders);
@@ -290,10 +291,10 @@ impl MasterDriver {
             }
             Order::StartSnapshot { number, target } => io.start_snapshot(number, target),
             Order::AbortSnapshot { number } => io.abort_snapshot(number),
-            Order::SendFeed { id } => {
+            Order::SendFeed { id, line } => {
                 let progress = progress_of(id, io);
-                if !io.send_feed(id, progress) {
-                    io.close(id, None);
+                if !io.send_feed(id, line.into(), progress) {
+                    self.with(io, |m, e, o| m.join_failed(e, id, o));
                 }
             }
             Order::SendFiltered { id, dump } => {
