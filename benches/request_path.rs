@@ -117,7 +117,7 @@ fn serve(node: &NodeCore, reads: &[Vec<u8>], from: usize, count: u64) {
         let mut ctx = Context::new(node, &settings, &mut session, &mut reply, &mut effects);
         let mut index = 0;
         while index < batch.len() {
-            ctx.look_ahead(&batch, index, read);
+            ctx.prefetch_window(&batch, index, read);
             batch.args(index, read, &mut args);
             match dispatch::run(&mut ctx, &args) {
                 // A connection would wait to be woken.

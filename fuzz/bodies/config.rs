@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use understudy::config::Settings;
 use understudy::config::layers::{Form, Layers, flags_to_lines, load};
-use understudy::config::rewrite::{Beginning, Target, rewrite};
+use understudy::config::rewrite::{StartSettings, Target, rewrite};
 
 pub fn run(input: &[u8]) {
     let [choice, body @ ..] = input else {
@@ -53,17 +53,17 @@ fn rewrite_unchanged(form: Form, bytes: &[u8]) {
         name: "a",
         includes: &includes,
     };
-    let beginning = Beginning {
-        asked: Settings::default(),
-        made: Settings::default(),
+    let at_start = StartSettings {
+        configured: Settings::default(),
+        effective: Settings::default(),
     };
     match understood {
         Ok(loaded) => {
-            let new = rewrite(&target, bytes, &loaded.settings, &beginning);
+            let new = rewrite(&target, bytes, &loaded.settings, &at_start);
             assert_eq!(new.as_deref(), Ok(bytes));
         }
         Err(_) => {
-            let _ = rewrite(&target, bytes, &Settings::default(), &beginning);
+            let _ = rewrite(&target, bytes, &Settings::default(), &at_start);
         }
     }
 }

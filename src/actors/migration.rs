@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use super::shard;
 use crate::clients::pause::PausePurpose;
 use crate::clients::session::Ticket;
-use crate::command::migrate::{self, Errand, Migration, Parcel, Settled, Target};
+use crate::command::migrate::{self, Migration, PackedKey, Settled, Target, TargetCommand};
 use crate::node_core::NodeCore;
 use crate::os::outgoing;
 use crate::repl::wire;
@@ -76,7 +76,7 @@ impl Actor for MigrationActor {
 pub struct Migrate {
     pub ticket: Arc<Ticket>,
     pub migration: Migration,
-    pub errands: Vec<Errand>,
+    pub commands: Vec<TargetCommand>,
 }
 
 impl Handler<Migrate> for MigrationActor {
@@ -88,10 +88,10 @@ impl Handler<Migrate> for MigrationActor {
             let Migrate {
                 ticket,
                 migration,
-                errands,
+                commands,
             } = migrate;
             let mut reply = Reply::new(ticket.resp);
-            match run(&node, &idle, &ticket, &migration, errands).await {
+            match run(&node, &idle, &ticket, &migration, commands).await {
                 Ok(()) => reply.ok(),
                 Err(error) => {
                     let error = error.text();
@@ -154,22 +154,25 @@ async fn run(
     idle: &RefCell<Idle>,
     ticket: &Ticket,
     migration: &Migration,
-    mut errands: Vec<Errand>,
+    mut commands: Vec<TargetCommand>,
 ) -> Result<(), Failure> {
     let _unpause = Unpause(node);
     let mut round = 0;
     loop {
         round += 1;
-        let sent = send(node, idle, migration, &errands).await;
+        let sent = send(node, idle, migration, &commands).await;
         if migration.copy {
             return sent.result;
         }
         let failed = sent.result.is_err();
-        let done = errands.drain(..).zip(&sent.done).filter(|(_, done)| **done);
-        let taken: Vec<Parcel> = done
-            .filter_map(|(errand, _)| match errand {
-                Errand::Restore { parcel, .. } => Some(parcel),
-                Errand::Delete(_) => None,
+        let done = commands
+            .drain(..)
+            .zip(&sent.done)
+            .filter(|(_, done)| **done);
+        let taken: Vec<PackedKey> = done
+            .filter_map(|(command, _)| match command {
+                TargetCommand::Restore { packed, .. } => Some(packed),
+                TargetCommand::Delete(_) => None,
             })
             .collect();
         let settled = settle(node, migration, taken, round, failed).await;
@@ -184,7 +187,7 @@ async fn run(
         if settled.again.is_empty() {
             return Ok(());
         }
-        errands = settled.again;
+        commands = settled.again;
     }
 }
 
@@ -193,7 +196,7 @@ async fn run(
 async fn settle(
     node: &NodeCore,
     migration: &Migration,
-    taken: Vec<Parcel>,
+    taken: Vec<PackedKey>,
     round: usize,
     failed: bool,
 ) -> Settled {
@@ -221,7 +224,7 @@ async fn settle(
     }
 }
 
-/// What became of errands: which are done, and why the others are not.
+/// What became of commands: which are done, and why the others are not.
 struct Sent {
     done: Vec<bool>,
     result: Result<(), Failure>,
@@ -240,7 +243,7 @@ async fn send(
     node: &NodeCore,
     idle: &RefCell<Idle>,
     migration: &Migration,
-    errands: &[Errand],
+    commands: &[TargetCommand],
 ) -> Sent {
     let kept = idle.borrow_mut().take(node, &migration.target);
     let was_kept = kept.is_some();
@@ -251,14 +254,14 @@ async fn send(
             Err(failure) => return Sent::none(failure),
         },
     };
-    let mut sent = exchange(node, &mut peer, migration, errands).await;
+    let mut sent = exchange(node, &mut peer, migration, commands).await;
     // A kept connection that is found closed means nothing.
     if was_kept && peer.broken && !peer.timed_out && !peer.answered {
         peer = match connect(node, migration).await {
             Ok(peer) => peer,
             Err(failure) => return Sent::none(failure),
         };
-        sent = exchange(node, &mut peer, migration, errands).await;
+        sent = exchange(node, &mut peer, migration, commands).await;
     }
     if !peer.broken {
         let now_us = node.clock.monotonic_us();
@@ -291,12 +294,12 @@ async fn connect(node: &NodeCore, migration: &Migration) -> Result<Peer, Failure
     })
 }
 
-/// One exchange with the target: AUTH and SELECT as needed, then the errands in a pipeline.
+/// One exchange with the target: AUTH and SELECT as needed, then the commands in a pipeline.
 async fn exchange(
     node: &NodeCore,
     peer: &mut Peer,
     migration: &Migration,
-    errands: &[Errand],
+    commands: &[TargetCommand],
 ) -> Sent {
     let wait = migration.timeout;
     peer.answered = false;
@@ -304,9 +307,9 @@ async fn exchange(
         return Sent::none(failure);
     }
     let mut buffer = Vec::new();
-    for (index, errand) in errands.iter().enumerate() {
-        errand.write(node.clock.unix_ms(), &mut buffer);
-        if buffer.len() >= CHUNK_BYTES || index + 1 == errands.len() {
+    for (index, command) in commands.iter().enumerate() {
+        command.write(node.clock.unix_ms(), &mut buffer);
+        if buffer.len() >= CHUNK_BYTES || index + 1 == commands.len() {
             if let Err(failure) = peer.write(&buffer, wait).await {
                 return Sent::none(failure);
             }
@@ -314,10 +317,10 @@ async fn exchange(
         }
     }
     let mut sent = Sent {
-        done: Vec::with_capacity(errands.len()),
+        done: Vec::with_capacity(commands.len()),
         result: Ok(()),
     };
-    for _ in errands {
+    for _ in commands {
         match peer.answer(wait).await {
             Ok(()) => sent.done.push(true),
             Err(failure @ Failure::Target(_)) => {

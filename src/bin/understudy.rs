@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use understudy::config::{Loaded, Mistake, Settings};
+use understudy::config::{InvalidConfig, Loaded, Settings};
 use understudy::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
 use understudy::os::{config_file, file_limit};
 use understudy::{Node, StartError};
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistake) => return refuse(&mistake),
     };
-    let asked = loaded.settings.clone();
+    let configured = loaded.settings.clone();
     let entered = enter_directory(&mut loaded.settings)
         .and_then(|()| try_log_file(&loaded.settings.logfile, request.check));
     if let Err(why) = entered {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
     let origin = ConfigOrigin {
         file,
-        asked,
+        configured,
         directory: started,
     };
     let code = run(loaded, origin);
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 struct ConfigOrigin {
     file: Option<PathBuf>,
     /// As all layers gave them.
-    asked: Settings,
+    configured: Settings,
     /// The working directory at that time.
     directory: PathBuf,
 }
@@ -141,7 +141,7 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
     let mut builder = Node::builder(settings)
         .memory(Box::new(jemalloc::Jemalloc))
         .no_tcp_at_port_zero()
-        .asked(origin.asked, origin.directory);
+        .configured(origin.configured, origin.directory);
     if let Some(path) = origin.file {
         builder = builder.config_file(path);
     }
@@ -226,7 +226,7 @@ fn announce_place(port: u16, with_logo: bool) {
 }
 
 /// Prints what is wrong with the configuration, where, and what to do about it.
-fn refuse(mistake: &Mistake) -> ExitCode {
+fn refuse(mistake: &InvalidConfig) -> ExitCode {
     let origin = &mistake.origin;
     eprintln!("\n*** FATAL CONFIG FILE ERROR (understudy {UNDERSTUDY_VERSION}) ***");
     match origin.line {

@@ -1,23 +1,23 @@
-//! Looking ahead in a pipeline: what the next commands will look up is brought into the cache together, so
+//! Prefetching for a pipeline: what the next commands will look up is brought into the cache together, so
 //! that the misses overlap instead of coming one after another. In a million keys, or in a collection of a
 //! million members, a miss costs more than all the rest of a GET.
 //!
 //! For a window of commands: the records of their keys; for commands that look members of a collection up
-//! (SADD, HGET, ZSCORE ...), then the collections, and then the members, see [`crate::data::lookout`]. For
+//! (SADD, HGET, ZSCORE ...), then the collections, and then the members, see [`crate::data::prefetch`]. For
 //! one command of many keys or members: those.
 //!
-//! Where there is one shard, the first command of a window fetches for all, once it has entered. Where
-//! there are several, the window's shards are entered beforehand, for the time of fetching: a few hundred
+//! Where there is one shard, the first command of a window prefetches for all, once it has entered. Where
+//! there are several, the window's shards are entered beforehand, for the time of prefetching: a few hundred
 //! nanoseconds. A shard that is busy at that moment is passed over.
 //!
-//! It is a guess and changes nothing: the first argument is taken for a key, whatever the command is.
+//! It is a hint and changes nothing: the first argument is taken for a key, whatever the command is.
 
 use smallvec::SmallVec;
 
 use super::table::Command;
 use super::{Args, Context, dispatch};
-use crate::data::lookout::Lookout;
-use crate::keyspace::{Db, Entered, Guess, ShardSet};
+use crate::data::prefetch::Prefetcher;
+use crate::keyspace::{Candidate, Db, Entered, ShardSet};
 use crate::resp::request::Batch;
 
 /// How many commands ahead. More than this would push out what was brought in first.
@@ -25,7 +25,7 @@ const WINDOW: usize = 16;
 
 /// A command with this many arguments may have several keys (MGET, MSET, DEL).
 const MANY: usize = 4;
-/// Keys of one command that are fetched together.
+/// Keys of one command that are prefetched together.
 const KEYS_MAX: usize = 64;
 
 /// What a command to come will want.
@@ -42,9 +42,9 @@ pub type Ahead<'a> = SmallVec<[Wanted<'a>; WINDOW]>;
 
 impl<'a> Context<'a> {
     /// To be called before each command of a batch, with its index: looks ahead where a window begins. With one
-    /// shard nothing is fetched yet: it is entered by the first of the window's commands.
+    /// shard nothing is prefetched yet: it is entered by the first of the window's commands.
     #[inline]
-    pub fn look_ahead(&mut self, batch: &'a Batch, index: usize, buffer: &'a [u8]) {
+    pub fn prefetch_window(&mut self, batch: &'a Batch, index: usize, buffer: &'a [u8]) {
         if index.is_multiple_of(WINDOW) {
             self.look_at_window(batch, index, buffer);
         }
@@ -80,29 +80,29 @@ impl<'a> Context<'a> {
             // Left before entering others: a shard is never entered from inside another.
             dispatch::release(self);
             let entered = keyspace.try_enter_free(shards);
-            fetch(&entered, self.session.db, &self.ahead);
+            prefetch(&entered, self.session.db, &self.ahead);
             self.ahead.clear();
         }
     }
 
-    /// Fetches what [`Context::look_ahead`] has left to be fetched.
+    /// Prefetches what [`Context::prefetch_window`] has left to be prefetched.
     #[inline]
-    pub(super) fn fetch_ahead(&mut self) {
+    pub(super) fn prefetch_rest(&mut self) {
         if !self.ahead.is_empty() && !self.keys.set().is_empty() {
-            fetch(&self.keys, self.session.db, &self.ahead);
+            prefetch(&self.keys, self.session.db, &self.ahead);
             self.ahead.clear();
         }
     }
 
-    /// Fetches the records of all the keys of a command of many.
+    /// Prefetches the records of all the keys of a command of many.
     #[inline]
-    pub(super) fn fetch_keys(&mut self, command: &Command, args: &Args<'_>) {
+    pub(super) fn prefetch_keys(&mut self, command: &Command, args: &Args<'_>) {
         if args.len() >= MANY {
-            self.fetch_many(command, args);
+            self.prefetch_many(command, args);
         }
     }
 
-    fn fetch_many(&mut self, command: &Command, args: &Args<'_>) {
+    fn prefetch_many(&mut self, command: &Command, args: &Args<'_>) {
         let keyspace = &self.node.keyspace;
         let mut hashes = SmallVec::<[u64; KEYS_MAX]>::new();
         command.for_each_key(args, &mut |key| {
@@ -115,21 +115,21 @@ impl<'a> Context<'a> {
         }
         let db = self.session.db;
         for hash in hashes {
-            if let Some(guess) = self.keys.shard(hash).dbs[db].guess(hash) {
-                guess.fetch();
+            if let Some(candidate) = self.keys.shard(hash).dbs[db].candidate(hash) {
+                candidate.prefetch();
             }
         }
     }
 }
 
-/// Fetches what lies in the shards that are entered.
-fn fetch(keys: &Entered<'_>, db: usize, ahead: &[Wanted<'_>]) {
+/// Prefetches what lies in the shards that are entered.
+fn prefetch(keys: &Entered<'_>, db: usize, ahead: &[Wanted<'_>]) {
     let keyspace = keys.keyspace();
     if keyspace.shards() == 1 {
         let only = &keys.at(0).dbs[db];
-        fetch_from(ahead, |_| Some(only));
+        prefetch_from(ahead, |_| Some(only));
     } else {
-        fetch_from(ahead, |hash| {
+        prefetch_from(ahead, |hash| {
             let shard = keyspace.shard_of(hash);
             let here = keys.set().contains(ShardSet::one(shard));
             here.then(|| &keys.at(shard).dbs[db])
@@ -139,24 +139,24 @@ fn fetch(keys: &Entered<'_>, db: usize, ahead: &[Wanted<'_>]) {
 
 /// The loop is kept short: the fewer instructions to a key, the more keys' misses overlap.
 #[inline]
-fn fetch_from<'k>(ahead: &[Wanted<'_>], db_of: impl Fn(u64) -> Option<&'k Db>) {
-    let mut collections = SmallVec::<[(Guess<'_>, &[u8]); WINDOW]>::new();
+fn prefetch_from<'k>(ahead: &[Wanted<'_>], db_of: impl Fn(u64) -> Option<&'k Db>) {
+    let mut collections = SmallVec::<[(Candidate<'_>, &[u8]); WINDOW]>::new();
     for wanted in ahead {
-        let Some(guess) = db_of(wanted.hash).and_then(|db| db.guess(wanted.hash)) else {
+        let Some(candidate) = db_of(wanted.hash).and_then(|db| db.candidate(wanted.hash)) else {
             continue;
         };
-        guess.fetch();
+        candidate.prefetch();
         if let Some(member) = wanted.member {
-            collections.push((guess, member));
+            collections.push((candidate, member));
         }
     }
     if collections.is_empty() {
         return;
     }
     // Reads the records, which are on their way.
-    let mut lookout = Lookout::default();
-    for (guess, member) in &collections {
-        lookout.add(guess.value(), member);
+    let mut prefetcher = Prefetcher::default();
+    for (candidate, member) in &collections {
+        prefetcher.add(candidate.value(), member);
     }
-    lookout.fetch();
+    prefetcher.prefetch();
 }

@@ -91,7 +91,7 @@ pub struct Context<'a> {
     pub misses: u64,
     /// The command that a name in the batch stands for, the last that was looked up ahead.
     pub(super) known: Option<(&'a [u8], &'a Command)>,
-    /// Keys of the commands to come, see [`Context::look_ahead`].
+    /// Keys of the commands to come, see [`Context::prefetch_window`].
     pub ahead: Ahead<'a>,
 }
 

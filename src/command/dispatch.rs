@@ -168,8 +168,8 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if let Err(busy) = enter(ctx, set) {
         return busy;
     }
-    ctx.fetch_ahead();
-    ctx.fetch_keys(command, args);
+    ctx.prefetch_rest();
+    ctx.prefetch_keys(command, args);
     let began_us = ctx.now_us;
     call(ctx, command, args);
     if let Some(request) = ctx.block.take() {

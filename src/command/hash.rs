@@ -5,7 +5,7 @@ use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::values::{reply_field_value, reply_item};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::Item;
-use crate::data::lookout::{TOGETHER, fetch_members};
+use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Hash, ValueRef};
 use crate::resp::Reply;
 
@@ -44,8 +44,8 @@ fn set_all(ctx: &mut Context<'_>, args: &Args<'_>, name: &str) -> CommandResult<
     let hash = ctx.hash_or_create(key)?;
     hash.expect(pairs, &enc);
     let mut created = 0;
-    for pairs in pairs.chunks(2 * TOGETHER) {
-        fetch_members(ValueRef::Hash(hash), pairs, 2);
+    for pairs in pairs.chunks(2 * PREFETCH_MAX) {
+        prefetch_members(ValueRef::Hash(hash), pairs, 2);
         for pair in pairs.chunks_exact(2) {
             created += usize::from(hash.insert(pair[0], pair[1], &enc));
         }
@@ -97,9 +97,9 @@ fn hmget(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
     reply.array(args.len() - 2);
-    for fields in args[2..].chunks(TOGETHER) {
+    for fields in args[2..].chunks(PREFETCH_MAX) {
         if let Some(hash) = hash {
-            fetch_members(ValueRef::Hash(hash), fields, 1);
+            prefetch_members(ValueRef::Hash(hash), fields, 1);
         }
         for field in fields {
             reply_field(reply, hash, field);
@@ -148,8 +148,8 @@ fn hdel(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     let mut removed = 0;
-    for fields in fields.chunks(TOGETHER) {
-        fetch_members(ValueRef::Hash(hash), fields, 1);
+    for fields in fields.chunks(PREFETCH_MAX) {
+        prefetch_members(ValueRef::Hash(hash), fields, 1);
         removed += fields.iter().filter(|field| hash.remove(field)).count();
     }
     if removed > 0 {

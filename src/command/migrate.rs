@@ -59,7 +59,7 @@ pub struct Migration {
 }
 
 /// A packed key.
-pub struct Parcel {
+pub struct PackedKey {
     pub key: Bytes,
     /// Unix ms.
     pub expire_at: Option<i64>,
@@ -71,9 +71,9 @@ pub struct Parcel {
 }
 
 /// One thing that the target is to do.
-pub enum Errand {
+pub enum TargetCommand {
     Restore {
-        parcel: Parcel,
+        packed: PackedKey,
         /// Whatever it has at the key.
         replace: bool,
     },
@@ -81,19 +81,19 @@ pub enum Errand {
     Delete(Bytes),
 }
 
-impl Errand {
+impl TargetCommand {
     /// Appends the command for it.
     pub fn write(&self, now_ms: i64, out: &mut Vec<u8>) {
         match self {
-            Errand::Delete(key) => wire::command(out, &[b"DEL".as_slice(), key]),
-            Errand::Restore { parcel, replace } => {
-                let ttl_ms = parcel.expire_at.map_or(0, |at| (at - now_ms).max(1));
+            TargetCommand::Delete(key) => wire::command(out, &[b"DEL".as_slice(), key]),
+            TargetCommand::Restore { packed, replace } => {
+                let ttl_ms = packed.expire_at.map_or(0, |at| (at - now_ms).max(1));
                 let ttl_ms = ttl_ms.to_string();
                 let args = [
                     b"RESTORE".as_slice(),
-                    &parcel.key,
+                    &packed.key,
                     ttl_ms.as_bytes(),
-                    &parcel.payload,
+                    &packed.payload,
                     b"REPLACE",
                 ];
                 wire::command(out, &args[..if *replace { 5 } else { 4 }]);
@@ -103,7 +103,7 @@ impl Errand {
 }
 
 /// A call's options.
-struct Wish<'a> {
+struct MigrateOptions<'a> {
     copy: bool,
     replace: bool,
     user: Option<&'a [u8]>,
@@ -111,9 +111,9 @@ struct Wish<'a> {
     keys: &'a [&'a [u8]],
 }
 
-impl<'a> Wish<'a> {
-    fn parse(args: &'a Args<'a>) -> CommandResult<Wish<'a>> {
-        let mut wish = Wish {
+impl<'a> MigrateOptions<'a> {
+    fn parse(args: &'a Args<'a>) -> CommandResult<MigrateOptions<'a>> {
+        let mut options = MigrateOptions {
             copy: false,
             replace: false,
             user: None,
@@ -123,21 +123,21 @@ impl<'a> Wish<'a> {
         let mut words = &args[6..];
         loop {
             words = match words {
-                [] => return Ok(wish),
+                [] => return Ok(options),
                 [word, rest @ ..] if is_word(word, "copy") => {
-                    wish.copy = true;
+                    options.copy = true;
                     rest
                 }
                 [word, rest @ ..] if is_word(word, "replace") => {
-                    wish.replace = true;
+                    options.replace = true;
                     rest
                 }
                 [word, password, rest @ ..] if is_word(word, "auth") => {
-                    (wish.user, wish.password) = (None, Some(*password));
+                    (options.user, options.password) = (None, Some(*password));
                     rest
                 }
                 [word, user, password, rest @ ..] if is_word(word, "auth2") => {
-                    (wish.user, wish.password) = (Some(*user), Some(*password));
+                    (options.user, options.password) = (Some(*user), Some(*password));
                     rest
                 }
                 [word, ..] if is_word(word, "keys") && !args[3].is_empty() => {
@@ -146,8 +146,8 @@ impl<'a> Wish<'a> {
                     ));
                 }
                 [word, keys @ ..] if is_word(word, "keys") => {
-                    wish.keys = keys;
-                    return Ok(wish);
+                    options.keys = keys;
+                    return Ok(options);
                 }
                 _ => return Err(CommandError::SYNTAX),
             };
@@ -156,7 +156,7 @@ impl<'a> Wish<'a> {
 }
 
 fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let wish = Wish::parse(args)?;
+    let options = MigrateOptions::parse(args)?;
     let timeout_ms = int_arg(args[5])?;
     let target_db = int_arg(args[4])?;
     services(ctx)?;
@@ -166,16 +166,16 @@ fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "ERR MIGRATE isn't allowed inside a transaction",
         ));
     }
-    let mut errands = Vec::new();
-    for key in wish.keys {
-        if let Some(parcel) = pack(ctx, key, !wish.copy) {
-            errands.push(Errand::Restore {
-                parcel,
-                replace: wish.replace,
+    let mut commands = Vec::new();
+    for key in options.keys {
+        if let Some(packed) = pack(ctx, key, !options.copy) {
+            commands.push(TargetCommand::Restore {
+                packed,
+                replace: options.replace,
             });
         }
     }
-    if errands.is_empty() {
+    if commands.is_empty() {
         ctx.reply.simple("NOKEY");
         return Ok(());
     }
@@ -187,8 +187,8 @@ fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
                 .ok()
                 .and_then(|n| n.try_into().ok())
                 .unwrap_or(0),
-            user: own(wish.user),
-            password: own(wish.password),
+            user: own(options.user),
+            password: own(options.password),
         },
         db: ctx.session.db,
         target_db,
@@ -196,18 +196,18 @@ fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             Ok(0) | Err(_) => TIMEOUT_DEFAULT_MS,
             Ok(timeout_ms) => timeout_ms,
         }),
-        copy: wish.copy,
+        copy: options.copy,
     };
     with_ticket(ctx, |services, ticket| {
-        services.migrate(ticket, migration, errands)
+        services.migrate(ticket, migration, commands)
     })
 }
 
 /// The key as it is now, if it is there; watched from here on, if that is asked for.
-fn pack(ctx: &mut Context<'_>, key: &[u8], watched: bool) -> Option<Parcel> {
+fn pack(ctx: &mut Context<'_>, key: &[u8], watched: bool) -> Option<PackedKey> {
     let mut encoder = Encoder::new(ctx.settings.rdbcompression);
     let entry = ctx.find_entry(key)?;
-    let mut parcel = Parcel {
+    let mut packed = PackedKey {
         key: Bytes::copy_from_slice(key),
         expire_at: entry.expire_at,
         payload: payload::write(&mut encoder, entry.value),
@@ -217,16 +217,16 @@ fn pack(ctx: &mut Context<'_>, key: &[u8], watched: bool) -> Option<Parcel> {
     if watched {
         let (db, hash) = (ctx.session.db, ctx.keys.keyspace().hash(key));
         let shard = ctx.keys.shard_mut(hash);
-        parcel.watch = Some(shard.watch(db, key, &parcel.changed, false));
+        packed.watch = Some(shard.watch(db, key, &packed.changed, false));
     }
-    Some(parcel)
+    Some(packed)
 }
 
-/// The shards that parcels are from.
-pub fn shards_of(node: &NodeCore, parcels: &[Parcel]) -> ShardSet {
+/// The shards that these keys are from.
+pub fn shards_of(node: &NodeCore, packed_keys: &[PackedKey]) -> ShardSet {
     let mut set = ShardSet::NONE;
-    for parcel in parcels {
-        set.add(node.keyspace.shard_of(node.keyspace.hash(&parcel.key)));
+    for packed in packed_keys {
+        set.add(node.keyspace.shard_of(node.keyspace.hash(&packed.key)));
     }
     set
 }
@@ -235,7 +235,7 @@ pub fn shards_of(node: &NodeCore, parcels: &[Parcel]) -> ShardSet {
 #[derive(Default)]
 pub struct Settled {
     /// What the target is to do now, since keys have changed meanwhile.
-    pub again: Vec<Errand>,
+    pub again: Vec<TargetCommand>,
     /// Changed keys that stay here, since they may not be sent once more.
     pub kept: usize,
     /// We became a replica, which must not delete anything: all keys stay.
@@ -250,7 +250,7 @@ pub struct Settled {
 pub fn settle(
     ctx: &mut Context<'_>,
     migration: &Migration,
-    taken: Vec<Parcel>,
+    taken: Vec<PackedKey>,
     round: usize,
     failed: bool,
 ) -> Settled {
@@ -260,11 +260,11 @@ pub fn settle(
     };
     ctx.session.db = migration.db;
     ctx.effects.db = migration.db;
-    for parcel in &taken {
-        let hash = ctx.keys.keyspace().hash(&parcel.key);
+    for packed in &taken {
+        let hash = ctx.keys.keyspace().hash(&packed.key);
         let shard = ctx.keys.shard_mut(hash);
-        if let Some(number) = parcel.watch {
-            shard.unwatch(migration.db, &parcel.key, number);
+        if let Some(number) = packed.watch {
+            shard.unwatch(migration.db, &packed.key, number);
         }
     }
     if settled.replica {
@@ -273,7 +273,7 @@ pub fn settle(
     // Told apart before anything is deleted: a key given twice is touched by its first deletion.
     let (changed, untouched): (Vec<_>, Vec<_>) = taken
         .into_iter()
-        .partition(|parcel| parcel.changed.load(Ordering::Acquire));
+        .partition(|packed| packed.changed.load(Ordering::Acquire));
     delete_moved(ctx, untouched);
     settled.write_offset = ctx.session.last_write_offset;
     if changed.is_empty() {
@@ -289,21 +289,21 @@ pub fn settle(
         let until_ms = ctx.now_ms.saturating_add(most_ms);
         pause.pause(purpose, Pause::Write, until_ms, ctx.now_ms);
     }
-    for Parcel { key, .. } in changed {
+    for PackedKey { key, .. } in changed {
         settled.again.push(match pack(ctx, &key, true) {
-            Some(parcel) => Errand::Restore {
-                parcel,
+            Some(packed) => TargetCommand::Restore {
+                packed,
                 replace: true,
             },
-            None => Errand::Delete(key),
+            None => TargetCommand::Delete(key),
         });
     }
     settled
 }
 
-fn delete_moved(ctx: &mut Context<'_>, parcels: Vec<Parcel>) {
+fn delete_moved(ctx: &mut Context<'_>, packed_keys: Vec<PackedKey>) {
     let mut effect = vec![Bytes::from_static(b"DEL")];
-    for Parcel { key, .. } in parcels {
+    for PackedKey { key, .. } in packed_keys {
         if ctx.delete(&key) {
             ctx.changed(&key, EventClass::Generic, "del");
             effect.push(key);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use super::bench::{Bench, START_MS};
-use super::migrate::{Errand, Migration, Target};
+use super::migrate::{Migration, Target, TargetCommand};
 use crate::clients::session::{Ticket, Waiting};
 use crate::config::{Protected, Settings};
 use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
@@ -74,15 +74,15 @@ impl Services for Notes {
             _ => Ok(()),
         }
     }
-    fn migrate(&self, _: Arc<Ticket>, migration: Migration, errands: Vec<Errand>) {
+    fn migrate(&self, _: Arc<Ticket>, migration: Migration, commands: Vec<TargetCommand>) {
         let Target { host, port, .. } = &migration.target;
         let (db, timeout, copy) = (migration.target_db, migration.timeout, migration.copy);
         let mut text = format!("migrate to {host}:{port} db {db} in {timeout:?}, copy {copy}:");
-        for errand in errands {
-            let Errand::Restore { parcel, replace } = errand else {
+        for command in commands {
+            let TargetCommand::Restore { packed, replace } = command else {
                 panic!("nothing is there to be deleted yet")
             };
-            let (key, at) = (parcel.key.escape_ascii(), parcel.expire_at);
+            let (key, at) = (packed.key.escape_ascii(), packed.expire_at);
             text += &format!(" {key} until {at:?}, replace {replace};");
         }
         self.note(text);

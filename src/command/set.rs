@@ -4,7 +4,7 @@ use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::values::reply_item;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::lookout::{TOGETHER, fetch_members};
+use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Set, ValueRef};
 use crate::resp::Reply;
 
@@ -38,8 +38,8 @@ fn sadd(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         set.expect(members.len(), &enc);
     }
     let mut added = 0;
-    for members in members.chunks(TOGETHER) {
-        fetch_members(ValueRef::Set(set), members, 1);
+    for members in members.chunks(PREFETCH_MAX) {
+        prefetch_members(ValueRef::Set(set), members, 1);
         added += members.iter().filter(|m| set.insert(m, &enc)).count();
     }
     if added > 0 {
@@ -57,8 +57,8 @@ fn srem(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     let mut removed = 0;
-    for members in members.chunks(TOGETHER) {
-        fetch_members(ValueRef::Set(set), members, 1);
+    for members in members.chunks(PREFETCH_MAX) {
+        prefetch_members(ValueRef::Set(set), members, 1);
         removed += members.iter().filter(|m| set.remove(m)).count();
     }
     if removed > 0 {
@@ -114,9 +114,9 @@ fn smismember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let set = as_set(value)?;
     reply.array(args.len() - 2);
-    for members in args[2..].chunks(TOGETHER) {
+    for members in args[2..].chunks(PREFETCH_MAX) {
         if let Some(set) = set {
-            fetch_members(ValueRef::Set(set), members, 1);
+            prefetch_members(ValueRef::Set(set), members, 1);
         }
         for member in members {
             reply.int(i64::from(set.is_some_and(|s| s.contains(member))));

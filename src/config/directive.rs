@@ -92,7 +92,7 @@ pub enum Shape {
 
 /// What the directive means to this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Support {
     /// It does what Redis's documentation says.
     Works,
     /// Accepted and reported, but without effect: why.
@@ -109,7 +109,7 @@ pub struct Directive {
     pub alias: Option<&'static str>,
     pub kind: Kind,
     pub doc: &'static str,
-    pub standing: Standing,
+    pub support: Support,
     /// CONFIG SET refuses it.
     pub immutable: bool,
     /// Its value must not be logged.
@@ -137,7 +137,7 @@ impl Directive {
             alias: None,
             kind,
             doc,
-            standing: Standing::Works,
+            support: Support::Works,
             immutable: false,
             sensitive: false,
             protected: false,
@@ -263,12 +263,12 @@ impl Directive {
     }
 
     pub const fn inert(mut self, why: &'static str) -> Directive {
-        self.standing = Standing::Inert(why);
+        self.support = Support::Inert(why);
         self
     }
 
     pub const fn only(mut self, value: &'static str, why: &'static str) -> Directive {
-        self.standing = Standing::Only(value, why);
+        self.support = Support::Only(value, why);
         self
     }
 
@@ -286,7 +286,7 @@ impl Directive {
         if let (Some(check), [word]) = (self.check, words) {
             check(word)?;
         }
-        if let Standing::Only(value, why) = self.standing {
+        if let Support::Only(value, why) = self.support {
             self.check_shape(words)?;
             if !words.join(" ").eq_ignore_ascii_case(value) {
                 return Err(format!("only '{value}' is possible in this version: {why}"));
@@ -376,8 +376,8 @@ impl Directive {
 
     /// A note for the log when a directive without effect was given a value of its own.
     pub fn note(&self, settings: &Settings, defaults: &Settings) -> Option<String> {
-        match self.standing {
-            Standing::Inert(why) if !self.is_default(settings, defaults) => Some(format!(
+        match self.support {
+            Support::Inert(why) if !self.is_default(settings, defaults) => Some(format!(
                 "directive '{}' is accepted but has no effect: {why}",
                 self.name
             )),

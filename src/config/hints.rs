@@ -1,7 +1,7 @@
 //! What would be right: the words by which a mistake names its fix, in the way of writing of the place where
 //! the mistake stands.
 
-use super::directive::{Directive, Kind, Range, Shape, Standing, Unit};
+use super::directive::{Directive, Kind, Range, Shape, Support, Unit};
 use super::layers::Form;
 use super::lines::Origin;
 use super::{Settings, table, words};
@@ -105,7 +105,7 @@ fn misplaced_mark(name: &str, given: &[String], style: Style) -> Option<String> 
 pub fn for_words(directive: &Directive, given: &[&str], origin: &Origin) -> String {
     let style = Style::at(origin);
     let name = directive.name;
-    if let Standing::Only(value, _) = directive.standing {
+    if let Support::Only(value, _) = directive.support {
         let value = if value.is_empty() { "\"\"" } else { value };
         return format!("leave it out, or write '{}'", style.write(name, value));
     }

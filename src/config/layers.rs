@@ -10,7 +10,7 @@ use std::error::Error;
 
 use config::{Config, ConfigError, Environment, FileStoredFormat, Format, Map, Source, Value};
 
-use super::lines::{Line, Mistake, Origin, line};
+use super::lines::{InvalidConfig, Line, Origin, line};
 use super::{COMMAND_LINE, ENVIRONMENT, Settings, hints, redis_conf, table, toml_form, words};
 
 /// The two forms of a configuration file.
@@ -30,7 +30,7 @@ impl Form {
     }
 
     /// A file's bytes as text.
-    pub fn decode(self, source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+    pub fn decode(self, source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
         match self {
             Form::RedisConf => redis_conf::decode(source, bytes),
             Form::Toml => toml_form::decode(source, bytes),
@@ -43,7 +43,7 @@ impl Form {
         source: &str,
         text: &str,
         includes: &redis_conf::Includes<'_>,
-    ) -> Result<Vec<Line>, Mistake> {
+    ) -> Result<Vec<Line>, InvalidConfig> {
         match self {
             Form::RedisConf => redis_conf::parse(source, text, includes),
             Form::Toml => toml_form::parse(source, text, includes),
@@ -161,7 +161,7 @@ pub struct Loaded {
 }
 
 /// Lays the layers over the defaults. The mistake names the place.
-pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
+pub fn load(layers: Layers<'_>) -> Result<Loaded, InvalidConfig> {
     let mut notes = Vec::new();
     let mut file = match layers.file {
         Some((form, name, text)) => form.parse(name, text, layers.includes)?,
@@ -187,7 +187,7 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
         .and_then(|merged| merged.cache.into_table());
     let mut merged = merged.map_err(|e| {
         let origin = Origin::default();
-        Mistake::new(&origin, format!("layers don't merge: {e}"), "")
+        InvalidConfig::new(&origin, format!("layers don't merge: {e}"), "")
     })?;
 
     let mut settings = Settings::default();
@@ -201,14 +201,14 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         directive.set(&mut settings, &words).map_err(|what| {
             let fix = hints::for_words(directive, &words, &origin);
-            Mistake::new(&origin, what, fix)
+            InvalidConfig::new(&origin, what, fix)
         })?;
         origins.insert(directive.name, origin);
     }
     settings.clamp();
     settings.check().map_err(|(name, what)| {
         let origin = origins.get(name).cloned().unwrap_or_default();
-        Mistake::new(&origin, what, "")
+        InvalidConfig::new(&origin, what, "")
     })?;
     let defaults = Settings::default();
     notes.extend(table::all().filter_map(|d| d.note(&settings, &defaults)));
@@ -216,7 +216,7 @@ pub fn load(layers: Layers<'_>) -> Result<Loaded, Mistake> {
 }
 
 /// The settings that lines make of the defaults. A directive whose lines don't go together has its default.
-pub(super) fn said(lines: &[Line]) -> Settings {
+pub(super) fn settings_of(lines: &[Line]) -> Settings {
     let mut settings = Settings::default();
     let mut layer = Layer::of(lines, None);
     for directive in table::all() {
@@ -249,7 +249,7 @@ pub fn variable(name: &str) -> String {
 fn environment(
     variables: HashMap<String, String>,
     notes: &mut Vec<String>,
-) -> Result<Vec<Line>, Mistake> {
+) -> Result<Vec<Line>, InvalidConfig> {
     let source = Environment::with_prefix(PREFIX).source(Some(variables));
     let mut values: Vec<(String, Value)> =
         source.collect().unwrap_or_default().into_iter().collect();
@@ -325,7 +325,11 @@ mod tests {
         flags_to_lines(&arguments)
     }
 
-    fn load_from(file: &str, env: &[(&str, &str)], arguments: &[&str]) -> Result<Loaded, Mistake> {
+    fn load_from(
+        file: &str,
+        env: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Loaded, InvalidConfig> {
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         load(Layers {
             file: Some((Form::RedisConf, "r.conf", file)),
@@ -336,7 +340,7 @@ mod tests {
         })
     }
 
-    fn get(loaded: &Result<Loaded, Mistake>, name: &str) -> String {
+    fn get(loaded: &Result<Loaded, InvalidConfig>, name: &str) -> String {
         match (loaded, table::find(name)) {
             (Ok(loaded), Some(d)) => d.get(&loaded.settings),
             (Err(mistake), _) => mistake.to_string(),

@@ -48,14 +48,14 @@ pub struct Line {
 
 /// Something wrong in a configuration: where, what, and how to put it right.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct InvalidConfig {
     pub origin: Origin,
     pub what: String,
     /// The fix; empty if `what` says it all.
     pub fix: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin { source, line, text } = &self.origin;
         match line {
@@ -73,11 +73,11 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for InvalidConfig {}
 
-impl Mistake {
-    pub fn new(origin: &Origin, what: impl Into<String>, fix: impl Into<String>) -> Mistake {
-        Mistake {
+impl InvalidConfig {
+    pub fn new(origin: &Origin, what: impl Into<String>, fix: impl Into<String>) -> InvalidConfig {
+        InvalidConfig {
             origin: origin.clone(),
             what: what.into(),
             fix: fix.into(),
@@ -106,7 +106,11 @@ const FORGOTTEN: &[&str] = &[
 ];
 
 /// Checks a name with its words against the table. `None`: a line to forget.
-pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option<Line>, Mistake> {
+pub fn line(
+    name: &str,
+    mut given: Vec<String>,
+    origin: Origin,
+) -> Result<Option<Line>, InvalidConfig> {
     let Some(directive) = table::find(name) else {
         if is_forgotten(name) {
             return Ok(None);
@@ -118,7 +122,7 @@ pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option
             Some((_, why)) => (*why).to_owned(),
             None => hints::for_name(name, &given, &origin),
         };
-        return Err(Mistake::new(
+        return Err(InvalidConfig::new(
             &origin,
             "Bad directive or wrong number of arguments",
             fix,
@@ -135,7 +139,7 @@ pub fn line(name: &str, mut given: Vec<String>, origin: Origin) -> Result<Option
         .set(&mut Settings::default(), &borrowed)
         .map_err(|what| {
             let fix = hints::for_words(directive, &borrowed, &origin);
-            Mistake::new(&origin, what, fix)
+            InvalidConfig::new(&origin, what, fix)
         })?;
     Ok(Some(Line {
         directive,

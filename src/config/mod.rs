@@ -27,8 +27,8 @@ pub use directive::Directive;
 pub use events::EventFlags;
 pub use host::is_host;
 pub use layers::{Form, Layers, Loaded, flags_to_lines, load};
-pub use lines::Mistake;
-pub use rewrite::{Beginning, rewrite};
+pub use lines::InvalidConfig;
+pub use rewrite::{StartSettings, rewrite};
 pub use settings::{MasterAddress, OutputLimit, OutputLimits, SavePoint, Settings};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The redis.conf form: a directive and its words to a line, `#` comments, `include`.
 
-use super::lines::{Line, Mistake, Origin, line};
+use super::lines::{InvalidConfig, Line, Origin, line};
 use super::words;
 
 /// Reads the files that an `include` names (it may be a pattern): their names and texts, in order.
@@ -28,7 +28,7 @@ pub(super) fn is_passed_over(line: &[u8]) -> bool {
 }
 
 /// A file's bytes as text. In comments bytes that are not UTF-8 are replaced; elsewhere they are a mistake.
-pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
     let mut text = String::with_capacity(bytes.len());
     for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         let decoded = String::from_utf8_lossy(line);
@@ -38,7 +38,7 @@ pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
                 line: index + 1,
                 text: decoded.trim().to_owned(),
             };
-            return Err(Mistake::new(&origin.guarded(), NOT_UTF8, ENCODE));
+            return Err(InvalidConfig::new(&origin.guarded(), NOT_UTF8, ENCODE));
         }
         text.push_str(&decoded);
     }
@@ -46,7 +46,11 @@ pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
 }
 
 /// Parses a text. `source` is its name in mistakes.
-pub fn parse(source: &str, text: &str, includes: &Includes<'_>) -> Result<Vec<Line>, Mistake> {
+pub fn parse(
+    source: &str,
+    text: &str,
+    includes: &Includes<'_>,
+) -> Result<Vec<Line>, InvalidConfig> {
     let mut lines = Vec::new();
     parse_into(&mut lines, source, text, includes, 0)?;
     Ok(lines)
@@ -59,7 +63,7 @@ pub(super) fn parse_into(
     text: &str,
     includes: &Includes<'_>,
     depth: usize,
-) -> Result<(), Mistake> {
+) -> Result<(), InvalidConfig> {
     for (index, raw) in text.split('\n').enumerate() {
         if is_passed_over(raw.as_bytes()) {
             continue;
@@ -80,7 +84,7 @@ pub(super) fn parse_into(
                     "close every quote, with a space behind it",
                 ),
             };
-            return Err(Mistake::new(&origin.guarded(), what, fix));
+            return Err(InvalidConfig::new(&origin.guarded(), what, fix));
         };
         if all.is_empty() {
             continue;
@@ -104,11 +108,11 @@ fn include(
     origin: &Origin,
     includes: &Includes<'_>,
     depth: usize,
-) -> Result<(), Mistake> {
+) -> Result<(), InvalidConfig> {
     let [pattern] = given else {
         let fix = "include takes one file or pattern";
         let what = "Bad directive or wrong number of arguments";
-        return Err(Mistake::new(origin, what, fix));
+        return Err(InvalidConfig::new(origin, what, fix));
     };
     for (name, text) in open_includes(pattern, origin, includes, depth)? {
         parse_into(lines, &name, &text, includes, depth + 1)?;
@@ -122,12 +126,12 @@ pub(super) fn open_includes(
     origin: &Origin,
     includes: &Includes<'_>,
     depth: usize,
-) -> Result<Vec<(String, String)>, Mistake> {
+) -> Result<Vec<(String, String)>, InvalidConfig> {
     if depth >= DEPTH_MAX {
         let what = format!("files include each other more than {DEPTH_MAX} deep");
-        return Err(Mistake::new(origin, what, "does one include itself?"));
+        return Err(InvalidConfig::new(origin, what, "does one include itself?"));
     }
-    includes(pattern).map_err(|what| Mistake::new(origin, what, ""))
+    includes(pattern).map_err(|what| InvalidConfig::new(origin, what, ""))
 }
 
 #[cfg(test)]

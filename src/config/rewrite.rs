@@ -27,15 +27,15 @@ pub struct Target<'a> {
 
 /// How the node began.
 #[derive(Clone, Debug)]
-pub struct Beginning {
+pub struct StartSettings {
     /// The settings as all layers gave them.
-    pub asked: Settings,
+    pub configured: Settings,
     /// What the start made of them.
-    pub made: Settings,
+    pub effective: Settings,
 }
 
 /// What a text says.
-pub(super) struct Said {
+pub(super) struct TextSettings {
     pub settings: Settings,
     /// Directives of lines that a start would refuse (somebody edited the file meanwhile).
     pub refused: Vec<&'static str>,
@@ -47,14 +47,14 @@ pub fn rewrite(
     target: &Target<'_>,
     text: &[u8],
     now: &Settings,
-    beginning: &Beginning,
+    at_start: &StartSettings,
 ) -> Result<Vec<u8>, String> {
-    let said = read(target, text)?;
+    let in_text = read(target, text)?;
     let changed: Vec<&'static Directive> = table::all()
-        .filter(|d| !d.file_only && !stands(d, &said, now, beginning))
+        .filter(|d| !d.file_only && !is_in_text(d, &in_text, now, at_start))
         .collect();
     let mut new = match target.form {
-        Form::RedisConf => rewrite_redis_conf::change(text, &changed, now, &said.settings),
+        Form::RedisConf => rewrite_redis_conf::change(text, &changed, now, &in_text.settings),
         Form::Toml => rewrite_toml::change(text, &changed, now)?,
     };
     let overruled = wrong(target, &new, &changed, now)?;
@@ -74,12 +74,17 @@ pub fn rewrite(
 }
 
 /// Whether all lines of the directive may stay as they are.
-fn stands(directive: &Directive, said: &Said, now: &Settings, beginning: &Beginning) -> bool {
+fn is_in_text(
+    directive: &Directive,
+    in_text: &TextSettings,
+    now: &Settings,
+    at_start: &StartSettings,
+) -> bool {
     let value = directive.get(now);
-    let text = directive.get(&said.settings);
+    let text = directive.get(&in_text.settings);
     let untouched =
-        value == directive.get(&beginning.made) && text == directive.get(&beginning.asked);
-    (value == text || untouched) && !said.refused.contains(&directive.name)
+        value == directive.get(&at_start.effective) && text == directive.get(&at_start.configured);
+    (value == text || untouched) && !in_text.refused.contains(&directive.name)
 }
 
 /// Those of the directives that the text doesn't give their value.
@@ -89,18 +94,18 @@ fn wrong(
     directives: &[&'static Directive],
     now: &Settings,
 ) -> Result<Vec<&'static Directive>, String> {
-    let said = read(target, text)?.settings;
-    let differs = |d: &&Directive| d.get(&said) != d.get(now);
+    let in_text = read(target, text)?.settings;
+    let differs = |d: &&Directive| d.get(&in_text) != d.get(now);
     Ok(directives.iter().copied().filter(differs).collect())
 }
 
-fn read(target: &Target<'_>, text: &[u8]) -> Result<Said, String> {
+fn read(target: &Target<'_>, text: &[u8]) -> Result<TextSettings, String> {
     let (lines, refused) = match target.form {
         Form::RedisConf => rewrite_redis_conf::read(target, text),
         Form::Toml => (rewrite_toml::read(target, text)?, Vec::new()),
     };
-    Ok(Said {
-        settings: layers::said(&lines),
+    Ok(TextSettings {
+        settings: layers::settings_of(&lines),
         refused,
     })
 }

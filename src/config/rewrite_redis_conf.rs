@@ -12,10 +12,10 @@ struct Piece<'a> {
     /// Its words, if it is not a comment, blank, or beyond reading.
     words: Option<Vec<String>>,
     /// What comes in its place, without the line's end.
-    instead: Instead,
+    replacement: Replacement,
 }
 
-enum Instead {
+enum Replacement {
     Same,
     Nothing,
     Line(Vec<u8>),
@@ -73,7 +73,7 @@ fn pieces(text: &[u8]) -> Vec<Piece<'_>> {
         .map(|bytes| Piece {
             bytes,
             words: words_of(bytes),
-            instead: Instead::Same,
+            replacement: Replacement::Same,
         })
         .collect()
 }
@@ -102,12 +102,12 @@ pub(super) fn read(target: &Target<'_>, text: &[u8]) -> (Vec<Line>, Vec<&'static
 }
 
 /// The text with the changed directives' lines in place of their old ones, or appended; lines that no start
-/// would take as comments. `said`: what the text says.
+/// would take as comments. `in_text`: what the text says.
 pub(super) fn change(
     text: &[u8],
     changed: &[&'static Directive],
     now: &Settings,
-    said: &Settings,
+    in_text: &Settings,
 ) -> Vec<u8> {
     let mut pieces = pieces(text);
     for piece in &mut pieces {
@@ -115,7 +115,7 @@ pub(super) fn change(
     }
     let mut appended = Vec::new();
     for directive in changed {
-        replace(&mut pieces, &mut appended, directive, now, said);
+        replace(&mut pieces, &mut appended, directive, now, in_text);
     }
     let mut new = joined(&pieces);
     append(&mut new, &appended);
@@ -128,7 +128,7 @@ fn replace(
     appended: &mut Vec<String>,
     directive: &Directive,
     now: &Settings,
-    said: &Settings,
+    in_text: &Settings,
 ) {
     let is_place = |piece: &Piece<'_>| piece.directive().is_some_and(|d| d.name == directive.name);
     let mut places: Vec<usize> = (0..pieces.len())
@@ -143,7 +143,7 @@ fn replace(
     });
     if directive.name == "client-output-buffer-limit" {
         // Only the classes that differ.
-        let already = directive.lines(said);
+        let already = directive.lines(in_text);
         wanted.retain(|line| !already.contains(line));
     }
     let mut places = places.into_iter();
@@ -152,13 +152,13 @@ fn replace(
         match places.next() {
             Some(at) => {
                 let indented = [pieces[at].indent(), line.as_bytes()].concat();
-                pieces[at].instead = Instead::Line(indented);
+                pieces[at].replacement = Replacement::Line(indented);
             }
             None => appended.push(line),
         }
     }
     for at in places {
-        pieces[at].instead = Instead::Nothing;
+        pieces[at].replacement = Replacement::Nothing;
     }
 }
 
@@ -169,12 +169,12 @@ pub(super) fn overrule(text: &[u8], directives: &[&'static Directive], now: &Set
     for directive in directives {
         for piece in &mut pieces {
             if piece.directive().is_some_and(|d| d.name == directive.name) {
-                piece.instead = Instead::Nothing;
+                piece.replacement = Replacement::Nothing;
             }
         }
         let mut lines = directive.lines(now);
         if lines.is_empty() {
-            // What is left out elsewhere must be said here.
+            // What is left out elsewhere must be written here.
             lines.push(match directive.get(now) {
                 none if none.is_empty() => "\"\"".to_owned(),
                 value => value,
@@ -196,10 +196,10 @@ pub(super) fn overrule(text: &[u8], directives: &[&'static Directive], now: &Set
 fn joined(pieces: &[Piece<'_>]) -> Vec<u8> {
     let mut text = Vec::new();
     for piece in pieces {
-        match &piece.instead {
-            Instead::Same => text.extend_from_slice(piece.bytes),
-            Instead::Nothing => {}
-            Instead::Line(line) => {
+        match &piece.replacement {
+            Replacement::Same => text.extend_from_slice(piece.bytes),
+            Replacement::Nothing => {}
+            Replacement::Line(line) => {
                 text.extend_from_slice(line);
                 text.extend_from_slice(piece.end());
             }
@@ -224,7 +224,7 @@ fn comment_out(piece: &mut Piece<'_>) {
     if !stays {
         let line = &piece.bytes[redis_conf::indent(piece.bytes)..];
         let line = [piece.indent(), b"# ??? ", line.trim_ascii_end()].concat();
-        piece.instead = Instead::Line(line);
+        piece.replacement = Replacement::Line(line);
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml_edit::{Array, Document, Value};
 
-use super::directive::{Directive, Kind, Shape, Standing, Unit};
+use super::directive::{Directive, Kind, Shape, Support, Unit};
 use super::lines::Line;
 use super::rewrite::{Target, append};
 use super::{Settings, table, toml_form, words};
@@ -59,7 +59,7 @@ pub(super) fn overrule(
     for directive in directives {
         let own = places.iter().filter(|place| place.name == directive.name);
         edits.extend(own.map(|place| (whole(text, place), String::new())));
-        // What is left out elsewhere must be said here.
+        // What is left out elsewhere must be written here.
         let value = value_of(directive, now).unwrap_or_else(|| directive.get(now).into());
         appended.push(line(directive, &value));
     }
@@ -153,17 +153,15 @@ pub fn default_toml() -> String {
          #\n\
          # understudy config.toml [--directive value ...]\n",
     );
-    for (title, directives) in table::CHAPTERS {
+    for (title, directives) in table::SECTIONS {
         text.push_str(&format!("\n# ---- {title} ----\n"));
         for directive in *directives {
             text.push('\n');
             comment(&mut text, directive.doc);
-            match directive.standing {
-                Standing::Works => {}
-                Standing::Inert(why) => comment(&mut text, &format!("No effect: {why}.")),
-                Standing::Only(_, why) => {
-                    comment(&mut text, &format!("No other value yet: {why}."))
-                }
+            match directive.support {
+                Support::Works => {}
+                Support::Inert(why) => comment(&mut text, &format!("No effect: {why}.")),
+                Support::Only(_, why) => comment(&mut text, &format!("No other value yet: {why}.")),
             }
             if let Some(alias) = directive.alias {
                 comment(&mut text, &format!("Also: {alias}."));

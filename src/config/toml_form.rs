@@ -4,11 +4,11 @@
 use toml_edit::{Document, Item, Value};
 
 use super::hints;
-use super::lines::{Line, Mistake, Origin, line};
+use super::lines::{InvalidConfig, Line, Origin, line};
 use super::redis_conf::{self, Includes};
 
 /// A file's bytes as text: UTF-8 everywhere, as TOML has it.
-pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
+pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
     std::str::from_utf8(bytes)
         .map(str::to_owned)
         .map_err(|error| {
@@ -27,12 +27,16 @@ pub fn decode(source: &str, bytes: &[u8]) -> Result<String, Mistake> {
             };
             let fix =
                 "save the file in UTF-8: TOML takes no other encoding, not in comments either";
-            Mistake::new(&origin.guarded(), "the line is not UTF-8 text", fix)
+            InvalidConfig::new(&origin.guarded(), "the line is not UTF-8 text", fix)
         })
 }
 
 /// Parses a text. `source` is its name in mistakes. `include = "file"` takes a redis.conf or TOML file in.
-pub fn parse(source: &str, text: &str, includes: &Includes<'_>) -> Result<Vec<Line>, Mistake> {
+pub fn parse(
+    source: &str,
+    text: &str,
+    includes: &Includes<'_>,
+) -> Result<Vec<Line>, InvalidConfig> {
     parse_at(source, text, includes, 0)
 }
 
@@ -41,7 +45,7 @@ fn parse_at(
     text: &str,
     includes: &Includes<'_>,
     depth: usize,
-) -> Result<Vec<Line>, Mistake> {
+) -> Result<Vec<Line>, InvalidConfig> {
     let origin_at = |offset: usize| {
         let before = text.get(..offset).unwrap_or(text);
         let number = before.matches('\n').count();
@@ -63,7 +67,7 @@ fn parse_at(
             true => "a name stands once; several values are an array".to_owned(),
             false => hints::for_toml_line(&origin.text),
         };
-        Mistake::new(&origin.guarded(), what, fix)
+        InvalidConfig::new(&origin.guarded(), what, fix)
     })?;
     let mut lines = Vec::new();
     for (name, item) in document.as_table() {
@@ -74,7 +78,7 @@ fn parse_at(
             _ => None,
         };
         let Some(words) = words else {
-            return Err(Mistake::new(
+            return Err(InvalidConfig::new(
                 &origin,
                 format!("'{name}' must be a string, a number, true or false, or an array of them"),
                 "write the directives without tables; several words are a string or an array",
@@ -97,7 +101,7 @@ fn included(
     origin: &Origin,
     includes: &Includes<'_>,
     depth: usize,
-) -> Result<Vec<Line>, Mistake> {
+) -> Result<Vec<Line>, InvalidConfig> {
     let mut lines = Vec::new();
     for (name, text) in redis_conf::open_includes(pattern, origin, includes, depth)? {
         if name.ends_with(".toml") {

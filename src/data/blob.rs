@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::flat::{allocate, capacity_for, release};
-use super::lookout::{Pointing, prefetch};
+use super::prefetch::{Prefetch, prefetch};
 
 /// The longest length that a short layout holds.
 const SHORT: usize = 254;
@@ -131,9 +131,9 @@ impl Blob {
     }
 }
 
-impl Pointing for Blob {
+impl Prefetch for Blob {
     #[inline]
-    fn fetch(&self) {
+    fn prefetch(&self) {
         prefetch(self.0.as_ptr());
     }
 }
@@ -259,9 +259,9 @@ impl Pair {
     }
 }
 
-impl Pointing for Pair {
+impl Prefetch for Pair {
     #[inline]
-    fn fetch(&self) {
+    fn prefetch(&self) {
         prefetch(self.0.as_ptr());
     }
 }

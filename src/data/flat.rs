@@ -14,7 +14,7 @@ use std::alloc::{Layout as Alloc, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::lookout::prefetch;
+use super::prefetch::prefetch;
 use super::word::{ALIGN, TAG_MASK, Tagged};
 
 /// The allocation that `len` bytes get: the next size class of jemalloc (four per doubling).

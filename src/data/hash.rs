@@ -11,8 +11,8 @@ use super::blob::Pair;
 use super::hashing::hash;
 use super::list::Item;
 use super::listpack::View;
-use super::lookout::Peek;
 use super::pack::{self, Pack};
+use super::prefetch::Probe;
 use super::segtable::{self, SegTable};
 use super::word::{Boxed, one_word};
 
@@ -137,12 +137,12 @@ impl Hash {
         }
     }
 
-    /// For [`Lookout`](super::lookout::Lookout): where a large hash would have this field. A small one is
-    /// fetched as it is.
+    /// For [`Prefetcher`](super::prefetch::Prefetcher): where a large hash would have this field. A small one is
+    /// prefetched as a whole.
     #[inline]
-    pub(super) fn peek(&self, field: &[u8]) -> Option<Peek<'_, Pair>> {
+    pub(super) fn probe(&self, field: &[u8]) -> Option<Probe<'_, Pair>> {
         match self.repr.form() {
-            Form::Table(t) => Some(t.pairs.peek(hash(t.seed, field))),
+            Form::Table(t) => Some(t.pairs.probe(hash(t.seed, field))),
             Form::Listpack(pack) => {
                 pack.prefetch();
                 None

@@ -13,7 +13,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use super::lookout::{Pointing, prefetch};
+use super::prefetch::{Prefetch, prefetch};
 use super::shared_vec::size_class;
 
 #[repr(C)]
@@ -97,9 +97,9 @@ impl Member {
     }
 }
 
-impl Pointing for Member {
+impl Prefetch for Member {
     #[inline]
-    fn fetch(&self) {
+    fn prefetch(&self) {
         prefetch(self.0.as_ptr());
     }
 }

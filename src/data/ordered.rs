@@ -18,8 +18,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::lookout::Pointing;
 use super::member::Member;
+use super::prefetch::Prefetch;
 use super::shared_vec::SharedVec;
 
 /// A leaf of 63 entries and its header make 1 KB.
@@ -531,7 +531,7 @@ impl<'a> OrderedRange<'a> {
         }
         // The members lie all over memory: let their cache misses overlap.
         for entry in self.leaf {
-            entry.member.fetch();
+            entry.member.prefetch();
         }
         Some(())
     }

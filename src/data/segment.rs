@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::lookout::prefetch;
+use super::prefetch::prefetch;
 
 /// Tags are compared, and capacities grow, by this many.
 const GROUP: usize = 16;

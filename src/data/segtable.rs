@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::lookout::Peek;
+use super::prefetch::Probe;
 use super::segment::Segment;
 
 /// A segment splits when it would hold more.
@@ -379,11 +379,11 @@ impl<T> SegTable<T> {
 
     /// Where an entry with this hash would be; its segment begins to come into the cache.
     #[inline]
-    pub fn peek(&self, hash: u64) -> Peek<'_, T> {
+    pub fn probe(&self, hash: u64) -> Probe<'_, T> {
         let chunk = &*self.chunks[self.chunk_index(hash)];
         let segment = &chunk.segments[chunk.segment_index(hash)];
         segment.prefetch();
-        Peek {
+        Probe {
             segment,
             tag: tag(hash),
         }

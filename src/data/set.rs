@@ -13,8 +13,8 @@ use super::hashing::hash;
 use super::intset::{self, Intset};
 use super::list::Item;
 use super::listpack::{self, View};
-use super::lookout::Peek;
 use super::pack::{self, Pack};
+use super::prefetch::Probe;
 use super::segtable::{self, SegTable};
 use super::string::parse_int;
 use super::word::{Boxed, one_word};
@@ -162,12 +162,12 @@ impl Set {
         }
     }
 
-    /// For [`Lookout`](super::lookout::Lookout): where a large set would have this member. A small one is
-    /// fetched as it is.
+    /// For [`Prefetcher`](super::prefetch::Prefetcher): where a large set would have this member. A small one is
+    /// prefetched as a whole.
     #[inline]
-    pub(super) fn peek(&self, member: &[u8]) -> Option<Peek<'_, Blob>> {
+    pub(super) fn probe(&self, member: &[u8]) -> Option<Probe<'_, Blob>> {
         match self.repr.form() {
-            Form::Table(t) => Some(t.members.peek(hash(t.seed, member))),
+            Form::Table(t) => Some(t.members.probe(hash(t.seed, member))),
             Form::Listpack(pack) => {
                 pack.prefetch();
                 None

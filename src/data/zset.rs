@@ -14,9 +14,9 @@ use super::Encodings;
 use super::hashing::hash;
 use super::list::{End, Item};
 use super::listpack::{self, Listpack};
-use super::lookout::Peek;
 use super::member::Member;
 use super::ordered::{Ordered, OrderedRange};
+use super::prefetch::Probe;
 use super::segtable::SegTable;
 use super::word::{Boxed, one_word};
 use super::zset_range::{LexRange, ScoreRange};
@@ -242,12 +242,12 @@ impl Zset {
         self.len() == 0
     }
 
-    /// For [`Lookout`](super::lookout::Lookout): where a large set would have this member. A small one is
-    /// fetched as it is.
+    /// For [`Prefetcher`](super::prefetch::Prefetcher): where a large set would have this member. A small one is
+    /// prefetched as a whole.
     #[inline]
-    pub(super) fn peek(&self, member: &[u8]) -> Option<Peek<'_, Member>> {
+    pub(super) fn probe(&self, member: &[u8]) -> Option<Probe<'_, Member>> {
         match self.repr.form() {
-            Form::Large(large) => Some(large.table.peek(hash(large.seed, member))),
+            Form::Large(large) => Some(large.table.probe(hash(large.seed, member))),
             Form::Listpack(pack) => {
                 pack.prefetch();
                 None

@@ -17,12 +17,12 @@ pub struct DatasetBuilder {
     databases: usize,
     /// By shard, then database.
     shards: Vec<Vec<Db>>,
-    /// How many more announced keys room is made for.
-    believed_left: usize,
+    /// For how many more announced keys room may be reserved.
+    reservation_left: usize,
 }
 
-/// Room for so many keys is made before any has come, at some 15 bytes each.
-const BELIEVED_MAX: usize = 1 << 22;
+/// Most keys that room is reserved for before they have come, some 15 bytes each.
+const RESERVATION_MAX: usize = 1 << 22;
 
 /// Strings on their way into a builder together, so that their places are looked up with the cache misses
 /// overlapping: in a large table that is most of what an insertion costs. Reusable.
@@ -89,7 +89,7 @@ impl DatasetBuilder {
             hasher: hasher.clone(),
             databases,
             shards: (0..shards).map(|_| dbs()).collect(),
-            believed_left: BELIEVED_MAX,
+            reservation_left: RESERVATION_MAX,
         }
     }
 
@@ -138,8 +138,8 @@ impl DatasetBuilder {
         for row in &mut batch.rows {
             row.hash = self.hasher.hash(&batch.bytes[row.key..row.value]);
             let part = &self.shards[shard_of(row.hash, shards)][row.db];
-            if let Some(guess) = part.guess(row.hash) {
-                guess.fetch();
+            if let Some(candidate) = part.candidate(row.hash) {
+                candidate.prefetch();
             }
         }
         let mut twice = None;
@@ -162,8 +162,8 @@ impl DatasetBuilder {
     /// How many keys are to come in a database: a hint that spares growing. Bounded over all databases,
     /// since it is a stranger's word.
     pub fn reserve(&mut self, db: usize, keys: usize) {
-        let keys = keys.min(self.believed_left);
-        self.believed_left -= keys;
+        let keys = keys.min(self.reservation_left);
+        self.reservation_left -= keys;
         let each = keys / self.shards.len();
         for shard in &mut self.shards {
             if let Some(part) = shard.get_mut(db) {

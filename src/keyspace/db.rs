@@ -46,14 +46,14 @@ impl Entry<'_> {
     }
 }
 
-/// A record that may be that of some key, see [`Db::guess`].
+/// A record that may be that of some key, see [`Db::candidate`].
 #[derive(Clone, Copy)]
-pub struct Guess<'a>(&'a Slot);
+pub struct Candidate<'a>(&'a Slot);
 
-impl<'a> Guess<'a> {
+impl<'a> Candidate<'a> {
     /// Begins to bring the record into the cache.
     #[inline]
-    pub fn fetch(self) {
+    pub fn prefetch(self) {
         self.0.prefetch();
     }
 
@@ -110,10 +110,10 @@ impl Db {
     }
 
     /// The record that most likely is that of the key with this hash, found without looking at records:
-    /// for fetching a pipeline's keys before its commands run one by one.
+    /// for prefetching a pipeline's keys before its commands run one by one.
     #[inline(always)]
-    pub fn guess(&self, hash: u64) -> Option<Guess<'_>> {
-        self.table.guess(hash).map(Guess)
+    pub fn candidate(&self, hash: u64) -> Option<Candidate<'_>> {
+        self.table.candidate(hash).map(Candidate)
     }
 
     /// The entry at a place that [`Db::locate`] gave.

@@ -26,7 +26,7 @@ use crate::may_block::{self, may_block_here};
 use super::{DatasetBuilder, KeyHasher, Shard};
 
 /// How often a busy lock is looked at before `try_enter` gives up. A look takes 13 ns (three times that on some
-/// processors); a command stays a few hundred nanoseconds, and who fetches ahead up to two microseconds. With 60
+/// processors); a command stays a few hundred nanoseconds, and a prefetch up to two microseconds. With 60
 /// looks two arbiters under pipelined GETs put off one command in 70, which then comes again with its whole
 /// batch; with 200, one in 300, for the same processor time.
 const SPINS: u32 = if cfg!(feature = "model") { 1 } else { 200 };
@@ -218,11 +218,11 @@ impl Keyspace {
         Some(self.entered(set))
     }
 
-    /// Enters those of the shards that nobody is in, without waiting for the others: for fetching ahead.
+    /// Enters those of the shards that nobody is in, without waiting for the others: for prefetching.
     pub fn try_enter_free(&self, set: ShardSet) -> Entered<'_> {
         inside::check(self);
         for index in set.iter() {
-            self.doors[index].fetch();
+            self.doors[index].prefetch();
         }
         let mut taken = ShardSet::NONE;
         for index in set.iter() {
@@ -333,7 +333,7 @@ impl Door {
     /// Has the lock brought here, to be changed: in the other thread's cache it would be waited for, door
     /// after door.
     #[inline]
-    fn fetch(&self) {
+    fn prefetch(&self) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch is a hint and changes nothing.
         unsafe {

@@ -21,19 +21,19 @@ mod queue;
 pub mod record;
 mod segment;
 pub mod shard;
+pub mod shard_tasks;
 #[cfg(test)]
 mod shard_tests;
 mod table;
 #[cfg(test)]
 mod table_tests;
-pub mod turns;
 pub mod waiter;
 pub mod wakers;
 pub mod watch;
 
 pub use blocked::{Blocked, ReadyKey};
 pub use dataset::{Dataset, DatasetBuilder, StringBatch};
-pub use db::{Db, Entry, Expiry, Guess, Put};
+pub use db::{Candidate, Db, Entry, Expiry, Put};
 pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use hasher::KeyHasher;
 pub use key_id::{KeyId, KeyIdRef};

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::db::{Entry, Expiry};
 use super::record::{Body, Content, Record};
-use crate::data::lookout::prefetch;
+use crate::data::prefetch::prefetch;
 use crate::data::{ValueMut, ValueRef};
 
 /// Bits of the prefix by which segments are told apart, at most.
@@ -237,7 +237,7 @@ impl Segment {
 
     /// The slot that most likely holds the key of a hash, found without looking at records.
     #[inline(always)]
-    pub fn guess(&self, hash: u64) -> Option<&Slot> {
+    pub fn candidate(&self, hash: u64) -> Option<&Slot> {
         let tag = tag_of(hash);
         self.table.find(inner_hash(tag), |slot| slot.tag() == tag)
     }

@@ -332,8 +332,8 @@ impl Table {
 
     /// The slot that most likely holds the key of a hash, found without looking at records.
     #[inline(always)]
-    pub fn guess(&self, hash: u64) -> Option<&Slot> {
-        self.segment(self.number(hash)?).guess(hash)
+    pub fn candidate(&self, hash: u64) -> Option<&Slot> {
+        self.segment(self.number(hash)?).candidate(hash)
     }
 
     #[inline]

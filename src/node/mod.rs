@@ -39,7 +39,7 @@ use crate::actors::node::root::{IsUp, Root, RootParts, serving_arbiters};
 use crate::actors::node::shutdown::Stop;
 use crate::background::loading;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Beginning, Settings, check};
+use crate::config::{Settings, StartSettings, check};
 use crate::may_block::may_block_here;
 use crate::node::local_client::LocalClient;
 use crate::node_core::NodeCore;
@@ -111,7 +111,7 @@ pub struct NodeBuilder {
     memory: Option<Box<dyn MemoryProbe>>,
     config_file: Option<PathBuf>,
     /// What the settings are made of, and the working directory at that time.
-    asked: Option<(Settings, PathBuf)>,
+    configured: Option<(Settings, PathBuf)>,
     zero_is_no_port: bool,
     listeners: Option<Vec<Listener>>,
 }
@@ -123,7 +123,7 @@ impl NodeBuilder {
             clock: SystemClock::new(),
             memory: None,
             config_file: None,
-            asked: None,
+            configured: None,
             zero_is_no_port: false,
             listeners: None,
         }
@@ -155,8 +155,8 @@ impl NodeBuilder {
 
     /// The settings as they were read, where this node's were made of them, and the working directory at
     /// that time: CONFIG REWRITE leaves alone what the file says and nobody has changed since.
-    pub fn asked(mut self, settings: Settings, directory: PathBuf) -> NodeBuilder {
-        self.asked = Some((settings, directory));
+    pub fn configured(mut self, settings: Settings, directory: PathBuf) -> NodeBuilder {
+        self.configured = Some((settings, directory));
         self
     }
 
@@ -192,7 +192,7 @@ impl NodeBuilder {
             Listener::Unix(..) => None,
         });
         let mut settings = self.settings;
-        let (asked, directory) = self.asked.unwrap_or_else(|| {
+        let (configured, directory) = self.configured.unwrap_or_else(|| {
             let here = std::env::current_dir().unwrap_or_default();
             (settings.clone(), here)
         });
@@ -214,11 +214,14 @@ impl NodeBuilder {
             Some(memory),
             self.config_file.clone(),
         ));
-        let made = Settings::clone(&core.settings.load());
+        let effective = Settings::clone(&core.settings.load());
         let config_file = self.config_file.map(|path| ConfigFile {
             path,
             directory,
-            beginning: Beginning { asked, made },
+            at_start: StartSettings {
+                configured,
+                effective,
+            },
         });
         leftovers::remove(&core);
         // Before any thread is started: a start that can't succeed has nothing to take back.

@@ -21,12 +21,12 @@ use crate::clients::pause::PauseState;
 use crate::clients::pubsub::PubSub;
 use crate::clients::session::{Clients, Session, Ticket, Waiting};
 use crate::clock::Clock;
-use crate::command::migrate::{Errand, Migration};
+use crate::command::migrate::{Migration, TargetCommand};
 use crate::command::{CommandTable, FAMILIES};
 use crate::config::{MasterAddress, Settings};
 use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
-use crate::keyspace::turns::Turns;
+use crate::keyspace::shard_tasks::ShardTasks;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
 use crate::node_core::life::Life;
 use crate::node_core::threads::Threads;
@@ -66,7 +66,7 @@ pub struct NodeCore {
     /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.
     pub opaque: ArcSwap<Opaque>,
     /// Work inside the shards that other threads wait for.
-    pub turns: Turns,
+    pub shard_tasks: ShardTasks,
     /// As a writable replica: keys of our own clients that expire.
     pub own_expiries: OwnExpiries,
     /// The commands. That handlers see the node which holds them is the one circle among the rooms.
@@ -134,7 +134,7 @@ impl NodeCore {
             settings_lock: Mutex::default(),
             lazyfree: LazyFree::default(),
             opaque: ArcSwap::default(),
-            turns: Turns::default(),
+            shard_tasks: ShardTasks::default(),
             own_expiries: OwnExpiries::default(),
             active_expire_off: AtomicBool::new(false),
             cron_paused: AtomicBool::new(false),
@@ -194,7 +194,7 @@ impl NodeCore {
         // A task of an arbiter that is gone holds what the arbiter had open, as long as somebody might wake it.
         self.services.clear();
         self.hub.forget_waiting();
-        self.turns.wake();
+        self.shard_tasks.wake();
         self.pause.wake();
         self.lazyfree.wake();
         let fresh = self.keyspace.builder().finish();
@@ -384,9 +384,9 @@ pub trait Services: Send + Sync {
         let _ = settings;
         Err("Operation not supported".into())
     }
-    /// MIGRATE: has the target do the errands, and completes with OK or an error when the keys that it took are deleted
+    /// MIGRATE: has the target do the commands, and completes with OK or an error when the keys that it took are deleted
     /// here.
-    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>);
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, commands: Vec<TargetCommand>);
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
     fn serve_blocked(&self);
 }

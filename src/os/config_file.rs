@@ -12,7 +12,7 @@ use crate::config::layers::is_variable;
 use crate::config::lines::Origin;
 use crate::config::rewrite::Target;
 use crate::config::{
-    Beginning, ENVIRONMENT, Form, Layers, Loaded, Mistake, Settings, hints, load, rewrite,
+    ENVIRONMENT, Form, InvalidConfig, Layers, Loaded, Settings, StartSettings, hints, load, rewrite,
 };
 use crate::may_block::may_block_here;
 use crate::os::process_number::process_number;
@@ -26,13 +26,13 @@ pub struct ConfigFile {
     pub path: PathBuf,
     /// What names of included files are relative to: the working directory when the file was read.
     pub directory: PathBuf,
-    pub beginning: Beginning,
+    pub at_start: StartSettings,
 }
 
 /// Reads all layers: the file, standard input if asked for, the process's environment, and the flags (lines
 /// in redis.conf form, see [`crate::config::flags_to_lines`]). Relative names in the file are relative to
 /// the working directory, as for redis-server.
-pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Mistake> {
+pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, InvalidConfig> {
     let name = file
         .map(|path| path.display().to_string())
         .unwrap_or_default();
@@ -42,7 +42,7 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Mis
             ..Origin::default()
         };
         let what = format!("can't read it: {}", system_text(error));
-        Mistake::new(&origin, what, fix)
+        InvalidConfig::new(&origin, what, fix)
     };
     let form = Form::of(&name);
     let text = match file {
@@ -73,7 +73,7 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Mis
 }
 
 /// The process's variables. One of ours that is not text is a mistake: passed over, it might be the password.
-fn environment() -> Result<HashMap<String, String>, Mistake> {
+fn environment() -> Result<HashMap<String, String>, InvalidConfig> {
     let mut variables = HashMap::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else {
@@ -90,7 +90,11 @@ fn environment() -> Result<HashMap<String, String>, Mistake> {
                     text: name,
                 };
                 let fix = "give it a value in UTF-8";
-                return Err(Mistake::new(&origin, "the value is not UTF-8 text", fix));
+                return Err(InvalidConfig::new(
+                    &origin,
+                    "the value is not UTF-8 text",
+                    fix,
+                ));
             }
             Err(_) => {}
         }
@@ -115,7 +119,7 @@ pub fn write_back(file: &ConfigFile, settings: &Settings) -> Result<(), String> 
         name: &name,
         includes: &|pattern| included(&file.directory, pattern),
     };
-    let new = rewrite(&target, &old, settings, &file.beginning)?;
+    let new = rewrite(&target, &old, settings, &file.at_start)?;
     if new == old && path.exists() {
         return Ok(());
     }
@@ -315,8 +319,8 @@ mod tests {
         );
         fs::write(&main, &text).unwrap();
 
-        let asked = read(Some(&main), false, "").unwrap().settings;
-        let mut settings = asked.clone();
+        let configured = read(Some(&main), false, "").unwrap().settings;
+        let mut settings = configured.clone();
         assert_eq!(
             (settings.port, settings.timeout, settings.hz),
             (7000, 2, 20)
@@ -325,9 +329,9 @@ mod tests {
         let file = ConfigFile {
             path: main.clone(),
             directory: dir.path().to_owned(),
-            beginning: Beginning {
-                made: asked.clone(),
-                asked,
+            at_start: StartSettings {
+                effective: configured.clone(),
+                configured,
             },
         };
         write_back(&file, &settings).unwrap();

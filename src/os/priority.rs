@@ -13,7 +13,7 @@
 //! are no good: whoever has had his share may not, and waits. With three replicas loading on the master's two
 //! cores the probing client's worst was 41 ms with slices of 100 ms, and is 5 ms with 0.1.
 //!
-//! A thread that stands back holds no shard: see [`crate::keyspace::turns`]. All of this is advice to the system; what
+//! A thread that stands back holds no shard: see [`crate::keyspace::shard_tasks`]. All of this is advice to the system; what
 //! it refuses is left.
 //!
 //! The threads that serve ask for the shortest slices as well, at their full share: with ten replicas loading on

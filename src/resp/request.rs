@@ -204,7 +204,7 @@ struct Progress {
     searched: usize,
 }
 
-/// Turns bytes into commands; keeps the progress of the one that has not fully come.
+/// ShardTasks bytes into commands; keeps the progress of the one that has not fully come.
 #[derive(Debug, Default)]
 pub struct Parser {
     progress: Progress,

@@ -537,7 +537,7 @@ impl ConnectionActor {
             &mut bench.effects,
         );
         while *index < bench.batch.len() {
-            ctx.look_ahead(&bench.batch, *index, data);
+            ctx.prefetch_window(&bench.batch, *index, data);
             bench.batch.args(*index, data, &mut args);
             match dispatch::run(&mut ctx, &args) {
                 Outcome::Done => {}

@@ -314,7 +314,7 @@ impl Actor for ReceptionActor {
         if self.takes_turns {
             let node = self.node.clone();
             let take = std::future::poll_fn(move |cx| {
-                node.turns.poll(&node.keyspace, cx);
+                node.shard_tasks.poll(&node.keyspace, cx);
                 Poll::<()>::Pending
             });
             ctx.spawn(take.into_actor(self));

@@ -15,7 +15,7 @@ use crate::actors::shard::{ServeBlocked, ShardActor};
 use crate::actors::snapshots::reload::{FlushedAll, Reload};
 use crate::background::aside::Aside;
 use crate::clients::session::Ticket;
-use crate::command::migrate::{Errand, Migration};
+use crate::command::migrate::{Migration, TargetCommand};
 use crate::config::Settings;
 use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
@@ -113,11 +113,11 @@ impl Services for ActorServices {
         was
     }
 
-    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, errands: Vec<Errand>) {
+    fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, commands: Vec<TargetCommand>) {
         self.migrations.do_send(Migrate {
             ticket,
             migration,
-            errands,
+            commands,
         });
     }
 

@@ -39,7 +39,7 @@ impl StreamRunner for Dispatched<'_> {
         if let Some(why) = stream_databases::refusal(args, ctx.node.keyspace.databases()) {
             return Ran::Impossible(why);
         }
-        ctx.look_ahead(self.batch, index, self.bytes);
+        ctx.prefetch_window(self.batch, index, self.bytes);
         let outcome = dispatch::run_from_master(ctx, args, raw);
         if ctx.reply.is_error_at(0) {
             complain(args, &ctx.reply.take().into_bytes());

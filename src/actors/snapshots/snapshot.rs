@@ -583,7 +583,7 @@ impl Maker {
                 Want::Encode => snapshot.encode(&mut chunks, ENCODE_BYTES),
                 Want::Enter(set) => {
                     let (mut there, clock) = (snapshot, node.clock.clone());
-                    let turn = node.turns.run(&node.keyspace, set, move |entered| {
+                    let turn = node.shard_tasks.run(&node.keyspace, set, move |entered| {
                         let end_us = clock.monotonic_us() + TURN_US;
                         let dropped =
                             there.collect(entered, &mut || clock.monotonic_us() >= end_us);
@@ -629,7 +629,7 @@ impl Maker {
         let all = node.keyspace.all();
         let turn = self
             .node
-            .turns
+            .shard_tasks
             .run(&self.node.keyspace, all, move |entered| {
                 cut(&node, number, report.as_ref(), entered)
             });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use understudy::config::lines::Origin;
-use understudy::config::{COMMAND_LINE, Mistake, flags_to_lines};
+use understudy::config::{COMMAND_LINE, InvalidConfig, flags_to_lines};
 
 /// What the arguments ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ Directives are listed in config.toml. UNDERSTUDY_<DIRECTIVE> in the environment 
 more than the file and less than a flag.";
 
 /// Reads the arguments (without the program's name); `--help` and `--version` end the process.
-pub fn parse(arguments: Vec<OsString>) -> Result<Request, Mistake> {
+pub fn parse(arguments: Vec<OsString>) -> Result<Request, InvalidConfig> {
     let (options, rest) = take_options(arguments);
     let program = std::iter::once("understudy".to_owned());
     let options = Arguments::parse_from(program.chain(options));
@@ -98,7 +98,7 @@ fn take_options(arguments: Vec<OsString>) -> (Vec<String>, Vec<OsString>) {
     (options, rest)
 }
 
-fn request(check: bool, mut rest: Vec<OsString>) -> Result<Request, Mistake> {
+fn request(check: bool, mut rest: Vec<OsString>) -> Result<Request, InvalidConfig> {
     let mut request = Request {
         check,
         ..Request::default()
@@ -127,13 +127,13 @@ fn request(check: bool, mut rest: Vec<OsString>) -> Result<Request, Mistake> {
 }
 
 /// An argument in another encoding: it is not shown, since it may be a password.
-fn not_text(argument: &OsString) -> Mistake {
+fn not_text(argument: &OsString) -> InvalidConfig {
     let origin = Origin {
         source: COMMAND_LINE.to_owned(),
         ..Origin::default()
     };
     let what = format!("an argument of {} bytes is not UTF-8 text", argument.len());
-    Mistake::new(&origin, what, "give it in UTF-8")
+    InvalidConfig::new(&origin, what, "give it in UTF-8")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::command::arguments::double_arg;
 use crate::command::context::{EventClass, is_word};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::ValueRef;
-use crate::data::lookout::{TOGETHER, fetch_members};
+use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {
@@ -127,8 +127,8 @@ pub fn add(ctx: &mut Context<'_>, args: &Args<'_>, increment: bool) -> CommandRe
     let (mut added, mut updated) = (0, 0);
     let mut last = Outcome::Refused;
     for (index, (pair, score)) in pairs.chunks_exact(2).zip(scores).enumerate() {
-        if index.is_multiple_of(TOGETHER) {
-            fetch_members(ValueRef::Zset(zset), &pairs[2 * index + 1..], 2);
+        if index.is_multiple_of(PREFETCH_MAX) {
+            prefetch_members(ValueRef::Zset(zset), &pairs[2 * index + 1..], 2);
         }
         zset.update(pair[1], &enc, |old| {
             last = decide(options, old, score);

@@ -13,7 +13,7 @@ use super::digest::digits17;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::{End, Item};
-use crate::data::lookout::{TOGETHER, fetch_members};
+use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::Expiry;
 use crate::resp::{DoubleText, Reply};
@@ -163,8 +163,8 @@ fn zrem(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     };
     let mut gone = 0;
-    for members in args[2..].chunks(TOGETHER) {
-        fetch_members(ValueRef::Zset(zset), members, 1);
+    for members in args[2..].chunks(PREFETCH_MAX) {
+        prefetch_members(ValueRef::Zset(zset), members, 1);
         gone += members
             .iter()
             .filter(|member| zset.remove(member).is_some())
@@ -218,9 +218,9 @@ fn zscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn zmscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (zset, reply) = zset_and_reply(ctx, args[1])?;
     reply.array(args.len() - 2);
-    for members in args[2..].chunks(TOGETHER) {
+    for members in args[2..].chunks(PREFETCH_MAX) {
         if let Some(zset) = zset {
-            fetch_members(ValueRef::Zset(zset), members, 1);
+            prefetch_members(ValueRef::Zset(zset), members, 1);
         }
         for member in members {
             match zset.and_then(|zset| zset.score(member)) {

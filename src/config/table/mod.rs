@@ -12,7 +12,7 @@ mod watching;
 use super::directive::Directive;
 
 /// Chapters of the table: title and directives.
-pub const CHAPTERS: &[(&str, &[Directive])] = &[
+pub const SECTIONS: &[(&str, &[Directive])] = &[
     ("Network", network::DIRECTIVES),
     ("General", general::DIRECTIVES),
     ("Dump file", dump::DIRECTIVES),
@@ -27,7 +27,7 @@ pub const CHAPTERS: &[(&str, &[Directive])] = &[
 
 /// Every directive in the table's order.
 pub fn all() -> impl Iterator<Item = &'static Directive> {
-    CHAPTERS
+    SECTIONS
         .iter()
         .flat_map(|(_, directives)| directives.iter())
 }

@@ -1,13 +1,12 @@
-//! Work inside the shards for threads that must not be inside them themselves.
+//! Tasks to be run inside shards, for threads of low priority: such a thread never holds a shard's lock itself.
 //!
-//! The snapshot's thread stands back for those that serve (see `os::priority`). Such a thread may be put
-//! aside by the system at any moment and for long, and if it held a shard then, everybody who needs the shard
-//! would wait with it: measured on two busy cores, most of a full sync's worst latencies came from there. So
-//! it doesn't enter. It leaves its turn here, the arbiter that serves the shards takes it between two
-//! requests, and the thread waits for the result.
+//! The snapshot's thread runs at a lower priority than those that serve (see `os::priority`). The system may preempt it at
+//! any moment and for long, and if it held a shard then, everybody who needs the shard would wait with it: measured on two
+//! busy cores, most of a full sync's worst latencies came from there. So it queues a task here, the arbiter that serves the
+//! shards runs the task between two requests, and the thread waits for the result.
 //!
-//! Bounds: one turn per waiting thread. If nobody takes a turn for `PATIENCE` (an arbiter that is busy with
-//! one long command, or none at all), the thread takes it back and enters itself.
+//! Bounds: one task per waiting thread. If nobody runs a task for `TAKE_TIMEOUT` (an arbiter that is busy with one long
+//! command, or none at all), the thread takes it back and enters the shards itself.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -19,31 +18,31 @@ use parking_lot::Mutex;
 use crate::keyspace::{Entered, Keyspace, ShardSet};
 use crate::may_block::may_block_here;
 
-/// How long a thread waits for an arbiter to take its turn.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a thread waits for an arbiter to begin its task.
+const TAKE_TIMEOUT: Duration = Duration::from_millis(50);
 
-type Work = Box<dyn FnOnce(&mut Entered<'_>) + Send>;
+type Run = Box<dyn FnOnce(&mut Entered<'_>) + Send>;
 
-struct Turn {
+struct Task {
     number: u64,
     set: ShardSet,
-    work: Work,
+    run: Run,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Turn>,
+    waiting: VecDeque<Task>,
     taken: u64,
     waker: Option<Waker>,
 }
 
-/// The turns of a node that wait to be taken.
+/// The tasks of a node that wait to be run.
 #[derive(Default)]
-pub struct Turns {
+pub struct ShardTasks {
     queue: Mutex<Queue>,
 }
 
-impl Turns {
+impl ShardTasks {
     /// Runs `f` inside the shards and waits for its result. Not for arbiters. None: the arbiter that had
     /// begun it was stopped.
     pub fn run<T: Send + 'static>(
@@ -54,28 +53,28 @@ impl Turns {
     ) -> Option<T> {
         may_block_here();
         let (result, wait) = sync_channel(1);
-        let work: Work = Box::new(move |entered| {
+        let run: Run = Box::new(move |entered| {
             // A receiver that is gone has no use for it.
             let _ = result.send(f(entered));
         });
-        let number = self.push(set, work);
-        match wait.recv_timeout(PATIENCE) {
+        let number = self.push(set, run);
+        match wait.recv_timeout(TAKE_TIMEOUT) {
             Ok(result) => Some(result),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(turn) = self.take(number) {
-                    (turn.work)(&mut keyspace.enter(set));
+                if let Some(task) = self.take(number) {
+                    (task.run)(&mut keyspace.enter(set));
                 }
                 wait.recv().ok()
             }
         }
     }
 
-    fn push(&self, set: ShardSet, work: Work) -> u64 {
+    fn push(&self, set: ShardSet, run: Run) -> u64 {
         let mut queue = self.queue.lock();
         queue.taken += 1;
         let number = queue.taken;
-        queue.waiting.push_back(Turn { number, set, work });
+        queue.waiting.push_back(Task { number, set, run });
         let waker = queue.waker.take();
         drop(queue);
         if let Some(waker) = waker {
@@ -84,13 +83,13 @@ impl Turns {
         number
     }
 
-    fn take(&self, number: u64) -> Option<Turn> {
+    fn take(&self, number: u64) -> Option<Task> {
         let mut queue = self.queue.lock();
         let at = queue.waiting.iter().position(|t| t.number == number)?;
         queue.waiting.remove(at)
     }
 
-    /// Has whoever takes the turns look round.
+    /// Has the task of the arbiter that runs them polled.
     pub fn wake(&self) {
         let waker = self.queue.lock().waker.take();
         if let Some(waker) = waker {
@@ -98,13 +97,13 @@ impl Turns {
         }
     }
 
-    /// Takes one turn if there is one and its shards are free; asks to be polled again when there is more.
+    /// Runs one task if there is one and its shards are free; asks to be polled again when there is more.
     /// One task of a node calls this, on an arbiter that serves.
     pub fn poll(&self, keyspace: &Keyspace, cx: &mut Context<'_>) {
         let (number, set) = {
             let mut queue = self.queue.lock();
             match queue.waiting.front() {
-                Some(turn) => (turn.number, turn.set),
+                Some(task) => (task.number, task.set),
                 None => {
                     queue.waker = Some(cx.waker().clone());
                     return;
@@ -113,8 +112,8 @@ impl Turns {
         };
         match keyspace.try_enter(set) {
             Some(mut entered) => {
-                if let Some(turn) = self.take(number) {
-                    (turn.work)(&mut entered);
+                if let Some(task) = self.take(number) {
+                    (task.run)(&mut entered);
                 }
                 drop(entered);
                 // The connections that are ready come before the next one.
@@ -131,9 +130,9 @@ impl Turns {
     }
 }
 
-impl std::fmt::Debug for Turns {
+impl std::fmt::Debug for ShardTasks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turns")
+        f.debug_struct("ShardTasks")
             .field("waiting", &self.queue.lock().waiting.len())
             .finish()
     }
@@ -147,15 +146,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_is_taken_by_who_polls() {
+    fn an_arbiter_runs_the_task() {
         let keyspace = Arc::new(Keyspace::new(2, 1, 7));
-        let turns = Arc::new(Turns::default());
+        let tasks = Arc::new(ShardTasks::default());
         let done = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (keyspace, turns, done) = (keyspace.clone(), turns.clone(), done.clone());
+            let (keyspace, tasks, done) = (keyspace.clone(), tasks.clone(), done.clone());
             std::thread::spawn(move || {
                 let here = std::thread::current().id();
-                let ran_at = turns.run(&keyspace, keyspace.all(), |entered| {
+                let ran_at = tasks.run(&keyspace, keyspace.all(), |entered| {
                     assert!(entered.is_all());
                     std::thread::current().id()
                 });
@@ -165,19 +164,19 @@ mod tests {
         };
         let mut cx = Context::from_waker(Waker::noop());
         while !done.load(Ordering::Acquire) {
-            turns.poll(&keyspace, &mut cx);
+            tasks.poll(&keyspace, &mut cx);
             std::thread::yield_now();
         }
         assert!(thread.join().unwrap());
     }
 
     #[test]
-    fn a_turn_that_nobody_takes_is_taken_back() {
+    fn a_task_that_nobody_runs_is_run_by_its_thread() {
         let keyspace = Keyspace::new(1, 1, 7);
-        let turns = Turns::default();
+        let tasks = ShardTasks::default();
         let here = std::thread::current().id();
-        let there = turns.run(&keyspace, keyspace.all(), |_| std::thread::current().id());
+        let there = tasks.run(&keyspace, keyspace.all(), |_| std::thread::current().id());
         assert_eq!(there, Some(here));
-        assert!(turns.queue.lock().waiting.is_empty());
+        assert!(tasks.queue.lock().waiting.is_empty());
     }
 }
