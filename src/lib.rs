@@ -16,6 +16,7 @@
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`clients`]: a client's state and the registry of clients, channels, pauses.
 //! - [`observe`]: counters, histograms, the slow log, MONITOR, memory.
+//! - [`supervision`]: what becomes of a node when a part of it panics.
 //! - [`node_core`]: what all of a node's threads share, its stages, the threads that its end waits for.
 //! - [`info`]: INFO's sections.
 //! - [`command`]: the command table, its families, dispatch.
@@ -45,6 +46,7 @@ pub mod rdb;
 pub mod repl;
 pub mod resp;
 pub mod snapshot;
+pub mod supervision;
 pub mod testing;
 
 pub use config::Settings;

@@ -8,7 +8,8 @@
 //! A connection is kept for the next MIGRATE to the same node as the same user, for `IDLE_SECONDS`, as redis-server
 //! does; one that the target has closed meanwhile is replaced, once, if nothing was answered over it. Bounds: `IDLE_MAX`
 //! connections that nobody uses, one in use and one dump of the keys for each waiting client, each wait by the command's
-//! timeout, a line of the target by `LINE_MAX`. Death: MIGRATE answers no more; keys under way stay where they are.
+//! timeout, a line of the target by `LINE_MAX`. Death: it starts
+//! anew; a MIGRATE that panics is answered with an error, and its keys stay where they are.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::shard;
+use crate::actors::supervisor;
 use crate::clients::pause::PausePurpose;
 use crate::clients::session::Ticket;
 use crate::command::migrate::{self, Migration, PackedKey, Settled, Target, TargetCommand};
@@ -32,6 +34,7 @@ use crate::node_core::NodeCore;
 use crate::os::outgoing;
 use crate::repl::wire;
 use crate::resp::Reply;
+use crate::supervision::Owner;
 
 /// Connections kept for later, at most.
 const IDLE_MAX: usize = 64;
@@ -41,6 +44,8 @@ const IDLE_SECONDS: u64 = 10;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Longest line that a target may answer, bytes.
 const LINE_MAX: usize = 64 * 1024;
+/// What a MIGRATE is answered that panicked.
+const INTERNAL_ERROR: &str = "ERR internal error, see the log";
 /// Between two looks whether a pause of writes is over.
 const PAUSE_LOOK: Duration = Duration::from_millis(10);
 
@@ -59,11 +64,18 @@ impl MigrationActor {
     }
 }
 
+impl Supervised for MigrationActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        *self = MigrationActor::new(self.node.clone());
+    }
+}
+
 impl Actor for MigrationActor {
     type Context = Context<MigrationActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(Duration::from_secs(1), |actor, _| {
+            actor.node.supervision.step(Owner::Migration, "tick");
             let now_us = actor.node.clock.monotonic_us();
             actor.idle.borrow_mut().close_old(&actor.node, now_us);
         });
@@ -91,10 +103,19 @@ impl Handler<Migrate> for MigrationActor {
                 commands,
             } = migrate;
             let mut reply = Reply::new(ticket.resp);
-            match run(&node, &idle, &ticket, &migration, commands).await {
-                Ok(()) => reply.ok(),
-                Err(error) => {
-                    let error = error.text();
+            let work = async {
+                node.supervision.step(Owner::Migration, "migrate");
+                run(&node, &idle, &ticket, &migration, commands).await
+            };
+            let ran = supervisor::caught(Owner::Migration, work).await;
+            match ran.map(|ran| ran.map_err(|failure| failure.text())) {
+                Ok(Ok(())) => reply.ok(),
+                Err(panic) => {
+                    tracing::error!("A MIGRATE ends by a panic: {panic}");
+                    node.stats.count_error(INTERNAL_ERROR);
+                    reply.error(INTERNAL_ERROR);
+                }
+                Ok(Err(error)) => {
                     node.stats.count_error(&error);
                     reply.error(&error);
                 }

@@ -5,6 +5,7 @@
 //! - [`shard`]: the timed work of one shard.
 //! - [`replication`]: master, replicas, the link, failover.
 //! - [`snapshots`]: snapshots and where they are written.
+//! - [`supervisor`]: what follows when one of them panics; the watchdog.
 //! - [`migration`]: the keys that MIGRATE carries to other nodes.
 
 pub mod clients;
@@ -14,3 +15,4 @@ pub mod node;
 pub mod replication;
 pub mod shard;
 pub mod snapshots;
+pub mod supervisor;

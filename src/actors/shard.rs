@@ -9,7 +9,7 @@
 //! left, and by then the next step was inside. A million keys that expired at once kept requests waiting for
 //! a cycle's whole 25 ms. Where other arbiters want the shard too, a step is followed by a rest.
 //!
-//! Death: the node's, since its keys would never expire.
+//! Death: the node's, as `supervisor::rescue` says: its keys would never expire.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,13 +18,15 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::actors::supervisor;
 use crate::clients::session::{Client, Origin, Session};
 use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
 use crate::keyspace::{Entered, Pace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
+use crate::supervision::Owner;
 
-/// Messages that may wait.
+/// [`ServeBlocked`]s that may wait: one would do.
 const MAILBOX_CAPACITY: usize = 64;
 /// Between two steps, for those on other arbiters who wait for the shard.
 const REST: Duration = Duration::from_millis(1);
@@ -34,15 +36,6 @@ pub struct ShardActor {
     node: Arc<NodeCore>,
     index: usize,
     expiring: bool,
-    state: ShardState,
-}
-
-/// What a shard's actor shows of itself.
-#[derive(Clone, Copy, Debug, Default, MessageResponse)]
-pub struct ShardState {
-    pub index: usize,
-    pub expire_cycles: u64,
-    pub expired_keys: u64,
 }
 
 impl ShardActor {
@@ -51,10 +44,6 @@ impl ShardActor {
             node,
             index,
             expiring: false,
-            state: ShardState {
-                index,
-                ..ShardState::default()
-            },
         }
     }
 }
@@ -101,13 +90,14 @@ pub fn in_context<T>(
 }
 
 /// One expiry cycle over a shard.
-async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
+async fn expire_cycle(node: Arc<NodeCore>, index: usize) {
     let started_us = node.clock.monotonic_us();
     let settings = node.settings.load_full();
     let pace = Pace::new(settings.hz, settings.active_expire_effort);
     let (mut expired, mut expires) = (0, None);
     loop {
         let mut awaited = false;
+        node.supervision.step(Owner::Shard, "expire");
         let done = enter(&node, ShardSet::one(index), |entered| {
             in_context(&node, entered, |ctx| {
                 expires.get_or_insert_with(|| active_expire::keys_with_expiry(ctx, index));
@@ -136,8 +126,9 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) -> u64 {
     node.stats
         .expire_cycle_cpu_us
         .add(node.clock.monotonic_us() - started_us);
-    expired
 }
+
+impl Supervised for ShardActor {}
 
 impl Actor for ShardActor {
     type Context = Context<ShardActor>;
@@ -163,11 +154,7 @@ impl ShardActor {
         }
         self.expiring = true;
         let work = expire_cycle(self.node.clone(), self.index).into_actor(self);
-        ctx.spawn(work.map(|expired, actor, _| {
-            actor.expiring = false;
-            actor.state.expire_cycles += 1;
-            actor.state.expired_keys += expired;
-        }));
+        ctx.spawn(work.map(|(), actor, _| actor.expiring = false));
     }
 }
 
@@ -183,23 +170,12 @@ impl Handler<ServeBlocked> for ShardActor {
         let node = self.node.clone();
         Box::pin(async move {
             let all = node.keyspace.all();
-            enter(&node, all, |entered| {
+            let work = enter(&node, all, |entered| {
+                node.supervision.step(Owner::Shard, "serve blocked");
                 in_context(&node, entered, blocking::serve_deferred)
-            })
-            .await;
+            });
+            // A panic was inside the shards: the node ends.
+            let _ = supervisor::caught(Owner::Shard, work).await;
         })
-    }
-}
-
-/// Asks for the observable state.
-#[derive(Message)]
-#[rtype(result = "ShardState")]
-pub struct Observe;
-
-impl Handler<Observe> for ShardActor {
-    type Result = ShardState;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> ShardState {
-        self.state
     }
 }

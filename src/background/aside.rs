@@ -8,13 +8,13 @@
 //! the client its answer, and nobody else anything.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::may_block::may_block_here;
 use crate::node_core::threads::Threads;
+use crate::supervision::{Owner, turn};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -61,8 +61,10 @@ impl Aside {
                 return;
             };
             drop(queue);
-            // The panic hook has told what happened; the work's promise is broken when it is dropped.
-            let _ = catch_unwind(AssertUnwindSafe(work));
+            // The work's promise is broken when it is dropped.
+            if let Err(panic) = turn(Owner::Aside, 0, work) {
+                tracing::error!("A client's work aside ends by a panic: {panic}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It stands
 //! back, and lets others in after each bounded piece (see [`pieces`]). It is started when there is something to
-//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it.
+//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it. Death: it is
+//! started anew; what it was freeing stays in memory.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::data::pieces;
 use crate::node_core::NodeCore;
+use crate::supervision::{Owner, turn};
 
 /// How long the thread waits for more.
 pub const IDLE: Duration = Duration::from_secs(5);
-/// After the system gave no thread, the next try comes this much later.
+/// After the system gave no thread, or one has died, the next try comes this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
 struct Unpark(Thread);
@@ -33,7 +35,10 @@ pub async fn free(node: Arc<NodeCore>) {
         let (done, ended) = oneshot::channel::<()>();
         let there = node.clone();
         let spawned = node.threads.spawn("understudy-free", move || {
-            free_here(&there);
+            if let Err(panic) = turn(Owner::Freeing, 0, || free_here(&there)) {
+                tracing::error!("The freeing thread ends by a panic and is started anew: {panic}");
+                std::thread::sleep(RETRY);
+            }
             drop(done);
         });
         match spawned {
@@ -59,6 +64,7 @@ fn free_here(node: &NodeCore) {
         let next = std::pin::pin!(poll_fn(|cx| node.lazyfree.poll_take(cx)));
         match next.poll(&mut cx) {
             Poll::Ready(garbage) => {
+                node.supervision.step(Owner::Freeing, "free");
                 drop(garbage);
                 idle_since = Instant::now();
             }

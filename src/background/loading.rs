@@ -23,6 +23,7 @@ use crate::rdb::opaque::{ModuleAux, Opaque};
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
 use crate::rdb::usage;
 use crate::repl::ReplId;
+use crate::supervision::{Owner, turn};
 
 /// How many bytes pass before the progress shown in INFO moves on.
 const PROGRESS_BYTES: u64 = 64 * 1024;
@@ -284,7 +285,12 @@ pub async fn read_aside(
     let threads = node.threads.clone();
     let reading = move || {
         // Nobody waits any more if the node is stopping.
-        let _ = done.send(read(&node, file, keep));
+        let loaded = turn(Owner::Loader, 0, || {
+            node.supervision.step(Owner::Loader, "file");
+            read(&node, file, keep)
+        });
+        let died = |panic| Err(format!("the loading thread died: {panic}"));
+        let _ = done.send(loaded.unwrap_or_else(died));
     };
     threads
         .spawn("loader", reading)

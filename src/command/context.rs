@@ -202,6 +202,10 @@ impl<'a> Context<'a> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
+        // A command that panicked is logged for no replica, and its shards are not served again.
+        if std::thread::panicking() {
+            return;
+        }
         self.log_stream();
         self.tell_counts();
     }

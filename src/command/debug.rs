@@ -110,6 +110,8 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             )))
         }
         ("config-rewrite-force-all", 2) => config_rewrite(ctx),
+        #[cfg(debug_assertions)]
+        ("fault", 4) => fault(ctx, args),
         ("segfault" | "panic" | "assert" | "oom" | "crash-and-recover" | "restart", _) => {
             crash(ctx, &subcommand)
         }
@@ -229,6 +231,20 @@ fn config_rewrite(ctx: &mut Context<'_>) -> CommandResult {
             "CONFIG-REWRITE-FORCE-ALL failed: {why}"
         ))),
     }
+}
+
+/// DEBUG FAULT owner step: has an actor or thread panic when it next takes that step. For tests: builds without
+/// debug assertions don't have it.
+#[cfg(debug_assertions)]
+fn fault(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let (owner, step) = (
+        printable(args[2]).to_string(),
+        printable(args[3]).to_string(),
+    );
+    let owner = crate::supervision::Owner::named(&owner);
+    let owner = owner.ok_or(CommandError::fixed("ERR no actor or thread of that name"))?;
+    ctx.node.supervision.faults.arm(owner, step);
+    done(ctx)
 }
 
 /// Ends the process on the spot, nothing saved. Needs DEBUG to be allowed, as all of this does.

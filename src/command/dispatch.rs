@@ -26,6 +26,7 @@ use crate::config::{Protected, Settings};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::observe::redaction::redact;
+use crate::supervision::Owner;
 
 /// Most commands run before the shards are left for others to get in.
 const COMMANDS_INSIDE_MAX: u32 = 64;
@@ -424,6 +425,14 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     ctx.effects.db = ctx.session.db;
     ctx.effects.apart = command.flags.has(bits::TOUCHES_ARBITRARY_KEYS) && !ctx.deny_blocking;
     let result: CommandResult = (command.handler)(ctx, args);
+    if ctx.dirty > 0 {
+        // Changed, and not logged yet. Empty in builds without debug assertions.
+        let owner = match ctx.session.origin {
+            Origin::Master => Owner::Link,
+            _ => Owner::Connection,
+        };
+        node.supervision.faults.pass(owner, "changed");
+    }
     let mut failed = false;
     if let Err(error) = result {
         failed = true;

@@ -233,6 +233,11 @@ impl CommandTable {
         &self.commands[id as usize]
     }
 
+    /// The command's name, if the number is one's.
+    pub fn name_of(&self, id: CommandId) -> Option<&'static str> {
+        self.commands.get(id as usize).map(|command| command.name)
+    }
+
     /// How many ids there are, those of rows without a handler included.
     pub fn ids(&self) -> usize {
         self.commands.len()

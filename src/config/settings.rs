@@ -148,6 +148,8 @@ pub struct Settings {
     pub notify_keyspace_events: EventFlags,
     /// Commands and their new names; an empty name takes the command away.
     pub rename_command: Vec<(String, String)>,
+    /// Ours: milliseconds that an arbiter may spend on one client or actor before the log says where; 0: never.
+    pub arbiter_watchdog_ms: u64,
     /// Ours: threads that serve connections; 0: one less than the cores, at least one, or, for a node that starts
     /// without a socket, none (connections to a port that it is given later are served by its one thread).
     pub arbiters: usize,
@@ -320,6 +322,7 @@ impl Default for Settings {
             shutdown_on_sigterm: ShutdownFlags::default(),
             notify_keyspace_events: EventFlags::default(),
             rename_command: Vec::new(),
+            arbiter_watchdog_ms: 10_000,
             arbiters: 0,
             shards: 0,
 

@@ -9,15 +9,19 @@
 //! Invariants:
 //! - Locks are taken in rising index order and nowhere else, so there is no deadlock.
 //! - Nothing can enter while inside: an `Entered` gives out no way to, and debug builds check it.
+//! - A shard that somebody was inside when a panic passed through may be half changed: its lock is never given back
+//!   (*poisoned*), so nobody enters it again but `Keyspace::seal`, and the node is told (`Keyspace::on_poison`).
 //! - No wake is lost: a waiter sets `awaited` and then tries the lock; a leaver unlocks and then looks at
 //!   `awaited`; both put a full fence in between, so one of them sees the other.
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use crate::keyspace::wakers::Wakers;
 use crate::locks::{AtomicBool, Mutex, RawLock, fence};
@@ -30,6 +34,8 @@ use super::{DatasetBuilder, KeyHasher, Shard};
 /// looks two arbiters under pipelined GETs put off one command in 70, which then comes again with its whole
 /// batch; with 200, one in 300, for the same processor time.
 const SPINS: u32 = if cfg!(feature = "model") { 1 } else { 200 };
+/// How often a thread that waits for a shard looks whether it has been poisoned.
+const POISON_LOOK: Duration = Duration::from_millis(50);
 
 /// Which shards a request needs: a bit per shard (at most 64 shards).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +119,15 @@ pub struct Keyspace {
     waits: AtomicU64,
     databases: usize,
     doors: Box<[Door]>,
+    /// The poisoned shards, a bit each.
+    poisoned: AtomicU64,
+    /// Every shard is entered for good.
+    sealed: AtomicBool,
+    on_poison: OnceLock<Poisoned>,
 }
+
+/// Told that shards have been poisoned; called while the panic unwinds, so it must not panic.
+pub type Poisoned = Box<dyn Fn(ShardSet) + Send + Sync>;
 
 /// How contended the doors have been, for INFO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +142,8 @@ pub struct Contention {
 pub struct Entered<'k> {
     keyspace: &'k Keyspace,
     set: ShardSet,
+    /// The thread was unwinding already when it entered: its panic is no news of these shards.
+    unwinding: bool,
     /// A lock is given back by the thread that took it.
     not_send: PhantomData<*mut ()>,
 }
@@ -154,7 +170,20 @@ impl Keyspace {
             waits: AtomicU64::new(0),
             databases,
             doors,
+            poisoned: AtomicU64::new(0),
+            sealed: AtomicBool::new(false),
+            on_poison: OnceLock::new(),
         }
+    }
+
+    /// Has `told` called whenever shards are poisoned. The first call counts.
+    pub(crate) fn on_poison(&self, told: Poisoned) {
+        let _ = self.on_poison.set(told);
+    }
+
+    /// The shards that may be half changed, since a panic passed through who was inside.
+    pub fn poisoned(&self) -> ShardSet {
+        ShardSet(self.poisoned.load(Ordering::Acquire))
     }
 
     pub fn shards(&self) -> usize {
@@ -244,18 +273,67 @@ impl Keyspace {
         Entered {
             keyspace: self,
             set: ShardSet::NONE,
+            unwinding: false,
             not_send: PhantomData,
         }
     }
 
-    /// Enters, blocking the thread. Not for arbiters that serve connections.
+    /// Enters, blocking the thread, where no shard can have been poisoned: in tests and benchmarks.
+    ///
+    /// # Panics
+    ///
+    /// If one of the shards is poisoned or sealed.
     pub fn enter(&self, set: ShardSet) -> Entered<'_> {
+        self.enter_unless_poisoned(set)
+            .expect("none of the shards is poisoned")
+    }
+
+    /// Enters, blocking the thread; None if one of the shards is poisoned or sealed. Not for arbiters that serve
+    /// connections.
+    pub fn enter_unless_poisoned(&self, set: ShardSet) -> Option<Entered<'_>> {
         inside::check(self);
         may_block_here();
         for index in set.iter() {
-            self.doors[index].lock.lock();
+            let door = &self.doors[index];
+            while !door.lock.try_lock_for(POISON_LOOK) {
+                if self.is_lost(index) {
+                    let taken = set.0 & ((1 << index) - 1);
+                    // SAFETY: exactly these were locked by the turns of this loop before.
+                    unsafe { self.leave(ShardSet(taken)) };
+                    return None;
+                }
+            }
         }
-        self.entered(set)
+        Some(self.entered(set))
+    }
+
+    fn is_lost(&self, shard: usize) -> bool {
+        self.sealed.load(Ordering::Acquire) || self.poisoned().contains(ShardSet::one(shard))
+    }
+
+    /// Enters every shard for good, the poisoned ones too, for a last look at the data: they are never left. None if
+    /// it was done before, or if who is inside has not left by `timeout`. Blocks the thread.
+    pub(crate) fn seal(&self, timeout: Duration) -> Option<ManuallyDrop<Entered<'_>>> {
+        inside::check(self);
+        if self.sealed.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let until = Instant::now() + timeout;
+        for index in self.all().iter() {
+            let door = &self.doors[index];
+            // A poisoned one's lock is held by nobody that lives, and never given back.
+            while !self.poisoned().contains(ShardSet::one(index))
+                && !door.lock.try_lock_for(POISON_LOOK)
+            {
+                if Instant::now() > until {
+                    return None;
+                }
+            }
+        }
+        let entered = self.entered(self.all());
+        // Nobody is to enter these any more, so nobody waits while the data is written.
+        may_block::lock_left();
+        Some(ManuallyDrop::new(entered))
     }
 
     fn entered(&self, set: ShardSet) -> Entered<'_> {
@@ -266,7 +344,17 @@ impl Keyspace {
         Entered {
             keyspace: self,
             set,
+            unwinding: std::thread::panicking(),
             not_send: PhantomData,
+        }
+    }
+
+    /// The shards stay entered for good: a panic passes through who is inside.
+    #[cold]
+    fn poison(&self, set: ShardSet) {
+        self.poisoned.fetch_or(set.0, Ordering::AcqRel);
+        if let Some(told) = self.on_poison.get() {
+            told(set);
         }
     }
 
@@ -362,6 +450,17 @@ impl Door {
             std::mem::take(&mut *sleepers)
         };
         sleepers.wake();
+    }
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        // What is half changed can't be relied on to be freed: it stays in memory.
+        for index in self.poisoned().iter() {
+            let empty = Shard::new(index, self.databases, &self.hasher);
+            let half_changed = std::mem::replace(self.doors[index].shard.get_mut(), empty);
+            std::mem::forget(half_changed);
+        }
     }
 }
 
@@ -469,6 +568,10 @@ impl Drop for Entered<'_> {
         }
         inside::leave();
         may_block::lock_left();
+        if std::thread::panicking() && !self.unwinding {
+            self.keyspace.poison(self.set);
+            return;
+        }
         // SAFETY: the locks were taken when this was made; borrows of the shards ended before the drop.
         unsafe { self.keyspace.leave(self.set) };
     }

@@ -44,7 +44,7 @@ pub struct ShardTasks {
 
 impl ShardTasks {
     /// Runs `f` inside the shards and waits for its result. Not for arbiters. None: the arbiter that had
-    /// begun it was stopped.
+    /// begun it was stopped, or a shard is poisoned.
     pub fn run<T: Send + 'static>(
         &self,
         keyspace: &Keyspace,
@@ -63,7 +63,7 @@ impl ShardTasks {
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(task) = self.take(number) {
-                    (task.run)(&mut keyspace.enter(set));
+                    (task.run)(&mut keyspace.enter_unless_poisoned(set)?);
                 }
                 wait.recv().ok()
             }

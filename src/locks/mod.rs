@@ -17,8 +17,10 @@ mod here {
     pub use parking_lot::{Condvar, Mutex};
     pub use std::sync::atomic::{AtomicBool, AtomicU8, fence};
 
+    use std::time::Duration;
+
     use parking_lot::RawMutex;
-    use parking_lot::lock_api::RawMutex as _;
+    use parking_lot::lock_api::{RawMutex as _, RawMutexTimed as _};
 
     /// A lock that guards what stands beside it.
     pub struct RawLock(RawMutex);
@@ -33,10 +35,10 @@ mod here {
             self.0.try_lock()
         }
 
-        /// Blocks.
+        /// Blocks, at most so long.
         #[inline]
-        pub fn lock(&self) {
-            self.0.lock();
+        pub fn try_lock_for(&self, timeout: Duration) -> bool {
+            self.0.try_lock_for(timeout)
         }
 
         /// # Safety
@@ -55,6 +57,7 @@ mod modelled {
     use std::fmt;
     use std::ops::{Deref, DerefMut};
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     pub use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
 
@@ -131,10 +134,11 @@ mod modelled {
                 .is_ok()
         }
 
-        pub fn lock(&self) {
+        pub fn try_lock_for(&self, _: Duration) -> bool {
             while !self.try_lock() {
                 loom::thread::yield_now();
             }
+            true
         }
 
         /// # Safety

@@ -27,6 +27,7 @@ use crate::command::{Context, Effects};
 use crate::node_core::NodeCore;
 use crate::resp::value::RespValue;
 use crate::resp::{Reply, Resp};
+use crate::supervision::{self, Owner};
 
 /// Longest sleep before a waiting call looks again on its own.
 const PARK_MAX: Duration = Duration::from_millis(50);
@@ -109,7 +110,15 @@ impl LocalClient {
         if let Some(closed) = self.closed() {
             return closed_reply(closed);
         }
-        let ran = self.run(&args);
+        let id = self.session.client.id;
+        let ran = supervision::turn(Owner::LocalClient, id, || self.run(&args));
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(panic) => {
+                self.panicked(&panic);
+                Err(Ended::Closed(Closed::Client))
+            }
+        };
         self.session.publish_view();
         self.effects.clear();
         let bytes = self.reply.take().into_bytes();
@@ -126,6 +135,14 @@ impl LocalClient {
     fn ends_node(&self, args: &[&[u8]]) -> bool {
         let command = self.node.table.find(args);
         command.is_some_and(|command| command.flags.has(bits::ENDS_NODE))
+    }
+
+    /// A panic costs this client only; if it was inside a shard the node ends as well.
+    fn panicked(&mut self, panic: &str) {
+        tracing::error!("An in-process client is closed after a panic: {panic}");
+        self.session.closing = true;
+        self.reply = Reply::new(Resp::V3);
+        self.effects = Effects::default();
     }
 
     /// Why every call is answered with an error from now on; None: it is not.
@@ -208,7 +225,12 @@ impl LocalClient {
             let outcome = dispatch::run(&mut ctx, args);
             ctx.finish();
             match outcome {
-                Outcome::Busy(set) => drop(self.node.keyspace.enter(set)),
+                Outcome::Busy(set) => {
+                    let entered = self.node.keyspace.enter_unless_poisoned(set);
+                    if entered.is_none() {
+                        return Err(Ended::Closed(Closed::Node));
+                    }
+                }
                 Outcome::Paused => self.pause()?,
                 Outcome::Suspended => return self.wait(),
                 Outcome::Handover => {

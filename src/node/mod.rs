@@ -37,6 +37,7 @@ use crate::actors::clients::reception::{self, Listener};
 use crate::actors::node::leftovers;
 use crate::actors::node::root::{IsUp, Root, RootParts, serving_arbiters};
 use crate::actors::node::shutdown::Stop;
+use crate::actors::supervisor;
 use crate::background::loading;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StartSettings, check};
@@ -47,6 +48,7 @@ use crate::node_core::life::Stage;
 use crate::observe::memory::MemoryProbe;
 use crate::os::config_file::{ConfigFile, absolute_directory, spool_directory, system_text};
 use crate::os::system_probe::SystemProbe;
+use crate::supervision::Owner;
 
 /// Why a node did not start.
 #[derive(Debug)]
@@ -257,14 +259,17 @@ fn run(parts: RootParts, up: &std::sync::mpsc::Sender<Addr<Root>>) {
     let ends = Ends(parts.node.clone());
     let system = actix_rt::System::new();
     let (done_sender, done) = oneshot::channel();
+    let node = parts.node.clone();
     let arbiters = system.block_on(async move {
-        let root = Root::new(parts, done_sender).start();
+        let root = Root::new(parts, done_sender);
+        let root = supervisor::start(&node, Owner::Root, root);
         // Answered once it has started: from then on there is somebody to ask for anything.
         let _ = root.send(IsUp).await;
         let _ = up.send(root);
         done.await.unwrap_or_default()
     });
-    // A root that died has closed nothing.
+    ends.0.supervision.wait_for_rescue();
+    // A root that is gone has closed nothing.
     ends.0.close(1, Some("its root actor died".into()));
     actix_rt::System::current().stop();
     // Every actor of this arbiter is dropped at its end.

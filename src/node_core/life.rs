@@ -76,6 +76,11 @@ impl Life {
         self.advance(Stage::Closed, || End { exit_code, failure });
     }
 
+    /// The exit code of a node that is closed turns out to be another; to be known before it is ended.
+    pub fn amend_exit_code(&self, exit_code: i32) {
+        self.end.lock().exit_code = exit_code;
+    }
+
     /// The node's threads are gone. A node that was not closed before has failed.
     pub fn ended(&self) {
         self.close(1, Some("its threads ended by themselves".into()));

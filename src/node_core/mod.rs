@@ -40,6 +40,7 @@ use crate::observe::stats::Stats;
 use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
 use crate::snapshot::persistence::Persistence;
+use crate::supervision::Supervision;
 
 /// The shared heart of a node.
 pub struct NodeCore {
@@ -53,6 +54,8 @@ pub struct NodeCore {
     pub life: Life,
     /// Its threads beside the arbiters.
     pub threads: Threads,
+    /// Its arbiters' turns, and whether it ends over a panic.
+    pub supervision: Supervision,
     /// Loading a dump at start: most commands answer LOADING.
     pub loading: AtomicBool,
     pub stats: Stats,
@@ -125,6 +128,7 @@ impl NodeCore {
             pubsub: PubSub::default(),
             life: Life::default(),
             threads: Threads::default(),
+            supervision: Supervision::default(),
             loading: AtomicBool::new(false),
             stats: Stats::default(),
             memory: Memory::new(memory),
@@ -197,11 +201,13 @@ impl NodeCore {
         self.shard_tasks.wake();
         self.pause.wake();
         self.lazyfree.wake();
-        let fresh = self.keyspace.builder().finish();
-        let mut entered = self.keyspace.enter(self.keyspace.all());
-        let old = entered.replace(fresh, self.clock.unix_ms());
-        drop(entered);
-        drop(old);
+        // The data of a node that ended over a panic goes with its core.
+        if let Some(mut entered) = self.keyspace.enter_unless_poisoned(self.keyspace.all()) {
+            let fresh = self.keyspace.builder().finish();
+            let old = entered.replace(fresh, self.clock.unix_ms());
+            drop(entered);
+            drop(old);
+        }
         drop(self.lazyfree.take());
         let mut stream = self.hub.stream();
         let end = stream.log.end();
@@ -360,6 +366,8 @@ pub trait Services: Send + Sync {
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions);
     /// Processor time of the threads that serve clients, in user and in system mode, microseconds.
     fn serving_cpu_us(&self) -> (u64, u64);
+    /// The node is closed, and its arbiters are to stop.
+    fn stop(&self) {}
     /// Whether a shutdown is in progress.
     fn is_shutting_down(&self) -> bool;
     /// SHUTDOWN ABORT. False: no shutdown was in progress.

@@ -169,6 +169,17 @@ impl Server {
         read_log(self.dir.path())
     }
 
+    /// Waits until it ends by itself; its exit code, None after a signal.
+    pub fn wait_exit(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        let mut status = None;
+        wait_for("the server ends", START_TIMEOUT, || {
+            status = child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

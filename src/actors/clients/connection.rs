@@ -7,12 +7,12 @@
 //!
 //! Pushed output (pub/sub, replies to blocked commands, kill, unblock) doesn't come through the mailbox but
 //! through [`Client`]'s outbox and waker: many pushes cost one wake, and the outbox has a bound where an
-//! actix mailbox that is written with `do_send` has none. The mailbox carries [`Observe`] only.
+//! actix mailbox that is written with `do_send` has none. The mailbox carries nothing.
 //!
 //! Bounds: input by `client-query-buffer-limit` (with the spans of a large request and the commands that a MULTI
 //! has queued), to 1 MB before AUTH; output as `crate::actors::clients::unsent` says; work per poll by `ROUNDS_MAX` and by the
-//! millisecond of a [`Turn`], after which the others come first. Death means only the client's: its session, watches
-//! and subscriptions go.
+//! millisecond of a [`Turn`], after which the others come first. Death: the client is disconnected; its session,
+//! watches and subscriptions go. If it was inside a shard the node ends, as `supervisor::rescue` says.
 
 use std::future::Future;
 use std::io;
@@ -38,6 +38,7 @@ use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::os::socket::Socket;
 use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
+use crate::supervision::{self, Owner};
 
 /// Reads handled in one poll before the other connections get their turn.
 const ROUNDS_MAX: usize = 16;
@@ -459,6 +460,7 @@ impl ConnectionActor {
         let node = self.node.clone();
         let mut settings = node.settings.load();
         let limits = self.limits(&settings);
+        node.supervision.step(Owner::Connection, "parse");
         let parsed = self.parser.parse(data, &limits, &mut bench.batch);
         let count = bench.batch.len();
         let mut index = 0;
@@ -655,6 +657,22 @@ impl ConnectionActor {
         self.unsent.publish(client);
     }
 
+    /// A panic costs this client only; if it was inside a shard the node ends as well.
+    fn panicked(&mut self, panic: &str) -> Over {
+        let client = self.client();
+        let command = client.last_command.load(Ordering::Relaxed);
+        let command = self.node.table.name_of(command).unwrap_or("NULL");
+        tracing::error!(
+            "Closing client id={} addr={} cmd={command} after a panic: {panic}",
+            client.id,
+            client.addr
+        );
+        self.bench.borrow_mut().renew();
+        self.session.handover = None;
+        self.unsent.lose();
+        Over("panicked")
+    }
+
     /// Gives the socket to the replication actors; what was sent behind PSYNC goes along.
     fn hand_over(&mut self) {
         let (Some(request), Some(socket)) = (self.session.handover.take(), self.socket.take())
@@ -700,7 +718,9 @@ impl ActorFuture<ConnectionActor> for Work {
         ctx: &mut Context<ConnectionActor>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        let work = actor.poll_work(task);
+        let id = actor.session.client.id;
+        let work = supervision::turn(Owner::Connection, id, || actor.poll_work(task));
+        let work = work.unwrap_or_else(|panic| Poll::Ready(actor.panicked(&panic)));
         actor.publish_buffers();
         match work {
             Poll::Pending => Poll::Pending,
@@ -717,7 +737,6 @@ impl Actor for ConnectionActor {
     type Context = Context<ConnectionActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(2);
         ctx.spawn(Work);
     }
 
@@ -727,33 +746,6 @@ impl Actor for ConnectionActor {
             self.hand_over();
         } else {
             self.node.clients.remove(self.session.client.id);
-        }
-    }
-}
-
-/// Asks a connection for its observable state.
-#[derive(Message)]
-#[rtype(result = "ConnectionState")]
-pub struct Observe;
-
-/// What a connection looks like from outside.
-#[derive(Debug, MessageResponse)]
-pub struct ConnectionState {
-    pub id: u64,
-    pub input_bytes: usize,
-    pub output_bytes: usize,
-    pub waiting: bool,
-}
-
-impl Handler<Observe> for ConnectionActor {
-    type Result = ConnectionState;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> ConnectionState {
-        ConnectionState {
-            id: self.session.client.id,
-            input_bytes: self.input.len(),
-            output_bytes: self.unsent.len(),
-            waiting: self.session.waiting.is_some(),
         }
     }
 }

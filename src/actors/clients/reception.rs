@@ -5,8 +5,7 @@
 //! each a [`ConnectionActor`] on its own arbiter, with the arbiter's shared workbench. Refusals (too many
 //! clients, protected mode) are answered here, before a session exists.
 //!
-//! Death: a listener's or a reception's means that no new clients come by that way; those that are
-//! connected stay.
+//! Death: a listener's or a reception's is the node's, since no new clients would come by that way.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -25,6 +24,7 @@ use crate::actors::messages::AttachReplica;
 use crate::clients::session::{Client, Origin, Session};
 use crate::node_core::NodeCore;
 use crate::os::socket::Socket;
+use crate::supervision::Owner;
 
 /// Sockets that may wait for one reception.
 const RECEPTION_CAPACITY: usize = 1024;
@@ -138,6 +138,7 @@ async fn accept_all(
                 .and_then(|(s, _)| s.into_std())
                 .map(Arrival::Unix),
         };
+        node.supervision.step(Owner::Listener, "accept");
         match arrival {
             // A reception that is overrun makes the listener wait, and the kernel's queue with it.
             Ok(arrival) => {
@@ -152,6 +153,8 @@ async fn accept_all(
     }
     Ok(())
 }
+
+impl Supervised for ListenerActor {}
 
 impl Actor for ListenerActor {
     type Context = Context<ListenerActor>;
@@ -234,6 +237,10 @@ impl ReceptionActor {
     }
 
     fn receive(&self, arrival: Arrival) -> io::Result<()> {
+        self.node.supervision.step(Owner::Reception, "arrival");
+        if self.node.life.is_closed() {
+            return Ok(());
+        }
         let settings = self.node.settings.load();
         if let Some(refusal) = self.refusal(&arrival)? {
             self.node.stats.rejected_connections.inc();
@@ -300,6 +307,8 @@ impl ReceptionActor {
 /// What redis-server tells a stranger from another machine while no password is set.
 const PROTECTED_MODE_REFUSAL: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
+impl Supervised for ReceptionActor {}
+
 impl Actor for ReceptionActor {
     type Context = Context<ReceptionActor>;
 
@@ -314,6 +323,7 @@ impl Actor for ReceptionActor {
         if self.takes_turns {
             let node = self.node.clone();
             let take = std::future::poll_fn(move |cx| {
+                node.supervision.step(Owner::Reception, "shard tasks");
                 node.shard_tasks.poll(&node.keyspace, cx);
                 Poll::<()>::Pending
             });

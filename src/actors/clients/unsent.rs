@@ -75,10 +75,6 @@ impl Unsent {
         self.output.is_empty()
     }
 
-    pub fn len(&self) -> usize {
-        self.output.len()
-    }
-
     /// Has `fill` add to what waits.
     #[inline]
     pub fn fill(&mut self, fill: impl FnOnce(&mut Output)) {

@@ -60,7 +60,11 @@ pub type SharedWorkbench = Rc<RefCell<Workbench>>;
 
 impl Workbench {
     pub fn shared() -> SharedWorkbench {
-        Rc::new(RefCell::new(Workbench {
+        Rc::new(RefCell::new(Workbench::new()))
+    }
+
+    fn new() -> Workbench {
+        Workbench {
             read: vec![0; READ_BYTES].into_boxed_slice(),
             batch: Batch::default(),
             reply: Reply::default(),
@@ -69,7 +73,7 @@ impl Workbench {
             turn: Turn::default(),
             log_grown: false,
             forwarder: None,
-        }))
+        }
     }
 
     /// Has the log forwarded when the connections that are ready now have had their turn.
@@ -78,6 +82,15 @@ impl Workbench {
         if let Some(waker) = self.forwarder.take() {
             waker.wake();
         }
+    }
+
+    /// A connection panicked: nothing of what it was working with is kept.
+    pub fn renew(&mut self) {
+        let fresh = Workbench::new();
+        let forwarder = self.forwarder.take();
+        *self = Workbench { forwarder, ..fresh };
+        // Its commands may have been logged.
+        self.forward_log();
     }
 
     /// Called when a batch's replies have been taken.

@@ -1,7 +1,6 @@
 //! The actor of small periodic duties: idle clients, memory figures, save points, freeing what was removed.
 //!
-//! Death: the node goes on, but idle clients stay and nothing is saved by itself; the supervisor's log says
-//! so.
+//! Death: it starts anew; duties that were due come round again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +10,7 @@ use actix::prelude::*;
 
 use crate::clients::session::Client;
 use crate::node_core::NodeCore;
+use crate::supervision::Owner;
 
 /// How often the duties come round.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -32,6 +32,7 @@ impl CronActor {
         if self.node.cron_paused.load(Ordering::Relaxed) {
             return;
         }
+        self.node.supervision.step(Owner::Cron, "round");
         self.rounds += 1;
         let (stats, now_us) = (&self.node.stats, self.node.clock.monotonic_us());
         stats.sample(now_us, self.node.command_stats.calls());
@@ -83,6 +84,12 @@ impl CronActor {
                 client.kill();
             }
         }
+    }
+}
+
+impl Supervised for CronActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        *self = CronActor::new(self.node.clone());
     }
 }
 

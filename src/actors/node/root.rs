@@ -6,7 +6,7 @@
 //! client's waiting and every thread's work, and listeners and arbiters stop. With the last arbiter the other
 //! actors go, and with them what they hold.
 //!
-//! Death: the node's.
+//! Death: the node's, as `supervisor::rescue` says.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -24,15 +24,18 @@ use crate::actors::node::services::ActorServices;
 use crate::actors::node::shutdown::ShutdownState;
 use crate::actors::replication::Replication;
 use crate::actors::shard::ShardActor;
+use crate::actors::supervisor::{self, rescue, watchdog};
 use crate::background::aside::Aside;
 use crate::background::freeing;
 use crate::background::loading::{self, Expired, LoadedDump};
 use crate::config::Settings;
 use crate::may_block;
 use crate::node_core::NodeCore;
+use crate::node_core::threads::Running;
 use crate::os::config_file::ConfigFile;
 use crate::os::system_probe;
 use crate::repl::{ReplId, stream_databases, wire};
+use crate::supervision::Owner;
 
 /// What a root actor begins with.
 pub struct RootParts {
@@ -102,9 +105,9 @@ impl Root {
     fn open(&mut self, replicas: Recipient<AttachReplica>) {
         for (index, arbiter) in self.serving().iter().enumerate() {
             let (node, replicas) = (self.node.clone(), replicas.clone());
-            let reception = ReceptionActor::start_in_arbiter(arbiter, move |_| {
-                ReceptionActor::new(node, replicas, index == 0)
-            });
+            let make = move || ReceptionActor::new(node, replicas, index == 0);
+            let owner = Owner::Reception;
+            let reception = supervisor::start_in_arbiter(&self.node, owner, arbiter, make);
             self.receptions.push(reception);
         }
         for listener in self.listeners.drain(..) {
@@ -113,7 +116,7 @@ impl Root {
                 Listener::Unix(..) => &mut self.listening_unix,
             };
             let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
-            listening.push(listener.start());
+            listening.push(supervisor::start(&self.node, Owner::Listener, listener));
         }
     }
 
@@ -153,7 +156,11 @@ impl Root {
         persistence.loaded_keys.store(keys, Ordering::Relaxed);
         persistence.loaded_expired.store(expired, Ordering::Relaxed);
         // Nobody else is inside while clients are answered LOADING, so this does not wait.
-        let mut entered = self.node.keyspace.enter(self.node.keyspace.all());
+        let all = self.node.keyspace.all();
+        let Some(mut entered) = self.node.keyspace.enter_unless_poisoned(all) else {
+            // The node ends.
+            return;
+        };
         loading::swap_in(&self.node, &mut entered, dump.dataset, dump.opaque);
         persistence.nothing_unsaved(self.node.keyspace.changes());
         let mut taken_up = false;
@@ -197,15 +204,7 @@ impl Actor for Root {
         let listens = !self.listeners.is_empty();
         let arbiters = serving_arbiters(&self.node.settings.load(), listens);
         self.arbiters = (0..arbiters).map(|_| Arbiter::new()).collect();
-        for arbiter in &self.arbiters {
-            // Dropped with all that runs there.
-            let running = self.node.threads.enter();
-            arbiter.spawn(async move {
-                may_block::this_thread_serves();
-                let _running = running;
-                std::future::pending().await
-            });
-        }
+        self.watch_arbiters();
         let serving = self.serving();
         let serving_threads = Arc::new(Mutex::new(Vec::new()));
         for arbiter in &serving {
@@ -216,19 +215,23 @@ impl Actor for Root {
             .map(|index| {
                 let node = self.node.clone();
                 let arbiter = &serving[index % serving.len()];
-                ShardActor::start_in_arbiter(arbiter, move |_| ShardActor::new(node, index))
+                let make = move || ShardActor::new(node, index);
+                supervisor::start_in_arbiter(&self.node, Owner::Shard, arbiter, make)
             })
             .collect();
-        CronActor::new(self.node.clone()).start();
+        let cron = CronActor::new(self.node.clone());
+        supervisor::start(&self.node, Owner::Cron, cron);
         ctx.spawn(freeing::free(self.node.clone()).into_actor(self));
         let replication = Replication::start(&self.node);
         self.replication = Some(replication.clone());
         let replicas = replication.master.clone().recipient();
+        let migrations = MigrationActor::new(self.node.clone());
+        let migrations = supervisor::start(&self.node, Owner::Migration, migrations);
         let services = ActorServices {
             root: ctx.address(),
             shards,
             replication,
-            migrations: MigrationActor::new(self.node.clone()).start(),
+            migrations,
             aside: Aside::default(),
             config_file: self.config_file.take(),
             serving_threads,
@@ -244,7 +247,51 @@ impl Actor for Root {
     }
 }
 
+/// On an arbiter for as long as that runs.
+struct ArbiterRuns {
+    node: Arc<NodeCore>,
+    name: String,
+    _running: Running,
+}
+
+impl Drop for ArbiterRuns {
+    fn drop(&mut self) {
+        if !self.node.life.is_closed() {
+            rescue::end_node(&self.node, &format!("its {} arbiter has died", self.name));
+        }
+    }
+}
+
+impl Supervised for Root {}
+
 impl Root {
+    /// Has each arbiter's turns counted, its end noticed, and the node's end wait for it.
+    fn watch_arbiters(&self) {
+        self.node.supervision.arbiters.enter("background".into());
+        for (index, arbiter) in self.arbiters.iter().enumerate() {
+            let runs = ArbiterRuns {
+                node: self.node.clone(),
+                name: format!("serving {index}"),
+                _running: self.node.threads.enter(),
+            };
+            // Dropped with all that runs there.
+            arbiter.spawn(async move {
+                may_block::this_thread_serves();
+                runs.node.supervision.arbiters.enter(runs.name.clone());
+                std::future::pending::<()>().await;
+                drop(runs);
+            });
+        }
+        let node = Arc::downgrade(&self.node);
+        self.node.keyspace.on_poison(Box::new(move |shards| {
+            if let Some(node) = node.upgrade() {
+                let why = format!("a panic may have left {shards:?} half changed");
+                rescue::end_node(&node, &why);
+            }
+        }));
+        watchdog::start(&self.node);
+    }
+
     /// Goes on with the stream that the dump is a state of; as a master, by the deletion of what expired
     /// meanwhile. False: it can't go on, since a replica's stream is in a database that we don't have (any more).
     fn take_up_stream(
@@ -296,7 +343,8 @@ impl Handler<ListenAt> for Root {
         }
         for listener in listeners {
             let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
-            self.listening_tcp.push(listener.start());
+            let listener = supervisor::start(&self.node, Owner::Listener, listener);
+            self.listening_tcp.push(listener);
         }
     }
 }

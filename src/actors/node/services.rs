@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::actors::migration::{Migrate, MigrationActor};
 use crate::actors::node::root::Root;
 use crate::actors::node::settings_change;
-use crate::actors::node::shutdown::{AbortShutdown, Shutdown};
+use crate::actors::node::shutdown::{AbortShutdown, Shutdown, Stop};
 use crate::actors::replication::Replication;
 use crate::actors::shard::{ServeBlocked, ShardActor};
 use crate::actors::snapshots::reload::{FlushedAll, Reload};
@@ -93,6 +93,10 @@ impl Services for ActorServices {
 
     fn shutdown(&self, ticket: Option<Arc<Ticket>>, options: ShutdownOptions) {
         self.root.do_send(Shutdown { ticket, options });
+    }
+
+    fn stop(&self) {
+        self.root.do_send(Stop { save: None });
     }
 
     fn serving_cpu_us(&self) -> (u64, u64) {

@@ -18,6 +18,7 @@ use crate::clients::pause::{Pause, PausePurpose};
 use crate::clients::session::Ticket;
 use crate::node_core::{NodeCore, ShutdownOptions};
 use crate::repl::ReplicaState;
+use crate::supervision::Owner;
 
 /// How often it is looked whether the replicas have caught up.
 const LOOK: Duration = Duration::from_millis(20);
@@ -151,6 +152,7 @@ impl Handler<Shutdown> for Root {
     type Result = ();
 
     fn handle(&mut self, shutdown: Shutdown, ctx: &mut Self::Context) {
+        self.node.supervision.step(Owner::Root, "shutdown");
         let Shutdown { ticket, options } = shutdown;
         let signalled = ticket.is_none();
         self.shutdown.tickets.extend(ticket);

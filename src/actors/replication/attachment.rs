@@ -11,8 +11,10 @@ use crate::actors::messages::AttachReplica;
 use crate::actors::replication::failover::LOOK;
 use crate::actors::replication::master::MasterActor;
 use crate::actors::replication::slave_buffer::SlaveBufferActor;
+use crate::actors::supervisor;
 use crate::repl::master::driver::Admission;
 use crate::repl::{Replica, Request, psync};
+use crate::supervision::Owner;
 
 impl MasterActor {
     fn attach(&mut self, mut attach: AttachReplica, ctx: &mut Context<MasterActor>) {
@@ -67,6 +69,8 @@ impl MasterActor {
             let _ = tcp.set_nodelay(!delay);
         }
         client.view.lock().replica = true;
+        self.node.supervision.step(Owner::Master, "attach");
+        let owner = Owner::SlaveBuffer;
         let buffer = SlaveBufferActor::new(
             self.node.clone(),
             ctx.address(),
@@ -75,8 +79,8 @@ impl MasterActor {
             attach.output.freeze(),
             attach.input,
             self.io.shared().clone(),
-        )
-        .start();
+        );
+        let buffer = supervisor::start(&self.node, owner, buffer);
         self.io.buffers.insert(client.id, buffer);
         self.driver.attach(replica, &request, &mut self.io);
     }

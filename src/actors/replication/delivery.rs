@@ -5,6 +5,7 @@ use actix::prelude::*;
 
 use crate::actors::replication::master::MasterActor;
 use crate::actors::snapshots::snapshot::{Progress, Stage};
+use crate::supervision::Owner;
 
 /// A replica has all of a marked dump in its socket.
 #[derive(Debug, Message)]
@@ -40,6 +41,7 @@ impl Handler<Progress> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, progress: Progress, _: &mut Self::Context) {
+        self.node.supervision.step(Owner::Master, "progress");
         let (number, driver, io) = (progress.number, &mut self.driver, &mut self.io);
         match progress.stage {
             Stage::Cut(cut) => driver.snapshot_cut(number, cut, io),

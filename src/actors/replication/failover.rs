@@ -3,7 +3,7 @@
 //!
 //! It has no state of its own: what is decided is in `repl::failover`, where it stands is in the hub.
 //!
-//! Death: only a failover under way stands still, until FAILOVER ABORT.
+//! Death: it starts anew, and goes on with the failover under way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::node_core::NodeCore;
 use crate::repl::Hub;
 use crate::repl::failover::Answered;
 use crate::repl::failover::driver::{NameMaster, RoleIo, answered, look};
+use crate::supervision::Owner;
 
 /// Between two looks while the target lags, or while a shard is busy.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
@@ -25,12 +26,15 @@ pub(crate) const LOOK: Duration = Duration::from_millis(1);
 /// See the module.
 pub struct FailoverActor {
     role: NodeRole,
+    /// What the target said, until it has been acted upon.
+    answer: Option<Answered>,
 }
 
 impl FailoverActor {
     pub fn new(node: Arc<NodeCore>) -> FailoverActor {
         FailoverActor {
             role: NodeRole(node),
+            answer: None,
         }
     }
 }
@@ -81,12 +85,18 @@ impl RoleIo for NodeRole {
     }
 }
 
+impl Supervised for FailoverActor {
+    fn restarting(&mut self, ctx: &mut Self::Context) {
+        // Where a failover stands is in the hub: what is not due does nothing.
+        ctx.notify(Look);
+        if let Some(answer) = self.answer {
+            ctx.notify(TargetAnswered(answer));
+        }
+    }
+}
+
 impl Actor for FailoverActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(16);
-    }
 }
 
 /// A failover waits for its target: look whether it can go on.
@@ -98,6 +108,7 @@ impl Handler<Look> for FailoverActor {
     type Result = ();
 
     fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        self.role.0.supervision.step(Owner::Failover, "look");
         if look(&mut self.role) {
             ctx.notify_later(Look, LOOK);
         }
@@ -113,8 +124,12 @@ impl Handler<TargetAnswered> for FailoverActor {
     type Result = ();
 
     fn handle(&mut self, TargetAnswered(answer): TargetAnswered, ctx: &mut Self::Context) {
+        self.answer = Some(answer);
+        self.role.0.supervision.step(Owner::Failover, "answer");
         if answered(answer, &mut self.role) {
             ctx.notify_later(TargetAnswered(answer), LOOK);
+        } else {
+            self.answer = None;
         }
     }
 }

@@ -40,6 +40,7 @@ use crate::repl::stream_input::StreamRunner;
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
 use crate::resp::Reply;
 use crate::resp::request::Batch;
+use crate::supervision::{Owner, turn};
 
 /// Bytes of a dump between the link and the loader.
 const PIPE_BYTES: usize = 4 << 20;
@@ -108,6 +109,15 @@ impl LinkSocket {
             registered: false,
             disk_warning: DiskWarning::default(),
         }
+    }
+
+    /// One that is as new.
+    pub(super) fn renewed(&self) -> LinkSocket {
+        LinkSocket::new(
+            self.node.clone(),
+            self.master.clone(),
+            self.failover.clone(),
+        )
     }
 
     /// The connection stands: a new session speaks for the master.
@@ -204,7 +214,12 @@ impl LinkIo for LinkSocket {
         let (node, there) = (self.node.clone(), outcome.clone());
         let spawned = self.node.threads.spawn("loader", move || {
             priority::stand_back();
-            let result = loading::read_transfer(&node, reader);
+            let loaded = turn(Owner::Loader, 0, || {
+                node.supervision.step(Owner::Loader, "full sync");
+                loading::read_transfer(&node, reader)
+            });
+            let died = |panic| Err(format!("the loading thread died: {panic}"));
+            let result = loaded.unwrap_or_else(died);
             *there.result.lock() = Some(result);
             if let Some(waker) = there.waker.lock().take() {
                 waker.wake();

@@ -9,7 +9,7 @@
 //! Its other parts are in `attachment` (a client becomes a replica), `delivery` (how snapshots go) and
 //! `waiters` (WAIT).
 //!
-//! Death: the node's. Without it replicas would silently stop, so the root stops the node.
+//! Death: the node's, as `supervisor::rescue` says: without it replicas would silently stop.
 //!
 //! [`Hub::wake`]: crate::repl::Hub::wake
 
@@ -26,6 +26,7 @@ use crate::actors::replication::waiters::Waiters;
 use crate::actors::snapshots::snapshot::SnapshotActor;
 use crate::node_core::NodeCore;
 use crate::repl::{MasterDriver, MasterIo};
+use crate::supervision::Owner;
 
 /// Between two looks at timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -71,6 +72,7 @@ impl ActorFuture<MasterActor> for Bursts {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         while actor.node.hub.poll_burst(task).is_ready() {
+            actor.node.supervision.step(Owner::Master, "burst");
             actor.driver.wrote(&mut actor.io);
             // A timer alone would let a fast writer fill the memory between two ticks: 60 MB, seen with 600 MB/s.
             let offset = actor.node.hub.offset();
@@ -84,17 +86,19 @@ impl ActorFuture<MasterActor> for Bursts {
     }
 }
 
+impl Supervised for MasterActor {}
+
 impl Actor for MasterActor {
     type Context = Context<MasterActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(1024);
         self.io.report = Some(ctx.address().recipient());
         ctx.spawn(Bursts);
         ctx.run_interval(TICK, |actor, _| {
             if actor.node.cron_paused.load(Ordering::Relaxed) {
                 return;
             }
+            actor.node.supervision.step(Owner::Master, "tick");
             actor.driver.tick(&mut actor.io);
             actor.answer_waiters();
             actor.io.tend_spool();
@@ -115,6 +119,7 @@ impl Handler<Acked> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, acked: Acked, _: &mut Self::Context) {
+        self.node.supervision.step(Owner::Master, "ack");
         let (id, offset, aof_offset) = (acked.id, acked.offset, acked.aof_offset);
         if self.driver.heard(id, offset, aof_offset, &mut self.io) {
             self.answer_waiters();
@@ -152,30 +157,5 @@ impl Handler<CloseReplicas> for MasterActor {
 
     fn handle(&mut self, close: CloseReplicas, _: &mut Self::Context) {
         self.driver.close_replicas(close.promoted, &mut self.io);
-    }
-}
-
-/// Asks for the observable state; the rest is in `Hub::observe`.
-#[derive(Debug, Message)]
-#[rtype(result = "Observed")]
-pub struct Observe;
-
-/// What the master is doing.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Observed {
-    pub buffers: usize,
-    pub waiters: usize,
-    pub snapshot_running: bool,
-}
-
-impl Handler<Observe> for MasterActor {
-    type Result = Observed;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
-        Observed {
-            buffers: self.io.buffers.len(),
-            waiters: self.waiters.len(),
-            snapshot_running: self.driver.is_making_any(),
-        }
     }
 }

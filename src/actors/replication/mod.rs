@@ -24,8 +24,10 @@ use crate::actors::replication::master::MasterActor;
 use crate::actors::replication::slave_link::{Begin, Retarget, SlaveLinkActor};
 use crate::actors::replication::waiters::{Unblock, Wait};
 use crate::actors::snapshots::snapshot::{Save, SnapshotActor};
+use crate::actors::supervisor;
 use crate::clients::session::Ticket;
 use crate::node_core::NodeCore;
+use crate::supervision::Owner;
 
 /// Addresses of the actors, all on the arbiter that started them.
 #[derive(Clone)]
@@ -44,10 +46,14 @@ impl Replication {
         if let Some(master) = &node.settings.load().replicaof {
             node.hub.follow(master.host.clone(), master.port);
         }
-        let snapshots = SnapshotActor::new(node.clone()).start();
-        let master = MasterActor::new(node.clone(), snapshots.clone()).start();
-        let failover = FailoverActor::new(node.clone()).start();
-        let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone()).start();
+        let snapshots = SnapshotActor::new(node.clone());
+        let snapshots = supervisor::start(node, Owner::Snapshot, snapshots);
+        let master = MasterActor::new(node.clone(), snapshots.clone());
+        let master = supervisor::start(node, Owner::Master, master);
+        let failover = FailoverActor::new(node.clone());
+        let failover = supervisor::start(node, Owner::Failover, failover);
+        let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone());
+        let link = supervisor::start(node, Owner::Link, link);
         Replication {
             node: Arc::downgrade(node),
             master,

@@ -7,7 +7,8 @@
 //!
 //! It is told how far to go by the MasterActor (once per burst), and tells it about acks and about its end.
 //! Bounds: the log held back for it by `client-output-buffer-limit replica` (the MasterActor checks); a
-//! snapshot's chunks by the feed's window. Death means only that this replica must attach again.
+//! snapshot's chunks by the feed's window. Death: this replica
+//! is disconnected, and attaches again.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -35,6 +36,7 @@ use crate::node_core::NodeCore;
 use crate::os::priority;
 use crate::os::socket::Socket;
 use crate::repl::{Bandwidth, Cursor, Next, Place, SharedBandwidth, SyncProgress};
+use crate::supervision::Owner;
 
 /// Bytes of log taken out at a time, and slices written with one call.
 const READ_BYTES: usize = 256 * 1024;
@@ -141,6 +143,13 @@ impl SlaveBufferActor {
     /// Ready when the connection is over.
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.waker = Some(cx.waker().clone());
+        let step = match self.source {
+            Source::Idle => "idle",
+            Source::Feed(..) => "sending a feed",
+            Source::File(..) => "sending a file",
+            Source::Log(..) => "following the log",
+        };
+        self.node.supervision.step(Owner::SlaveBuffer, step);
         // Nothing is pushed to a replica, but this is how a kill reaches us.
         let _ = self.client.take_output(cx.waker());
         if self.client.killed.load(Ordering::Acquire) || self.read(cx).is_err() {
@@ -437,6 +446,8 @@ impl ActorFuture<SlaveBufferActor> for Work {
     }
 }
 
+impl Supervised for SlaveBufferActor {}
+
 impl Actor for SlaveBufferActor {
     type Context = Context<SlaveBufferActor>;
 
@@ -571,30 +582,5 @@ impl Handler<Close> for SlaveBufferActor {
             let _ = self.write();
         }
         ctx.stop();
-    }
-}
-
-/// Asks for the observable state.
-#[derive(Debug, Message)]
-#[rtype(result = "Observed")]
-pub struct Observe;
-
-/// What a slave buffer is doing.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Observed {
-    /// Position of the log up to which everything is in the socket.
-    pub sent: u64,
-    /// Bytes taken out of the log, the dump or the protocol and not yet written.
-    pub queued: usize,
-}
-
-impl Handler<Observe> for SlaveBufferActor {
-    type Result = Observed;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
-        Observed {
-            sent: self.sent,
-            queued: self.queue.iter().map(Bytes::len).sum(),
-        }
     }
 }

@@ -5,8 +5,8 @@
 //! for asynchronously: reading from the master stops meanwhile, so memory is bounded by one read, one pipe and
 //! one command.
 //!
-//! Death: the node stays a replica that no longer hears its master; the root restarts the actor, and the
-//! next PSYNC goes on from the hub's replid and offset, which only ever name what was applied.
+//! Death: it starts anew, and the next PSYNC goes on from the hub's replid and offset, which only ever name what was
+//! applied. If it was inside a shard the node ends, and acknowledges nothing more.
 
 use std::io;
 use std::pin::Pin;
@@ -26,7 +26,8 @@ use crate::clients::pause::OUR_MASTER;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::os::priority;
-use crate::repl::{LinkDriver, LinkState};
+use crate::repl::{LinkDriver, LinkIo, LinkState};
+use crate::supervision::Owner;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Bytes read from the master at a time.
@@ -39,6 +40,8 @@ pub struct SlaveLinkActor {
     driver: LinkDriver,
     io: LinkSocket,
     buffer: Box<[u8]>,
+    /// The node has its data.
+    begun: bool,
 }
 
 impl SlaveLinkActor {
@@ -52,10 +55,16 @@ impl SlaveLinkActor {
             driver: LinkDriver::default(),
             io: LinkSocket::new(node, master, failover),
             buffer: vec![0; READ_BYTES].into(),
+            begun: false,
         }
     }
 
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) {
+        if self.io.node.supervision.is_ending() {
+            // Neither applied nor acknowledged.
+            return;
+        }
+        self.step();
         self.io.waker = Some(cx.waker().clone());
         self.poll_connecting(cx);
         if self.io.registered {
@@ -99,6 +108,25 @@ impl SlaveLinkActor {
             }
         }
         cx.waker().wake_by_ref();
+    }
+
+    fn tick(&mut self) {
+        if !self.io.node.supervision.is_ending() {
+            self.driver.tick(&mut self.io);
+        }
+    }
+
+    /// Says what it is doing.
+    fn step(&self) {
+        let step = match self.driver.state() {
+            _ if self.driver.is_loading() => "loading",
+            None => "no master",
+            Some(LinkState::Connect) => "before connecting",
+            Some(LinkState::Connecting) => "connecting",
+            Some(LinkState::Connected) => "streaming",
+            Some(_) => "handshake",
+        };
+        self.io.node.supervision.step(Owner::Link, step);
     }
 
     /// Whether a pause of clients holds the stream up. Its end by itself is noticed at the next tick.
@@ -214,13 +242,32 @@ impl ActorFuture<SlaveLinkActor> for Work {
     }
 }
 
+impl Supervised for SlaveLinkActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        let was_registered = self.io.registered;
+        self.io.abort_load();
+        self.io.disconnect();
+        if was_registered {
+            self.io.link_is_up(false);
+        }
+        self.io = self.io.renewed();
+        self.driver = LinkDriver::default();
+        if self.begun {
+            // What a retarget was about to tell our replicas, it may not have come to.
+            if !self.io.node.hub.is_replica() {
+                self.io.close_replicas(Some(self.io.node.hub.epoch()));
+            }
+            self.driver.begin(true, &mut self.io);
+        }
+    }
+}
+
 impl Actor for SlaveLinkActor {
     type Context = Context<SlaveLinkActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(16);
         ctx.spawn(Work);
-        ctx.run_interval(TICK, |actor, _| actor.driver.tick(&mut actor.io));
+        ctx.run_interval(TICK, |actor, _| actor.tick());
     }
 }
 
@@ -236,6 +283,7 @@ impl Handler<Begin> for SlaveLinkActor {
     type Result = ();
 
     fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        self.begun = true;
         self.driver.begin(begin.resumable, &mut self.io);
     }
 }
@@ -249,32 +297,7 @@ impl Handler<Retarget> for SlaveLinkActor {
     type Result = ();
 
     fn handle(&mut self, _: Retarget, _: &mut Self::Context) {
+        self.io.node.supervision.step(Owner::Link, "retarget");
         self.driver.retarget(&mut self.io);
-    }
-}
-
-/// Asks for the observable state; the rest is in `Hub::observe`.
-#[derive(Debug, Message)]
-#[rtype(result = "Observed")]
-pub struct Observe;
-
-/// What the link is doing.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Observed {
-    pub state: Option<LinkState>,
-    /// Bytes of stream received and not applied.
-    pub unapplied: usize,
-    pub loading: bool,
-}
-
-impl Handler<Observe> for SlaveLinkActor {
-    type Result = Observed;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
-        Observed {
-            state: self.driver.state(),
-            unapplied: self.driver.unapplied(),
-            loading: self.driver.is_loading(),
-        }
     }
 }

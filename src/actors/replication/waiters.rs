@@ -29,11 +29,7 @@ pub(crate) struct Waiters {
     asked: (u64, u64, i64),
 }
 
-impl Waiters {
-    pub(crate) fn len(&self) -> usize {
-        self.waits.len()
-    }
-}
+impl Waiters {}
 
 fn id_of(ticket: &Arc<Ticket>) -> WaitId {
     Arc::as_ptr(ticket).addr()

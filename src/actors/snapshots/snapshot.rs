@@ -6,8 +6,9 @@
 //! is going on, and reports: to who asked, and to INFO by [`Persistence`](crate::snapshot::persistence::Persistence).
 //!
 //! Bounds: one snapshot at a time, one more waiting save, one more for replicas; chunks on their way by the
-//! feed's window or the writer's gate. Death: a running save is given up (its temporary file goes), replicas
-//! that wait for it time out and ask again; no data is touched.
+//! feed's window or the writer's gate. Death, the actor's or its thread's: the snapshot is given up (its temporary file
+//! goes), and who asked for it or waits behind it is told so (`Asker`): replicas are disconnected and come again. The
+//! actor starts anew. No data is touched.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::rdb::writer::{Preamble, ReplicationMark};
 use crate::repl::hub::StreamCut;
 use crate::repl::transfer::MARK;
 use crate::snapshot::{Options, Snapshot, Want};
+use crate::supervision::{Owner, catch, turn};
 
 /// Output of one turn of encoding, bytes.
 const ENCODE_BYTES: usize = 64 * 1024;
@@ -57,24 +59,73 @@ struct Job {
     /// The asker's number.
     number: u64,
     sink: Sink,
+    asker: Asker,
+    background: bool,
+}
+
+/// Who is told how a snapshot has ended, also if whoever makes it dies.
+struct Asker {
+    node: Arc<NodeCore>,
+    number: u64,
     /// Who wants to hear of its stages; a snapshot for replicas also pins the log.
     report: Option<Recipient<Progress>>,
     /// SAVE: answered at the end.
     tickets: Vec<Arc<Ticket>>,
     /// Told at the end.
     done: Option<oneshot::Sender<Result<(), String>>>,
-    background: bool,
+}
+
+impl Asker {
+    fn nobody(node: &Arc<NodeCore>) -> Asker {
+        Asker {
+            node: node.clone(),
+            number: 0,
+            report: None,
+            tickets: Vec::new(),
+            done: None,
+        }
+    }
+
+    fn tell(&mut self, result: Result<Option<PathBuf>, String>) {
+        if let Some(done) = self.done.take() {
+            let _ = done.send(result.as_ref().map(|_| ()).map_err(String::clone));
+        }
+        for ticket in self.tickets.drain(..) {
+            ticket.complete(match result {
+                Ok(_) => b"+OK\r\n",
+                Err(_) => b"-ERR\r\n",
+            });
+        }
+        if let Some(report) = self.report.take() {
+            report.do_send(Progress {
+                number: self.number,
+                stage: Stage::Ended(result),
+            });
+        }
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        // Clients of a node that is closed hear that.
+        if !self.node.life.is_closed() {
+            self.tell(Err("its actor died".into()));
+        }
+    }
 }
 
 struct Running {
+    /// Which one: what ends late ends no other.
+    run: u64,
     number: u64,
     aborted: Arc<AtomicBool>,
     to_file: bool,
     /// For replicas' sockets: nothing of it stays on disk.
     for_replicas: bool,
-    tickets: Vec<Arc<Ticket>>,
-    done: Option<oneshot::Sender<Result<(), String>>>,
+    asker: Asker,
     background: bool,
+    /// Its end will be told.
+    at_work: bool,
     /// By [`AbortSave`] or [`AbortSnapshot`]: its failing is none.
     given_up: bool,
 }
@@ -86,6 +137,7 @@ pub struct SnapshotActor {
     pub(super) writer: Option<Addr<SnapshotWriterActor>>,
     running: Option<Running>,
     queue: Vec<Job>,
+    runs: u64,
 }
 
 impl SnapshotActor {
@@ -95,15 +147,16 @@ impl SnapshotActor {
             writer: None,
             running: None,
             queue: Vec::new(),
+            runs: 0,
         }
     }
 
     /// The dump file.
     fn file(&mut self) -> Sink {
-        let threads = &self.node.threads;
+        let node = &self.node;
         let writer = self
             .writer
-            .get_or_insert_with(|| SnapshotWriterActor::spawn(threads));
+            .get_or_insert_with(|| SnapshotWriterActor::spawn(node));
         Sink::File(self.node.settings.load().dump_path(), writer.clone())
     }
 
@@ -112,7 +165,10 @@ impl SnapshotActor {
         if self.running.is_some() || self.queue.is_empty() {
             return;
         }
+        self.node.supervision.step(Owner::Snapshot, "start");
         let job = self.queue.remove(0);
+        self.runs += 1;
+        let run = self.runs;
         let to_file = matches!(job.sink, Sink::File(..));
         let now_ms = self.node.clock.unix_ms();
         if to_file {
@@ -124,34 +180,44 @@ impl SnapshotActor {
             .sending
             .store(!to_file, Ordering::Relaxed);
         let aborted = Arc::new(AtomicBool::new(false));
-        self.running = Some(Running {
-            number: job.number,
+        let (number, report, sink) = (job.number, job.asker.report.clone(), job.sink);
+        let running = self.running.insert(Running {
+            run,
+            number,
             aborted: aborted.clone(),
             to_file,
-            for_replicas: job.report.is_some(),
-            tickets: job.tickets,
-            done: job.done,
+            for_replicas: report.is_some(),
+            asker: job.asker,
             background: job.background,
+            at_work: false,
             given_up: false,
         });
         let (node, me) = (self.node.clone(), ctx.address());
-        let (number, report, sink) = (job.number, job.report, job.sink);
         let spawned = self.node.threads.spawn("snapshot", move || {
             priority::stand_back();
             let maker = Maker {
                 node,
+                run,
                 number,
                 aborted,
                 report,
             };
-            maker.run(sink, me);
+            let there = me.clone();
+            if let Err(panic) = turn(Owner::SnapshotThread, 0, || maker.run(sink, there)) {
+                me.do_send(Ended {
+                    run,
+                    result: Err(panic),
+                    changes: 0,
+                });
+            }
         });
+        running.at_work = spawned.is_ok();
         if let Err(error) = spawned {
             tracing::warn!("Can't save in background: {error}");
             ctx.notify(Ended {
+                run,
                 result: Err(error.to_string()),
                 changes: 0,
-                report: None,
             });
         } else if job.background || self.running.as_ref().is_some_and(|r| r.for_replicas) {
             let pid = std::process::id();
@@ -168,11 +234,29 @@ fn named(to_file: bool) -> &'static str {
 /// Why nothing is saved by a node without a dump file.
 const NO_DUMP: &str = "there is no dump file: dbfilename is empty";
 
+impl Supervised for SnapshotActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.queue.clear();
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        running.aborted.store(true, Ordering::Release);
+        if running.at_work {
+            // The next one begins when its thread is through.
+            running.asker = Asker::nobody(&self.node);
+            return;
+        }
+        if running.to_file {
+            self.node.persistence.failed(self.node.clock.monotonic_us());
+        }
+        self.running = None;
+    }
+}
+
 impl Actor for SnapshotActor {
     type Context = Context<SnapshotActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(256);
         ctx.run_interval(LOOK, |actor, ctx| {
             actor.check_save_points(ctx);
             actor.remove_sync_file();
@@ -188,6 +272,7 @@ impl SnapshotActor {
 
     /// Saves if a save point is reached.
     fn check_save_points(&mut self, ctx: &mut Context<SnapshotActor>) {
+        self.node.supervision.step(Owner::Snapshot, "save points");
         if self.is_busy() || self.node.is_loading() {
             return;
         }
@@ -224,12 +309,12 @@ impl SnapshotActor {
         ctx: &mut Context<SnapshotActor>,
     ) {
         let sink = self.file();
+        let mut asker = Asker::nobody(&self.node);
+        asker.tickets = tickets;
         self.queue.push(Job {
             number: 0,
             sink,
-            report: None,
-            tickets,
-            done: None,
+            asker,
             background,
         });
         self.start_next(ctx);
@@ -269,12 +354,13 @@ impl Handler<ForReplicas> for SnapshotActor {
             Some((feed, mark)) => Sink::Feed(feed, mark),
             None => self.file(),
         };
+        let mut asker = Asker::nobody(&self.node);
+        asker.number = wanted.number;
+        asker.report = Some(wanted.report);
         self.queue.push(Job {
             number: wanted.number,
             sink,
-            report: Some(wanted.report),
-            tickets: Vec::new(),
-            done: None,
+            asker,
             background: true,
         });
         self.start_next(ctx);
@@ -293,7 +379,7 @@ impl Handler<AbortSnapshot> for SnapshotActor {
 
     fn handle(&mut self, abort: AbortSnapshot, _: &mut Self::Context) {
         self.queue
-            .retain(|job| job.report.is_none() || job.number != abort.number);
+            .retain(|job| job.asker.report.is_none() || job.number != abort.number);
         if let Some(running) = &mut self.running
             && running.for_replicas
             && running.number == abort.number
@@ -376,12 +462,12 @@ impl Handler<SaveNow> for SnapshotActor {
         }
         let (done, end) = oneshot::channel();
         let sink = self.file();
+        let mut asker = Asker::nobody(&self.node);
+        asker.done = Some(done);
         self.queue.push(Job {
             number: 0,
             sink,
-            report: None,
-            tickets: Vec::new(),
-            done: Some(done),
+            asker,
             background: false,
         });
         self.start_next(ctx);
@@ -396,17 +482,25 @@ impl Handler<SaveNow> for SnapshotActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Ended {
+    run: u64,
     result: Result<Option<PathBuf>, String>,
     /// Changes to the dataset before the cut.
     changes: u64,
-    report: Option<(Recipient<Progress>, u64)>,
 }
 
 impl Handler<Ended> for SnapshotActor {
     type Result = ();
 
     fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
-        let Some(running) = self.running.take() else {
+        if let Some(running) = &mut self.running
+            && running.run == ended.run
+        {
+            running.at_work = false;
+        } else {
+            return;
+        }
+        self.node.supervision.step(Owner::Snapshot, "end");
+        let Some(mut running) = self.running.take() else {
             return;
         };
         self.node
@@ -437,46 +531,8 @@ impl Handler<Ended> for SnapshotActor {
                 Err(error) => tracing::warn!("Background saving error: {error}"),
             }
         }
-        if let Some(done) = running.done {
-            let _ = done.send(ended.result.as_ref().map(|_| ()).map_err(String::clone));
-        }
-        for ticket in running.tickets {
-            ticket.complete(if ended.result.is_ok() {
-                b"+OK\r\n"
-            } else {
-                b"-ERR\r\n"
-            });
-        }
-        if let Some((report, number)) = ended.report {
-            report.do_send(Progress {
-                number,
-                stage: Stage::Ended(ended.result),
-            });
-        }
+        running.asker.tell(ended.result);
         self.start_next(ctx);
-    }
-}
-
-/// Asks for the observable state; the rest is in INFO persistence.
-#[derive(Debug, Message)]
-#[rtype(result = "Observed")]
-pub struct Observe;
-
-/// What is being made and what waits.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Observed {
-    pub running: bool,
-    pub waiting: usize,
-}
-
-impl Handler<Observe> for SnapshotActor {
-    type Result = Observed;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Observed {
-        Observed {
-            running: self.running.is_some(),
-            waiting: self.queue.len(),
-        }
     }
 }
 
@@ -493,6 +549,7 @@ impl Wake for Parked {
 /// What the thread works with.
 struct Maker {
     node: Arc<NodeCore>,
+    run: u64,
     number: u64,
     aborted: Arc<AtomicBool>,
     report: Option<Recipient<Progress>>,
@@ -517,9 +574,9 @@ impl Maker {
                     feed.push(Bytes::copy_from_slice(&mark));
                 }
                 me.do_send(Ended {
+                    run: self.run,
                     result: result.map(|()| None),
                     changes: changes.get(),
-                    report: self.report.map(|r| (r, self.number)),
                 });
             }
             Sink::File(path, writer) => {
@@ -530,15 +587,19 @@ impl Maker {
                     incremental_sync,
                 });
                 let gate = Arc::new(Gate::default());
-                let result = self.make(&changes, &mut |bytes| {
-                    writer.do_send(snapshot_writer::Chunk::enter(bytes, &gate));
+                let made = catch(|| {
+                    self.make(&changes, &mut |bytes| {
+                        writer.do_send(snapshot_writer::Chunk::enter(bytes, &gate));
+                    })
                 });
-                let (changes, report) = (changes.get(), self.report.map(|r| (r, self.number)));
+                // Whatever went wrong, the writer is to remove what it has.
+                let result = made.unwrap_or_else(Err);
+                let (run, changes) = (self.run, changes.get());
                 let done = move |written: Written| {
                     me.do_send(Ended {
+                        run,
                         result: written.map(Some),
                         changes,
-                        report,
                     });
                 };
                 writer.do_send(snapshot_writer::Finish {
@@ -561,7 +622,9 @@ impl Maker {
         hand_on: &mut dyn FnMut(Bytes),
     ) -> Result<(), String> {
         let node = &self.node;
+        node.supervision.step(Owner::SnapshotThread, "cut");
         let mut snapshot = self.cut(changes)?;
+        node.supervision.step(Owner::SnapshotThread, "walk");
         let delay_us = node.settings.load().rdb_key_save_delay;
         let persistence = &node.persistence;
         persistence
@@ -596,6 +659,7 @@ impl Maker {
                     drop(dropped);
                 }
                 Want::Finish => {
+                    node.supervision.step(Owner::SnapshotThread, "finish");
                     snapshot.finish(&mut chunks);
                     for chunk in chunks.drain(..) {
                         hand_on(chunk);
@@ -651,6 +715,15 @@ pub(crate) fn preamble(node: &NodeCore, replication: Option<ReplicationMark>) ->
     }
 }
 
+/// The place in the stream that a dump cut there says it is a state of, if that has one.
+pub(crate) fn replication_mark(stream: &StreamCut) -> Option<ReplicationMark> {
+    stream.database.map(|database| ReplicationMark {
+        replid: stream.id.to_string(),
+        offset: stream.offset as i64,
+        stream_db: database as i64,
+    })
+}
+
 /// The cut. How many changes there were before it comes along.
 fn cut(
     node: &NodeCore,
@@ -663,12 +736,7 @@ fn cut(
     let options = Options::from_settings(&settings);
     let now_ms = node.clock.unix_ms();
     let stream = node.hub.cut(report.is_some());
-    let replication = stream.database.map(|database| ReplicationMark {
-        replid: stream.id.to_string(),
-        offset: stream.offset as i64,
-        stream_db: database as i64,
-    });
-    let preamble = preamble(node, replication);
+    let preamble = preamble(node, replication_mark(&stream));
     let changes = node.persistence.changes(node.keyspace.changes());
     let snapshot = Snapshot::begin(entered, &preamble, options, now_ms);
     node.stats.snapshots.inc();

@@ -4,7 +4,8 @@
 //! any moment leaves the old dump or the new one. Chunks come from the snapshot's thread, which waits while
 //! more than [`IN_FLIGHT_MAX`] bytes are on their way: that bounds the mailbox.
 //!
-//! Death: saves fail, and say so; the data in memory is not touched.
+//! Death: the dump under way is given up, and its save fails and says so; the actor begins the next one anew. The data in
+//! memory is not touched.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,9 +17,11 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::may_block::may_block_here;
-use crate::node_core::threads::{Running, Threads};
+use crate::node_core::NodeCore;
+use crate::node_core::threads::Running;
 use crate::os::process_number::process_number;
 use crate::printable::printable_path;
+use crate::supervision::{Owner, turn};
 
 /// Bytes of chunks that may wait for the disk.
 pub const IN_FLIGHT_MAX: usize = 4 << 20;
@@ -50,8 +53,9 @@ impl Gate {
     }
 }
 
+/// A dump on its way to disk.
 #[derive(Debug)]
-struct Writing {
+pub(crate) struct Writing {
     file: File,
     temporary: PathBuf,
     path: PathBuf,
@@ -60,26 +64,78 @@ struct Writing {
     error: Option<io::Error>,
 }
 
+impl Writing {
+    /// Begins a dump that is to be at `path`; `number`: that of a snapshot for replicas, else 0.
+    pub(crate) fn create(path: &Path, number: u64, incremental_sync: bool) -> io::Result<Writing> {
+        let (file, temporary) = create(path, number)?;
+        Ok(Writing {
+            file,
+            temporary,
+            path: path.to_owned(),
+            unsynced: 0,
+            incremental_sync,
+            error: None,
+        })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.unsynced += bytes.len() as u64;
+        if self.incremental_sync && self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// The dump is complete: puts it in its place.
+    pub(crate) fn put(self) -> io::Result<PathBuf> {
+        put(self)
+    }
+
+    /// Nothing of it is kept.
+    pub(crate) fn give_up(self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
 /// See the module.
-#[derive(Debug)]
 pub struct SnapshotWriterActor {
+    node: Arc<NodeCore>,
     writing: Option<Writing>,
     _running: Running,
 }
 
 impl SnapshotWriterActor {
     /// Starts the actor's thread.
-    pub fn spawn(threads: &Threads) -> Addr<SnapshotWriterActor> {
-        let threads = threads.clone();
+    pub fn spawn(node: &Arc<NodeCore>) -> Addr<SnapshotWriterActor> {
+        let node = node.clone();
         SyncArbiter::start(1, move || SnapshotWriterActor {
             writing: None,
-            _running: threads.enter(),
+            _running: node.threads.enter(),
+            node: node.clone(),
+        })
+    }
+
+    /// A step of the dump; a panic gives it up.
+    fn step<T>(
+        &mut self,
+        step: &'static str,
+        f: impl FnOnce(&mut SnapshotWriterActor) -> T,
+    ) -> Result<T, String> {
+        let result = turn(Owner::SnapshotWriter, 0, || {
+            self.node.supervision.step(Owner::SnapshotWriter, step);
+            f(self)
+        });
+        result.inspect_err(|panic| {
+            tracing::error!("The snapshot-writer gives its dump up after a panic: {panic}");
+            self.give_up();
         })
     }
 
     fn give_up(&mut self) {
         if let Some(writing) = self.writing.take() {
-            let _ = fs::remove_file(&writing.temporary);
+            writing.give_up();
         }
     }
 }
@@ -150,19 +206,17 @@ impl Handler<Begin> for SnapshotWriterActor {
     type Result = ();
 
     fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        // A panic leaves no dump, which its end tells.
+        let _ = self.step("begin", |writer| writer.begin(&begin));
+    }
+}
+
+impl SnapshotWriterActor {
+    fn begin(&mut self, begin: &Begin) {
         self.give_up();
         let temporary = temporary_path(&begin.path, begin.number);
-        match create(&begin.path, begin.number) {
-            Ok((file, temporary)) => {
-                self.writing = Some(Writing {
-                    file,
-                    temporary,
-                    path: begin.path,
-                    unsynced: 0,
-                    incremental_sync: begin.incremental_sync,
-                    error: None,
-                });
-            }
+        match Writing::create(&begin.path, begin.number, begin.incremental_sync) {
+            Ok(writing) => self.writing = Some(writing),
             Err(error) => tracing::warn!(
                 "Failed opening the temp RDB file {} (in server root dir {}) for saving: {error}",
                 printable_path(&temporary),
@@ -201,17 +255,14 @@ impl Handler<Chunk> for SnapshotWriterActor {
     type Result = ();
 
     fn handle(&mut self, chunk: Chunk, _: &mut Self::Context) {
-        if let Some(writing) = &mut self.writing
-            && writing.error.is_none()
-        {
-            let mut written = writing.file.write_all(&chunk.bytes);
-            writing.unsynced += chunk.bytes.len() as u64;
-            if written.is_ok() && writing.incremental_sync && writing.unsynced >= SYNC_BYTES {
-                writing.unsynced = 0;
-                written = writing.file.sync_data();
+        // As in `begin`.
+        let _ = self.step("chunk", |writer| {
+            if let Some(writing) = &mut writer.writing
+                && writing.error.is_none()
+            {
+                writing.error = writing.write(&chunk.bytes).err();
             }
-            writing.error = written.err();
-        }
+        });
     }
 }
 
@@ -230,19 +281,24 @@ impl Handler<Finish> for SnapshotWriterActor {
     type Result = ();
 
     fn handle(&mut self, finish: Finish, _: &mut Self::Context) {
-        let result = match (finish.result, self.writing.take()) {
-            (Err(error), writing) => {
-                self.writing = writing;
-                self.give_up();
-                Err(error)
-            }
-            (Ok(()), None) => Err("the file could not be created".into()),
-            (Ok(()), Some(writing)) => put(writing).map_err(|error| {
-                tracing::warn!("Write error saving DB on disk: {error}");
-                error.to_string()
-            }),
+        let result = self.step("finish", |writer| writer.finish(finish.result));
+        (finish.done)(result.unwrap_or_else(Err));
+    }
+}
+
+impl SnapshotWriterActor {
+    fn finish(&mut self, result: Result<(), String>) -> Written {
+        if let Err(error) = result {
+            self.give_up();
+            return Err(error);
+        }
+        let Some(writing) = self.writing.take() else {
+            return Err("the file could not be created, or its writer died".into());
         };
-        (finish.done)(result);
+        put(writing).map_err(|error| {
+            tracing::warn!("Write error saving DB on disk: {error}");
+            error.to_string()
+        })
     }
 }
 
@@ -275,11 +331,12 @@ fn put(writing: Writing) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::bench::Bench;
 
     fn write(path: &Path, parts: &[&'static str], result: Result<(), String>) -> Written {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         System::new().block_on(async move {
-            let writer = SnapshotWriterActor::spawn(&Threads::default());
+            let writer = SnapshotWriterActor::spawn(&Arc::new(Bench::new().node));
             writer.do_send(Begin {
                 path: path.to_owned(),
                 number: 1,

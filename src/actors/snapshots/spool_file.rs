@@ -5,8 +5,9 @@
 //! however the process ends. What a crash between the two left behind is for `leftovers`.
 //! The ledger (which bytes are in which segment) is in [`repl::spool`](crate::repl::spool).
 //!
-//! Bounds: one write at a time from each sequence, one read from each replica. Death: spooled replicas can't
-//! read on and are disconnected; nothing else is touched.
+//! Bounds: one write at a time from each sequence, one read from each replica. Death: what was
+//! being written or read fails, and so the replica that needs it is disconnected; the actor goes on with the segments it
+//! has.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -23,6 +24,7 @@ use crate::node_core::NodeCore;
 use crate::node_core::threads::Running;
 use crate::os::process_number::process_number;
 use crate::repl::{Place, Spill, Spool};
+use crate::supervision::{Owner, turn};
 
 const PREFIX: &str = "temp-repl-spool-";
 const SLICES_MAX: usize = 64;
@@ -68,6 +70,22 @@ impl SpoolFileActor {
             node: node.clone(),
             segments: HashMap::new(),
             _running: node.threads.enter(),
+        })
+    }
+
+    /// A read or write; a panic fails it.
+    fn step<T>(
+        &mut self,
+        step: &'static str,
+        f: impl FnOnce(&mut SpoolFileActor) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let result = turn(Owner::Spool, 0, || {
+            self.node.supervision.step(Owner::Spool, step);
+            f(self)
+        });
+        result.unwrap_or_else(|panic| {
+            tracing::error!("A {step} of the spool ends by a panic: {panic}");
+            Err(io::Error::other("a panic"))
         })
     }
 
@@ -145,7 +163,7 @@ impl Handler<WriteSegment> for SpoolFileActor {
     type Result = ();
 
     fn handle(&mut self, write: WriteSegment, _: &mut Self::Context) {
-        let written = self.write(&write.spill);
+        let written = self.step("write", |files| files.write(&write.spill));
         if let Err(error) = &written {
             refuse(&self.node.hub.spool(), format!("can't write: {error}"));
         }
@@ -168,7 +186,8 @@ impl Handler<ReadSegment> for SpoolFileActor {
     type Result = ();
 
     fn handle(&mut self, read: ReadSegment, _: &mut Self::Context) {
-        (read.done)(self.read(read.place));
+        let bytes = self.step("read", |files| files.read(read.place));
+        (read.done)(bytes);
     }
 }
 

@@ -14,6 +14,8 @@ pub const DIRECTIVES: &[Directive] = &[
         "Threads that serve connections; 0: one less than the cores, at least one.").immutable().ours(),
     D::number("shards", number_at!(shards), 0, 64,
         "Parts that the keyspace is cut into, each run by one thread at a time; 0: chosen by the number of arbiters.").immutable().ours(),
+    D::number("arbiter-watchdog-ms", number_at!(arbiter_watchdog_ms), 0, I32,
+        "Milliseconds that an arbiter may spend on one client or actor before the log says where; 0: never.").ours(),
     D::special("dir", special::DIR,
         "Working directory: where the dump file is.").protected().deny_loading(),
     D::yes_no("daemonize", at!(daemonize),
