@@ -13,7 +13,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -50,18 +49,7 @@ impl ShardActor {
 
 /// Enters shards from an arbiter, waiting asynchronously while they are busy, and runs `f` inside.
 pub async fn enter<T>(node: &NodeCore, set: ShardSet, mut f: impl FnMut(Entered<'_>) -> T) -> T {
-    poll_fn(|cx| {
-        if let Some(entered) = node.keyspace.try_enter(set) {
-            return Poll::Ready(f(entered));
-        }
-        node.keyspace.wake_when_free(set, cx.waker());
-        // It may have been left in between.
-        match node.keyspace.try_enter(set) {
-            Some(entered) => Poll::Ready(f(entered)),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    poll_fn(|cx| node.keyspace.poll_enter(set, cx).map(&mut f)).await
 }
 
 /// A session for work that no client asked for.

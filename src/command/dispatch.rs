@@ -7,12 +7,14 @@
 //! as long as they suffice, so a pipeline enters its shard once.
 //!
 //! Nothing here blocks: a busy shard, a pause or a reply that comes later is an [`Outcome`], and the
-//! caller waits in its own way and then runs the same command again (`Busy`, `Paused`) or goes on after it
-//! (`Suspended`).
+//! caller waits in its own way (tasks by [`poll_run`]) and then runs the same command again (`Busy`, `Paused`) or
+//! goes on after it (`Suspended`).
 //!
 //! Invariants: the effects of a unit are appended while every shard it touched is still entered; a command
 //! that is refused has changed nothing; `Context::keys` is left entered after `run`, and the batch's owner
 //! releases it with [`release`].
+
+use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 
@@ -108,6 +110,37 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
     set
 }
 
+/// As [`run`], for a task: where shards are busy, they are entered as soon as they can be. `Busy` then means that
+/// the task is polled again when one of them is left.
+#[inline]
+pub fn poll_run(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) -> Outcome {
+    let mut outcome = run(ctx, args);
+    while let Outcome::Busy(set) = outcome {
+        if poll_enter(ctx, set, cx).is_pending() {
+            break;
+        }
+        outcome = run(ctx, args);
+    }
+    outcome
+}
+
+/// Enters shards that were busy, for the command to be run again. Of our master's stream nothing runs once it is our
+/// master no more.
+#[cold]
+fn poll_enter(ctx: &mut Context<'_>, set: ShardSet, cx: &TaskContext<'_>) -> Poll<()> {
+    release(ctx);
+    let node = ctx.node;
+    let Poll::Ready(keys) = node.keyspace.poll_enter(set, cx) else {
+        return Poll::Pending;
+    };
+    if ctx.session.origin == Origin::Master && node.hub.epoch() != ctx.role_epoch {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    ctx.set_keys(keys);
+    Poll::Ready(())
+}
+
 /// Runs one command. `args` is not empty.
 pub fn run(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let skip = std::mem::take(&mut ctx.session.reply_mode);
@@ -197,12 +230,18 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// Runs one command of our master's stream, `raw` being its bytes in the stream. They go into our own log
-/// when the command (or the transaction it ends) has run, before the shards are left.
-pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Outcome {
+/// when the command (or the transaction it ends) has run, before the shards are left. `Busy`: the task is polled
+/// again when one of the shards is left.
+pub fn run_from_master(
+    ctx: &mut Context<'_>,
+    args: &Args<'_>,
+    raw: &[u8],
+    cx: &TaskContext<'_>,
+) -> Outcome {
     debug_assert_eq!(ctx.session.origin, Origin::Master);
-    let outcome = match keep_functions(ctx, args) {
+    let outcome = match keep_functions(ctx, args, cx) {
         Some(outcome) => outcome,
-        None => run(ctx, args),
+        None => poll_run(ctx, args, cx),
     };
     if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
         let in_multi = ctx.session.multi.is_some();
@@ -213,15 +252,16 @@ pub fn run_from_master(ctx: &mut Context<'_>, args: &Args<'_>, raw: &[u8]) -> Ou
 
 /// A master's FUNCTION changes what we keep for it (see [`Opaque`](crate::rdb::opaque::Opaque)), as long as there
 /// are no functions to run. None: it is no such command.
-fn keep_functions(ctx: &mut Context<'_>, args: &Args<'_>) -> Option<Outcome> {
+fn keep_functions(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) -> Option<Outcome> {
     let node = ctx.node;
     if !args[0].eq_ignore_ascii_case(b"function") || node.table.find(args).is_some() {
         return None;
     }
     let opaque = node.opaque.load().after_command(args)?;
     // A snapshot's cut must find them where it finds the log.
-    if let Err(busy) = enter(ctx, node.keyspace.all()) {
-        return Some(busy);
+    let all = node.keyspace.all();
+    if poll_enter(ctx, all, cx).is_pending() {
+        return Some(Outcome::Busy(all));
     }
     node.opaque.store(std::sync::Arc::new(opaque));
     Some(Outcome::Done)

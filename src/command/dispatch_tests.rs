@@ -1,8 +1,14 @@
 //! Commands through all of dispatch: its checks, and what observers see.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Wake, Waker};
+
 use super::bench::Bench;
-use super::dispatch::Outcome;
+use super::dispatch::{self, Outcome};
+use super::{Context, Effects};
 use crate::config::Settings;
+use crate::resp::Reply;
 
 fn done(reply: &str) -> (Outcome, String) {
     (Outcome::Done, reply.to_owned())
@@ -43,4 +49,49 @@ fn the_table_says_what_runs_at_once() {
     assert_eq!(bench.dispatch("PING"), done("*2 $4 pong $0"));
     let (_, refused) = bench.dispatch("GET k");
     assert!(refused.starts_with("-ERR Can't execute 'get'"), "{refused}");
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A command that finds its shard busy changes nothing, wakes its task when the shard is left, and runs then.
+#[test]
+fn a_busy_shard_is_waited_for() {
+    let mut bench = Bench::new();
+    let (node, settings) = (&bench.node, bench.node.settings.load_full());
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let (mut reply, mut effects) = (Reply::default(), Effects::default());
+    let mut run = |task: &TaskContext<'_>| {
+        let session = &mut bench.session;
+        let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
+        let outcome = dispatch::poll_run(&mut ctx, &[b"SET", b"k", b"v"], task);
+        ctx.finish();
+        outcome
+    };
+    let task = TaskContext::from_waker(&waker);
+    std::thread::scope(|scope| {
+        let (entered, is_entered) = std::sync::mpsc::channel();
+        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let holder = scope.spawn(move || {
+            let keys = node.keyspace.enter(node.keyspace.all());
+            entered.send(()).expect("the test listens");
+            may_leave.recv().expect("the test tells");
+            drop(keys);
+        });
+        is_entered.recv().expect("the holder tells");
+        assert!(matches!(run(&task), Outcome::Busy(_)));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        leave.send(()).expect("the holder listens");
+        holder.join().expect("it does not panic");
+    });
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    assert_eq!(run(&task), Outcome::Done);
+    assert_eq!(node.keyspace.changes(), 1);
 }

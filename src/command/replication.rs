@@ -331,6 +331,8 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context as TaskContext, Waker};
+
     use crate::clients::session::Origin;
     use crate::command::bench::Bench;
     use crate::command::dispatch::{Outcome, run_from_master};
@@ -353,7 +355,8 @@ mod tests {
             let session = &mut bench.session;
             let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
             ctx.role_epoch = epoch;
-            let outcome = run_from_master(&mut ctx, &[b"SET", b"k", b"v"], raw);
+            let task = TaskContext::from_waker(Waker::noop());
+            let outcome = run_from_master(&mut ctx, &[b"SET", b"k", b"v"], raw, &task);
             ctx.finish();
             (outcome, node.keyspace.changes(), node.hub.offset())
         };

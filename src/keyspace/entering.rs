@@ -2,9 +2,8 @@
 //!
 //! Each shard stands behind a *door*: a parking_lot lock, and the wakers of those who found it busy.
 //! A thread enters a set of shards in index order and is inside all of them until its [`Entered`] is
-//! dropped. Connections use [`Keyspace::try_enter`], which spins for a moment and never blocks; when it
-//! fails they register with [`Keyspace::wake_when_free`], try once more, and are polled again when
-//! somebody leaves.
+//! dropped. Commands use [`Keyspace::try_enter`], which spins for a moment and never blocks. Where it fails, the
+//! task that runs them uses [`Keyspace::poll_enter`]: it is polled again when somebody leaves.
 //!
 //! Invariants:
 //! - Locks are taken in rising index order and nowhere else, so there is no deadlock.
@@ -20,7 +19,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::keyspace::wakers::Wakers;
@@ -358,8 +357,21 @@ impl Keyspace {
         }
     }
 
-    /// Has `waker` woken when one of the shards is next left. Register, then `try_enter` once more.
-    pub fn wake_when_free(&self, set: ShardSet, waker: &Waker) {
+    /// Enters the shards, or has the task woken when one that was busy is left; never blocks.
+    pub fn poll_enter(&self, set: ShardSet, cx: &Context<'_>) -> Poll<Entered<'_>> {
+        if let Some(entered) = self.try_enter(set) {
+            return Poll::Ready(entered);
+        }
+        // Registered first, tried after: a shard that is left in between is not missed.
+        self.wake_when_free(set, cx.waker());
+        match self.try_enter(set) {
+            Some(entered) => Poll::Ready(entered),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Has `waker` woken when one of the shards is next left.
+    fn wake_when_free(&self, set: ShardSet, waker: &Waker) {
         for index in set.iter() {
             let door = &self.doors[index];
             door.sleepers.lock().add(waker);

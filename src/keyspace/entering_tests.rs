@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use super::{Entered, Expiry, Keyspace, ShardSet};
@@ -30,7 +30,7 @@ fn bell() -> (Arc<Bell>, Waker) {
     (bell, waker)
 }
 
-/// Enters as a connection does: try, register, try again, sleep. Panics if nobody wakes it.
+/// Enters as a task does. Panics if nobody wakes it.
 fn enter_by_waking<'k>(
     keyspace: &'k Keyspace,
     set: ShardSet,
@@ -38,12 +38,8 @@ fn enter_by_waking<'k>(
     waker: &Waker,
 ) -> Entered<'k> {
     loop {
-        if let Some(entered) = keyspace.try_enter(set) {
-            return entered;
-        }
         let rung = bell.rung.load(Ordering::Acquire);
-        keyspace.wake_when_free(set, waker);
-        if let Some(entered) = keyspace.try_enter(set) {
+        if let Poll::Ready(entered) = keyspace.poll_enter(set, &Context::from_waker(waker)) {
             return entered;
         }
         let mut patience = 0;
@@ -118,19 +114,20 @@ fn threads_never_meet_inside_and_all_get_in() {
 fn a_busy_shard_refuses_and_then_wakes() {
     let keyspace = Keyspace::new(2, 1, 1);
     let held = keyspace.enter(ShardSet::one(0));
+    let (bell, waker) = bell();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            assert!(keyspace.try_enter(keyspace.all()).is_none());
+            let task = Context::from_waker(&waker);
+            assert!(keyspace.poll_enter(keyspace.all(), &task).is_pending());
             // What was taken on the way was given back.
             assert!(keyspace.try_enter(ShardSet::one(1)).is_some());
         });
     });
-    let (bell, waker) = bell();
-    keyspace.wake_when_free(keyspace.all(), &waker);
-    assert_eq!(bell.rung.load(Ordering::SeqCst), 0);
-    drop(held);
+    // Each of the shards wakes, the one that was free as well.
     assert_eq!(bell.rung.load(Ordering::SeqCst), 1);
-    assert_eq!(keyspace.contention(0).found_busy, 1);
+    drop(held);
+    assert_eq!(bell.rung.load(Ordering::SeqCst), 2);
+    assert_eq!(keyspace.contention(0).found_busy, 2);
     assert!(keyspace.try_enter(keyspace.all()).is_some());
 }
 

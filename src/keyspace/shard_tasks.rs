@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -110,8 +110,8 @@ impl ShardTasks {
                 }
             }
         };
-        match keyspace.try_enter(set) {
-            Some(mut entered) => {
+        match keyspace.poll_enter(set, cx) {
+            Poll::Ready(mut entered) => {
                 if let Some(task) = self.take(number) {
                     (task.run)(&mut entered);
                 }
@@ -119,13 +119,7 @@ impl ShardTasks {
                 // The connections that are ready come before the next one.
                 cx.waker().wake_by_ref();
             }
-            None => {
-                // Registered first, tried after: a shard that is left in between is not missed.
-                keyspace.wake_when_free(set, cx.waker());
-                if keyspace.try_enter(set).is_some() {
-                    cx.waker().wake_by_ref();
-                }
-            }
+            Poll::Pending => {}
         }
     }
 }

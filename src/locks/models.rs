@@ -73,20 +73,13 @@ impl Inside {
     }
 }
 
-/// Enters as a connection does: tries, registers, tries again, and is polled when somebody leaves.
+/// Enters as a connection does.
 fn enter_as_a_task(keyspace: &Keyspace, set: ShardSet, inside: &Inside) {
     block_on(poll_fn(|cx| {
-        for registered in [false, true] {
-            if let Some(entered) = keyspace.try_enter(set) {
-                inside.change();
-                drop(entered);
-                return Poll::Ready(());
-            }
-            if !registered {
-                keyspace.wake_when_free(set, cx.waker());
-            }
-        }
-        Poll::Pending
+        keyspace.poll_enter(set, cx).map(|entered| {
+            inside.change();
+            drop(entered);
+        })
     }));
 }
 

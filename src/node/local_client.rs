@@ -213,24 +213,10 @@ impl LocalClient {
 
     fn run_when_possible(&mut self, args: &[&[u8]]) -> Result<(), Ended> {
         loop {
-            let settings = self.node.settings.load();
-            self.reply.resp = self.session.resp();
-            let mut ctx = Context::new(
-                &self.node,
-                &settings,
-                &mut self.session,
-                &mut self.reply,
-                &mut self.effects,
-            );
-            let outcome = dispatch::run(&mut ctx, args);
-            ctx.finish();
+            let Some(outcome) = self.run_when_free(args) else {
+                return Err(Ended::Closed(Closed::Node));
+            };
             match outcome {
-                Outcome::Busy(set) => {
-                    let entered = self.node.keyspace.enter_unless_poisoned(set);
-                    if entered.is_none() {
-                        return Err(Ended::Closed(Closed::Node));
-                    }
-                }
                 Outcome::Paused => self.pause()?,
                 Outcome::Suspended => return self.wait(),
                 Outcome::Handover => {
@@ -242,8 +228,33 @@ impl LocalClient {
                 Outcome::Abort => {
                     return Err(Ended::Refused("this is no command but a line of HTTP"));
                 }
-                Outcome::Done | Outcome::Renew => return Ok(()),
+                Outcome::Done | Outcome::Renew | Outcome::Busy(_) => return Ok(()),
             }
+        }
+    }
+
+    /// Runs a command as soon as its shards are free: never `Busy`. None: one is poisoned.
+    fn run_when_free(&mut self, args: &[&[u8]]) -> Option<Outcome> {
+        let mut keys = None;
+        loop {
+            let settings = self.node.settings.load();
+            self.reply.resp = self.session.resp();
+            let mut ctx = Context::new(
+                &self.node,
+                &settings,
+                &mut self.session,
+                &mut self.reply,
+                &mut self.effects,
+            );
+            if let Some(keys) = keys.take() {
+                ctx.set_keys(keys);
+            }
+            let outcome = dispatch::run(&mut ctx, args);
+            ctx.finish();
+            let Outcome::Busy(set) = outcome else {
+                return Some(outcome);
+            };
+            keys = Some(self.node.keyspace.enter_unless_poisoned(set)?);
         }
     }
 

@@ -34,7 +34,6 @@ use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::waits;
 use crate::config::Settings;
-use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::os::socket::Socket;
 use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
@@ -67,8 +66,8 @@ pub struct ConnectionActor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     No,
-    /// Until a shard is left.
-    Busy(ShardSet),
+    /// Until a shard is left, whose leaving wakes us.
+    Busy,
     /// Until a pause ends.
     Paused,
     /// Until what the session waits for has come.
@@ -89,6 +88,16 @@ enum Held {
 
 /// The connection is over, and why (for the log).
 struct Over(&'static str);
+
+/// A batch of commands being run.
+struct Pass<'a> {
+    /// What it was parsed from.
+    data: &'a [u8],
+    /// Of the next command.
+    index: usize,
+    /// Why that does not run now.
+    held: Held,
+}
 
 /// What became of a part of the input.
 struct Ran {
@@ -148,7 +157,7 @@ impl ConnectionActor {
             }
             if self.unsent.is_lost() {
                 match held {
-                    Held::Busy(_) => return Poll::Pending,
+                    Held::Busy => return Poll::Pending,
                     Held::Turn { .. } => break,
                     _ => return Poll::Ready(Over("its peer is gone")),
                 }
@@ -230,7 +239,7 @@ impl ConnectionActor {
     /// The peer is gone. What it sent and only the others or its own unread replies have kept from running is
     /// still run, as it would have been when it came.
     fn lose_peer(&mut self, held: Held, how: &'static str) -> Result<bool, Over> {
-        if self.input.is_empty() || !matches!(held, Held::Busy(_) | Held::Output) {
+        if self.input.is_empty() || !matches!(held, Held::Busy | Held::Output) {
             return Err(Over(how));
         }
         self.unsent.lose();
@@ -374,7 +383,7 @@ impl ConnectionActor {
         let mut sends = true;
         while used < data.len() && held == Held::No && !self.session.closing {
             let settled = bench.reply.len();
-            let ran = self.run_batch(bench, &data[used..]);
+            let ran = self.run_batch(bench, &data[used..], cx);
             used += ran.used;
             held = ran.held;
             let bounds = bench.bounds;
@@ -410,13 +419,6 @@ impl ConnectionActor {
     /// Has the end of what holds the input wake the connection.
     fn register(&mut self, held: Held, cx: &mut TaskContext<'_>) {
         match held {
-            Held::Busy(set) => {
-                // Registered first, tried after: a shard that is left in between is not missed.
-                self.node.keyspace.wake_when_free(set, cx.waker());
-                if self.node.keyspace.try_enter(set).is_some() {
-                    cx.waker().wake_by_ref();
-                }
-            }
             Held::Paused => {
                 let node = &self.node;
                 let now_ms = node.clock.unix_ms();
@@ -456,32 +458,36 @@ impl ConnectionActor {
 
     /// Parses `data`, up to a batch of commands, and runs them until something holds the rest or there are
     /// replies enough to be sent.
-    fn run_batch(&mut self, bench: &mut Workbench, data: &[u8]) -> Ran {
+    fn run_batch(&mut self, bench: &mut Workbench, data: &[u8], cx: &TaskContext<'_>) -> Ran {
         let node = self.node.clone();
         let mut settings = node.settings.load();
         let limits = self.limits(&settings);
         node.supervision.step(Owner::Connection, "parse");
         let parsed = self.parser.parse(data, &limits, &mut bench.batch);
         let count = bench.batch.len();
-        let mut index = 0;
-        let mut held = Held::No;
+        let mut pass = Pass {
+            data,
+            index: 0,
+            held: Held::No,
+        };
         // What follows is to be parsed under other limits: of who has just authenticated, for one.
         let mut is_stale = false;
         loop {
-            let renew = self.run_commands(bench, &node, &settings, data, &mut index, &mut held);
-            if held == Held::Abort {
+            let renew = self.run_commands(bench, &node, &settings, &mut pass, cx);
+            if pass.held == Held::Abort {
                 self.abort(bench);
-                held = Held::Closing;
+                pass.held = Held::Closing;
             }
-            if !renew || held != Held::No || self.session.closing {
+            if !renew || pass.held != Held::No || self.session.closing {
                 break;
             }
             settings = node.settings.load();
             is_stale = self.limits(&settings) != limits;
-            if is_stale || index == count {
+            if is_stale || pass.index == count {
                 break;
             }
         }
+        let Pass { index, held, .. } = pass;
         let mut ran = Ran {
             used: bench.batch.consumed(),
             held,
@@ -513,9 +519,8 @@ impl ConnectionActor {
         bench: &mut Workbench,
         node: &NodeCore,
         settings: &Settings,
-        data: &[u8],
-        index: &mut usize,
-        held: &mut Held,
+        pass: &mut Pass<'_>,
+        cx: &TaskContext<'_>,
     ) -> bool {
         let bounds = Bounds::of(&self.session, settings);
         let room = self.unsent.room(bounds);
@@ -527,6 +532,7 @@ impl ConnectionActor {
         } else {
             SENT_AT_ONCE_BYTES
         };
+        let Pass { data, index, held } = pass;
         let first = *index;
         let ends_us = bench.turn.ends_us;
         let mut args = Vec::new();
@@ -541,11 +547,11 @@ impl ConnectionActor {
         while *index < bench.batch.len() {
             ctx.prefetch_window(&bench.batch, *index, data);
             bench.batch.args(*index, data, &mut args);
-            match dispatch::run(&mut ctx, &args) {
+            match dispatch::poll_run(&mut ctx, &args, cx) {
                 Outcome::Done => {}
                 Outcome::Renew => renew = true,
-                Outcome::Busy(set) => {
-                    *held = Held::Busy(set);
+                Outcome::Busy(_) => {
+                    *held = Held::Busy;
                     break;
                 }
                 Outcome::Paused => {

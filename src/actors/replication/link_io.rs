@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
@@ -27,7 +27,7 @@ use crate::clients::session::{Client, Origin, Session};
 use crate::clock::Clock;
 use crate::command::Effects;
 use crate::config::LoadFallback;
-use crate::keyspace::ShardSet;
+use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
 use crate::os::outgoing;
 use crate::os::priority;
@@ -76,8 +76,8 @@ pub struct LinkSocket {
     pub(crate) effects: Effects,
     /// Of whoever polls; taken by a wake.
     pub(crate) waker: Option<Waker>,
-    /// Shards that the next command, or the swap, waits for.
-    pub(crate) busy: Option<ShardSet>,
+    /// The next command, or the swap, waits for shards, whose leaving wakes who polls.
+    pub(crate) busy: bool,
     /// A pause of clients holds our master's stream up.
     pub(crate) paused: bool,
     /// The session's client is in the registry.
@@ -104,7 +104,7 @@ impl LinkSocket {
             reply: Reply::default(),
             effects: Effects::default(),
             waker: None,
-            busy: None,
+            busy: false,
             paused: false,
             registered: false,
             disk_warning: DiskWarning::default(),
@@ -118,6 +118,24 @@ impl LinkSocket {
             self.master.clone(),
             self.failover.clone(),
         )
+    }
+
+    /// That of whoever polls.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone().unwrap_or_else(|| Waker::noop().clone())
+    }
+
+    /// Enters every shard, or notes that it has to be waited for.
+    fn enter_all<'n>(&mut self, node: &'n NodeCore) -> Option<Entered<'n>> {
+        let (keyspace, waker) = (&node.keyspace, self.waker());
+        let task = TaskContext::from_waker(&waker);
+        match keyspace.poll_enter(keyspace.all(), &task) {
+            Poll::Ready(entered) => Some(entered),
+            Poll::Pending => {
+                self.busy = true;
+                None
+            }
+        }
     }
 
     /// The connection stands: a new session speaks for the master.
@@ -184,7 +202,7 @@ impl LinkIo for LinkSocket {
         self.connecting = None;
         self.socket = None;
         self.output.clear();
-        self.busy = None;
+        self.busy = false;
         self.paused = false;
         self.session.multi = None;
         self.session.unlogged.clear();
@@ -290,8 +308,7 @@ impl LinkIo for LinkSocket {
 
     fn swap_in(&mut self, agree: &mut dyn FnMut(&Offer) -> bool) -> Swap {
         let node = self.node.clone();
-        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
-            self.busy = Some(node.keyspace.all());
+        let Some(mut entered) = self.enter_all(&node) else {
             return Swap::Busy;
         };
         let Some(loaded) = self.loading.take().and_then(|loading| loading.loaded) else {
@@ -320,8 +337,7 @@ impl LinkIo for LinkSocket {
 
     fn flush(&mut self, agree: &mut dyn FnMut(&Hub, &dyn Clock) -> bool) -> Swap {
         let node = self.node.clone();
-        let Some(mut entered) = node.keyspace.try_enter(node.keyspace.all()) else {
-            self.busy = Some(node.keyspace.all());
+        let Some(mut entered) = self.enter_all(&node) else {
             return Swap::Busy;
         };
         if !agree(&node.hub, &*node.clock) {

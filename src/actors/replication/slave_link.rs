@@ -23,7 +23,6 @@ use crate::actors::replication::failover::FailoverActor;
 use crate::actors::replication::link_io::LinkSocket;
 use crate::actors::replication::master::MasterActor;
 use crate::clients::pause::OUR_MASTER;
-use crate::keyspace::{Keyspace, ShardSet};
 use crate::node_core::NodeCore;
 use crate::os::priority;
 use crate::repl::{LinkDriver, LinkIo, LinkState};
@@ -81,27 +80,18 @@ impl SlaveLinkActor {
                 self.driver.touch(&self.io);
                 return;
             }
-            let keyspace = &self.io.node.keyspace;
-            if let Some(set) = self.io.busy.take() {
-                // Registered before the next try, so that a shard left in between isn't missed.
-                keyspace.wake_when_free(set, cx.waker());
-            }
+            self.io.busy = false;
             self.driver.look_at_load(&mut self.io);
-            if self.io.busy.is_none() {
+            if !self.io.busy {
                 self.driver.run_stream(&mut self.io);
             }
             self.flush(cx);
-            if let Some(set) = self.io.busy {
-                let keyspace = &self.io.node.keyspace;
-                if is_free(keyspace, set) {
-                    continue;
-                }
-                keyspace.wake_when_free(set, cx.waker());
-                if is_free(keyspace, set) {
-                    cx.waker().wake_by_ref();
-                }
+            if self.io.busy {
                 self.driver.touch(&self.io);
                 return;
+            }
+            if self.io.paused {
+                continue;
             }
             if !self.read(cx) {
                 return;
@@ -220,10 +210,6 @@ impl SlaveLinkActor {
             }
         }
     }
-}
-
-fn is_free(keyspace: &Keyspace, set: ShardSet) -> bool {
-    !set.is_empty() && keyspace.try_enter(set).is_some()
 }
 
 struct Work;

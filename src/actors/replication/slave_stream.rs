@@ -5,11 +5,12 @@
 //! master's unless `replica-ignore-disk-write-errors` says so: the link ends before the write, and comes back,
 //! by a partial resync, when a save has succeeded. redis-server ends the process there.
 
+use std::task::Context as TaskContext;
+
 use crate::actors::replication::link_io::LinkSocket;
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::spec::bits;
-use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::printable::printable;
 use crate::repl::stream_databases;
@@ -21,8 +22,9 @@ struct Dispatched<'a> {
     ctx: CommandContext<'a>,
     batch: &'a Batch,
     bytes: &'a [u8],
-    /// Why a command can't run now.
-    busy: Option<ShardSet>,
+    /// The task that is to go on when the shards of a command that can't run now are free.
+    task: TaskContext<'a>,
+    busy: bool,
     paused: bool,
     disk_warning: &'a mut DiskWarning,
 }
@@ -40,19 +42,18 @@ impl StreamRunner for Dispatched<'_> {
             return Ran::Impossible(why);
         }
         ctx.prefetch_window(self.batch, index, self.bytes);
-        let outcome = dispatch::run_from_master(ctx, args, raw);
+        let outcome = dispatch::run_from_master(ctx, args, raw, &self.task);
         if ctx.reply.is_error_at(0) {
             complain(args, &ctx.reply.take().into_bytes());
             ctx.node.stats.unexpected_error_replies.inc();
         }
         ctx.reply.clear();
         match outcome {
-            Outcome::Busy(set) => {
-                self.busy = Some(set);
+            Outcome::Busy(_) => {
+                self.busy = true;
                 Ran::Later
             }
             Outcome::Paused => {
-                self.busy = Some(ShardSet::NONE);
                 self.paused = true;
                 Ran::Later
             }
@@ -71,6 +72,7 @@ impl LinkSocket {
         work: &mut dyn FnMut(&mut dyn StreamRunner),
     ) {
         let settings = self.node.settings.load();
+        let waker = self.waker();
         let mut runner = Dispatched {
             ctx: CommandContext::new(
                 &self.node,
@@ -81,7 +83,8 @@ impl LinkSocket {
             ),
             batch,
             bytes,
-            busy: None,
+            task: TaskContext::from_waker(&waker),
+            busy: false,
             paused: false,
             disk_warning: &mut self.disk_warning,
         };
