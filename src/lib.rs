@@ -41,13 +41,13 @@ pub mod node;
 pub mod node_core;
 pub mod observe;
 pub mod os;
-pub mod printable;
 pub mod rdb;
 pub mod repl;
 pub mod resp;
 pub mod snapshot;
 pub mod supervision;
 pub mod testing;
+pub mod text;
 
 pub use config::Settings;
 pub use node::local_client::{Closed, LocalClient};

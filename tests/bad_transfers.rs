@@ -132,7 +132,7 @@ fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
     assert_eq!(replica.digest(), master.digest());
 }
 
-/// Whose data made room for a sync that then did not come has nothing that a replica could go on from.
+/// Whose data made room for a sync that then did not come has nothing that a replica could resume.
 #[test]
 fn what_was_flushed_to_make_room_is_no_history_to_go_on_from() {
     let mut master = ServerOptions::new(Make::Understudy)

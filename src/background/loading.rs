@@ -17,7 +17,7 @@ use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::life::Life;
-use crate::printable::{printable, printable_path};
+use crate::text::printable::{printable, printable_path};
 use crate::rdb::decode::Decoded;
 use crate::rdb::opaque::{ModuleAux, Opaque};
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};

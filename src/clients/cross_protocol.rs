@@ -1,6 +1,6 @@
 //! Cross-protocol scripting: a web page can make a browser POST to our port, and what it sends as the body would run
-//! as commands. A browser's request has a line that begins with `POST` or `Host:`, which are no commands of ours: who
-//! sends them is disconnected before anything that follows is run.
+//! as commands. A browser's request has a line that begins with `POST` or `Host:`, which are no commands of ours: a
+//! client that sends them is disconnected before anything that follows is run.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

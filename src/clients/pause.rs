@@ -34,7 +34,7 @@ pub enum PausePurpose {
     Migration,
 }
 
-/// Who waits as our master's link; clients have ids from 1 on.
+/// The id under which the link to our master waits; clients have ids from 1 on.
 pub const OUR_MASTER: u64 = 0;
 
 const PURPOSES: usize = 5;
@@ -146,7 +146,7 @@ impl PauseState {
         self.wake();
     }
 
-    /// Has those who wait for an end look round.
+    /// Wakes all that wait for an end.
     pub fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for waker in waiting.into_values() {

@@ -17,8 +17,8 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::clients::session::{Client, Session, Subscriptions};
-use crate::data::glob;
 use crate::resp::{Reply, Resp};
+use crate::text::glob;
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

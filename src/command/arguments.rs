@@ -2,7 +2,7 @@
 
 use super::context::int_arg;
 use super::{CommandError, CommandResult};
-use crate::data::{LongDouble, parse_double};
+use crate::text::{LongDouble, parse_double};
 
 /// An integer of at least `least`; anything else is `message` ("ERR ...").
 pub fn int_at_least(arg: &[u8], least: i64, message: &'static str) -> CommandResult<i64> {

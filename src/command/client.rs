@@ -11,8 +11,8 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::clients::pause::{Pause, PausePurpose};
 use crate::clients::session::{Client, ClientView, ReplyMode};
-use crate::data::string::parse_int;
 use crate::resp::Resp;
+use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[
     ("client|getname", getname),

@@ -8,8 +8,8 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
 use crate::config::directive::Directive;
 use crate::config::{Protected, Settings, table};
-use crate::data::glob;
 use crate::node_core::{NodeCore, SLOW_TO_SET};
+use crate::text::glob;
 
 pub const HANDLERS: Handlers = &[
     ("config|get", get),

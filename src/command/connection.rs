@@ -3,8 +3,8 @@
 use super::context::is_word;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::clients::session::{Origin, ReplyMode};
-use crate::data::string::parse_int;
 use crate::resp::Resp;
+use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[
     ("auth", auth),

@@ -536,7 +536,7 @@ impl<'a> Context<'a> {
 
 /// An argument as an integer, or Redis's error.
 pub fn int_arg(arg: &[u8]) -> CommandResult<i64> {
-    crate::data::string::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
+    crate::text::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
 }
 
 /// An argument as an integer within bounds, or Redis's errors.

@@ -6,9 +6,10 @@
 use super::context::{EventClass, int_arg};
 use super::lookup::Look;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::string::parse_int;
-use crate::data::{LongDouble, StrRef, ValueMut, ValueRef};
+use crate::data::{StrRef, ValueMut, ValueRef};
 use crate::keyspace::Expiry;
+use crate::text::LongDouble;
+use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[
     ("incr", incr),

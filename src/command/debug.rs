@@ -14,8 +14,8 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
 use crate::node_core::ReloadOptions;
-use crate::printable::printable;
 use crate::repl::{ReplId, wire};
+use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[("debug", debug)];
 
@@ -93,7 +93,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             Ok(())
         }
         ("stringmatch-len", 4) => {
-            let matched = crate::data::glob::matches(args[3], args[2], false);
+            let matched = crate::text::glob::matches(args[3], args[2], false);
             ctx.reply.int(i64::from(matched));
             Ok(())
         }

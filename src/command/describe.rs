@@ -7,9 +7,9 @@ use super::spec::{
 };
 use super::table::{Command, CommandTable};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::glob;
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::text::glob;
 
 pub const HANDLERS: Handlers = &[
     ("command", command),

@@ -6,11 +6,11 @@ use super::context::{EventClass, int_arg, is_word};
 use super::expire::is_past;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::keyspace::Expiry;
-use crate::printable::printable;
 use crate::rdb::error::Fault;
 use crate::rdb::payload::{self, PayloadError};
 use crate::rdb::usage;
 use crate::rdb::writer::Encoder;
+use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[("dump", dump), ("restore", restore)];
 

@@ -3,9 +3,9 @@
 use super::context::{EventClass, int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::Value;
-use crate::data::glob;
 use crate::keyspace::Expiry;
 use crate::resp::reply::Aggregate;
+use crate::text::glob;
 
 pub const HANDLERS: Handlers = &[
     ("del", del),

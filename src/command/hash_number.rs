@@ -2,9 +2,9 @@
 
 use super::context::{EventClass, int_arg};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::data::LongDouble;
 use crate::data::list::Item;
-use crate::data::string::parse_int;
+use crate::text::LongDouble;
+use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[("hincrby", hincrby), ("hincrbyfloat", hincrbyfloat)];
 

@@ -3,9 +3,9 @@
 use super::help::help;
 use super::table::{Command, CommandTable};
 use super::{Args, CommandError, CommandResult, Context, Handlers, latency_report};
-use crate::data::string::parse_int;
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[
     ("latency|doctor", latency_doctor),

@@ -148,7 +148,7 @@ fn search(
             let number = usize::try_from(first + i64::from(count_index))
                 .ok()
                 .and_then(|index| args.get(index))
-                .and_then(|arg| crate::data::string::parse_int(arg))
+                .and_then(|arg| crate::text::parse_int(arg))
                 .filter(|n| (0..=count).contains(n))
                 .ok_or(Malformed)?;
             first += i64::from(first_key);

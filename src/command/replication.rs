@@ -9,11 +9,11 @@ use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, disp
 use crate::clients::pause::{Pause, PausePurpose};
 use crate::clients::session::Origin;
 use crate::config::{MasterAddress, is_host, words};
-use crate::printable::printable;
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
+use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[
     ("failover", failover),

@@ -2,8 +2,8 @@
 
 use super::context::{int_arg, is_word};
 use super::{CommandError, CommandResult};
-use crate::data::glob;
 use crate::resp::Reply;
+use crate::text::glob;
 
 /// Options after the cursor.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,9 @@ use std::cmp::Ordering;
 use super::context::{EventClass, int_arg, is_word};
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::data::list::End;
-use crate::data::{List, Value, ValueRef, parse_double};
+use crate::data::{List, Value, ValueRef};
 use crate::keyspace::Expiry;
+use crate::text::parse_double;
 
 pub const HANDLERS: Handlers = &[("sort", sort), ("sort_ro", sort_ro)];
 

@@ -406,7 +406,7 @@ impl Range {
     /// A number in this unit and range, or Redis's text of what is wrong.
     pub fn parse(&self, word: &str) -> Result<i128, String> {
         let value = match self.unit {
-            Unit::Plain => crate::data::string::parse_int(word.as_bytes())
+            Unit::Plain => crate::text::parse_int(word.as_bytes())
                 .map(i128::from)
                 .ok_or("argument couldn't be parsed into an integer")?,
             Unit::Memory => parse_memory(word).ok_or("argument must be a memory value")?,
@@ -482,7 +482,7 @@ pub fn parse_memory(word: &str) -> Option<i128> {
 }
 
 fn parse_percent(word: &str) -> Option<i128> {
-    let percent = crate::data::string::parse_int(word.strip_suffix('%')?.as_bytes())?;
+    let percent = crate::text::parse_int(word.strip_suffix('%')?.as_bytes())?;
     (percent >= 0).then_some(-i128::from(percent))
 }
 

@@ -12,7 +12,7 @@ use super::Encodings;
 use super::list_node::ListNode;
 use super::listpack;
 use super::quicklist::{Position, Quicklist};
-use super::string::parse_int;
+use crate::text::parse_int;
 
 /// Which end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

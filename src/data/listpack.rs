@@ -13,8 +13,8 @@
 use super::counted::{self, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
-use super::string::parse_int;
 use super::word::Tagged;
+use crate::text::parse_int;
 
 /// Bytes before the first element.
 pub const HEADER: usize = counted::HEADER;

@@ -9,15 +9,12 @@
 pub mod blob;
 mod counted;
 pub mod flat;
-pub mod float_text;
-pub mod glob;
 pub mod hash;
 pub mod hashing;
 pub mod intset;
 pub mod list;
 pub mod list_node;
 pub mod listpack;
-pub mod long_double;
 pub mod member;
 pub mod ordered;
 pub mod pack;
@@ -33,10 +30,8 @@ mod word;
 pub mod zset;
 pub mod zset_range;
 
-pub use float_text::parse_double;
 pub use hash::Hash;
 pub use list::List;
-pub use long_double::LongDouble;
 pub use set::Set;
 pub use string::StrRef;
 pub use zset::Zset;

@@ -16,8 +16,8 @@ use super::counted::{self, HEADER, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
 use super::listpack::{self, Encoded, View, decode};
-use super::string::parse_int;
 use super::word::Tagged;
+use crate::text::parse_int;
 
 static EMPTY: Image<HEADER> = Image([6, 0, 0, 0, 0, 0]);
 

@@ -1,8 +1,7 @@
-//! Freeing piece by piece: dropping a collection of millions, or a database, is one call, and the thread that
-//! makes it would hold its core until the system's next tick, 4 ms on a usual machine, however much it stands
-//! back. So whatever is made of bounded pieces (segments, tree nodes, chunks) says here when one of them is
-//! gone, and a thread that frees for others lets them in then. For everybody else it is one look at a
-//! variable of the thread.
+//! Freeing piece by piece: dropping a collection of millions, or a database, is one call, and the thread that makes
+//! it would hold its core until the system's next tick, 4 ms on a usual machine, however low its priority. So
+//! whatever is made of bounded pieces (segments, tree nodes, chunks) says here when one of them is gone, and a thread
+//! that frees for others yields its core then. For all other threads it is one read of a thread-local variable.
 
 use std::cell::Cell;
 

@@ -120,7 +120,7 @@ impl Quicklist {
         &self.chunks[at.chunk].slots[at.slot].node
     }
 
-    /// A node to be held on to. Who writes to it meanwhile copies it first.
+    /// A node to be held on to. A write to it meanwhile copies it first.
     pub fn share_node(&self, at: Position) -> Arc<ListNode> {
         self.chunks[at.chunk].slots[at.slot].node.clone()
     }

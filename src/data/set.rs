@@ -16,8 +16,8 @@ use super::listpack::{self, View};
 use super::pack::{self, Pack};
 use super::prefetch::Probe;
 use super::segtable::{self, SegTable};
-use super::string::parse_int;
 use super::word::{Boxed, one_word};
+use crate::text::parse_int;
 
 /// Redis bounds intsets whatever the directive says.
 const INTSET_MAX: usize = 1 << 30;

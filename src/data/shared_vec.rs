@@ -234,7 +234,7 @@ impl<T: Clone> SharedVec<T> {
         assert!(at <= len);
         self.reserve_total(0);
         let mut tail = Self::with_capacity(len - at);
-        // SAFETY: both are unshared; the items move, and the lengths say who owns them.
+        // SAFETY: both are unshared; the items move, and the lengths say which one owns them.
         unsafe { std::ptr::copy_nonoverlapping(self.items().add(at), tail.items(), len - at) };
         self.set_len(at);
         tail.set_len(len - at);

@@ -1,5 +1,7 @@
 //! Strings as the keyspace shows them: an integer or bytes, of which long ones can be shared.
 
+use crate::text::parse_int;
+
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ pub enum StrRef<'a> {
     Long(LongRef<'a>),
 }
 
-/// A look at a long string, which the keyspace keeps behind an `Arc`. Whoever holds it to itself keeps it as it
-/// is: who edits it then copies it first.
+/// A look at a long string, which the keyspace keeps behind an `Arc`. Whoever holds it to itself keeps it as it is:
+/// an edit then copies it first.
 #[derive(Clone, Copy, Debug)]
 pub struct LongRef<'a> {
     /// What the `Arc` points to.
@@ -97,64 +99,6 @@ impl<'a> StrRef<'a> {
             StrRef::Int(_) => "int",
             StrRef::Bytes(_) | StrRef::Long(_) if self.len() <= 44 => "embstr",
             StrRef::Bytes(_) | StrRef::Long(_) => "raw",
-        }
-    }
-}
-
-/// Parses a canonical signed 64-bit decimal: no spaces, no '+', no leading zeros, no "-0".
-pub fn parse_int(b: &[u8]) -> Option<i64> {
-    let (neg, digits) = match b {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, b),
-    };
-    match digits {
-        [] => return None,
-        [b'0'] => return if neg { None } else { Some(0) },
-        [b'0', ..] => return None,
-        _ if digits.len() > 19 => return None,
-        _ => {}
-    }
-    let mut n: u64 = 0;
-    for &d in digits {
-        let d = d.wrapping_sub(b'0');
-        if d > 9 {
-            return None;
-        }
-        n = n.checked_mul(10)?.checked_add(u64::from(d))?;
-    }
-    if neg {
-        if n <= 1 << 63 {
-            Some((n as i64).wrapping_neg())
-        } else {
-            None
-        }
-    } else {
-        i64::try_from(n).ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_int;
-
-    #[test]
-    fn integers_are_canonical_only() {
-        for (text, want) in [
-            ("0", Some(0)),
-            ("-1", Some(-1)),
-            ("9223372036854775807", Some(i64::MAX)),
-            ("-9223372036854775808", Some(i64::MIN)),
-            ("9223372036854775808", None),
-            ("-9223372036854775809", None),
-            ("-0", None),
-            ("01", None),
-            ("+1", None),
-            ("", None),
-            ("-", None),
-            (" 1", None),
-            ("1a", None),
-        ] {
-            assert_eq!(parse_int(text.as_bytes()), want, "{text:?}");
         }
     }
 }

@@ -20,7 +20,7 @@ use super::prefetch::Probe;
 use super::segtable::SegTable;
 use super::word::{Boxed, one_word};
 use super::zset_range::{LexRange, ScoreRange};
-use crate::resp::DoubleText;
+use crate::text::DoubleText;
 
 /// The large form.
 #[derive(Clone, Debug)]

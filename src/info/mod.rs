@@ -23,7 +23,7 @@ pub use memory::Overhead;
 use crate::config::Settings;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
-use crate::printable::OneLine;
+use crate::text::printable::OneLine;
 
 /// What sections look at.
 pub struct Observed<'a> {

@@ -1,10 +1,9 @@
-//! Who is blocked on which keys of one shard, first come first served, and which of those keys became
-//! ready.
+//! The clients blocked on the keys of one shard, first come first served, and which of those keys became ready.
 //!
 //! A waiter stands in the queue of each of its keys, in every shard that holds one; a key has a queue for each kind
-//! of value that is waited for, so that who waits for another kind is not in the way. Whoever ends a wait takes the
-//! waiter out of its queues with [`Blocked::remove`]. Where a shard is busy at that moment it stays behind, and is
-//! dropped when somebody comes by, at the latest when twice as many stand here as after the last sweep.
+//! of value that is waited for, so that a client that waits for another kind is not in the way. Whoever ends a wait
+//! takes the waiter out of its queues with [`Blocked::remove`]. Where a shard is busy at that moment it stays behind,
+//! and is dropped when somebody comes by, at the latest when twice as many stand here as after the last sweep.
 
 use std::sync::Arc;
 

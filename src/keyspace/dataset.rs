@@ -159,8 +159,8 @@ impl DatasetBuilder {
         }
     }
 
-    /// How many keys are to come in a database: a hint that spares growing. Bounded over all databases,
-    /// since it is a stranger's word.
+    /// How many keys are to come in a database: a hint that spares growing. Bounded over all databases, since it is
+    /// an unchecked hint.
     pub fn reserve(&mut self, db: usize, keys: usize) {
         let keys = keys.min(self.reservation_left);
         self.reservation_left -= keys;

@@ -1,5 +1,4 @@
-//! Large values on their way out: queued here by whoever removed them, dropped by a thread that nobody
-//! waits for.
+//! Large values to be freed: queued here by whoever removed them, dropped by a thread that no client waits for.
 //!
 //! The queue is bounded: past [`QUEUE_LIMIT`] values the remover drops its own. Nothing here starts a
 //! thread; the owner of one calls [`LazyFree::poll_take`] (or `take`) and drops what it gets.
@@ -72,7 +71,7 @@ impl LazyFree {
         Poll::Ready(())
     }
 
-    /// Has whoever waits for a push look round: the node is closed.
+    /// Wakes whatever waits for a push: the node is closed.
     pub fn wake(&self) {
         let waker = self.queue.lock().waker.take();
         if let Some(waker) = waker {

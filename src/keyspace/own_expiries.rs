@@ -1,8 +1,8 @@
 //! Keys that a writable replica's own clients gave an expiry.
 //!
-//! A replica leaves expiry to its master, who says DEL when a key's time has come. The master doesn't know of
-//! keys that were written here (`replica-read-only no`), so those are remembered, with when they are due, and
-//! the shards' expiry cycles look after them. As redis-server does, nothing is said to sub-replicas.
+//! A replica leaves expiry to its master, which sends DEL when a key's time has come. The master doesn't know of keys
+//! that were written here (`replica-read-only no`), so those are remembered, with when they are due, and the shards'
+//! expiry cycles look after them. As redis-server does, nothing is said to sub-replicas.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

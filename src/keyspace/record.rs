@@ -30,8 +30,9 @@ use std::sync::Arc;
 
 use super::db::{Entry, Expiry};
 use crate::data::flat::{allocate, capacity_for, release};
-use crate::data::string::{LongRef, parse_int};
+use crate::data::string::LongRef;
 use crate::data::{Hash, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
+use crate::text::parse_int;
 
 /// Strings longer than this are not embedded, bytes.
 pub(super) const EMBED_MAX: usize = 2048;

@@ -171,7 +171,7 @@ impl Shard {
         dropped
     }
 
-    /// Parts with a database: to a snapshot that still walks it, else to the caller.
+    /// Gives a database away: to a snapshot that still walks it, else to the caller.
     fn retire(&mut self, old: Db, dropped: &mut Dropped) {
         match &old.table.cut {
             Some(cut) if !cut.is_abandoned() => self.retired.push(old.table),
@@ -179,7 +179,7 @@ impl Shard {
         }
     }
 
-    /// Parts with what was kept for a snapshot that has been given up.
+    /// Gives away what was kept for a snapshot that has been aborted.
     pub fn take_abandoned(&mut self) -> Dropped {
         let mut dropped = Dropped::default();
         for part in &mut self.dbs {

@@ -1,10 +1,10 @@
 //! A client waiting in a blocking command (BLPOP and its kin), as the shards that hold its keys see it.
 //!
-//! Several threads may want to end the wait at once: a write serves it, its deadline passes, CLIENT
-//! UNBLOCK or CLIENT KILL comes. One atomic state decides: `Waiting` goes to `Serving` (a thread inside
-//! the shards tries to run the command, or gives the reply) and from there back to `Waiting` (nothing to take
-//! after all) or to `Done`. Only who moved it to `Serving` replies, and it is `Done` after the reply was pushed:
-//! the owner may close the connection then. A client that goes away moves it straight to `Done`.
+//! Several threads may want to end the wait at once: a write serves it, its deadline passes, CLIENT UNBLOCK or CLIENT
+//! KILL comes. One atomic state decides: `Waiting` goes to `Serving` (a thread inside the shards tries to run the
+//! command, or gives the reply) and from there back to `Waiting` (nothing to take after all) or to `Done`. Only the
+//! thread that moved it to `Serving` replies, and it is `Done` after the reply was pushed: the owner may close the
+//! connection then. A client that goes away moves it straight to `Done`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ impl Waiter {
         self.turn(SERVING, WAITING);
     }
 
-    /// The reply has been pushed: the wait is over. Only who claimed it may say so.
+    /// The reply has been pushed: the wait is over. Only the thread that claimed it may call this.
     pub fn finish(&self, how: WaitEnd) {
         self.turn(SERVING, code(how));
     }

@@ -5,7 +5,7 @@
 //! It parks and is woken by the same wakers that wake a connection.
 //!
 //! A client ends before its owner drops it when its node is closed, when it is killed (CLIENT KILL, or pushed
-//! messages that nobody took past the output limit), or after QUIT. Who waits then is woken; that call and every
+//! messages that nobody took past the output limit), or after QUIT. A call that waits then is woken; it and every
 //! later one is answered with an error of the code CLOSED, but for a SHUTDOWN that closed the node: that is OK.
 
 #![warn(missing_docs)]

@@ -1,10 +1,10 @@
 //! Where a node stands between its start and its end, for everybody who waits for that: [`Node`](crate::Node),
 //! in-process clients, threads of the node that are in the middle of something.
 //!
-//! A life goes one way: loading, ready, closed, ended. *Closed* is the moment from which nothing is served:
-//! who begins a call is refused, who waits in one is woken and leaves with an error, and threads give their
-//! work up. *Ended* is when none of the node's threads is left (or one of them did not end in time, which is
-//! logged). The first exit code and the first reason stay.
+//! A life goes one way: loading, ready, closed, ended. *Closed* is the moment from which nothing is served: a call
+//! that begins is refused, one that waits is woken and ends with an error, and threads give their work up. *Ended* is
+//! when none of the node's threads is left (or one of them did not end in time, which is logged). The first exit code
+//! and the first reason stay.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct End {
 /// See the module.
 #[derive(Debug)]
 pub struct Life {
-    /// The stage, for who only looks.
+    /// The stage, for those that only read it.
     stage: AtomicU8,
     end: Mutex<End>,
     changed: Condvar,

@@ -38,8 +38,8 @@ const QUICK_US: usize = 4;
 /// How many commands a tally tells apart before it is emptied.
 const TALLIED: usize = 4;
 
-/// The runs of one batch, of which all threads are told at its end: four counters per command that several
-/// threads write to would cost each of them more than a GET does otherwise.
+/// The runs of one batch, added to the shared counters at its end: four counters per command that several threads
+/// write to would cost each of them more than a GET does otherwise.
 #[derive(Debug, Default)]
 pub struct Tally {
     rows: SmallVec<[Row; TALLIED]>,
@@ -80,7 +80,7 @@ impl Tally {
         }
     }
 
-    /// Adds what was counted to everybody's figures.
+    /// Adds what was counted to the shared counters.
     pub fn tell(&mut self, stats: &CommandStats) {
         for row in self.rows.drain(..) {
             let Some(counters) = stats.counters.get(row.id as usize) else {

@@ -29,7 +29,7 @@ pub struct MemoryReport {
     pub cpu_system_us: u64,
 }
 
-/// Somebody who knows the allocator and the process.
+/// What knows the allocator and the process.
 pub trait MemoryProbe: Send + Sync {
     fn read(&self) -> MemoryReport;
     /// Gives unused pages back to the system (MEMORY PURGE).

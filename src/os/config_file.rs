@@ -221,7 +221,7 @@ fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
     };
     let fits = |name: &str| {
         (!name.starts_with('.') || part.starts_with('.'))
-            && crate::data::glob::matches(part.as_bytes(), name.as_bytes(), false)
+            && crate::text::glob::matches(part.as_bytes(), name.as_bytes(), false)
     };
     listed
         .into_iter()

@@ -319,7 +319,7 @@ fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>> + Clone) -> bool {
         (Item::Int(a), Item::Int(b)) => a == b,
         (Item::Bytes(a), Item::Bytes(b)) => a == b,
         (Item::Int(n), Item::Bytes(text)) | (Item::Bytes(text), Item::Int(n)) => {
-            crate::data::string::parse_int(text) == Some(n)
+            crate::text::parse_int(text) == Some(n)
         }
     };
     let mut seen = [Item::Int(0); FEW];
@@ -341,7 +341,7 @@ fn has_duplicates_hashed<'a>(items: impl Iterator<Item = Item<'a>>) -> bool {
     let state = foldhash::fast::RandomState::default();
     let mut seen: hashbrown::HashTable<Item<'a>> = hashbrown::HashTable::new();
     let canonical = |item: Item<'a>| match item {
-        Item::Bytes(text) => match crate::data::string::parse_int(text) {
+        Item::Bytes(text) => match crate::text::parse_int(text) {
             Some(n) => Item::Int(n),
             None => item,
         },

@@ -161,7 +161,7 @@ pub mod build {
                 out.push(254);
                 out.extend_from_slice(&(previous as u32).to_le_bytes());
             }
-            match crate::data::string::parse_int(item) {
+            match crate::text::parse_int(item) {
                 Some(n @ 0..=12) => out.push(0xf1 + n as u8),
                 Some(n) if n == i64::from(n as i8) => out.extend_from_slice(&[0xfe, n as u8]),
                 Some(n) if n == i64::from(n as i16) => {

@@ -16,8 +16,8 @@ use super::format::{WRITTEN_VERSION, kind, node, opcode};
 use super::lzf::Compressor;
 use super::opaque::Opaque;
 use crate::data::list::Item;
-use crate::data::string::parse_int;
 use crate::data::{Hash, List, Set, StrRef, ValueRef, Zset};
+use crate::text::parse_int;
 
 /// What a dump says about a key's use, for eviction (`maxmemory-policy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

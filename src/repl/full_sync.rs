@@ -24,7 +24,7 @@ use super::psync;
 use super::replicas::{DumpFilter, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
 use super::sync_snapshot::{Joinable, SyncSnapshot};
-use crate::printable::printable;
+use crate::text::printable::printable;
 
 /// A replica this near to the end of the log has caught up, bytes (or within the backlog, if that is more).
 const CAUGHT_UP_BYTES: u64 = 1 << 20;

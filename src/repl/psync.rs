@@ -9,7 +9,7 @@ use std::fmt;
 use super::hub::Hub;
 use super::replid::ReplId;
 use super::stream::Stream;
-use crate::printable::printable;
+use crate::text::printable::printable;
 
 /// What a connecting replica asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

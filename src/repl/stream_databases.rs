@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::printable::printable;
+use crate::text::printable::printable;
 
 /// Bytes shown of what should have been a number.
 const SHOWN_BYTES: usize = 20;

@@ -10,7 +10,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{DoubleText, Output};
+use super::Output;
+use crate::text::DoubleText;
 
 /// Protocol version of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -285,7 +285,7 @@ fn odd_number_line(buffer: &[u8], at: usize, searched: &mut usize) -> Line {
             *searched = cr;
             Line::Incomplete
         }
-        Some(cr) => match crate::data::string::parse_int(&line[..cr]) {
+        Some(cr) => match crate::text::parse_int(&line[..cr]) {
             Some(n) => Line::Number(n, at + cr + 2),
             None => Line::Bad,
         },

@@ -75,7 +75,7 @@ impl RespValue {
     pub fn as_int(&self) -> Option<i64> {
         match self {
             RespValue::Int(n) => Some(*n),
-            other => crate::data::string::parse_int(other.as_bytes()?),
+            other => crate::text::parse_int(other.as_bytes()?),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'b> Reader<'b> {
         };
         let text = || String::from_utf8_lossy(line).into_owned();
         let number = || {
-            crate::data::string::parse_int(line)
+            crate::text::parse_int(line)
                 .ok_or_else(|| BadReply(format!("not a number: {:?}", text())))
         };
         Ok(Some(match tag {

@@ -278,7 +278,7 @@ impl World {
         for node in 0..self.nodes.len() {
             self.on(node, |n, a| n.abort_failover(a));
         }
-        // Who was asked to take over by what is still under way does so before the order is made, as an
+        // A node that was asked to take over by what is still under way does so before the tree is made, as an
         // operator would see to it.
         let settled_ms = self.now_ms + SETTLE_MS;
         while self.now_ms < settled_ms {

@@ -16,7 +16,7 @@ use crate::actors::snapshots::{snapshot_writer, spool_file};
 use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::os::config_file;
-use crate::printable::printable_path;
+use crate::text::printable::printable_path;
 
 /// The number of the process that a file's name tells of; none if the name is not one of this kind.
 type ProcessOf<'a> = dyn Fn(&str) -> Option<u32> + 'a;

@@ -6,10 +6,10 @@ use bytes::{Buf, BytesMut};
 use crate::clients::session::Client;
 use crate::command::spec::bits;
 use crate::node_core::NodeCore;
-use crate::printable::printable;
 use crate::repl::replica_input::{Ack, Said, said};
 use crate::resp::Reply;
 use crate::resp::request::{Batch, Limits, Parser};
+use crate::text::printable::printable;
 
 /// A replica says little: more input than this that isn't a command is a breach.
 const INPUT_MAX: usize = 64 * 1024;

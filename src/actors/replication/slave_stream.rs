@@ -12,10 +12,10 @@ use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::spec::bits;
 use crate::node_core::NodeCore;
-use crate::printable::printable;
 use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::resp::request::Batch;
+use crate::text::printable::printable;
 
 /// Runs one batch.
 struct Dispatched<'a> {

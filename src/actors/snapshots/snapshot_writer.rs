@@ -20,7 +20,7 @@ use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::threads::Running;
 use crate::os::process_number::process_number;
-use crate::printable::printable_path;
+use crate::text::printable::printable_path;
 use crate::supervision::{Owner, turn};
 
 /// Bytes of chunks that may wait for the disk.

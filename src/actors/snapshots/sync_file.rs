@@ -12,8 +12,8 @@ use actix::prelude::*;
 use crate::actors::snapshots::snapshot::SnapshotActor;
 use crate::actors::snapshots::snapshot_writer::SnapshotWriterActor;
 use crate::may_block::may_block_here;
-use crate::printable::printable_path;
 use crate::repl::ReplicaState;
+use crate::text::printable::printable_path;
 
 impl SnapshotActor {
     /// Has a dump that was only made for replicas removed once none of them needs it, where nothing else is to be kept

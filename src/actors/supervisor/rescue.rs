@@ -22,7 +22,7 @@ use crate::actors::snapshots::snapshot::{preamble, replication_mark};
 use crate::actors::snapshots::snapshot_writer::Writing;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
-use crate::printable::printable_path;
+use crate::text::printable::printable_path;
 use crate::rdb::writer::ChunkSink;
 use crate::snapshot::{Options, Snapshot, Want};
 use crate::supervision::{EXIT_SAVED, EXIT_UNSAVED, catch};

@@ -23,7 +23,7 @@ use tracing_subscriber::{Registry, reload};
 use understudy::config::LogLevel;
 use understudy::may_block::{may_block, may_block_here};
 use understudy::node_core::NodeCore;
-use understudy::printable::one_line;
+use understudy::text::printable::one_line;
 
 /// Whose role the lines show, once there is a node.
 static NODE: OnceLock<Arc<NodeCore>> = OnceLock::new();

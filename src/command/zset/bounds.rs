@@ -16,7 +16,7 @@ fn score(text: &[u8]) -> Option<f64> {
     if text.is_empty() {
         return Some(0.0);
     }
-    let value = match crate::data::parse_double(number) {
+    let value = match crate::text::parse_double(number) {
         Some(value) => value,
         // Out of range, which is no error here.
         None => std::str::from_utf8(number).ok()?.parse().ok()?,

@@ -16,7 +16,8 @@ use crate::data::list::{End, Item};
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::Expiry;
-use crate::resp::{DoubleText, Reply};
+use crate::resp::Reply;
+use crate::text::DoubleText;
 
 pub const HANDLERS: Handlers = &[
     ("zadd", |ctx, args| add::add(ctx, args, false)),

@@ -4,11 +4,11 @@
 use tracing::{info, warn};
 
 use super::{Action, Env, Link, State, send};
-use crate::printable::printable;
 use crate::repl::failover::REFUSED;
 use crate::repl::replid::ReplId;
 use crate::repl::transfer::{Form, Transfer};
 use crate::repl::wire;
+use crate::text::printable::printable;
 
 /// What a master says to PSYNC FAILOVER.
 const ALREADY_MASTER: &str = "-ERR PSYNC FAILOVER can't be sent to a master.";
