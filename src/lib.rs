@@ -4,12 +4,13 @@
 //!
 //! Pure rooms below, thin actors above; a room imports only rooms listed before it.
 //!
-//! - [`clock`]: the sole source of time and randomness; [`printable`]: text from outside, made fit for a line;
-//!   [`may_block`]: where a thread may wait for a disk or a name server.
-//! - [`resp`]: bytes to commands, replies to bytes.
+//! - [`clock`]: the sole source of time and randomness.
+//! - [`text`]: numbers and patterns as text; text from outside, made fit for a line.
 //! - `locks`: the locks and atomics of hand-made synchronisation, which a model checker can take the place of.
-//! - [`config`]: directives, files, settings.
+//! - [`may_block`]: where a thread may wait for a disk or a name server.
+//! - [`resp`]: bytes to commands, replies to bytes.
 //! - [`data`]: value containers.
+//! - [`config`]: directives, files, settings.
 //! - [`rdb`]: values to dump bytes and back.
 //! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk.
 //! - [`snapshot`]: the point-in-time cut and walk; how saving stands.
@@ -23,7 +24,7 @@
 //! - [`os`]: the operating system's parts: files, sockets, limits, scheduling.
 //! - [`background`]: work on threads of its own: loading, freeing.
 //! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
-//! - [`node`]: the library's door, and clients inside the process.
+//! - [`node`]: the library's API, and clients inside the process.
 //! - [`testing`]: the simulation.
 
 pub mod actors;

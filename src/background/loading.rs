@@ -17,13 +17,13 @@ use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::life::Life;
-use crate::text::printable::{printable, printable_path};
 use crate::rdb::decode::Decoded;
 use crate::rdb::opaque::{ModuleAux, Opaque};
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
 use crate::rdb::usage;
 use crate::repl::ReplId;
 use crate::supervision::{Owner, turn};
+use crate::text::printable::{printable, printable_path};
 
 /// How many bytes pass before the progress shown in INFO moves on.
 const PROGRESS_BYTES: u64 = 64 * 1024;

@@ -24,7 +24,6 @@
 pub mod local_client;
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -33,7 +32,6 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::clients::reception::{self, Listener};
 use crate::actors::node::leftovers;
 use crate::actors::node::root::{IsUp, Root, RootParts, serving_arbiters};
 use crate::actors::node::shutdown::Stop;
@@ -41,12 +39,12 @@ use crate::actors::supervisor;
 use crate::background::loading;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StartSettings, check};
-use crate::may_block::may_block_here;
 use crate::node::local_client::LocalClient;
 use crate::node_core::NodeCore;
 use crate::node_core::life::Stage;
 use crate::observe::memory::MemoryProbe;
-use crate::os::config_file::{ConfigFile, absolute_directory, spool_directory, system_text};
+use crate::os::config_file::{ConfigFile, absolute_directory, spool_directory};
+use crate::os::listener::{self, BindError, Listener, bind_failure};
 use crate::os::system_probe::SystemProbe;
 use crate::supervision::Owner;
 
@@ -74,22 +72,21 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Bind { address, error } => {
-                let error = system_text(error);
-                let port = address.rsplit_once(':').map(|(_, port)| port);
-                match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
-                    true => write!(
-                        f,
-                        "Could not create server TCP listening socket {address}: bind: {error}"
-                    ),
-                    false => write!(f, "Failed opening Unix socket {address}: bind: {error}"),
-                }
-            }
+            StartError::Bind { address, error } => f.write_str(&bind_failure(address, error)),
             StartError::Settings(text) => f.write_str(text),
             StartError::Thread(error) => write!(f, "could not start a thread: {error}"),
             StartError::Dump(text) => write!(f, "Fatal error loading the DB: {text}. Exiting."),
             StartError::Died(text) => write!(f, "the node has ended: {text}"),
             StartError::Loading => f.write_str("the node is loading its dump"),
+        }
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> StartError {
+        StartError::Bind {
+            address: error.address,
+            error: error.error,
         }
     }
 }
@@ -178,7 +175,7 @@ impl NodeBuilder {
     pub fn bind(mut self) -> Result<NodeBuilder, StartError> {
         self.check()?;
         let tcp = self.settings.port != 0 || !self.zero_is_no_port;
-        self.listeners = Some(bind(&self.settings, tcp)?);
+        self.listeners = Some(listener::bind(&self.settings, tcp)?);
         Ok(self)
     }
 
@@ -314,67 +311,6 @@ fn shard_count(settings: &Settings, listens: bool) -> usize {
         (0, serving) => (serving * 4).min(64),
         (n, _) => n.min(64),
     }
-}
-
-/// Binds every address of the settings.
-pub(crate) fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, StartError> {
-    // A name is looked up.
-    may_block_here();
-    let mut listeners = Vec::new();
-    let mut port = settings.port;
-    for name in settings.bind.iter().filter(|_| tcp) {
-        let (name, optional) = match name.strip_prefix('-') {
-            Some(name) => (name, true),
-            None => (name.as_str(), false),
-        };
-        let host = match name {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            other => other,
-        };
-        let at = |error| StartError::Bind {
-            address: format!("{host}:{port}"),
-            error,
-        };
-        let bound = (host, port)
-            .to_socket_addrs()
-            .and_then(|mut addresses| {
-                addresses
-                    .next()
-                    .ok_or_else(|| std::io::ErrorKind::NotFound.into())
-            })
-            .and_then(|address: SocketAddr| reception::bind_tcp(address, settings.tcp_backlog));
-        match bound {
-            Ok(listener) => {
-                if let (0, Listener::Tcp(l)) = (port, &listener) {
-                    // Any port: the same one on all addresses.
-                    port = l.local_addr().map_err(at)?.port();
-                }
-                listeners.push(listener);
-            }
-            Err(error) if optional && is_address_missing(&error) => {
-                tracing::debug!("{host} is not an address of this machine: not bound");
-            }
-            Err(error) => return Err(at(error)),
-        }
-    }
-    if let Some(path) = &settings.unixsocket {
-        let listener = reception::bind_unix(path, settings.unixsocketperm).map_err(|error| {
-            StartError::Bind {
-                address: path.clone(),
-                error,
-            }
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn is_address_missing(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
-    ) || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 /// A running node. Dropping it shuts it down without saving.

@@ -2,6 +2,7 @@
 
 pub mod config_file;
 pub mod file_limit;
+pub mod listener;
 pub(crate) mod outgoing;
 pub mod priority;
 pub(crate) mod process_number;

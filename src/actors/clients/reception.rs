@@ -8,7 +8,6 @@
 //! Death: a listener's or a reception's is the node's, since no new clients would come by that way.
 
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::actors::clients::workbench::{ForwardLog, SharedWorkbench, Workbench};
 use crate::actors::messages::AttachReplica;
 use crate::clients::session::{Client, Origin, Session};
 use crate::node_core::NodeCore;
+use crate::os::listener::Listener;
 use crate::os::socket::Socket;
 use crate::supervision::Owner;
 
@@ -30,42 +30,6 @@ use crate::supervision::Owner;
 const RECEPTION_CAPACITY: usize = 1024;
 /// Pause after a failed accept (out of descriptors, usually).
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// A bound address.
-#[derive(Debug)]
-pub enum Listener {
-    Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener, PathBuf),
-}
-
-/// Binds a TCP address as redis-server does: reusable, IPv6 apart from IPv4, `backlog` connections waiting.
-pub fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {
-    use socket2::{Domain, Protocol, Type};
-    let socket = socket2::Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog.min(i32::MAX as u32) as i32)?;
-    socket.set_nonblocking(true)?;
-    Ok(Listener::Tcp(socket.into()))
-}
-
-/// Binds a Unix socket, replacing a stale one. `permissions` 0: as the umask leaves them.
-pub fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
-    let _ = std::fs::remove_file(path);
-    let listener = std::os::unix::net::UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    if permissions != 0 {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(permissions))?;
-    }
-    Ok(Listener::Unix(listener, path.into()))
-}
 
 /// A socket on its way from a listener to a reception.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use actix::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::actors::clients::reception::{Listener, ListenerActor, ReceptionActor, StopListening};
+use crate::actors::clients::reception::{ListenerActor, ReceptionActor, StopListening};
 use crate::actors::messages::AttachReplica;
 use crate::actors::migration::MigrationActor;
 use crate::actors::node::cron::CronActor;
@@ -33,6 +33,7 @@ use crate::may_block;
 use crate::node_core::NodeCore;
 use crate::node_core::threads::Running;
 use crate::os::config_file::ConfigFile;
+use crate::os::listener::Listener;
 use crate::os::system_probe;
 use crate::repl::{ReplId, stream_databases, wire};
 use crate::supervision::Owner;

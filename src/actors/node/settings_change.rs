@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use crate::actors::clients::reception::Listener;
 use crate::actors::node::root::{ListenAt, Root};
 use crate::config::Settings;
 use crate::may_block::may_block_here;
-use crate::node::{StartError, bind};
 use crate::os::config_file::{absolute_directory, spool_directory};
 use crate::os::file_limit;
+use crate::os::listener::{self, BindError, Listener};
 
 /// Does all of it, or says which directive is to blame and leaves everything as it was.
 pub fn prepare(
@@ -60,7 +59,7 @@ pub fn prepare(
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Moves the TCP listeners to the new addresses.
-fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), StartError> {
+fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), BindError> {
     let error = match bind_tcp(new) {
         Ok(listeners) => {
             root.do_send(ListenAt(listeners));
@@ -97,7 +96,7 @@ fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), 
     Err(last)
 }
 
-fn bind_tcp(settings: &Settings) -> Result<Vec<Listener>, StartError> {
+fn bind_tcp(settings: &Settings) -> Result<Vec<Listener>, BindError> {
     if settings.port == 0 {
         return Ok(Vec::new());
     }
@@ -105,9 +104,9 @@ fn bind_tcp(settings: &Settings) -> Result<Vec<Listener>, StartError> {
         unixsocket: None,
         ..settings.clone()
     };
-    bind(&tcp_only, true)
+    listener::bind(&tcp_only, true)
 }
 
-fn is_taken(error: &StartError) -> bool {
-    matches!(error, StartError::Bind { error, .. } if error.kind() == io::ErrorKind::AddrInUse)
+fn is_taken(error: &BindError) -> bool {
+    matches!(error, BindError { error, .. } if error.kind() == io::ErrorKind::AddrInUse)
 }

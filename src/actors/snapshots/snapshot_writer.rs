@@ -20,8 +20,8 @@ use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
 use crate::node_core::threads::Running;
 use crate::os::process_number::process_number;
-use crate::text::printable::printable_path;
 use crate::supervision::{Owner, turn};
+use crate::text::printable::printable_path;
 
 /// Bytes of chunks that may wait for the disk.
 pub const IN_FLIGHT_MAX: usize = 4 << 20;

@@ -22,10 +22,10 @@ use crate::actors::snapshots::snapshot::{preamble, replication_mark};
 use crate::actors::snapshots::snapshot_writer::Writing;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
-use crate::text::printable::printable_path;
 use crate::rdb::writer::ChunkSink;
 use crate::snapshot::{Options, Snapshot, Want};
 use crate::supervision::{EXIT_SAVED, EXIT_UNSAVED, catch};
+use crate::text::printable::printable_path;
 
 /// How long is waited for who is inside a shard: a command may take long.
 const SEAL_MAX: Duration = Duration::from_secs(60);
