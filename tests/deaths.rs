@@ -1,11 +1,17 @@
 //! Every actor and thread is killed at each of its steps (DEBUG FAULT, which release builds don't have): what should
 //! live on does, what should start anew does, and a node that ends says by its exit code whether the data is saved.
 
+#![cfg(debug_assertions)]
+
 mod common;
 
 use std::time::Duration;
 
-use common::{Make, RawReply, RespClient, Server, ServerOptions, free_port, wait_for};
+use common::{
+    Load, Make, Proxy, RawReply, RespClient, Server, ServerOptions, free_port, seed, wait_for,
+};
+use understudy::supervision::Owner;
+use understudy::{Closed, Node, RespValue, Settings};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -65,6 +71,7 @@ fn ends_the_node(owner: &str, step: &str, provoke: impl Fn(&Server)) {
     arm(&server, owner, step);
     provoke(&server);
     assert_eq!(server.wait_exit(), Some(EXIT_SAVED), "{owner} {step}");
+    // The process has ended: all of its log is written.
     let log = server.log();
     assert!(log.contains("=== PANIC in thread"), "{log}");
     assert!(log.contains(&format!("in {owner}")), "{log}");
@@ -183,6 +190,59 @@ fn a_replica_that_dies_inside_a_shard_acknowledges_nothing_more() {
     assert_eq!(client.call(&["WAIT", "1", "1"]).int(), Some(0));
     replica.wait_exit();
     assert_eq!(client.call(&["WAIT", "1", "1"]).int(), Some(0));
+}
+
+/// A node in this process, with its dump in that directory.
+fn embedded(directory: &std::path::Path) -> Node {
+    let settings = Settings {
+        dir: Some(directory.to_string_lossy().into_owned()),
+        dbfilename: "dump.rdb".into(),
+        save: Settings::default().save,
+        ..Settings::embedded()
+    };
+    Node::start(settings).expect("a node")
+}
+
+#[test]
+fn an_in_process_client_that_dies_is_closed_and_the_others_go_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = embedded(directory.path());
+    let (mut victim, mut other) = (node.client(), node.client());
+    let faults = &node.observe().supervision.faults;
+    faults.arm(Owner::LocalClient, "call".into());
+    assert!(matches!(victim.call(&["PING"]), RespValue::Error(_)));
+    assert_eq!(victim.closed(), Some(Closed::Client));
+    assert_eq!(
+        other.call(&["SET", "a", "1"]),
+        RespValue::Simple("OK".into())
+    );
+    assert_eq!(node.shutdown(), 0);
+}
+
+#[test]
+fn an_in_process_client_that_dies_inside_a_shard_ends_the_node() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = embedded(directory.path());
+    let (mut victim, mut other) = (node.client(), node.client());
+    let faults = &node.observe().supervision.faults;
+    faults.arm(Owner::Connection, "changed".into());
+    assert!(matches!(
+        victim.call(&["SET", "a", "1"]),
+        RespValue::Error(_)
+    ));
+    assert_eq!(node.wait(), EXIT_UNSAVED);
+    assert!(matches!(other.call(&["GET", "a"]), RespValue::Error(_)));
+    assert_eq!(other.closed(), Some(Closed::Node));
+    let files = std::fs::read_dir(directory.path()).expect("a directory");
+    let names: Vec<_> = files
+        .map(|file| file.expect("a file").file_name())
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(
+        names[0].to_string_lossy().starts_with("rescued-"),
+        "{names:?}"
+    );
+    assert_eq!(node.shutdown(), EXIT_UNSAVED);
 }
 
 // ---- actors that end the node ----
@@ -470,6 +530,38 @@ fn a_dump_whose_loader_dies_is_not_overwritten() {
     assert!(reply.is_error(), "{reply:?}");
     is_filled(&server);
     assert!(server.is_running());
+}
+
+#[test]
+fn a_spool_that_dies_costs_a_replica_its_sync_at_most() {
+    for step in ["write", "read"] {
+        let master = understudy()
+            .with("repl-backlog-size", "1mb")
+            .with("repl-spool-memory", "1mb")
+            .with("client-output-buffer-limit", "replica 0 0 0")
+            .start();
+        seed::fill(&mut master.client(), 7, "k", 2000);
+        let proxy = Proxy::new(master.port);
+        proxy.throttle(100_000);
+        let load = Load::start(master.port, 2, 1000);
+        if step == "write" {
+            arm(&master, "spool", step);
+        }
+        let replica = understudy().replica_of(proxy.port).start();
+        if step == "read" {
+            wait_for("the spool is on disk", PATIENCE, || {
+                master.info("repl_spool_disk").parse().unwrap_or(0) > 0
+            });
+            arm(&master, "spool", step);
+        }
+        drop(load);
+        proxy.throttle(0);
+        wait_log(&master, &format!("a fault of spool at {step}"));
+        replica.wait_synced(PATIENCE);
+        wait_for("the replica follows", PATIENCE, || {
+            replica.digest() == master.digest()
+        });
+    }
 }
 
 // ---- the watchdog ----

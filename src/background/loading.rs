@@ -231,14 +231,16 @@ struct Counted<'n, R> {
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        crate::os::priority::let_others_in();
+        let piece = buffer.len().min(UNBROKEN_BYTES);
+        let read = self.input.read(&mut buffer[..piece]);
+        // Looked at after the read, which may have waited long for a master that sends nothing.
         if self.node.life.is_closed() {
-            // What was read is to be freed now, and the node's end waits for that.
+            // What was read so far is freed now, and the node's end waits for that.
             crate::os::priority::come_forward();
             return Err(io::Error::other("the node is closed"));
         }
-        crate::os::priority::let_others_in();
-        let piece = buffer.len().min(UNBROKEN_BYTES);
-        let n = self.input.read(&mut buffer[..piece])?;
+        let n = read?;
         self.unsaid += n as u64;
         if self.unsaid >= PROGRESS_BYTES {
             self.node

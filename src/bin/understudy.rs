@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use understudy::config::{InvalidConfig, Loaded, Settings};
 use understudy::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
-use understudy::os::{config_file, file_limit};
+use understudy::os::{config_file, file_limit, priority};
 use understudy::{Node, StartError};
 
 #[path = "understudy/cli.rs"]
@@ -133,7 +133,7 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
         notes,
     } = loaded;
     let level = log::start(settings.loglevel, &settings.logfile);
-    understudy::supervision::log_panics();
+    understudy::supervision::log_panics(priority::come_forward_to_log);
     announce(&notes, origin.file.as_deref());
     announce_place(settings.port, settings.always_show_logo);
     allow_clients(&mut settings)?;

@@ -111,7 +111,10 @@ impl LocalClient {
             return closed_reply(closed);
         }
         let id = self.session.client.id;
-        let ran = supervision::turn(Owner::LocalClient, id, || self.run(&args));
+        let ran = supervision::turn(Owner::LocalClient, id, || {
+            self.node.supervision.step(Owner::LocalClient, "call");
+            self.run(&args)
+        });
         let ran = match ran {
             Ok(ran) => ran,
             Err(panic) => {

@@ -45,6 +45,7 @@ use crate::node_core::life::Stage;
 use crate::observe::memory::MemoryProbe;
 use crate::os::config_file::{ConfigFile, absolute_directory, spool_directory};
 use crate::os::listener::{self, BindError, Listener, bind_failure};
+use crate::os::priority;
 use crate::os::system_probe::SystemProbe;
 use crate::supervision::Owner;
 
@@ -54,7 +55,9 @@ use crate::supervision::Owner;
 pub enum StartError {
     /// An address could not be bound.
     Bind {
+        /// Which one.
         address: String,
+        /// The system's reason.
         error: std::io::Error,
     },
     /// A setting makes no sense: which one, its value, and what is wrong with it.
@@ -116,6 +119,7 @@ pub struct NodeBuilder {
 }
 
 impl NodeBuilder {
+    /// A node of these settings, with the machine's clock.
     pub fn new(settings: Settings) -> NodeBuilder {
         NodeBuilder {
             settings,
@@ -271,6 +275,8 @@ fn run(parts: RootParts, up: &std::sync::mpsc::Sender<Addr<Root>>) {
     actix_rt::System::current().stop();
     // Every actor of this arbiter is dropped at its end.
     let _ = system.run();
+    // Those that stand back would find out late that they are to end, on a machine that is busy.
+    ends.0.threads.each(priority::bring_forward);
     match ends.0.threads.wait(END_MAX) {
         0 => {
             for arbiter in arbiters {

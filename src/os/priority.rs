@@ -89,6 +89,19 @@ pub fn come_forward() {
     schedule(libc::SCHED_OTHER, 0);
 }
 
+/// As [`come_forward`], where the calling thread stands all the way back: a panic is logged with a backtrace, whose
+/// making takes seconds of a thread that runs only when a core is idle.
+pub fn come_forward_to_log() {
+    if IDLING.get().is_some() {
+        come_forward();
+    }
+}
+
+/// As [`come_forward`], for another thread of this process, by the system's number.
+pub fn bring_forward(thread: i32) {
+    schedule_other(thread, libc::SCHED_OTHER, 0);
+}
+
 /// The calling thread goes before others, where that is allowed: what it has not done yet takes memory.
 pub fn come_first() {
     schedule(libc::SCHED_OTHER, NICE_FIRST);
@@ -142,14 +155,19 @@ fn may_come_forward() -> bool {
 
 /// Whether the system took it.
 fn schedule(policy: libc::c_int, nice: i32) -> bool {
+    schedule_other(0, policy, nice)
+}
+
+/// `thread`: by the system's number; 0: the calling one.
+fn schedule_other(thread: i32, policy: libc::c_int, nice: i32) -> bool {
     // SAFETY: all fields are numbers, for which zero is a value.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = size_of::<libc::sched_attr>() as u32;
     wanted.sched_policy = policy as u32;
     wanted.sched_nice = nice;
     wanted.sched_runtime = SLICE_NS;
-    // SAFETY: the call reads `wanted`, which lives through it, and changes only how this thread is scheduled.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) == 0 }
+    // SAFETY: the call reads `wanted`, which lives through it, and changes only how that thread is scheduled.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &raw const wanted, 0) == 0 }
 }
 
 #[cfg(test)]

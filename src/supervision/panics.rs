@@ -10,11 +10,17 @@ use super::arbiters;
 /// Frames of a backtrace that are logged, at most.
 const FRAMES_MAX: usize = 60;
 
-/// Has every panic of the process logged with its place, its backtrace and what was being done. For a process that is
-/// the server; a host of embedded nodes may call it, or keep its own hook.
-pub fn log_panics() {
+/// Has every panic of the process logged with its place, its backtrace and what was being done. `before` is called
+/// first, by the thread that panics. For a process that is the server; a host of embedded nodes may call it, or keep its
+/// own hook.
+pub fn log_panics(before: fn()) {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(log)));
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(move |panic| {
+            before();
+            log(panic);
+        }));
+    });
 }
 
 fn log(panic: &PanicHookInfo<'_>) {

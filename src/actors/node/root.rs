@@ -36,7 +36,7 @@ use crate::os::config_file::ConfigFile;
 use crate::os::listener::Listener;
 use crate::os::system_probe;
 use crate::repl::{ReplId, stream_databases, wire};
-use crate::supervision::Owner;
+use crate::supervision::{EXIT_UNSAVED, Owner};
 
 /// What a root actor begins with.
 pub struct RootParts {
@@ -239,6 +239,10 @@ impl Actor for Root {
             shutting_down: self.shutdown.in_progress.clone(),
         };
         self.node.services.set(Arc::new(services));
+        if self.node.supervision.is_ending() {
+            // Somebody has died before we could be told.
+            self.stop(EXIT_UNSAVED, None);
+        }
         tracing::info!("Server initialized");
         let loading = self.load_dump(ctx);
         self.open(replicas);
@@ -252,7 +256,7 @@ impl Actor for Root {
 struct ArbiterRuns {
     node: Arc<NodeCore>,
     name: String,
-    _running: Running,
+    running: Running,
 }
 
 impl Drop for ArbiterRuns {
@@ -273,11 +277,12 @@ impl Root {
             let runs = ArbiterRuns {
                 node: self.node.clone(),
                 name: format!("serving {index}"),
-                _running: self.node.threads.enter(),
+                running: self.node.threads.announce(),
             };
             // Dropped with all that runs there.
             arbiter.spawn(async move {
                 may_block::this_thread_serves();
+                runs.running.begins_here();
                 runs.node.supervision.arbiters.enter(runs.name.clone());
                 std::future::pending::<()>().await;
                 drop(runs);
@@ -347,5 +352,27 @@ impl Handler<ListenAt> for Root {
             let listener = supervisor::start(&self.node, Owner::Listener, listener);
             self.listening_tcp.push(listener);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::bench::Bench;
+    use crate::supervision::EXIT_SAVED;
+
+    #[test]
+    fn an_arbiter_that_ends_by_itself_ends_the_node() {
+        let node = Arc::new(Bench::with(Settings::embedded()).node);
+        drop(ArbiterRuns {
+            node: node.clone(),
+            name: "serving 0".into(),
+            running: node.threads.announce(),
+        });
+        node.supervision.wait_for_rescue();
+        assert!(node.life.is_closed());
+        assert_eq!(node.life.end().exit_code, EXIT_SAVED);
+        let failure = node.life.end().failure.unwrap_or_default();
+        assert!(failure.contains("serving 0 arbiter"), "{failure}");
     }
 }

@@ -633,6 +633,10 @@ impl Maker {
         let mut chunks: Vec<Bytes> = Vec::new();
         loop {
             if self.is_over() {
+                if self.node.life.is_closed() {
+                    // The node's end waits for this thread's.
+                    priority::come_forward();
+                }
                 snapshot.abort();
                 return Err("aborted".into());
             }

@@ -22,6 +22,7 @@ use crate::actors::snapshots::snapshot::{preamble, replication_mark};
 use crate::actors::snapshots::snapshot_writer::Writing;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
+use crate::os::priority;
 use crate::rdb::writer::ChunkSink;
 use crate::snapshot::{Options, Snapshot, Want};
 use crate::supervision::{EXIT_SAVED, EXIT_UNSAVED, catch};
@@ -38,6 +39,10 @@ const ENCODE_BYTES: usize = 1 << 20;
 
 /// Ends the node over a panic, unless it ends over one already. Returns at once. `why`: for the log.
 pub fn end_node(node: &Arc<NodeCore>, why: &str) {
+    if node.life.is_closed() {
+        tracing::error!("While the node ended, {why}");
+        return;
+    }
     if !node.supervision.begin_end() {
         tracing::error!("The node ends already, and {why}");
         return;
@@ -64,6 +69,8 @@ enum Saved {
 
 fn rescue(node: &Arc<NodeCore>, why: String) {
     node.close(EXIT_UNSAVED, Some(why));
+    // A snapshot is to be given up before this one is made.
+    node.threads.each(priority::bring_forward);
     let saved = catch(|| save(node)).unwrap_or_else(|panic| Err(format!("a panic: {panic}")));
     match saved {
         Ok(Saved::Nothing) => node.life.amend_exit_code(EXIT_SAVED),
