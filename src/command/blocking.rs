@@ -16,8 +16,7 @@ use bytes::Bytes;
 
 use super::context::BlockRequest;
 use super::dispatch;
-use super::spec::bits;
-use super::table::Command;
+use super::nested::{self, Called, Caller};
 use super::{Args, Context, waits};
 use crate::clients::session::{Origin, Session, Waiting};
 use crate::keyspace::{Entered, ReadyKey, ShardSet, WaitEnd, Waiter};
@@ -148,61 +147,27 @@ pub fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
     waits::end_all(node);
 }
 
-/// Whether a waiter's command may not run now, though it might when the wait began: it is a write, and we
-/// are a replica that takes none.
-fn is_refused(ctx: &Context<'_>, command: &Command) -> bool {
-    if !ctx.node.hub.is_replica() || !ctx.settings.replica_read_only {
-        return false;
-    }
-    command.flags.has(bits::WRITE)
-}
-
 /// Runs a waiter's command in its name.
 fn serve(ctx: &mut Context<'_>, waiter: &Arc<Waiter>) {
     if !waiter.claim() {
         return;
     }
-    let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
-    let Ok(command) = ctx.node.table.resolve(&args) else {
-        resume(waiter);
-        return;
-    };
-    if is_refused(ctx, command) {
-        if ctx.node.hub.failover().is_on() {
-            // It waits on if the failover fails, and otherwise hears of it in a moment.
-            resume(waiter);
-            return;
-        }
-        let mut reply = Reply::new(waiter.resp);
-        reply.error(&dispatch::READ_ONLY.0);
-        ctx.node.stats.count_error(&dispatch::READ_ONLY.0);
-        ctx.node.command_stats.reject(command.id);
-        answer(ctx, waiter, reply);
-        return;
-    }
     // It runs now, however long ago the unit that filled the key began.
     ctx.now_us = ctx.node.clock.unix_us();
     ctx.now_ms = (ctx.now_us / 1000) as i64;
+    let args: Vec<&[u8]> = waiter.args.iter().map(|arg| &arg[..]).collect();
     let mut session = Session::new(waiter.client.clone(), Origin::Client);
     session.db = waiter.db;
     session.authenticated = true;
     let mut reply = Reply::new(waiter.resp);
-    // The handler works in the waiter's name: its session and its reply, our shards.
-    std::mem::swap(ctx.session, &mut session);
-    std::mem::swap(ctx.reply, &mut reply);
-    let deny = std::mem::replace(&mut ctx.deny_blocking, false);
-    ctx.unblocking = true;
-    dispatch::call(ctx, command, &args);
-    ctx.unblocking = false;
-    ctx.deny_blocking = deny;
-    dispatch::flush_effects(ctx);
-    waiter.wrote_until(ctx.session.last_write_offset);
-    std::mem::swap(ctx.session, &mut session);
-    std::mem::swap(ctx.reply, &mut reply);
-    if ctx.block.take().is_some() {
-        resume(waiter);
-        return;
+    match nested::call_as(ctx, &mut session, &mut reply, &args, Caller::Waiter) {
+        Called::Ran => {}
+        Called::Waits => return resume(waiter),
+        // It waits on if the failover fails, and otherwise hears of it in a moment.
+        Called::Refused(_) if ctx.node.hub.failover().is_on() => return resume(waiter),
+        Called::Refused(refused) => refused.tell(ctx.node, &mut reply),
     }
+    waiter.wrote_until(session.last_write_offset);
     answer(ctx, waiter, reply);
 }
 

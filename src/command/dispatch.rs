@@ -1,10 +1,9 @@
 //! Dispatch: what happens to one command between its parsed arguments and its reply.
 //!
-//! [`run`] looks the command up, checks whether it may run now (in the order in which redis-server
-//! checks), queues it if a MULTI is open, enters the shards its keys need, runs its handler in place,
-//! appends its effects to the log before the shards are left, and serves clients that were blocked on keys
-//! it filled. A batch of commands shares one [`Context`]: shards stay entered from one command to the next
-//! as long as they suffice, so a pipeline enters its shard once.
+//! [`run`] looks the command up, asks `admission` whether it may run now, queues it if a MULTI is open, enters the
+//! shards its keys need, runs its handler in place, appends its effects to the log before the shards are left, and
+//! serves clients that were blocked on keys it filled. A batch of commands shares one [`Context`]: shards stay entered
+//! from one command to the next as long as they suffice, so a pipeline enters its shard once.
 //!
 //! Nothing here blocks: a busy shard, a pause or a reply that comes later is an [`Outcome`], and the
 //! caller waits in its own way (tasks by [`poll_run`]) and then runs the same command again (`Busy`, `Paused`) or
@@ -18,13 +17,13 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 
+use super::admission::{Refusal, admit};
 use super::spec::{Reach, bits};
 use super::table::{Command, KeyPlan};
 use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction, waits};
 use crate::clients::cross_protocol::is_http;
-use crate::clients::pause::Pause;
 use crate::clients::session::{Client, Origin, ReplyMode};
-use crate::config::{Protected, Settings};
+use crate::config::Settings;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::observe::redaction::redact;
@@ -265,157 +264,6 @@ fn keep_functions(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) 
     }
     node.opaque.store(std::sync::Arc::new(opaque));
     Some(Outcome::Done)
-}
-
-pub(super) const READ_ONLY: CommandError =
-    CommandError::fixed("READONLY You can't write against a read only replica.");
-
-const MISCONF: CommandError = CommandError::fixed(
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
-);
-
-/// Why a command may not run now.
-enum Refusal {
-    Error(CommandError),
-    /// Clients are paused: later.
-    Wait,
-}
-
-impl From<CommandError> for Refusal {
-    fn from(error: CommandError) -> Refusal {
-        Refusal::Error(error)
-    }
-}
-
-/// The checks that stand between a command and its run, in redis-server's order.
-fn admit(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Result<(), Refusal> {
-    command.check_arity(args)?;
-    let node = ctx.node;
-    let settings = ctx.settings;
-    if ctx.session.origin != Origin::Master {
-        ctx.role_epoch = node.hub.epoch();
-    }
-    if ctx.session.origin == Origin::Client {
-        if !ctx.session.authenticated
-            && settings.requirepass.is_some()
-            && !command.flags.has(bits::NO_AUTH)
-        {
-            return Err(CommandError::fixed("NOAUTH Authentication required.").into());
-        }
-        if command
-            .flags
-            .has(bits::DEBUG_PROTECTED | bits::MODULE_PROTECTED)
-        {
-            check_protected(ctx, command)?;
-        }
-    }
-    let session = &*ctx.session;
-    let in_multi = session.multi.is_some();
-    if in_multi && command.flags.has(bits::NO_MULTI) {
-        return Err(CommandError::fixed("ERR Command not allowed inside a transaction").into());
-    }
-    if session.origin == Origin::Master {
-        // Of a master's stream a pause holds up everything but what has been begun.
-        let held = node.pause.kind(ctx.now_ms).is_some() && !in_multi;
-        return if held { Err(Refusal::Wait) } else { Ok(()) };
-    }
-    if session.origin != Origin::Client {
-        return Ok(());
-    }
-    // EXEC is judged by what it is about to run.
-    let (flags, lacking) = match &session.multi {
-        Some(multi) if command.flags.has(bits::RUNS_QUEUE) => {
-            (command.flags.0 | multi.flags, multi.lacking)
-        }
-        _ => (command.flags.0, !command.flags.0),
-    };
-    let is_write = flags & bits::WRITE != 0;
-    // A replica that leaves eviction to its master counts as one with room.
-    let unlimited = settings.replica_ignore_maxmemory && node.hub.is_replica();
-    if settings.maxmemory > 0
-        && !unlimited
-        && (flags & bits::DENY_OOM != 0 || in_multi && !command.flags.has(bits::ENDS_MULTI))
-        && node.memory_used() > settings.maxmemory
-    {
-        return Err(
-            CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.").into(),
-        );
-    }
-    if (is_write || command.flags.has(bits::SHOWS_DISK_ERRORS)) && node.disk_denies_writes(settings)
-    {
-        return Err(MISCONF.into());
-    }
-    let replica = node.hub.is_replica();
-    if is_write
-        && !replica
-        && settings.min_replicas_to_write > 0
-        && settings.min_replicas_max_lag > 0
-        && node.hub.good_replicas() < settings.min_replicas_to_write as usize
-    {
-        return Err(CommandError::fixed("NOREPLICAS Not enough good replicas to write.").into());
-    }
-    if is_write && replica && settings.replica_read_only {
-        return Err(READ_ONLY.into());
-    }
-    if session.resp() == crate::resp::Resp::V2
-        && session.subscriptions() > 0
-        && !command.flags.has(bits::WHILE_SUBSCRIBED)
-    {
-        return Err(CommandError::err(format_args!(
-            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            command.name
-        ))
-        .into());
-    }
-    if replica
-        && !settings.replica_serve_stale_data
-        && !node.hub.link_up()
-        && lacking & bits::STALE != 0
-    {
-        return Err(CommandError::fixed(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        )
-        .into());
-    }
-    if node.is_loading() && lacking & bits::LOADING != 0 {
-        return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory").into());
-    }
-    match node.pause.kind(ctx.now_ms) {
-        None => {}
-        // CLIENT UNPAUSE too: a pause of everything ends by its time.
-        Some(Pause::All) => return Err(Refusal::Wait),
-        Some(Pause::Write) if flags & (bits::WRITE | bits::MAY_REPLICATE) != 0 => {
-            return Err(Refusal::Wait);
-        }
-        Some(_) => {}
-    }
-    Ok(())
-}
-
-/// DEBUG and MODULE run only where `enable-debug-command` and `enable-module-command` let them.
-fn check_protected(ctx: &Context<'_>, command: &Command) -> CommandResult {
-    let setting = match command.flags.has(bits::MODULE_PROTECTED) {
-        true => ctx.settings.enable_module_command,
-        false => ctx.settings.enable_debug_command,
-    };
-    let allowed = match setting {
-        Protected::Yes => true,
-        Protected::Local => ctx.session.client.is_local(),
-        Protected::No => false,
-    };
-    if allowed {
-        return Ok(());
-    }
-    let name = command
-        .name
-        .split('|')
-        .next()
-        .unwrap_or(command.name)
-        .to_ascii_uppercase();
-    Err(CommandError::err(format_args!(
-        "{name} command not allowed. If the enable-{0}-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-        name.to_ascii_lowercase()
-    )))
 }
 
 /// Answers a command that may not run, and breaks the MULTI it may stand in. A refused EXEC is the end of its

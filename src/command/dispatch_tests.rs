@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use super::bench::Bench;
 use super::dispatch::{self, Outcome};
 use super::{Context, Effects};
+use crate::clients::session::{Client, Origin, Session};
 use crate::config::Settings;
 use crate::resp::Reply;
 
@@ -94,4 +95,48 @@ fn a_busy_shard_is_waited_for() {
     assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
     assert_eq!(run(&task), Outcome::Done);
     assert_eq!(node.keyspace.changes(), 1);
+}
+
+/// Who waits is judged anew when there is something for him, as any client is then.
+#[test]
+fn a_waiting_clients_command_is_checked_when_it_runs() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.dispatch("BLPOP list 0").0, Outcome::Suspended);
+    let waiter = bench.session.client.clone();
+    let mut filler = Session::new(
+        Client::new(2, String::new(), String::new(), 0),
+        Origin::Replay,
+    );
+    std::mem::swap(&mut bench.session, &mut filler);
+    let mut settings = Settings::clone(&bench.node.settings.load());
+    settings.min_replicas_to_write = 1;
+    settings.min_replicas_max_lag = 10;
+    bench.node.settings.store(Arc::new(settings));
+    assert_eq!(bench.dispatch("RPUSH list a"), done(":1"));
+    let told = waiter.take_output(Waker::noop()).into_bytes();
+    assert_eq!(
+        &told[..],
+        b"-NOREPLICAS Not enough good replicas to write.\r\n"
+    );
+    let blpop = bench.node.table.lookup(b"blpop").expect("a command").id;
+    assert_eq!(bench.node.command_stats.figures(blpop).rejected, 1);
+    assert_eq!(bench.dispatch("LLEN list"), done(":1"));
+}
+
+/// A transaction's commands are counted, timed and shown as a client's are, and none is let wait.
+#[test]
+fn a_transactions_commands_are_calls() {
+    let mut bench = Bench::new();
+    for line in ["MULTI", "BLPOP list 0", "RPUSH list a", "BLPOP list 0"] {
+        bench.dispatch(line);
+    }
+    assert_eq!(
+        bench.dispatch("EXEC"),
+        (Outcome::Renew, "*3 *-1 :1 *2 $4 list $1 a".to_owned())
+    );
+    let calls = |name: &str| {
+        let command = bench.node.table.lookup(name.as_bytes()).expect("a command");
+        bench.node.command_stats.figures(command.id).calls
+    };
+    assert_eq!((calls("blpop"), calls("rpush"), calls("exec")), (2, 1, 1));
 }

@@ -1,6 +1,7 @@
 //! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
 
 pub mod active_expire;
+mod admission;
 pub mod ahead;
 pub mod arguments;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub mod memory;
 pub mod migrate;
 pub mod module;
 mod names;
+mod nested;
 pub mod object;
 mod pop_args;
 pub mod pubsub;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::dispatch::{self, Outcome};
+use super::nested::{self, Called, Caller};
 use super::table::Command;
 use super::{Args, CommandError, CommandResult, Context, Handlers, replication};
 use crate::clients::session::MultiState;
@@ -195,17 +196,13 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
 }
 
 fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
-    let before = std::mem::replace(&mut ctx.deny_blocking, true);
     ctx.reply.array(queue.len());
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in queue {
         args.clear();
         args.extend(queued.iter().map(|arg| &arg[..]));
-        // Resolved when it was queued; the table does not change.
-        match ctx.node.table.resolve(&args) {
-            Ok(command) => dispatch::call(ctx, command, &args),
-            Err(error) => dispatch::write_error(ctx, &error),
+        if let Called::Refused(refused) = nested::call(ctx, &args, Caller::Exec) {
+            refused.tell(ctx.node, ctx.reply);
         }
     }
-    ctx.deny_blocking = before;
 }
