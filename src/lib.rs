@@ -6,6 +6,7 @@
 //!
 //! - [`clock`]: the sole source of time and randomness.
 //! - [`text`]: numbers and patterns as text; text from outside, made fit for a line.
+//! - `lua`: the Lua interpreter.
 //! - `locks`: the locks and atomics of hand-made synchronisation, which a model checker can take the place of.
 //! - [`may_block`]: where a thread may wait for a disk or a name server.
 //! - [`resp`]: bytes to commands, replies to bytes.
@@ -37,6 +38,7 @@ pub mod data;
 pub mod info;
 pub mod keyspace;
 pub(crate) mod locks;
+pub(crate) mod lua;
 pub mod may_block;
 pub mod node;
 pub mod node_core;
