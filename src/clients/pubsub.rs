@@ -163,11 +163,6 @@ impl PubSub {
         self.shard_channels.push(channel, "smessage", message)
     }
 
-    /// Whether anybody could get a message published to a channel. Lock-free.
-    pub fn has_listeners(&self) -> bool {
-        !self.channels.is_empty() || !self.patterns.is_empty()
-    }
-
     /// Subscribes. False: it was subscribed already.
     pub fn subscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
         let names = names_mut(session.subscribed.get_or_insert_default(), topic);
@@ -263,7 +258,6 @@ mod tests {
         let pubsub = PubSub::default();
         let (mut a, mut b) = (session(1), session(2));
         b.client.speak(Resp::V3);
-        assert!(!pubsub.has_listeners());
         assert_eq!(pubsub.publish(b"news", b"x"), 0);
         assert!(pubsub.subscribe(&mut a, Topic::Channel, b"news"));
         assert!(!pubsub.subscribe(&mut a, Topic::Channel, b"news"));
@@ -285,7 +279,6 @@ mod tests {
         assert_eq!(pubsub.listeners(Topic::Channel, b"news"), 1);
         pubsub.forget(&mut b);
         assert_eq!(b.subscriptions(), 0);
-        assert!(!pubsub.has_listeners());
         assert!(pubsub.active(Topic::Channel, None).is_empty());
     }
 

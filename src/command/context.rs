@@ -257,13 +257,6 @@ impl<'a> Context<'a> {
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_list(&mut self, key: &[u8]) -> CommandResult<Option<&List>> {
-        match self.find(key) {
-            None => Ok(None),
-            Some(ValueRef::List(l)) => Ok(Some(l)),
-            Some(_) => Err(CommandError::WRONG_TYPE),
-        }
-    }
     pub fn find_set(&mut self, key: &[u8]) -> CommandResult<Option<&Set>> {
         match self.find(key) {
             None => Ok(None),

@@ -52,22 +52,8 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             ctx.node.cron_paused.store(paused, Ordering::Relaxed);
             done(ctx)
         }
-        ("change-repl-id", 2) => {
-            dispatch::flush_effects(ctx);
-            tracing::info!("Changing replication IDs after receiving DEBUG change-repl-id");
-            let mut stream = ctx.node.hub.stream();
-            stream.history.restart(ReplId::random(&*ctx.node.clock));
-            drop(stream);
-            done(ctx)
-        }
-        ("replicate", 3..) => {
-            let mut bytes = Vec::new();
-            wire::command(&mut bytes, &args[2..]);
-            dispatch::flush_effects(ctx);
-            ctx.node.hub.append_raw(&bytes);
-            ctx.node.hub.wake();
-            done(ctx)
-        }
+        ("change-repl-id", 2) => change_repl_id(ctx),
+        ("replicate", 3..) => replicate(ctx, args),
         ("error", 3) => {
             let text = String::from_utf8_lossy(args[2]).into_owned();
             Err(CommandError::text(text))
@@ -76,17 +62,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             tracing::warn!("DEBUG LOG: {}", printable(args[2]));
             done(ctx)
         }
-        ("quicklist-packed-threshold", 3) => {
-            // Lists here have no plain nodes; a large element is a node of its own in any case.
-            let word = std::str::from_utf8(args[2]).unwrap_or_default();
-            let bytes = crate::config::directive::parse_memory(word);
-            match bytes {
-                Some(0..=0xffff_ffff) => done(ctx),
-                _ => Err(CommandError::fixed(
-                    "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
-                )),
-            }
-        }
+        ("quicklist-packed-threshold", 3) => packed_threshold(ctx, args),
         ("stringmatch-test", 2) => {
             ctx.reply
                 .simple("Apparently Redis did not crash: test passed");
@@ -119,6 +95,37 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
             String::from_utf8_lossy(args[1])
         ))),
+    }
+}
+
+fn change_repl_id(ctx: &mut Context<'_>) -> CommandResult {
+    dispatch::flush_effects(ctx);
+    tracing::info!("Changing replication IDs after receiving DEBUG change-repl-id");
+    let mut stream = ctx.node.hub.stream();
+    stream.history.restart(ReplId::random(&*ctx.node.clock));
+    drop(stream);
+    done(ctx)
+}
+
+/// Appends a command to the stream, whatever it is.
+fn replicate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let mut bytes = Vec::new();
+    wire::command(&mut bytes, &args[2..]);
+    dispatch::flush_effects(ctx);
+    ctx.node.hub.append_raw(&bytes);
+    ctx.node.hub.wake();
+    done(ctx)
+}
+
+fn packed_threshold(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    // Lists here have no plain nodes; a large element is a node of its own in any case.
+    let word = std::str::from_utf8(args[2]).unwrap_or_default();
+    let bytes = crate::config::directive::parse_memory(word);
+    match bytes {
+        Some(0..=0xffff_ffff) => done(ctx),
+        _ => Err(CommandError::fixed(
+            "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+        )),
     }
 }
 

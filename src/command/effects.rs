@@ -2,8 +2,8 @@
 //! to the replication log before its shards are left.
 //!
 //! By default a command that changed something (`Context::dirty`) is its own effect, verbatim. A handler
-//! overrides that with [`Effects::replace`] (SPOP says SREM), adds to it with [`Effects::also`], or says
-//! that nothing is to be sent with [`Effects::suppress`]. Deletions of expired keys come before.
+//! overrides that with [`Effects::replace`] (SPOP says SREM), or adds to it with [`Effects::also`]. Deletions of expired
+//! keys come before.
 //!
 //! Effects of one unit may lie in several databases (SELECT inside MULTI, MOVE, COPY): the bytes are kept
 //! in parts, one per run of effects in the same database, and the log puts SELECTs between them.
@@ -49,11 +49,6 @@ impl Effects {
     pub fn replace<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         self.overridden = true;
         self.also(args);
-    }
-
-    /// Drops the running command's verbatim form.
-    pub fn suppress(&mut self) {
-        self.overridden = true;
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,6 +4,8 @@ use super::context::{int_arg, is_word};
 use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
 use crate::info::{Observed, Overhead};
+use crate::observe::memory::MemoryReport;
+use crate::resp::Reply;
 
 pub const HANDLERS: Handlers = &[
     ("memory|doctor", doctor),
@@ -66,8 +68,6 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     let overhead = overhead(ctx);
     let memory = &ctx.node.memory;
     let report = memory.last();
-    let ratio = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 };
-    let apart = |a: u64, b: u64| a as i64 - b as i64;
     let per_key = (memory.used().saturating_sub(memory.startup()))
         .checked_div(overhead.keys)
         .unwrap_or(0);
@@ -76,13 +76,7 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         .collect();
     let reply = &mut *ctx.reply;
     reply.map(27 + databases.len());
-    let ints = |reply: &mut crate::resp::Reply, pairs: &[(&str, i64)]| {
-        for (name, value) in pairs {
-            reply.bulk(name.as_bytes());
-            reply.int(*value);
-        }
-    };
-    ints(
+    write_ints(
         reply,
         &[
             ("peak.allocated", memory.peak() as i64),
@@ -103,7 +97,7 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         let slots = ctx.keys.len(db) * 10;
         reply.bulk(format!("db.{db}").as_bytes());
         reply.map(3);
-        ints(
+        write_ints(
             reply,
             &[
                 ("overhead.hashtable.main", slots as i64),
@@ -112,7 +106,7 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
             ],
         );
     }
-    ints(
+    write_ints(
         reply,
         &[
             ("overhead.total", overhead.total as i64),
@@ -125,7 +119,7 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     reply.double(overhead.dataset_percent);
     reply.bulk(b"peak.percentage");
     reply.double(overhead.peak_percent);
-    ints(
+    write_ints(
         reply,
         &[
             ("allocator.allocated", report.allocated as i64),
@@ -133,6 +127,14 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
             ("allocator.resident", report.resident as i64),
         ],
     );
+    write_ratios(reply, &report);
+    Ok(())
+}
+
+/// The allocator's fragmentation and overheads: a ratio and a difference each.
+fn write_ratios(reply: &mut Reply, report: &MemoryReport) {
+    let ratio = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 };
+    let apart = |a: u64, b: u64| a as i64 - b as i64;
     for (name, unit, a, b) in [
         (
             "allocator-fragmentation.ratio",
@@ -161,9 +163,15 @@ fn stats(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     ] {
         reply.bulk(name.as_bytes());
         reply.double(ratio(a, b));
-        ints(reply, &[(unit, apart(a, b))]);
+        write_ints(reply, &[(unit, apart(a, b))]);
     }
-    Ok(())
+}
+
+fn write_ints(reply: &mut Reply, pairs: &[(&str, i64)]) {
+    for (name, value) in pairs {
+        reply.bulk(name.as_bytes());
+        reply.int(*value);
+    }
 }
 
 /// Below this, ratios say nothing.

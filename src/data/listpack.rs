@@ -644,33 +644,12 @@ impl Listpack {
         self.view().pairs()
     }
 
-    pub fn first(&self) -> Option<usize> {
-        self.view().first()
-    }
-
-    pub fn last(&self) -> Option<usize> {
-        self.view().last()
-    }
-
-    pub fn next(&self, at: usize) -> Option<usize> {
-        self.view().next(at)
-    }
-
-    pub fn prev(&self, at: usize) -> Option<usize> {
-        self.view().prev(at)
-    }
-
     pub fn seek(&self, index: i64) -> Option<usize> {
         self.view().seek(index)
     }
 
     pub fn get(&self, at: usize) -> Item<'_> {
         self.view().get(at)
-    }
-
-    /// The element with this index; negative ones count from the tail.
-    pub fn at(&self, index: i64) -> Option<Item<'_>> {
-        self.view().at(index)
     }
 
     /// As [`View::find`].
@@ -750,10 +729,6 @@ impl Listpack {
             self.add_count(-(gone as i64));
         }
         gone
-    }
-
-    pub fn clear(&mut self) {
-        self.flat = Flat::new();
     }
 
     /// Appends all elements of another listpack.

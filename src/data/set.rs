@@ -398,14 +398,6 @@ impl Set {
         }
     }
 
-    /// The bytes as a listpack while in that encoding.
-    pub fn to_listpack(&self) -> Option<Vec<u8>> {
-        match self.repr.form() {
-            Form::Listpack(s) => Some(s.to_listpack()),
-            _ => None,
-        }
-    }
-
     /// Bytes of memory held behind the word; estimated from some members of large sets.
     pub fn memory(&self) -> usize {
         match self.repr.form() {
@@ -416,6 +408,15 @@ impl Set {
                 let (count, bytes) = sample.fold((0, 0), |(n, b), m| (n + 1, b + m.memory()));
                 size_of::<Table>() + t.members.memory() + t.members.len() * bytes / count.max(1)
             }
+        }
+    }
+
+    /// The bytes as a listpack while in that encoding.
+    #[cfg(test)]
+    pub fn to_listpack(&self) -> Option<Vec<u8>> {
+        match self.repr.form() {
+            Form::Listpack(s) => Some(s.to_listpack()),
+            _ => None,
         }
     }
 }

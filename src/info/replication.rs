@@ -2,73 +2,93 @@
 
 use super::memory::ratio;
 use super::{Observed, Text, transfers};
+use crate::config::Settings;
+use crate::node_core::NodeCore;
 use crate::repl::backlog::survives_s;
-use crate::repl::{LinkState, ReplicaState};
+use crate::repl::{LinkState, LinkView, ReplicaState, ReplicationView};
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
-    let Observed {
-        node,
-        settings,
-        now_ms,
-        ..
-    } = *observed;
-    let view = node.hub.observe();
-    let since_s = |ms: i64| (now_ms - ms).max(0) / 1000;
+    let settings = observed.settings;
+    let view = observed.node.hub.observe();
     text.field("role", if view.is_replica() { "slave" } else { "master" });
     if let Some(link) = &view.link {
-        let up = view.link_up();
-        text.field("master_host", &link.host);
-        text.field("master_port", link.port);
-        text.field("master_link_status", if up { "up" } else { "down" });
-        text.field(
-            "master_last_io_seconds_ago",
-            link.last_io_ms.filter(|_| up).map_or(-1, since_s),
-        );
-        text.flag("master_sync_in_progress", link.state == LinkState::Sync);
-        if link.queue_place > 0 {
-            text.field("master_sync_queue_place", link.queue_place);
-        }
-        text.field("slave_read_repl_offset", link.read_offset);
-        text.field("slave_repl_offset", view.offset);
-        if let (LinkState::Sync, Some((read, total))) = (link.state, link.transfer) {
-            let total = total.unwrap_or(0);
-            text.field("master_sync_total_bytes", total);
-            text.field("master_sync_read_bytes", read);
-            text.field("master_sync_left_bytes", total as i64 - read as i64);
-            text.ratio("master_sync_perc", ratio(read, total) * 100.0);
-            // Ours; -1: the master did not tell the size.
-            text.field(
-                "master_sync_eta_seconds",
-                link.transfer_eta_ms.map_or(-1, |ms| (ms / 1000) as i64),
-            );
-            text.field(
-                "master_sync_last_io_seconds_ago",
-                link.last_io_ms.map_or(-1, since_s),
-            );
-        }
-        if !up {
-            text.field(
-                "master_link_down_since_seconds",
-                link.down_since_ms.map_or(-1, since_s),
-            );
-        }
-        // Ours: what is wrong with the link, and whether the data served is kept from an empty master.
-        if let Some(trouble) = link.trouble.as_ref().filter(|_| !up) {
-            text.field("master_sync_last_error", trouble);
-        }
-        text.flag("replica_empty_master_guarded", view.guard.is_refusing());
-        if let Some(since_ms) = view.guard.since_ms {
-            text.field("replica_empty_master_refusals", view.guard.refusals);
-            text.field("replica_stale_since_seconds", since_s(since_ms));
-        }
-        text.field("slave_priority", settings.replica_priority);
-        text.flag("slave_read_only", settings.replica_read_only);
-        text.flag("replica_announced", settings.replica_announced);
+        write_link(text, observed, &view, link);
     }
     text.field("connected_slaves", view.replicas.len());
     if settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag > 0 {
         text.field("min_slaves_good_slaves", view.good_replicas);
     }
+    write_replicas(text, &view, observed.now_ms);
+    transfers::write(text, &view);
+    text.field("master_failover_state", view.failover.name());
+    text.field("master_replid", view.history.id);
+    text.field("master_replid2", view.history.id2);
+    text.field("master_repl_offset", view.offset);
+    text.field("second_repl_offset", view.history.second_offset);
+    write_backlog(text, settings, &view);
+    write_resyncs(text, observed.node);
+}
+
+/// The link to our master.
+fn write_link(text: &mut Text, observed: &Observed<'_>, view: &ReplicationView, link: &LinkView) {
+    let settings = observed.settings;
+    let since_s = |ms: i64| (observed.now_ms - ms).max(0) / 1000;
+    let up = view.link_up();
+    text.field("master_host", &link.host);
+    text.field("master_port", link.port);
+    text.field("master_link_status", if up { "up" } else { "down" });
+    text.field(
+        "master_last_io_seconds_ago",
+        link.last_io_ms.filter(|_| up).map_or(-1, since_s),
+    );
+    text.flag("master_sync_in_progress", link.state == LinkState::Sync);
+    if link.queue_place > 0 {
+        text.field("master_sync_queue_place", link.queue_place);
+    }
+    text.field("slave_read_repl_offset", link.read_offset);
+    text.field("slave_repl_offset", view.offset);
+    write_transfer(text, link, since_s);
+    if !up {
+        text.field(
+            "master_link_down_since_seconds",
+            link.down_since_ms.map_or(-1, since_s),
+        );
+    }
+    // Ours: what is wrong with the link, and whether the data served is kept from an empty master.
+    if let Some(trouble) = link.trouble.as_ref().filter(|_| !up) {
+        text.field("master_sync_last_error", trouble);
+    }
+    text.flag("replica_empty_master_guarded", view.guard.is_refusing());
+    if let Some(since_ms) = view.guard.since_ms {
+        text.field("replica_empty_master_refusals", view.guard.refusals);
+        text.field("replica_stale_since_seconds", since_s(since_ms));
+    }
+    text.field("slave_priority", settings.replica_priority);
+    text.flag("slave_read_only", settings.replica_read_only);
+    text.flag("replica_announced", settings.replica_announced);
+}
+
+/// The full sync under way, if there is one.
+fn write_transfer(text: &mut Text, link: &LinkView, since_s: impl Fn(i64) -> i64) {
+    if let (LinkState::Sync, Some((read, total))) = (link.state, link.transfer) {
+        let total = total.unwrap_or(0);
+        text.field("master_sync_total_bytes", total);
+        text.field("master_sync_read_bytes", read);
+        text.field("master_sync_left_bytes", total as i64 - read as i64);
+        text.ratio("master_sync_perc", ratio(read, total) * 100.0);
+        // Ours; -1: the master did not tell the size.
+        text.field(
+            "master_sync_eta_seconds",
+            link.transfer_eta_ms.map_or(-1, |ms| (ms / 1000) as i64),
+        );
+        text.field(
+            "master_sync_last_io_seconds_ago",
+            link.last_io_ms.map_or(-1, since_s),
+        );
+    }
+}
+
+fn write_replicas(text: &mut Text, view: &ReplicationView, now_ms: i64) {
     for (index, replica) in view.replicas.iter().enumerate() {
         let lag_s = match replica.state {
             ReplicaState::Online => replica.lag_s(now_ms),
@@ -87,24 +107,24 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
             ),
         );
     }
-    transfers::write(text, &view);
-    text.field("master_failover_state", view.failover.name());
-    text.field("master_replid", view.history.id);
-    text.field("master_replid2", view.history.id2);
-    text.field("master_repl_offset", view.offset);
-    text.field("second_repl_offset", view.history.second_offset);
+}
+
+fn write_backlog(text: &mut Text, settings: &Settings, view: &ReplicationView) {
     text.flag("repl_backlog_active", view.backlog_active);
     text.field("repl_backlog_size", view.backlog_size);
     text.field("repl_backlog_first_byte_offset", view.backlog_first_byte);
     text.field("repl_backlog_histlen", view.backlog_bytes);
-    // Ours: how long an outage the backlog survives at the present rate of writes (-1: any), and why full
-    // resyncs came about.
+    // Ours: how long an outage the backlog survives at the present rate of writes (-1: any).
     text.flag("repl_backlog_auto", settings.repl_backlog_auto);
     text.field("repl_write_rate_bytes_per_second", view.write_rate as u64);
     text.field(
         "repl_backlog_survives_seconds",
         survives_s(view.backlog_size, view.write_rate).map_or(-1, |s| s as i64),
     );
+}
+
+/// Ours: why full resyncs came about.
+fn write_resyncs(text: &mut Text, node: &NodeCore) {
     let (resyncs, total) = node.hub.resyncs();
     text.field("full_resyncs_seen", total);
     for (index, resync) in resyncs.iter().enumerate() {

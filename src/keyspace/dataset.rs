@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::db::{Db, Expiry};
 use super::entering::shard_of;
-use super::{Dropped, Entered, KeyHasher};
+use super::{Entered, KeyHasher};
 use crate::data::Value;
 
 /// Databases of every shard, being filled.
@@ -187,11 +187,6 @@ impl DatasetBuilder {
 impl Dataset {
     pub fn keys(&self) -> usize {
         self.shards.iter().flatten().map(Db::len).sum()
-    }
-
-    /// As something to be dropped elsewhere.
-    pub fn into_dropped(self) -> Dropped {
-        Dropped::from_dbs(self.shards.into_iter().flatten().collect())
     }
 }
 

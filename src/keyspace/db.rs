@@ -356,6 +356,7 @@ impl Db {
     }
 
     /// Bytes held by the table's structure, without records.
+    #[cfg(test)]
     pub fn overhead(&self) -> usize {
         self.table.overhead()
     }

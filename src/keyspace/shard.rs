@@ -30,13 +30,6 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    pub(super) fn from_dbs(dbs: Vec<Db>) -> Dropped {
-        Dropped {
-            dbs,
-            records: Vec::new(),
-        }
-    }
-
     /// How many keys go.
     pub fn keys(&self) -> usize {
         self.dbs.iter().map(Db::len).sum::<usize>() + self.records.len()

@@ -725,6 +725,7 @@ impl Table {
     }
 
     /// Bytes of the structure itself, without the records.
+    #[cfg(test)]
     pub fn overhead(&self) -> usize {
         let inner: usize = self
             .segments()

@@ -65,10 +65,6 @@ impl Watches {
         self.keys == 0
     }
 
-    pub fn len(&self) -> usize {
-        self.keys
-    }
-
     /// Adds a watcher, which watches no key twice; `expired`: the key is there but logically expired already. The
     /// number by which it is known.
     pub fn add(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) -> u64 {
@@ -208,7 +204,7 @@ mod tests {
             watches.add(0, format!("key{n}").as_bytes(), &gone, false);
             watches.add(0, b"held", &gone, false);
         }
-        assert!(watches.watchers <= SWEEP_MIN + 2 && watches.len() <= SWEEP_MIN + 1);
+        assert!(watches.watchers <= SWEEP_MIN + 2 && watches.keys <= SWEEP_MIN + 1);
         watches.touch(0, b"held", true);
         assert!(held.load(Ordering::Acquire));
     }

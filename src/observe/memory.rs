@@ -104,11 +104,6 @@ impl Memory {
         *self.last.lock()
     }
 
-    /// CONFIG RESETSTAT: the peak begins anew.
-    pub fn reset_peak(&self) {
-        self.peak.store(self.used(), Ordering::Relaxed);
-    }
-
     pub fn purge(&self) {
         if let Some(probe) = &self.probe {
             probe.purge();
@@ -165,8 +160,6 @@ mod tests {
             (memory.startup(), memory.used(), memory.peak()),
             (100, 90, 100)
         );
-        memory.reset_peak();
-        assert_eq!(memory.peak(), 90);
         assert_eq!(Memory::default().refresh(), MemoryReport::default());
     }
 }

@@ -54,10 +54,6 @@ impl Pieces {
         }
     }
 
-    pub fn key(&self) -> &[u8] {
-        &self.key
-    }
-
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }

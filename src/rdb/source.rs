@@ -105,14 +105,6 @@ impl<R: Read> Source<R> {
         (self.buffer[self.start..self.end].to_vec(), self.input)
     }
 
-    pub fn input(&self) -> &R {
-        &self.input
-    }
-
-    pub fn input_mut(&mut self) -> &mut R {
-        &mut self.input
-    }
-
     /// Makes `count` unread bytes stand in the buffer; `count` must not exceed its size.
     #[inline]
     fn need(&mut self, count: usize) -> Result<(), Fault> {

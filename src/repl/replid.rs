@@ -104,11 +104,6 @@ impl History {
         self.second_offset = end as i64 + 1;
         self.id = new_id;
     }
-
-    pub fn clear_second(&mut self) {
-        self.id2 = ReplId::ZERO;
-        self.second_offset = -1;
-    }
 }
 
 #[cfg(test)]
@@ -140,7 +135,5 @@ mod tests {
         let mut history = History::new(old);
         history.shift(ReplId::random(&*clock), 50);
         assert_eq!((history.id2, history.second_offset), (old, 51));
-        history.clear_second();
-        assert_eq!((history.id2, history.second_offset), (ReplId::ZERO, -1));
     }
 }

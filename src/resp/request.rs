@@ -182,13 +182,6 @@ impl Batch {
     }
 }
 
-/// Gives an emptied argument vector another lifetime, keeping its allocation.
-pub fn recycle<'to>(mut args: Vec<&[u8]>) -> Vec<&'to [u8]> {
-    args.clear();
-    // An empty vector maps to an empty vector in place: the closure never runs.
-    args.into_iter().map(|_| -> &'to [u8] { &[] }).collect()
-}
-
 /// How far a command has been checked that has not fully come.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {

@@ -152,6 +152,64 @@ impl<'b> Reader<'b> {
         Some(body)
     }
 
+    /// A value of `len` bytes, none if that is negative.
+    fn bulk(&mut self, tag: u8, len: i64) -> Result<Option<RespValue>, BadReply> {
+        let Ok(len) = usize::try_from(len) else {
+            return Ok(Some(RespValue::Null));
+        };
+        let Some(body) = self.body(len) else {
+            return Ok(None);
+        };
+        Ok(Some(match tag {
+            b'$' => RespValue::Bulk(body.to_vec()),
+            b'!' => RespValue::Error(String::from_utf8_lossy(body).into_owned()),
+            _ if body.len() < 4 => {
+                return Err(BadReply("verbatim string without a format".into()));
+            }
+            _ => RespValue::Verbatim(
+                String::from_utf8_lossy(&body[..3]).into_owned(),
+                body[4..].to_vec(),
+            ),
+        }))
+    }
+
+    /// A value of `count` values (or pairs of them), none if that is negative.
+    fn aggregate(
+        &mut self,
+        tag: u8,
+        count: i64,
+        depth: usize,
+    ) -> Result<Option<RespValue>, BadReply> {
+        if count < 0 {
+            return Ok(Some(RespValue::Null));
+        }
+        let count = match tag {
+            b'%' => count.saturating_mul(2),
+            _ => count,
+        };
+        // Grown as values come: the count is not to be trusted.
+        let mut values = Vec::new();
+        for _ in 0..count {
+            match self.value(depth + 1)? {
+                Some(value) => values.push(value),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(match tag {
+            b'*' => RespValue::Array(values),
+            b'~' => RespValue::Set(values),
+            b'>' => RespValue::Push(values),
+            _ => {
+                let mut values = values.into_iter();
+                let mut pairs = Vec::new();
+                while let (Some(key), Some(value)) = (values.next(), values.next()) {
+                    pairs.push((key, value));
+                }
+                RespValue::Map(pairs)
+            }
+        }))
+    }
+
     fn value(&mut self, depth: usize) -> Result<Option<RespValue>, BadReply> {
         if depth > DEPTH_MAX {
             return Err(BadReply("nested too deeply".into()));
@@ -182,58 +240,8 @@ impl<'b> Reader<'b> {
                     .map_err(|_| BadReply(format!("not a double: {:?}", text())))?,
             }),
             b'(' => RespValue::BigNumber(text()),
-            b'$' | b'=' | b'!' => {
-                let len = number()?;
-                if len < 0 {
-                    return Ok(Some(RespValue::Null));
-                }
-                let Some(body) = self.body(len as usize) else {
-                    return Ok(None);
-                };
-                match tag {
-                    b'$' => RespValue::Bulk(body.to_vec()),
-                    b'!' => RespValue::Error(String::from_utf8_lossy(body).into_owned()),
-                    _ if body.len() < 4 => {
-                        return Err(BadReply("verbatim string without a format".into()));
-                    }
-                    _ => RespValue::Verbatim(
-                        String::from_utf8_lossy(&body[..3]).into_owned(),
-                        body[4..].to_vec(),
-                    ),
-                }
-            }
-            b'*' | b'~' | b'>' | b'%' => {
-                let count = number()?;
-                if count < 0 {
-                    return Ok(Some(RespValue::Null));
-                }
-                let count = if tag == b'%' {
-                    count.saturating_mul(2)
-                } else {
-                    count
-                };
-                // Grown as values come: the count is the peer's word only.
-                let mut values = Vec::new();
-                for _ in 0..count {
-                    match self.value(depth + 1)? {
-                        Some(value) => values.push(value),
-                        None => return Ok(None),
-                    }
-                }
-                match tag {
-                    b'*' => RespValue::Array(values),
-                    b'~' => RespValue::Set(values),
-                    b'>' => RespValue::Push(values),
-                    _ => {
-                        let mut values = values.into_iter();
-                        let mut pairs = Vec::new();
-                        while let (Some(key), Some(value)) = (values.next(), values.next()) {
-                            pairs.push((key, value));
-                        }
-                        RespValue::Map(pairs)
-                    }
-                }
-            }
+            b'$' | b'=' | b'!' => return self.bulk(tag, number()?),
+            b'*' | b'~' | b'>' | b'%' => return self.aggregate(tag, number()?, depth),
             other => return Err(BadReply(format!("unknown type byte {:?}", other as char))),
         }))
     }

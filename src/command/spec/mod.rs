@@ -198,11 +198,6 @@ impl KeyFlags {
         self.0 & bits != 0
     }
 
-    /// Whether the key may be changed by the command.
-    pub const fn is_write(self) -> bool {
-        self.has(bits::RW | bits::OW | bits::RM)
-    }
-
     /// The names that COMMAND INFO and GETKEYSANDFLAGS show, with their bits, in their order.
     pub const NAMES: &'static [(u16, &'static str)] = &[
         (bits::RO, "RO"),
