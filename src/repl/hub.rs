@@ -5,11 +5,15 @@
 //! (decisions, the table of replicas, the view for INFO) is for the replication actors, which share the same
 //! state so that nothing has to be asked by message.
 //!
+//! That the log has grown is told in one way: who appends says so when his batch ends, or his arbiter's turn
+//! ([`Hub::wake`]); that wakes the MasterActor, once per burst ([`Hub::poll_burst`]), and it those who have sent all that
+//! there was ([`Hub::wake_followers`]), who write to their sockets.
+//!
 //! Lock order: shards, then the stream, then the board. Nothing here calls out while it holds a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -23,6 +27,7 @@ use super::stream::Stream;
 use super::view::{Board, LinkView, ReplicationView};
 use super::wire;
 use crate::clock::Clock;
+use crate::keyspace::wakers::Wakers;
 use crate::may_block::Held;
 
 /// Redis's default for repl-backlog-size, bytes.
@@ -40,7 +45,10 @@ pub struct Hub {
     board: Mutex<Board>,
     /// Changes with every change of role.
     epoch: AtomicU64,
+    /// Wakes the MasterActor.
     burst: Burst,
+    /// Tasks that have sent all of the log to some replica.
+    followers: Mutex<Wakers>,
     failover: FailoverCell,
     /// REPLICAOF ... FORCE: the next full sync may empty us.
     guard_lifted: AtomicBool,
@@ -70,6 +78,7 @@ impl Hub {
             board: Mutex::default(),
             epoch: AtomicU64::new(0),
             burst: Burst::default(),
+            followers: Mutex::default(),
             failover: FailoverCell::default(),
             guard_lifted: AtomicBool::new(false),
         }
@@ -200,14 +209,28 @@ impl Hub {
 
     // ---- the replication actors ----
 
-    /// Whoever waits in [`Hub::poll_burst`] is gone.
+    /// Whoever waits for the log to grow is gone.
     pub fn forget_waiting(&self) {
         self.burst.forget();
+        let followers = std::mem::take(&mut *self.followers.lock());
+        drop(followers);
     }
 
     /// Ready once after each burst of [`Hub::wake`]; only one task may wait.
     pub fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.burst.poll(cx)
+    }
+
+    /// Has `waker` woken when the log has next grown. Register, then look at the log once more.
+    pub fn wake_when_grown(&self, waker: &Waker) {
+        self.followers.lock().add(waker);
+    }
+
+    /// The log has grown: those who follow it go on. Called once per burst, by whom [`Hub::poll_burst`] wakes: on his
+    /// arbiter a wake is no thread switch.
+    pub fn wake_followers(&self) {
+        let mut followers = std::mem::take(&mut *self.followers.lock());
+        followers.wake();
     }
 
     /// The bounds and accounts of what is spooled for full syncs.
@@ -355,10 +378,6 @@ impl Hub {
             board.explain.resyncs().cloned().collect(),
             board.explain.total(),
         )
-    }
-
-    pub fn set_link_up(&self, up: bool) {
-        self.link_up.store(up, Ordering::Release);
     }
 
     pub fn set_good_replicas(&self, n: usize) {

@@ -37,6 +37,7 @@ use super::wire;
 
 pub mod driver;
 mod handshake;
+pub mod io;
 
 /// Longest line accepted from a master in the handshake, bytes.
 const LINE_MAX: usize = 64 * 1024;

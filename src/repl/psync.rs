@@ -302,7 +302,7 @@ mod tests {
         assert!(refused(&Request::Sync).starts_with("NOMASTERLINK Can't SYNC while not connected"));
         assert_eq!(refused(&asks(&own, true)), "");
         assert!(refused(&asks(A, true)).ends_with("replid must match my replid."));
-        hub.set_link_up(true);
+        hub.publish_link(hub.epoch(), true, |_| {});
         assert_eq!(refused(&asks(A, false)), "");
         hub.failover().begin(Wish::default(), 0);
         for request in [asks(A, false), asks(&own, true), Request::Sync] {

@@ -163,8 +163,6 @@ impl MasterIo for Io<'_, '_> {
         self.close_peer(id);
     }
 
-    fn forward(&mut self) {}
-
     fn start_snapshot(&mut self, number: u64, target: Target) {
         self.host.snapshots += 1;
         self.host.close_present_feed();

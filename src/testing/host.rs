@@ -14,7 +14,7 @@ use super::stream::Session;
 use crate::clock::ManualClock;
 use crate::repl::failover::Answered;
 use crate::repl::hub::StreamCut;
-use crate::repl::link::driver::LinkSettings;
+use crate::repl::link::io::LinkSettings;
 use crate::repl::{Hub, MasterSettings, ReplId, SyncCounts};
 
 /// For the link's driver.

@@ -9,7 +9,7 @@ use crate::clients::session::Unlogged;
 use crate::clock::Clock;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
-use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
+use crate::repl::link::io::{LinkSettings, LoadError, Swap};
 use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};

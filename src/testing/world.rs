@@ -16,7 +16,7 @@ use super::network::Network;
 use super::node::{Around, SimNode};
 use super::truth::Truth;
 use crate::clock::ManualClock;
-use crate::repl::link::driver::LinkSettings;
+use crate::repl::link::io::LinkSettings;
 use crate::repl::{BacklogSize, MasterSettings, OutputLimit};
 
 /// When a run begins, Unix ms.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::actors::snapshots::snapshot::preamble;
+use crate::actors::snapshots::maker::preamble;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::{ChunkWriter, ReplicationMark};
 use crate::repl::full_sync::FilteredDump;

@@ -34,7 +34,7 @@ use crate::os::priority;
 use crate::rdb::opaque::Opaque;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
-use crate::repl::link::driver::{LinkSettings, LoadError, Swap};
+use crate::repl::link::io::{LinkSettings, LoadError, Swap};
 use crate::repl::stream_databases;
 use crate::repl::stream_input::StreamRunner;
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};

@@ -2,8 +2,8 @@
 //! `MasterSockets` to act with.
 //!
 //! What is done is decided in `repl::master`; the log, the replids and the table of replicas are in the hub,
-//! where the request path and INFO see them. It is woken once per burst of writes ([`Hub::wake`]), tells each
-//! SlaveBufferActor to go on, and answers WAIT when acks come in. It runs on the background arbiter with the
+//! where the request path and INFO see them. It is woken once per burst of writes ([`Hub::wake`]), wakes each
+//! SlaveBufferActor that has sent all there was, and answers WAIT when acks come in. It runs on the background arbiter with the
 //! slave buffers, so a message between them is no thread switch.
 //!
 //! Its other parts are in `attachment` (a client becomes a replica), `delivery` (how snapshots go) and
@@ -25,7 +25,7 @@ use crate::actors::replication::master_io::MasterSockets;
 use crate::actors::replication::waiters::Waiters;
 use crate::actors::snapshots::snapshot::SnapshotActor;
 use crate::node_core::NodeCore;
-use crate::repl::{MasterDriver, MasterIo};
+use crate::repl::MasterDriver;
 use crate::supervision::Owner;
 
 /// Between two looks at timers.
@@ -52,10 +52,6 @@ impl MasterActor {
             waiters: Waiters::default(),
             looked_at: 0,
         }
-    }
-
-    pub(crate) fn forward(&mut self) {
-        self.io.forward();
     }
 }
 

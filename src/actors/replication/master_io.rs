@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use crate::actors::replication::failover::NodeRole;
 use crate::actors::replication::filtered;
-use crate::actors::replication::slave_buffer::{self, SharedSending, SlaveBufferActor};
+use crate::actors::replication::slave_buffer::{SharedSending, SlaveBufferActor};
+use crate::actors::replication::slave_orders;
 use crate::actors::snapshots::feed::{SharedFeed, WeakFeed};
 use crate::actors::snapshots::snapshot::{AbortSnapshot, ForReplicas, Progress, SnapshotActor};
 use crate::actors::snapshots::spool_file::{SpoolFileActor, spool_log};
@@ -132,11 +133,11 @@ impl MasterSockets {
             return false;
         };
         if !line.is_empty() {
-            buffer.do_send(slave_buffer::Send(line));
+            buffer.do_send(slave_orders::Send(line));
         }
         let header = Bytes::from(Form::Mark(*mark).header());
-        buffer.do_send(slave_buffer::Send(header));
-        buffer.do_send(slave_buffer::TakeFeed {
+        buffer.do_send(slave_orders::Send(header));
+        buffer.do_send(slave_orders::TakeFeed {
             feed: feed.clone(),
             progress,
         });
@@ -216,26 +217,19 @@ impl MasterIo for MasterSockets {
 
     fn send(&mut self, id: u64, bytes: Bytes) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_buffer::Send(bytes));
+            buffer.do_send(slave_orders::Send(bytes));
         }
     }
 
     fn follow_log(&mut self, id: u64, cursor: Cursor, position: u64) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_buffer::Follow { cursor, position });
+            buffer.do_send(slave_orders::Follow { cursor, position });
         }
     }
 
     fn close(&mut self, id: u64, last: Option<Bytes>) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_buffer::Close { last });
-        }
-    }
-
-    fn forward(&mut self) {
-        for buffer in self.buffers.values() {
-            // A full mailbox holds a wake already.
-            let _ = buffer.try_send(slave_buffer::Forward);
+            buffer.do_send(slave_orders::Close { last });
         }
     }
 
@@ -294,9 +288,9 @@ impl MasterIo for MasterSockets {
         let (length, file) = opened.map_err(|error| error.to_string())?;
         if let Some(buffer) = self.buffers.get(&id) {
             let header = Form::Length(length).header();
-            buffer.do_send(slave_buffer::Send(header.into()));
+            buffer.do_send(slave_orders::Send(header.into()));
             progress.total.store(length, Ordering::Relaxed);
-            buffer.do_send(slave_buffer::TakeFile { file, progress });
+            buffer.do_send(slave_orders::TakeFile { file, progress });
         }
         Ok(())
     }

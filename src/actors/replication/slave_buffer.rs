@@ -5,10 +5,11 @@
 //! lines that go before the stream (bounded: the master sends a handful) and one portion of a dump, or of
 //! what the spool keeps on disk, which it asks of the SpoolFileActor.
 //!
-//! It is told how far to go by the MasterActor (once per burst), and tells it about acks and about its end.
+//! It is woken when the log has grown ([`Hub::wake_when_grown`]), and tells the MasterActor about acks and about its end.
 //! Bounds: the log held back for it by `client-output-buffer-limit replica` (the MasterActor checks); a
-//! snapshot's chunks by the feed's window. Death: this replica
-//! is disconnected, and attaches again.
+//! snapshot's chunks by the feed's window. Death: this replica is disconnected, and attaches again.
+//!
+//! [`Hub::wake_when_grown`]: crate::repl::Hub::wake_when_grown
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -47,7 +48,7 @@ const FILE_BYTES: usize = 128 * 1024;
 const ROUNDS_MAX: usize = 32;
 
 /// Where the next bytes come from, once `queue` is empty.
-enum Source {
+pub(super) enum Source {
     /// Nothing to send until told otherwise.
     Idle,
     /// A snapshot in the making, from this position on.
@@ -72,10 +73,10 @@ pub struct SlaveBufferActor {
     client: Arc<Client>,
     socket: Socket,
     files: Addr<SpoolFileActor>,
-    source: Source,
+    pub(super) source: Source,
     /// What is being read from disk for `source`.
     reading: Option<oneshot::Receiver<io::Result<Bytes>>>,
-    progress: SyncProgress,
+    pub(super) progress: SyncProgress,
     /// How fast dumps may go: to this replica, and to all.
     bandwidth: Bandwidth,
     bandwidth_of_all: Arc<Mutex<SharedBandwidth>>,
@@ -83,9 +84,9 @@ pub struct SlaveBufferActor {
     /// have the actor polled again at once, and so on until it is due.
     pause: Option<Pin<Box<Sleep>>>,
     /// To be written before anything else comes from `source`.
-    queue: VecDeque<Bytes>,
+    pub(super) queue: VecDeque<Bytes>,
     /// Position up to which the log has been written to the socket.
-    sent: u64,
+    pub(super) sent: u64,
     input: SlaveInput,
     waker: Option<Waker>,
     reported: bool,
@@ -134,7 +135,7 @@ impl SlaveBufferActor {
         self.client.id
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -343,14 +344,19 @@ impl SlaveBufferActor {
         };
         // What was taken before has been written whole by now.
         self.sent = *position;
-        let mut stream = self.node.hub.stream();
-        let next = stream.log.next(*cursor, self.sent, READ_BYTES);
-        drop(stream);
+        let (hub, cursor, position) = (&self.node.hub, *cursor, self.sent);
+        let look = || hub.stream().log.next(cursor, position, READ_BYTES);
+        let mut next = look();
+        if next == Next::End {
+            // Registered first, looked at after: what is appended in between is not missed.
+            hub.wake_when_grown(cx.waker());
+            next = look();
+        }
         self.take(next, cx)
     }
 
     /// Writes what is queued; false if the socket took no more.
-    fn write(&mut self) -> io::Result<bool> {
+    pub(super) fn write(&mut self) -> io::Result<bool> {
         while !self.queue.is_empty() {
             let slices: Vec<IoSlice<'_>> = self
                 .queue
@@ -482,105 +488,5 @@ impl Actor for SlaveBufferActor {
         if !std::mem::replace(&mut self.reported, true) {
             self.master.do_send(Detached { id: self.id() });
         }
-    }
-}
-
-/// Protocol bytes to write before what comes next.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Send(pub Bytes);
-
-impl Handler<Send> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, Send(bytes): Send, _: &mut Self::Context) {
-        self.queue.push_back(bytes);
-        self.wake();
-    }
-}
-
-/// Take a snapshot's chunks, from the first one on.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct TakeFeed {
-    pub feed: SharedFeed,
-    pub progress: SyncProgress,
-}
-
-impl Handler<TakeFeed> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, take: TakeFeed, _: &mut Self::Context) {
-        self.source = Source::Feed(take.feed, 0);
-        self.progress = take.progress;
-        self.wake();
-    }
-}
-
-/// Send a finished dump; its header has been sent.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct TakeFile {
-    pub file: File,
-    pub progress: SyncProgress,
-}
-
-impl Handler<TakeFile> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, take: TakeFile, _: &mut Self::Context) {
-        self.source = Source::File(take.file, 0);
-        self.progress = take.progress;
-        self.wake();
-    }
-}
-
-/// Follow the log from a cursor on.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Follow {
-    pub cursor: Cursor,
-    pub position: u64,
-}
-
-impl Handler<Follow> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, follow: Follow, _: &mut Self::Context) {
-        self.sent = follow.position;
-        self.source = Source::Log(follow.cursor, follow.position);
-        self.wake();
-    }
-}
-
-/// The log has grown: forward up to its end.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Forward;
-
-impl Handler<Forward> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Forward, _: &mut Self::Context) {
-        self.wake();
-    }
-}
-
-/// The connection is over: write nothing more, and go. `last`: bytes that are tried once before.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Close {
-    pub last: Option<Bytes>,
-}
-
-impl Handler<Close> for SlaveBufferActor {
-    type Result = ();
-
-    fn handle(&mut self, close: Close, ctx: &mut Self::Context) {
-        if let Some(last) = close.last {
-            self.queue.push_back(last);
-            let _ = self.write();
-        }
-        ctx.stop();
     }
 }

@@ -65,7 +65,7 @@ impl MasterActor {
         }
         self.waiters.asked = (hub.offset(), epoch, now_ms);
         hub.append_raw(wire::GETACK);
-        self.forward();
+        hub.wake();
     }
 
     /// Sees to it that somebody looks when the next wait's time is up.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::actors::snapshots::snapshot::{preamble, replication_mark};
+use crate::actors::snapshots::maker::{preamble, replication_mark};
 use crate::actors::snapshots::snapshot_writer::Writing;
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;

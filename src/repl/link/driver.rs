@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Invariants:
-//! - What came before a change of role or master ([`Hub::epoch`]) is void: it is not looked at until the change
+//! - What came before a change of role or master ([`Hub::epoch`](crate::repl::Hub::epoch)) is void: it is not looked at until the change
 //!   has come here ([`LinkDriver::retarget`]), and what changes data, history or offset asks for the epoch again
 //!   under the lock, or inside the shards, under which it changes.
 //! - History and offset in the hub change together with the data that they name, with every shard entered.
@@ -17,100 +17,17 @@
 use bytes::Bytes;
 use tracing::{info, warn};
 
-use super::{Action, Env, Link, LinkConfig, LinkState};
-use crate::clock::Clock;
+use super::io::{LinkIo, Swap};
+use super::{Action, Env, Link, LinkState};
 use crate::repl::explain::{Resync, Side};
 use crate::repl::failover::Answered;
-use crate::repl::guard::{self, Offer};
-use crate::repl::hub::Hub;
+use crate::repl::guard;
 use crate::repl::replid::{History, ReplId};
-use crate::repl::stream_input::{StreamInput, StreamRunner};
+use crate::repl::stream_input::StreamInput;
 use crate::repl::view::LinkView;
-use crate::resp::request::Batch;
 
 /// Until the next try after a dump that was too large, ms: each costs the master a full sync.
 const TOO_LARGE_PAUSE_MS: i64 = 60_000;
-
-/// The directives that matter to a full sync.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LinkSettings {
-    /// replica-empty-master-guard.
-    pub empty_master_guard: bool,
-    /// replica-load-fallback flush: what doesn't fit beside the old data takes its place, after a flush.
-    pub flush_if_too_large: bool,
-}
-
-/// Why a dump was not loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    pub text: String,
-    /// It passed replica-load-memory-limit.
-    pub too_large: bool,
-}
-
-/// How an attempt to replace the data went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swap {
-    /// Some shard is busy: again later.
-    Busy,
-    /// It was not agreed to; what was loaded is gone.
-    Refused,
-    Done,
-}
-
-/// What a link needs of its owner: bytes, loads, the data. Nothing here decides.
-pub trait LinkIo {
-    fn hub(&self) -> &Hub;
-    fn clock(&self) -> &dyn Clock;
-    fn settings(&self) -> LinkSettings;
-    /// The link's configuration for that master, as the directives are now.
-    fn config(&self, host: String, port: u16) -> LinkConfig;
-
-    /// Opens a connection; then [`LinkDriver::connected`] or [`LinkDriver::closed`].
-    fn connect(&mut self, config: &LinkConfig);
-    /// Drops the connection (or the attempt), what was to be sent, and a transaction that is half received.
-    fn disconnect(&mut self);
-    fn send(&mut self, bytes: Vec<u8>);
-    /// The link came up, or went down: CLIENT LIST knows a master while it is one.
-    fn link_is_up(&mut self, up: bool);
-
-    /// A dump comes: load it beside the data. `unlimited`: replica-load-memory-limit does not apply.
-    fn begin_load(&mut self, unlimited: bool);
-    fn load(&mut self, bytes: Bytes);
-    /// All of it has been handed over.
-    fn finish_load(&mut self);
-    /// Gives the load up, or what was loaded.
-    fn abort_load(&mut self);
-    /// How the load went; None: it is not through yet.
-    fn loaded(&mut self) -> Option<Result<(), LoadError>>;
-    /// Replaces the data by what was loaded, if `agree` agrees once every shard is entered. Until they are
-    /// left nobody sees the data, nor the hub with it.
-    fn swap_in(&mut self, agree: &mut dyn FnMut(&Offer) -> bool) -> Swap;
-    /// Empties the dataset, as `swap_in`.
-    fn flush(&mut self, agree: &mut dyn FnMut(&Hub, &dyn Clock) -> bool) -> Swap;
-
-    /// The stream goes on in that database, outside a transaction.
-    fn select(&mut self, database: usize);
-    /// Gives `work` a runner for a batch of the master's commands; leaves the shards and logs after it. A
-    /// command that finds another epoch in the hub than `epoch`, inside its shards, can't run.
-    fn run_batch(
-        &mut self,
-        epoch: u64,
-        batch: &Batch,
-        bytes: &[u8],
-        work: &mut dyn FnMut(&mut dyn StreamRunner),
-    );
-
-    /// Why writes of the master must not be run at present, if so. They come again once it says None.
-    fn refuses_writes(&self) -> Option<&'static str>;
-
-    /// Our history changed: all replicas must ask again. `promoted`: [`Hub::epoch`] after a promotion.
-    fn close_replicas(&mut self, promoted: Option<u64>);
-    /// What the target of our failover said.
-    fn failover_answered(&mut self, answer: Answered);
-    /// There is something to do for whoever polls.
-    fn wake(&mut self);
-}
 
 /// A dump on its way.
 #[derive(Clone, Copy, Debug)]

@@ -28,12 +28,10 @@ pub trait MasterIo: RoleIo {
 
     /// Bytes for the replica's socket, before what it is sent next.
     fn send(&mut self, id: u64, bytes: Bytes);
-    /// Sends the log from that cursor, which is at `position`, on.
+    /// Sends the log from that cursor, which is at `position`, on, and goes on when it grows (`Hub::wake_when_grown`).
     fn follow_log(&mut self, id: u64, cursor: Cursor, position: u64);
     /// Ends the connection, after one attempt to send `last`; then [`MasterDriver::detached`].
     fn close(&mut self, id: u64, last: Option<Bytes>);
-    /// The log has grown: who follows it is to be sent more.
-    fn forward(&mut self);
 
     /// Makes a snapshot; then [`MasterDriver::snapshot_cut`] and [`MasterDriver::snapshot_ended`].
     fn start_snapshot(&mut self, number: u64, target: Target);
@@ -218,7 +216,7 @@ impl MasterDriver {
     pub fn wrote(&mut self, io: &mut impl MasterIo) {
         let (end, now_ms) = (io.hub().offset(), io.clock().unix_ms());
         self.master.wrote(end, now_ms);
-        io.forward();
+        io.hub().wake_followers();
     }
 
     /// Closes replicas that hold back more of the log than they may.
@@ -272,7 +270,7 @@ impl MasterDriver {
             self.carry_out(order, io);
         }
         if has_grown {
-            io.forward();
+            io.hub().wake_followers();
         }
         result
     }

@@ -1,0 +1,97 @@
+//! What the MasterActor has the actor of a replica do.
+
+use std::fs::File;
+
+use actix::prelude::*;
+use bytes::Bytes;
+
+use crate::actors::replication::slave_buffer::{SlaveBufferActor, Source};
+use crate::actors::snapshots::feed::SharedFeed;
+use crate::repl::{Cursor, SyncProgress};
+
+/// Protocol bytes to write before what comes next.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Send(pub Bytes);
+
+impl Handler<Send> for SlaveBufferActor {
+    type Result = ();
+
+    fn handle(&mut self, Send(bytes): Send, _: &mut Self::Context) {
+        self.queue.push_back(bytes);
+        self.wake();
+    }
+}
+
+/// Take a snapshot's chunks, from the first one on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TakeFeed {
+    pub feed: SharedFeed,
+    pub progress: SyncProgress,
+}
+
+impl Handler<TakeFeed> for SlaveBufferActor {
+    type Result = ();
+
+    fn handle(&mut self, take: TakeFeed, _: &mut Self::Context) {
+        self.source = Source::Feed(take.feed, 0);
+        self.progress = take.progress;
+        self.wake();
+    }
+}
+
+/// Send a finished dump; its header has been sent.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TakeFile {
+    pub file: File,
+    pub progress: SyncProgress,
+}
+
+impl Handler<TakeFile> for SlaveBufferActor {
+    type Result = ();
+
+    fn handle(&mut self, take: TakeFile, _: &mut Self::Context) {
+        self.source = Source::File(take.file, 0);
+        self.progress = take.progress;
+        self.wake();
+    }
+}
+
+/// Follow the log from a cursor on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Follow {
+    pub cursor: Cursor,
+    pub position: u64,
+}
+
+impl Handler<Follow> for SlaveBufferActor {
+    type Result = ();
+
+    fn handle(&mut self, follow: Follow, _: &mut Self::Context) {
+        self.sent = follow.position;
+        self.source = Source::Log(follow.cursor, follow.position);
+        self.wake();
+    }
+}
+
+/// The connection is over: write nothing more, and go. `last`: bytes that are tried once before.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close {
+    pub last: Option<Bytes>,
+}
+
+impl Handler<Close> for SlaveBufferActor {
+    type Result = ();
+
+    fn handle(&mut self, close: Close, ctx: &mut Self::Context) {
+        if let Some(last) = close.last {
+            self.queue.push_back(last);
+            let _ = self.write();
+        }
+        ctx.stop();
+    }
+}
