@@ -125,7 +125,7 @@ fn write(values: &[Value], compression: bool, sink: &mut impl ChunkSink) {
         let header = KeyHeader {
             key: &key,
             expire_at: None,
-            usage: Usage::Unsaid,
+            usage: Usage::Unknown,
         };
         writer.entry(0, header, view(value));
         writer.drain(sink);

@@ -87,7 +87,7 @@ fn dump() -> Vec<u8> {
         let header = KeyHeader {
             key: text.as_bytes(),
             expire_at: (db == 1).then_some(1_700_000_000_000),
-            usage: Usage::Unsaid,
+            usage: Usage::Unknown,
         };
         writer.entry(db, header, value.as_ref());
         writer.drain(&mut chunks);

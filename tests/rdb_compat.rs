@@ -139,7 +139,7 @@ impl Dataset {
             let header = KeyHeader {
                 key: &row.key,
                 expire_at: row.expire_at,
-                usage: Usage::Unsaid,
+                usage: Usage::Unknown,
             };
             writer.entry(row.db, header, row.value.as_ref());
             writer.drain(&mut chunks);

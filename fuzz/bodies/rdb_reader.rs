@@ -87,7 +87,7 @@ pub fn run(input: &[u8]) {
         let header = KeyHeader {
             key,
             expire_at: *expire_at,
-            usage: Usage::Unsaid,
+            usage: Usage::Unknown,
         };
         writer.entry(*db as usize, header, value.as_ref());
         writer.drain(&mut chunks);

@@ -28,7 +28,7 @@ pub fn run(input: &[u8]) {
     let header = KeyHeader {
         key: b"k",
         expire_at: None,
-        usage: Usage::Unsaid,
+        usage: Usage::Unknown,
     };
     let mut pieces = Pieces::new(header, value.clone());
     let mut out = Vec::new();

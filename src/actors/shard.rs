@@ -20,7 +20,7 @@ use actix::prelude::*;
 use crate::actors::supervisor;
 use crate::clients::session::{Client, Origin, Session};
 use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
-use crate::keyspace::{Entered, Pace, ShardSet};
+use crate::keyspace::{Entered, ExpireBudget, ShardSet};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
 use crate::supervision::Owner;
@@ -81,7 +81,7 @@ pub fn in_context<T>(
 async fn expire_cycle(node: Arc<NodeCore>, index: usize) {
     let started_us = node.clock.monotonic_us();
     let settings = node.settings.load_full();
-    let pace = Pace::new(settings.hz, settings.active_expire_effort);
+    let budget = ExpireBudget::new(settings.hz, settings.active_expire_effort);
     let (mut expired, mut expires) = (0, None);
     loop {
         let mut awaited = false;
@@ -89,7 +89,7 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) {
         let done = enter(&node, ShardSet::one(index), |entered| {
             in_context(&node, entered, |ctx| {
                 expires.get_or_insert_with(|| active_expire::keys_with_expiry(ctx, index));
-                let done = active_expire::step(ctx, index, &pace);
+                let done = active_expire::step(ctx, index, &budget);
                 awaited = node.keyspace.is_awaited(index);
                 done
             })
@@ -99,7 +99,7 @@ async fn expire_cycle(node: Arc<NodeCore>, index: usize) {
         if !done.more {
             break;
         }
-        if node.clock.monotonic_us() - started_us > pace.slow_us {
+        if node.clock.monotonic_us() - started_us > budget.slow_us {
             node.stats.expired_time_cap_reached_count.inc();
             break;
         }

@@ -5,7 +5,7 @@
 //! it as of any deletion.
 
 use super::{Context, dispatch};
-use crate::keyspace::{KeyId, Pace, ShardSet};
+use crate::keyspace::{ExpireBudget, KeyId, ShardSet};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub fn keys_with_expiry(ctx: &Context<'_>, index: usize) -> u64 {
     dbs.map(|db| db.expires() as u64).sum()
 }
 
-/// Expires due keys of shard `index`, which is entered, as many as `pace` allows in one step. On a replica
+/// Expires due keys of shard `index`, which is entered, as many as `budget` allows in one step. On a replica
 /// only those that its own clients wrote (its master says what else expires); nothing while clients are
 /// paused.
-pub fn step(ctx: &mut Context<'_>, index: usize, pace: &Pace) -> Expired {
+pub fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -> Expired {
     debug_assert!(ctx.keys.set().contains(ShardSet::one(index)));
     let leftovers = ctx.keys.at_mut(index).take_abandoned();
     if !leftovers.is_empty() {
@@ -39,7 +39,7 @@ pub fn step(ctx: &mut Context<'_>, index: usize, pace: &Pace) -> Expired {
     if ctx.node.own_expiries.any() {
         ctx.node.own_expiries.clear();
     }
-    let (gone, more) = ctx.keys.at_mut(index).expire_step(ctx.now_ms, pace);
+    let (gone, more) = ctx.keys.at_mut(index).expire_step(ctx.now_ms, budget);
     let keys = gone.len();
     for (db, record) in gone {
         ctx.session.db = db;

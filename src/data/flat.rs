@@ -4,7 +4,7 @@
 //! one allocation. The capacity isn't stored: it follows from the length ([`capacity_for`], the size
 //! classes of jemalloc), which also makes growth geometric, by a fifth on average, with next to no slack.
 //! An empty layout owns nothing and points at a static image. The pointer's low bits are the layout's tag,
-//! so that a collection can be one word of several forms (`super::word`).
+//! so that a collection can be one word of several forms (`super::tagged_pointer`).
 //!
 //! Invariants: the pointer less its tag is either the layout's static empty image or an allocation of
 //! `capacity_for(total)` bytes, of which the first `total` are initialised, where `total` is what the
@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::prefetch::prefetch;
-use super::word::{ALIGN, TAG_MASK, Tagged};
+use super::tagged_pointer::{ALIGN, TAG_MASK, Tagged};
 
 /// The allocation that `len` bytes get: the next size class of jemalloc (four per doubling).
 #[inline]

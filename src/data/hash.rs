@@ -14,7 +14,7 @@ use super::listpack::View;
 use super::pack::{self, Pack};
 use super::prefetch::Probe;
 use super::segtable::{self, SegTable};
-use super::word::{Boxed, one_word};
+use super::tagged_pointer::{Boxed, tagged_union};
 
 /// The large form.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Table {
     }
 }
 
-one_word! { Listpack(Pack), Table(Boxed<Table>) }
+tagged_union! { Listpack(Pack), Table(Boxed<Table>) }
 
 /// A hash; one word.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 
 use super::flat::{Flat, Image, SelfSized};
 use super::listpack::Invalid;
-use super::word::Tagged;
+use super::tagged_pointer::Tagged;
 
 const HEADER: usize = 8;
 static EMPTY: Image<HEADER> = Image([2, 0, 0, 0, 0, 0, 0, 0]);

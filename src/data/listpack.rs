@@ -13,7 +13,7 @@
 use super::counted::{self, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
-use super::word::Tagged;
+use super::tagged_pointer::Tagged;
 use crate::text::parse_int;
 
 /// Bytes before the first element.

@@ -26,7 +26,7 @@ pub mod segtable;
 pub mod set;
 pub mod shared_vec;
 pub mod string;
-mod word;
+mod tagged_pointer;
 pub mod zset;
 pub mod zset_range;
 

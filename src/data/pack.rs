@@ -16,7 +16,7 @@ use super::counted::{self, HEADER, UNKNOWN};
 use super::flat::{Flat, Image, SelfSized};
 use super::list::Item;
 use super::listpack::{self, Encoded, View, decode};
-use super::word::Tagged;
+use super::tagged_pointer::Tagged;
 use crate::text::parse_int;
 
 static EMPTY: Image<HEADER> = Image([6, 0, 0, 0, 0, 0]);

@@ -16,7 +16,7 @@ use super::listpack::{self, View};
 use super::pack::{self, Pack};
 use super::prefetch::Probe;
 use super::segtable::{self, SegTable};
-use super::word::{Boxed, one_word};
+use super::tagged_pointer::{Boxed, tagged_union};
 use crate::text::parse_int;
 
 /// Redis bounds intsets whatever the directive says.
@@ -60,7 +60,7 @@ impl Table {
     }
 }
 
-one_word! { Intset(Intset), Listpack(Pack), Table(Boxed<Table>) }
+tagged_union! { Intset(Intset), Listpack(Pack), Table(Boxed<Table>) }
 
 /// A set; one word.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use super::member::Member;
 use super::ordered::{Ordered, OrderedRange};
 use super::prefetch::Probe;
 use super::segtable::SegTable;
-use super::word::{Boxed, one_word};
+use super::tagged_pointer::{Boxed, tagged_union};
 use super::zset_range::{LexRange, ScoreRange};
 use crate::text::DoubleText;
 
@@ -110,7 +110,7 @@ impl Large {
     }
 }
 
-one_word! { Listpack(Listpack), Large(Boxed<Large>) }
+tagged_union! { Listpack(Listpack), Large(Boxed<Large>) }
 
 /// A sorted set; one word.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@
 //! way. Strings up to `EMBED_MAX` are embedded; longer ones, and those that are being appended to, are a
 //! vector behind an `Arc`, which a snapshot shares. Strings that spell an integer are kept as one.
 //!
-//! Sets, hashes and sorted sets stand in the record itself, being one word (`data::word`): with a box for
+//! Sets, hashes and sorted sets stand in the record itself, being one word (`data::tagged_pointer`): with a box for
 //! each between, a hash of 10 small fields took 294 bytes instead of 278.
 //!
 //! Invariants: the allocation has `capacity_for(total)` bytes, where `total` follows from the header; the

@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 use super::cut::{Cut, CutShared, Images, TurnLimit};
 use super::table::Table;
 use super::watch::KeyState;
-use super::{Blocked, Dataset, Db, Entered, KeyHasher, Pace, ReadyKey, Record, Waiter, Watches};
+use super::{
+    Blocked, Dataset, Db, Entered, ExpireBudget, KeyHasher, ReadyKey, Record, Waiter, Watches,
+};
 
 /// One shard's state.
 #[derive(Debug)]
@@ -232,21 +234,25 @@ impl Shard {
     /// A step of active expiry: removes records whose time has come (`expire_at` before `now_ms`) and says
     /// which, by database, and whether more is due. The caller tells watchers, the log and subscribers
     /// before it leaves the shard.
-    pub fn expire_step(&mut self, now_ms: i64, pace: &Pace) -> (Vec<(usize, Record)>, bool) {
+    pub fn expire_step(
+        &mut self,
+        now_ms: i64,
+        budget: &ExpireBudget,
+    ) -> (Vec<(usize, Record)>, bool) {
         let mut expired = Vec::new();
-        let mut segments = pace.segments;
+        let mut segments = budget.segments;
         for _ in 0..self.dbs.len() {
             let db = self.expire_db;
             loop {
                 if self.dbs[db].next_due_ms().is_none_or(|at| at >= now_ms) {
                     break;
                 }
-                if segments == 0 || expired.len() >= pace.records {
+                if segments == 0 || expired.len() >= budget.records {
                     return (expired, true);
                 }
                 segments -= 1;
-                let limit = pace.records - expired.len();
-                self.dbs[db].expire_segment(now_ms, limit, pace.reopen_ms, &mut |record| {
+                let limit = budget.records - expired.len();
+                self.dbs[db].expire_segment(now_ms, limit, budget.reopen_ms, &mut |record| {
                     expired.push((db, record));
                 });
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::db::Put;
-use super::{Db, Expiry, KeyHasher, Pace, Shard};
+use super::{Db, ExpireBudget, Expiry, KeyHasher, Shard};
 use crate::data::{Encodings, Value, ValueMut, ValueRef};
 
 fn hasher() -> Arc<KeyHasher> {
@@ -331,13 +331,13 @@ fn active_expiry_finds_what_is_due_and_only_that() {
         };
         shard.dbs[(n % 2) as usize].set_string(&key, hasher.hash(&key), b"x", expiry);
     }
-    let pace = Pace::new(10, 1);
-    assert!(shard.expire_step(1000, &pace).0.is_empty());
+    let budget = ExpireBudget::new(10, 1);
+    assert!(shard.expire_step(1000, &budget).0.is_empty());
     let mut gone = HashSet::new();
     for now in [1500, 3000, 3001, 9000, 10_000] {
         loop {
-            let (expired, more) = shard.expire_step(now, &pace);
-            assert!(expired.len() <= pace.records);
+            let (expired, more) = shard.expire_step(now, &budget);
+            assert!(expired.len() <= budget.records);
             for (db, record) in expired {
                 assert!(record.expire_at().is_some_and(|at| at < now));
                 assert!(gone.insert((db, record.key().to_vec())));
@@ -358,13 +358,13 @@ fn active_expiry_finds_what_is_due_and_only_that() {
 fn a_lone_volatile_key_goes_on_time() {
     let hasher = hasher();
     let mut shard = Shard::new(0, 1, &hasher);
-    let pace = Pace::new(10, 1);
+    let budget = ExpireBudget::new(10, 1);
     for at in [100, 200, 300] {
         let key = at.to_string().into_bytes();
         shard.dbs[0].set_string(&key, hasher.hash(&key), b"x", Expiry::At(at));
     }
     for (now, left) in [(100, 3), (101, 2), (201, 1), (301, 0)] {
-        shard.expire_step(now, &pace);
+        shard.expire_step(now, &budget);
         assert_eq!(shard.dbs[0].len(), left, "at {now}");
     }
 }

@@ -318,7 +318,7 @@ fn what_can_not_be_used_is_written_as_it_came() {
     let header = KeyHeader {
         key: b"d",
         expire_at: None,
-        usage: Usage::Unsaid,
+        usage: Usage::Unknown,
     };
     writer.entry(0, header, ValueRef::String(StrRef::Bytes(b"z")));
     writer.finish(&mut chunks);
@@ -718,7 +718,7 @@ fn score() -> impl Strategy<Value = f64> {
 
 fn usage() -> impl Strategy<Value = Usage> {
     prop_oneof![
-        Just(Usage::Unsaid),
+        Just(Usage::Unknown),
         any::<u32>().prop_map(|s| Usage::Idle(s.into())),
         any::<u8>().prop_map(Usage::Frequency),
     ]
@@ -802,7 +802,7 @@ fn pieces_are_bounded() {
         let header = KeyHeader {
             key: b"big",
             expire_at: Some(5),
-            usage: Usage::Unsaid,
+            usage: Usage::Unknown,
         };
         let mut pieces = Pieces::new(header, model.build(&enc));
         let mut encoder = Encoder::new(false);

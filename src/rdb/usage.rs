@@ -36,7 +36,7 @@ pub fn usage_of(lru: u32, policy: MaxmemoryPolicy, decay_time_min: u32, now_ms: 
     } else if policy.is_lru() {
         Usage::Idle(u64::from(lru_now(now_ms).wrapping_sub(lru) & FIELD_MASK))
     } else {
-        Usage::Unsaid
+        Usage::Unknown
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_the_policy_cannot_use() {
         let plain = MaxmemoryPolicy::default();
-        assert_eq!(usage_of(7, plain, 1, NOW_MS), Usage::Unsaid);
+        assert_eq!(usage_of(7, plain, 1, NOW_MS), Usage::Unknown);
         assert_eq!(field_of(None, Some(5), plain, NOW_MS), None);
         assert_eq!(
             field_of(Some(3), None, MaxmemoryPolicy::AllkeysLfu, NOW_MS),

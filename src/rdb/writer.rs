@@ -23,7 +23,7 @@ use crate::text::parse_int;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Usage {
     #[default]
-    Unsaid,
+    Unknown,
     /// Seconds since last use (the LRU policies).
     Idle(u64),
     /// Logarithmic counter (the LFU policies).
@@ -115,7 +115,7 @@ impl Encoder {
             out.extend_from_slice(&at.to_le_bytes());
         }
         match header.usage {
-            Usage::Unsaid => {}
+            Usage::Unknown => {}
             Usage::Idle(seconds) => {
                 out.push(opcode::IDLE);
                 length(out, seconds);

@@ -226,9 +226,9 @@ fn apply(keyspace: &Keyspace, op: &Op) {
             drop(entered.replace(builder.finish(), 0));
         }
         Op::ExpireDue(now) => {
-            let pace = crate::keyspace::Pace::new(10, 1);
+            let budget = crate::keyspace::ExpireBudget::new(10, 1);
             for shard in entered.iter_mut() {
-                drop(shard.expire_step(now, &pace));
+                drop(shard.expire_step(now, &budget));
             }
         }
     }

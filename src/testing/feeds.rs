@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::host::{Host, Io, ToMaster};
-use super::node::{Around, SimNode};
+use super::node::{SimContext, SimNode};
 use super::peers::Source;
 use super::spooling::Writing;
 use crate::repl::full_sync::FilteredDump;
@@ -66,16 +66,16 @@ impl Host {
     }
 
     /// Lets the log and the feeds spill, and feeds go that nobody has any more.
-    pub fn step_spool(&mut self, around: &mut Around<'_>) {
+    pub fn step_spool(&mut self, sim: &mut SimContext<'_>) {
         let mut stream = self.hub.stream();
         let memory = stream.log.spool().memory_max() / 2;
         self.disk
-            .tend_log(&mut stream.log, &mut self.writing, memory, around);
+            .tend_log(&mut stream.log, &mut self.writing, memory, sim);
         drop(stream);
         for sending in &mut self.feeds {
             self.disk
-                .tend_feed(&mut sending.feed, &mut sending.writing, memory, around);
-            if sending.feed.is_joinable() && around.happens(2) {
+                .tend_feed(&mut sending.feed, &mut sending.writing, memory, sim);
+            if sending.feed.is_joinable() && sim.happens(2) {
                 sending.feed.close_joins();
             }
         }
@@ -90,19 +90,19 @@ impl Host {
 
 impl SimNode {
     /// What the snapshot's thread does.
-    pub(super) fn step_snapshot(&mut self, around: &mut Around<'_>) {
+    pub(super) fn step_snapshot(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         let Some(mut snapshot) = host.snapshot.take() else {
             return;
         };
-        if around.now_ms < snapshot.next_at_ms {
+        if sim.now_ms < snapshot.next_at_ms {
             host.snapshot = Some(snapshot);
             return;
         }
         let Some(image) = &snapshot.image else {
             let cut = host.hub.cut(true);
             snapshot.image = Some(host.data.dump(cut.database));
-            snapshot.next_at_ms = around.now_ms + around.rng.i64(0..400);
+            snapshot.next_at_ms = sim.now_ms + sim.rng.i64(0..400);
             let number = snapshot.number;
             host.mail.master.push_back(ToMaster::Cut { number, cut });
             host.snapshot = Some(snapshot);
@@ -118,7 +118,7 @@ impl SimNode {
         let sending = host.feeds.iter_mut().find(|f| f.number == snapshot.number);
         if let Some(sending) = sending {
             if snapshot.fed < image.len() {
-                let most = around.rng.usize(1..200);
+                let most = sim.rng.usize(1..200);
                 let to = (snapshot.fed + most).min(image.len());
                 let part = Bytes::copy_from_slice(&image[snapshot.fed..to]);
                 sending.feed.push(part);
@@ -129,7 +129,7 @@ impl SimNode {
             sending.feed.push(Bytes::copy_from_slice(&sending.mark));
         }
         let file = snapshot.image.filter(|_| snapshot.target == Target::Disk);
-        let failed = around.happens(SNAPSHOT_FAILURES);
+        let failed = sim.happens(SNAPSHOT_FAILURES);
         host.mail.master.push_back(ToMaster::Ended {
             number: snapshot.number,
             result: if failed {
@@ -172,7 +172,7 @@ impl MasterIo for Io<'_, '_> {
                 number,
                 feed: Feed::new(self.host.hub.spool()),
                 writing: Writing::default(),
-                mark: [b'0' + self.around.rng.u8(0..10); 40],
+                mark: [b'0' + self.sim.rng.u8(0..10); 40],
             });
         }
         self.host.snapshot = Some(SimSnapshot {
@@ -180,7 +180,7 @@ impl MasterIo for Io<'_, '_> {
             target,
             image: None,
             fed: 0,
-            next_at_ms: self.around.now_ms + self.around.rng.i64(0..100),
+            next_at_ms: self.sim.now_ms + self.sim.rng.i64(0..100),
             given_up: false,
         });
     }
@@ -202,7 +202,7 @@ impl MasterIo for Io<'_, '_> {
 
     fn send_feed(&mut self, id: u64, line: Bytes, _: SyncProgress) -> bool {
         // Its first bytes go in the very moment in which it is to be joined.
-        if self.around.happens(LOST_RACES) {
+        if self.sim.happens(LOST_RACES) {
             self.host.close_present_feed();
         }
         let Some(number) = self.host.present else {
@@ -239,7 +239,7 @@ impl MasterIo for Io<'_, '_> {
 
     fn send_dump(&mut self, id: u64, _: SyncProgress) -> Result<(), String> {
         let file = self.host.finished_dump.clone();
-        let file = file.filter(|_| !self.around.happens(FILE_FAILURES));
+        let file = file.filter(|_| !self.sim.happens(FILE_FAILURES));
         let file = file.ok_or("no such file")?;
         let header = Form::Length(file.len() as u64).header();
         self.send_to_peer(id, header.into());

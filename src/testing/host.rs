@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::dataset::{DATABASES, Dataset};
 use super::feeds::{SimFeed, SimSnapshot};
-use super::node::Around;
+use super::node::SimContext;
 use super::peers::Peer;
 use super::spooling::{Disk, Writing};
 use super::stream::Session;
@@ -77,7 +77,7 @@ pub struct Load {
 /// What the drivers act with: a node's parts and its surroundings.
 pub struct Io<'a, 'w> {
     pub host: &'a mut Host,
-    pub around: &'a mut Around<'w>,
+    pub sim: &'a mut SimContext<'w>,
 }
 
 /// See the module.
@@ -172,8 +172,8 @@ impl Host {
     }
 
     /// Lends it to a driver.
-    pub fn io<'a, 'w>(&'a mut self, around: &'a mut Around<'w>) -> Io<'a, 'w> {
-        Io { host: self, around }
+    pub fn io<'a, 'w>(&'a mut self, sim: &'a mut SimContext<'w>) -> Io<'a, 'w> {
+        Io { host: self, sim }
     }
 
     /// The node that we follow.
@@ -184,29 +184,29 @@ impl Host {
     }
 
     /// Records that our data is what (replid, offset) stands for.
-    pub fn claim(&self, around: &mut Around<'_>) {
+    pub fn claim(&self, sim: &mut SimContext<'_>) {
         let stream = self.hub.stream();
         if !stream.active {
             return;
         }
         let (id, end) = (stream.history.id, stream.log.end());
         let print = self.data.fingerprint;
-        if around.truth.claim(id, end, print) != print {
-            around.violate(self.index, &format!("two states are called {id}:{end}"));
+        if sim.oracle.claim(id, end, print) != print {
+            sim.violate(self.index, &format!("two states are called {id}:{end}"));
         }
     }
 
     /// Becomes a replica of that host, or a master; every shard is entered.
-    pub fn change_role(&mut self, host: Option<String>, around: &mut Around<'_>) {
+    pub fn change_role(&mut self, host: Option<String>, sim: &mut SimContext<'_>) {
         match host {
             Some(host) => self.hub.follow(host, 6379),
             None => {
                 if self.hub.promote(&*self.clock) {
-                    around.truth.born(self.hub.history());
+                    sim.oracle.born(self.hub.history());
                 }
             }
         }
-        self.claim(around);
+        self.claim(sim);
         self.mail.link.push_back(Mail::Retarget);
     }
 
@@ -220,7 +220,7 @@ impl Host {
     }
 
     /// Comes back with nothing but what was saved; whether a stream was taken up with it.
-    pub fn restart(&mut self, keep: bool, around: &mut Around<'_>) -> bool {
+    pub fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) -> bool {
         let target = self.target();
         let fresh = Host::new(
             self.index,
@@ -250,11 +250,11 @@ impl Host {
             self.data = data;
             if let Some((id, offset)) = saved.replication {
                 self.hub.take_up(id, offset, database, &*self.clock);
-                around.truth.born(self.hub.history());
+                sim.oracle.born(self.hub.history());
             }
             self.saved = Some(saved);
         }
-        self.claim(around);
+        self.claim(sim);
         self.saved.as_ref().is_some_and(|s| s.replication.is_some())
     }
 }

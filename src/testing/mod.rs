@@ -7,7 +7,7 @@
 //!   sockets, threads and mailboxes, lent to the drivers in `stream` (the link) and `feeds` (the master).
 //! - `peers`: the connections that a node took.
 //! - `spooling`: a slow disk that fails, under the production log, feed and spool.
-//! - `truth`: what two nodes call by the same name must be the same.
+//! - `oracle`: what two nodes call by the same name must be the same.
 //! - `world`: nodes, faults and the invariants.
 
 mod dataset;
@@ -15,10 +15,10 @@ mod feeds;
 mod host;
 mod network;
 mod node;
+mod oracle;
 mod peers;
 mod spooling;
 mod stream;
-mod truth;
 mod world;
 
 pub use world::{Report, run_seed};

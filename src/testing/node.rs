@@ -8,23 +8,23 @@ use std::sync::Arc;
 
 use super::host::{Host, Io, Mail, ToMaster};
 use super::network::{Arrival, Network};
-use super::truth::Truth;
+use super::oracle::Oracle;
 use crate::clock::{Clock, ManualClock};
 use crate::repl::failover::driver::{NameMaster, RoleIo, answered, look};
 use crate::repl::failover::{BY_HAND, FailoverState, Wish};
 use crate::repl::{Hub, LinkDriver, LinkState, MasterDriver, MasterSettings, wire};
 
 /// What a node's surroundings are during an event.
-pub struct Around<'a> {
+pub struct SimContext<'a> {
     pub now_ms: i64,
     pub network: &'a mut Network,
     pub rng: &'a mut fastrand::Rng,
-    pub truth: &'a mut Truth,
+    pub oracle: &'a mut Oracle,
     /// First broken invariant.
     pub violation: &'a mut Option<String>,
 }
 
-impl Around<'_> {
+impl SimContext<'_> {
     pub fn violate(&mut self, node: usize, what: &str) {
         self.violation
             .get_or_insert_with(|| format!("node {node}: {what}"));
@@ -66,23 +66,19 @@ impl SimNode {
     // ---- what operators and clients do ----
 
     /// A client's write, if we are a master.
-    pub fn write(&mut self, around: &mut Around<'_>) {
+    pub fn write(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if host.hub.is_replica() || !host.up || host.writes_paused {
             return;
         }
-        let transaction = around.happens(40);
-        let count = if transaction {
-            around.rng.usize(1..4)
-        } else {
-            1
-        };
+        let transaction = sim.happens(40);
+        let count = if transaction { sim.rng.usize(1..4) } else { 1 };
         let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
         for _ in 0..count {
             let (db, key, value) = (
-                around.rng.usize(0..host.databases),
-                around.rng.u8(..),
-                around.rng.u64(..),
+                sim.rng.usize(0..host.databases),
+                sim.rng.u8(..),
+                sim.rng.u64(..),
             );
             host.data.set(db, key, value);
             let mut bytes = Vec::new();
@@ -93,33 +89,33 @@ impl SimNode {
             let parts: Vec<(usize, &[u8])> = parts.iter().map(|(db, b)| (*db, &b[..])).collect();
             host.hub.append_unit(&parts, transaction);
         }
-        host.claim(around);
+        host.claim(sim);
     }
 
     /// REPLICAOF; at times with FORCE.
-    pub fn follow(&mut self, target: usize, around: &mut Around<'_>) {
+    pub fn follow(&mut self, target: usize, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if !host.up || target == host.index || host.hub.failover().is_on() {
             return;
         }
-        let force = around.happens(8);
+        let force = sim.happens(8);
         if !force && host.hub.is_replica() && host.target() == Some(target) {
             return;
         }
         host.hub.lift_guard(force);
-        host.change_role(Some(format!("node{target}")), around);
+        host.change_role(Some(format!("node{target}")), sim);
     }
 
     /// REPLICAOF NO ONE.
-    pub fn promote(&mut self, around: &mut Around<'_>) {
+    pub fn promote(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if host.up && !host.hub.failover().is_on() && host.hub.is_replica() {
-            host.change_role(None, around);
+            host.change_role(None, sim);
         }
     }
 
     /// FAILOVER to any replica, with a timeout or none.
-    pub fn fail_over(&mut self, timeout_ms: Option<i64>, around: &mut Around<'_>) {
+    pub fn fail_over(&mut self, timeout_ms: Option<i64>, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         let hub = &host.hub;
         let nobody = hub.board().replicas.is_empty();
@@ -131,82 +127,82 @@ impl SimNode {
             ..Wish::default()
         };
         host.writes_paused = true;
-        hub.begin_failover(wish, around.now_ms);
+        hub.begin_failover(wish, sim.now_ms);
     }
 
     /// FAILOVER ABORT: a node that follows its target already becomes a master again.
-    pub fn abort_failover(&mut self, around: &mut Around<'_>) {
+    pub fn abort_failover(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if !host.up || !host.hub.failover().is_on() {
             return;
         }
         if host.hub.failover().abort(BY_HAND) == FailoverState::InProgress {
-            host.change_role(None, around);
+            host.change_role(None, sim);
         }
         host.hub.end_quiet();
         host.writes_paused = false;
     }
 
-    pub fn crash(&mut self, around: &mut Around<'_>) {
+    pub fn crash(&mut self, sim: &mut SimContext<'_>) {
         self.host.up = false;
         let index = self.host.index;
-        around.network.drop_node(index, around.now_ms, around.rng);
+        sim.network.drop_node(index, sim.now_ms, sim.rng);
     }
 
     /// Comes back, with what was saved (if `keep` and there is any), in the role it had.
-    pub fn restart(&mut self, keep: bool, around: &mut Around<'_>) {
-        let resumable = self.host.restart(keep, around);
-        self.master = MasterDriver::new(around.now_ms);
+    pub fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) {
+        let resumable = self.host.restart(keep, sim);
+        self.master = MasterDriver::new(sim.now_ms);
         self.link = LinkDriver::default();
-        let io = &mut self.host.io(around);
+        let io = &mut self.host.io(sim);
         self.link.begin(resumable, io);
     }
 
     // ---- running ----
 
-    pub fn step(&mut self, around: &mut Around<'_>) {
+    pub fn step(&mut self, sim: &mut SimContext<'_>) {
         if !self.host.up {
             return;
         }
         self.host.busy = false;
-        self.deliver(around);
-        self.step_link(around);
-        self.step_peers(around);
-        self.step_snapshot(around);
-        self.host.step_spool(around);
-        let io = &mut self.host.io(around);
+        self.deliver(sim);
+        self.step_link(sim);
+        self.step_peers(sim);
+        self.step_snapshot(sim);
+        self.host.step_spool(sim);
+        let io = &mut self.host.io(sim);
         self.master.wrote(io);
         self.master.tick(io);
         look(io);
-        self.deliver(around);
-        self.host.claim(around);
+        self.deliver(sim);
+        self.host.claim(sim);
     }
 
     /// Hands the drivers their mail, unless it is late.
-    fn deliver(&mut self, around: &mut Around<'_>) {
-        if !around.happens(25) {
+    fn deliver(&mut self, sim: &mut SimContext<'_>) {
+        if !sim.happens(25) {
             while let Some(mail) = self.host.mail.link.pop_front() {
-                let io = &mut self.host.io(around);
+                let io = &mut self.host.io(sim);
                 match mail {
                     Mail::Retarget => self.link.retarget(io),
                 }
             }
         }
-        if !around.happens(25) {
+        if !sim.happens(25) {
             while let Some(mail) = self.host.mail.master.pop_front() {
-                self.tell_master(mail, around);
+                self.tell_master(mail, sim);
             }
         }
         if let Some(answer) = self.host.mail.failover.take() {
-            let io = &mut self.host.io(around);
+            let io = &mut self.host.io(sim);
             if answered(answer, io) {
                 self.host.mail.failover = Some(answer);
             }
         }
     }
 
-    fn tell_master(&mut self, mail: ToMaster, around: &mut Around<'_>) {
-        let io = &mut self.host.io(around);
+    fn tell_master(&mut self, mail: ToMaster, sim: &mut SimContext<'_>) {
+        let io = &mut self.host.io(sim);
         match mail {
             ToMaster::CloseReplicas { promoted } => self.master.close_replicas(promoted, io),
             ToMaster::Detached { id } => self.master.detached(id, io),
@@ -218,23 +214,23 @@ impl SimNode {
                     io.host.snapshot_made(number, &result);
                 }
                 let result = result.map(|_| ()).map_err(|()| "no space left");
-                let io = &mut self.host.io(around);
+                let io = &mut self.host.io(sim);
                 self.master.snapshot_ended(number, result, io);
             }
         }
     }
 
     /// Somebody's dialling was answered.
-    pub fn dialled(&mut self, connection: u64, around: &mut Around<'_>) {
+    pub fn dialled(&mut self, connection: u64, sim: &mut SimContext<'_>) {
         if self.host.link_connection == Some(connection) {
-            let io = &mut self.host.io(around);
+            let io = &mut self.host.io(sim);
             self.link.connected(io);
         }
     }
 
     /// As the SlaveLinkActor polls: what was loaded, what came, what comes.
-    fn step_link(&mut self, around: &mut Around<'_>) {
-        let io = &mut self.host.io(around);
+    fn step_link(&mut self, sim: &mut SimContext<'_>) {
+        let io = &mut self.host.io(sim);
         self.link.tick(io);
         loop {
             self.link.look_at_load(io);
@@ -251,7 +247,7 @@ impl SimNode {
             if !self.link.wants_read() {
                 return;
             }
-            match io.around.network.receive(id, 0, io.around.now_ms) {
+            match io.sim.network.receive(id, 0, io.sim.now_ms) {
                 Some(Arrival::Bytes(bytes)) => self.link.received(bytes, io),
                 Some(Arrival::Broken) => return self.link.lost(io),
                 None => return,
@@ -263,7 +259,7 @@ impl SimNode {
 impl Io<'_, '_> {
     /// Whether some shard is busy at this moment.
     pub(super) fn is_busy(&mut self) -> bool {
-        self.around.happens(12)
+        self.sim.happens(12)
     }
 }
 
@@ -283,7 +279,7 @@ impl RoleIo for Io<'_, '_> {
         let Some((host, _)) = to(&self.host.hub, &*self.host.clock) else {
             return false;
         };
-        self.host.change_role(Some(host), self.around);
+        self.host.change_role(Some(host), self.sim);
         true
     }
 
@@ -291,7 +287,7 @@ impl RoleIo for Io<'_, '_> {
         if self.is_busy() {
             return None;
         }
-        self.host.change_role(None, self.around);
+        self.host.change_role(None, self.sim);
         Some(self.host.hub.epoch())
     }
 

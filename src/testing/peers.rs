@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::dataset::parse_command;
 use super::host::{Host, Io, ToMaster};
 use super::network::Arrival;
-use super::node::{Around, SimNode};
+use super::node::{SimContext, SimNode};
 use crate::repl::master::driver::Admission;
 use crate::repl::replica_input::{Said, said};
 use crate::repl::wire::QUEUE_PLACE;
@@ -64,13 +64,13 @@ impl Host {
 
 impl Io<'_, '_> {
     pub(super) fn send_to_peer(&mut self, id: u64, bytes: Bytes) {
-        let around = &mut *self.around;
-        around.network.send(id, 1, bytes, around.now_ms, around.rng);
+        let sim = &mut *self.sim;
+        sim.network.send(id, 1, bytes, sim.now_ms, sim.rng);
     }
 
     /// Ends a connection that this node took; the master's driver is told.
     pub(super) fn close_peer(&mut self, id: u64) {
-        self.around.network.close(id, 1, self.around.now_ms);
+        self.sim.network.close(id, 1, self.sim.now_ms);
         self.host.peers.retain(|p| p.connection != id);
         for sending in &mut self.host.feeds {
             sending.feed.leave(id);
@@ -123,8 +123,7 @@ impl Io<'_, '_> {
             Next::Lost => {
                 if let Source::Feed(..) = self.host.peers[at].source {
                     let index = self.host.index;
-                    self.around
-                        .violate(index, "a taker's part of a dump is lost");
+                    self.sim.violate(index, "a taker's part of a dump is lost");
                 }
                 // The stream was replaced under it (a full sync of our own).
                 self.close_peer(id);
@@ -145,8 +144,8 @@ impl Io<'_, '_> {
 
     /// Reads what is on disk, which takes its time and may fail.
     fn read_from_disk(&mut self, at: usize, place: Place) {
-        let now_ms = self.around.now_ms;
-        let delay_ms = self.around.rng.i64(0..100);
+        let now_ms = self.sim.now_ms;
+        let delay_ms = self.sim.rng.i64(0..100);
         let peer = &mut self.host.peers[at];
         let (place, due_ms) = *peer.reading.get_or_insert((place, now_ms + delay_ms));
         if now_ms < due_ms {
@@ -155,7 +154,7 @@ impl Io<'_, '_> {
         peer.reading = None;
         let id = peer.connection;
         let read = self.host.disk.read(place);
-        match read.filter(|_| !self.around.happens(READ_FAILURES)) {
+        match read.filter(|_| !self.sim.happens(READ_FAILURES)) {
             Some(bytes) => self.send_on(at, vec![bytes]),
             None => self.close_peer(id),
         }
@@ -168,24 +167,24 @@ impl Io<'_, '_> {
 }
 
 impl SimNode {
-    pub(super) fn step_peers(&mut self, around: &mut Around<'_>) {
+    pub(super) fn step_peers(&mut self, sim: &mut SimContext<'_>) {
         let ids: Vec<u64> = self.host.peers.iter().map(|p| p.connection).collect();
         for id in ids {
-            while let Some(arrival) = around.network.receive(id, 1, around.now_ms) {
+            while let Some(arrival) = sim.network.receive(id, 1, sim.now_ms) {
                 match arrival {
-                    Arrival::Bytes(bytes) => self.peer_said(id, &bytes, around),
+                    Arrival::Bytes(bytes) => self.peer_said(id, &bytes, sim),
                     Arrival::Broken => {
-                        self.host.io(around).close_peer(id);
+                        self.host.io(sim).close_peer(id);
                         break;
                     }
                 }
             }
-            self.admit(id, around);
-            self.host.io(around).send_next(id);
+            self.admit(id, sim);
+            self.host.io(sim).send_next(id);
         }
     }
 
-    fn peer_said(&mut self, id: u64, bytes: &[u8], around: &mut Around<'_>) {
+    fn peer_said(&mut self, id: u64, bytes: &[u8], sim: &mut SimContext<'_>) {
         let Some(peer) = self.host.peer(id) else {
             return;
         };
@@ -196,10 +195,10 @@ impl SimNode {
             used += n;
             let attached = self.host.peer(id).is_some_and(|p| p.attached);
             if !attached {
-                self.asked(id, &args, around);
+                self.asked(id, &args, sim);
                 continue;
             }
-            let io = &mut self.host.io(around);
+            let io = &mut self.host.io(sim);
             match said(&args) {
                 Said::Ack(ack) => {
                     self.master.heard(id, Some(ack.offset), ack.aof_offset, io);
@@ -216,8 +215,8 @@ impl SimNode {
     }
 
     /// What a connection says that is no replica yet.
-    fn asked(&mut self, id: u64, args: &[&[u8]], around: &mut Around<'_>) {
-        let now_ms = around.now_ms;
+    fn asked(&mut self, id: u64, args: &[&[u8]], sim: &mut SimContext<'_>) {
+        let now_ms = sim.now_ms;
         let Some(peer) = self.host.peer(id) else {
             return;
         };
@@ -241,11 +240,11 @@ impl SimNode {
             }
             _ => return,
         };
-        self.host.io(around).send_to_peer(id, reply);
+        self.host.io(sim).send_to_peer(id, reply);
     }
 
     /// Makes a connection that asks for it a replica, if it may be one now.
-    fn admit(&mut self, id: u64, around: &mut Around<'_>) {
+    fn admit(&mut self, id: u64, sim: &mut SimContext<'_>) {
         let Some(peer) = self.host.peer(id) else {
             return;
         };
@@ -253,14 +252,14 @@ impl SimNode {
             return;
         };
         let replica = Replica {
-            announced_ip: around.network.dialler(id).map(|n| format!("node{n}")),
+            announced_ip: sim.network.dialler(id).map(|n| format!("node{n}")),
             listening_port: 7000,
             capa_eof: peer.capa_eof,
             capa_psync2: peer.capa_psync2,
             capa_queue_place: peer.capa_queue_place,
             ..Replica::arriving(id)
         };
-        let io = &mut self.host.io(around);
+        let io = &mut self.host.io(sim);
         match self.master.admit(&request, since_ms, (id, "sim"), io) {
             Admission::Later => return,
             Admission::Refused(error) => {

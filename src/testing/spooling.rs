@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::node::Around;
+use super::node::SimContext;
 use crate::repl::{Feed, Log, Place, Spill};
 
 /// Spilled segments.
@@ -25,21 +25,21 @@ impl Disk {
         log: &mut Log,
         writing: &mut Writing,
         memory: u64,
-        around: &mut Around<'_>,
+        sim: &mut SimContext<'_>,
     ) {
-        if let Some((segment, written)) = self.written(writing, around) {
+        if let Some((segment, written)) = self.written(writing, sim) {
             if !written {
                 log.spool().refuse("the disk is full".into());
             }
             log.spilled(segment, written);
         }
-        if around.happens(20) {
+        if sim.happens(20) {
             log.spool().retry();
         }
         if writing.0.is_none()
             && let Some(spill) = log.spill(memory)
         {
-            writing.0 = Some((spill, around.now_ms + around.rng.i64(0..300)));
+            writing.0 = Some((spill, sim.now_ms + sim.rng.i64(0..300)));
         }
         self.delete(log.take_released());
     }
@@ -50,9 +50,9 @@ impl Disk {
         feed: &mut Feed,
         writing: &mut Writing,
         memory: u64,
-        around: &mut Around<'_>,
+        sim: &mut SimContext<'_>,
     ) {
-        if let Some((segment, written)) = self.written(writing, around) {
+        if let Some((segment, written)) = self.written(writing, sim) {
             if !written {
                 feed.refuse("the disk is full");
             }
@@ -61,15 +61,15 @@ impl Disk {
         if writing.0.is_none()
             && let Some(spill) = feed.spill(memory)
         {
-            writing.0 = Some((spill, around.now_ms + around.rng.i64(0..300)));
+            writing.0 = Some((spill, sim.now_ms + sim.rng.i64(0..300)));
         }
         self.delete(feed.take_released());
     }
 
     /// The write that is through, if one is, and how it went.
-    fn written(&mut self, writing: &mut Writing, around: &mut Around<'_>) -> Option<(u64, bool)> {
-        let (spill, _) = writing.0.take_if(|(_, due_ms)| *due_ms <= around.now_ms)?;
-        let written = !around.happens(self.failures);
+    fn written(&mut self, writing: &mut Writing, sim: &mut SimContext<'_>) -> Option<(u64, bool)> {
+        let (spill, _) = writing.0.take_if(|(_, due_ms)| *due_ms <= sim.now_ms)?;
+        let written = !sim.happens(self.failures);
         if written {
             let file = self.segments.entry(spill.segment).or_default();
             file.truncate(spill.offset as usize);

@@ -59,7 +59,7 @@ impl StreamRunner for Model<'_, '_, '_> {
             self.io.host.out_of_place += 1;
             return Ran::Impossible(why);
         }
-        if self.io.around.happens(BUSY) {
+        if self.io.sim.happens(BUSY) {
             self.io.host.busy = true;
             return Ran::Later;
         }
@@ -135,15 +135,15 @@ impl LinkIo for Io<'_, '_> {
 
     fn connect(&mut self, config: &LinkConfig) {
         let target = config.host.trim_start_matches("node").parse();
-        let (from, around) = (self.host.index, &mut *self.around);
+        let (from, sim) = (self.host.index, &mut *self.sim);
         self.host.link_connection = target
             .ok()
-            .map(|to| around.network.dial(from, to, around.now_ms, around.rng));
+            .map(|to| sim.network.dial(from, to, sim.now_ms, sim.rng));
     }
 
     fn disconnect(&mut self) {
         if let Some(id) = self.host.link_connection.take() {
-            self.around.network.close(id, 0, self.around.now_ms);
+            self.sim.network.close(id, 0, self.sim.now_ms);
         }
         self.host.session.multi = None;
         self.host.session.unlogged.clear();
@@ -151,9 +151,9 @@ impl LinkIo for Io<'_, '_> {
 
     fn send(&mut self, bytes: Vec<u8>) {
         if let Some(id) = self.host.link_connection {
-            let around = &mut *self.around;
-            let (now_ms, rng) = (around.now_ms, &mut *around.rng);
-            around.network.send(id, 0, bytes.into(), now_ms, rng);
+            let sim = &mut *self.sim;
+            let (now_ms, rng) = (sim.now_ms, &mut *sim.rng);
+            sim.network.send(id, 0, bytes.into(), now_ms, rng);
         }
     }
 
@@ -173,7 +173,7 @@ impl LinkIo for Io<'_, '_> {
     }
 
     fn finish_load(&mut self) {
-        let ready_at_ms = self.around.now_ms + self.around.rng.i64(0..300);
+        let ready_at_ms = self.sim.now_ms + self.sim.rng.i64(0..300);
         if let Some(load) = &mut self.host.load {
             load.ready_at_ms = Some(ready_at_ms);
         }
@@ -189,14 +189,14 @@ impl LinkIo for Io<'_, '_> {
         if load.loaded.is_some() {
             return Some(Ok(()));
         }
-        load.ready_at_ms.filter(|at| *at <= self.around.now_ms)?;
-        if !load.unlimited && self.around.happens(too_large) {
+        load.ready_at_ms.filter(|at| *at <= self.sim.now_ms)?;
+        if !load.unlimited && self.sim.happens(too_large) {
             return Some(Err(LoadError {
                 text: "too large".into(),
                 too_large: true,
             }));
         }
-        load.loaded = Dataset::load(&load.bytes).filter(|_| !self.around.happens(LOAD_FAILURES));
+        load.loaded = Dataset::load(&load.bytes).filter(|_| !self.sim.happens(LOAD_FAILURES));
         let databases = self.host.databases;
         let fits = |(data, goes_on_in): &(Dataset, Option<usize>)| {
             let goes_on_in = goes_on_in.unwrap_or(0);
@@ -236,7 +236,7 @@ impl LinkIo for Io<'_, '_> {
             return Swap::Refused;
         }
         self.host.data = data;
-        self.host.claim(self.around);
+        self.host.claim(self.sim);
         Swap::Done
     }
 
@@ -268,7 +268,7 @@ impl LinkIo for Io<'_, '_> {
     ) {
         work(&mut Model { io: self });
         self.host.log_stream(epoch);
-        self.host.claim(self.around);
+        self.host.claim(self.sim);
     }
 
     fn refuses_writes(&self) -> Option<&'static str> {

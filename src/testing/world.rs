@@ -1,4 +1,4 @@
-//! A run: some nodes, a time of faults, a time of peace, and what must be true.
+//! A run: some nodes, a time of faults, a time without them, and what must be true.
 //!
 //! During the faults writes, saves, cuts, partitions, crashes, restarts (with and without what was saved),
 //! promotions and changes of master come at random. Then all is repaired, the nodes are put in a tree below
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::dataset::DATABASES;
 use super::network::Network;
-use super::node::{Around, SimNode};
-use super::truth::Truth;
+use super::node::{SimContext, SimNode};
+use super::oracle::Oracle;
 use crate::clock::ManualClock;
 use crate::repl::link::io::LinkSettings;
 use crate::repl::{BacklogSize, MasterSettings, OutputLimit};
@@ -24,7 +24,7 @@ const BEGIN_MS: i64 = 1_000_000;
 const STEP_MS: i64 = 50;
 const FAULTS_MS: i64 = 12_000;
 /// More than the pause after a dump that was too large.
-const PEACE_MS: i64 = 100_000;
+const QUIET_MS: i64 = 100_000;
 /// How long requests may be under way.
 const SETTLE_MS: i64 = 3000;
 
@@ -53,7 +53,7 @@ struct World {
     network: Network,
     clock: Arc<ManualClock>,
     rng: fastrand::Rng,
-    truth: Truth,
+    oracle: Oracle,
     violation: Option<String>,
     now_ms: i64,
     /// Counters of nodes that were restarted meanwhile.
@@ -121,24 +121,24 @@ impl World {
             network: Network::new(rng.i64(1..200)),
             clock,
             rng,
-            truth: Truth::default(),
+            oracle: Oracle::default(),
             violation: None,
             now_ms: BEGIN_MS,
             report: Report::default(),
         }
     }
 
-    fn on<R>(&mut self, node: usize, f: impl FnOnce(&mut SimNode, &mut Around<'_>) -> R) -> R {
+    fn on<R>(&mut self, node: usize, f: impl FnOnce(&mut SimNode, &mut SimContext<'_>) -> R) -> R {
         let at_ms = self.now_ms - BEGIN_MS;
         let _span = tracing::info_span!("node", node, at_ms).entered();
-        let mut around = Around {
+        let mut sim = SimContext {
             now_ms: self.now_ms,
             network: &mut self.network,
             rng: &mut self.rng,
-            truth: &mut self.truth,
+            oracle: &mut self.oracle,
             violation: &mut self.violation,
         };
-        f(&mut self.nodes[node], &mut around)
+        f(&mut self.nodes[node], &mut sim)
     }
 
     fn step(&mut self) {
@@ -296,7 +296,7 @@ impl World {
             }
         }
         let begin_ms = self.now_ms;
-        while self.now_ms < begin_ms + PEACE_MS {
+        while self.now_ms < begin_ms + QUIET_MS {
             self.step();
             if self.now_ms < begin_ms + 1000 {
                 self.on(root, |n, a| n.write(a));

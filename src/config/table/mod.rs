@@ -2,7 +2,7 @@
 
 mod dump;
 mod general;
-mod later;
+mod inert;
 mod memory;
 mod network;
 mod replication;
@@ -21,7 +21,7 @@ pub const SECTIONS: &[(&str, &[Directive])] = &[
     ("Watching", watching::DIRECTIVES),
     (
         "Accepted for compatibility, without effect so far",
-        later::DIRECTIVES,
+        inert::DIRECTIVES,
     ),
 ];
 

@@ -5,7 +5,7 @@
 
 /// The budgets of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct ExpireBudget {
     /// For the cycle that runs `hz` times a second, microseconds.
     pub slow_us: u64,
     /// For the short cycle between two commands' bursts, run while the slow one falls behind.
@@ -18,12 +18,12 @@ pub struct Pace {
     pub reopen_ms: i64,
 }
 
-impl Pace {
+impl ExpireBudget {
     /// `hz` and `active_expire_effort` (1..=10) are the directives.
-    pub fn new(hz: u32, active_expire_effort: u32) -> Pace {
+    pub fn new(hz: u32, active_expire_effort: u32) -> ExpireBudget {
         let effort = u64::from(active_expire_effort.clamp(1, 10) - 1);
         let percent = 25 + 2 * effort;
-        Pace {
+        ExpireBudget {
             slow_us: percent * 10_000 / u64::from(hz.max(1)),
             fast_us: 1000 + 250 * effort,
             segments: 8,
@@ -35,13 +35,13 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::ExpireBudget;
 
     #[test]
     fn effort_buys_time() {
-        let usual = Pace::new(10, 1);
+        let usual = ExpireBudget::new(10, 1);
         assert_eq!((usual.slow_us, usual.fast_us), (25_000, 1000));
-        let most = Pace::new(10, 10);
+        let most = ExpireBudget::new(10, 10);
         assert_eq!((most.slow_us, most.fast_us), (43_000, 3250));
     }
 }

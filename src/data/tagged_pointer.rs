@@ -6,7 +6,7 @@
 //! 1.5 instead of 2.0.
 //!
 //! A form is a type that is one pointer, four-aligned but for a tag of its own ([`Tagged`]): the flat
-//! layouts of [`super::flat`] and [`Boxed`]. [`one_word`] makes the type that is one of several forms.
+//! layouts of [`super::flat`] and [`Boxed`]. [`tagged_union`] makes the type that is one of several forms.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -99,7 +99,7 @@ impl<T> Drop for Boxed<T> {
 }
 
 /// Makes `Repr`, a word that owns one of several forms, and `Form` and `FormMut`, looks at it.
-macro_rules! one_word {
+macro_rules! tagged_union {
     ($($name:ident($type:ty)),+ $(,)?) => {
         /// The word. Its invariant: it is the bits of an owned value of the form that its tag names.
         #[repr(transparent)]
@@ -132,14 +132,14 @@ macro_rules! one_word {
         impl Repr {
             #[inline]
             fn tag(&self) -> usize {
-                self.ptr.addr().get() & $crate::data::word::TAG_MASK
+                self.ptr.addr().get() & $crate::data::tagged_pointer::TAG_MASK
             }
 
             #[inline]
             fn form(&self) -> Form<'_> {
                 let place = &raw const *self;
                 let tag = self.tag();
-                $(if tag == <$type as $crate::data::word::Tagged>::TAG {
+                $(if tag == <$type as $crate::data::tagged_pointer::Tagged>::TAG {
                     // SAFETY: the tag says that the word is this form, borrowed for as long as it is.
                     return Form::$name(unsafe { &*place.cast::<$type>() });
                 })+
@@ -150,7 +150,7 @@ macro_rules! one_word {
             fn form_mut(&mut self) -> FormMut<'_> {
                 let place = &raw mut *self;
                 let tag = self.tag();
-                $(if tag == <$type as $crate::data::word::Tagged>::TAG {
+                $(if tag == <$type as $crate::data::tagged_pointer::Tagged>::TAG {
                     // SAFETY: as above, borrowed mutably. Whatever is written there has the same tag.
                     return FormMut::$name(unsafe { &mut *place.cast::<$type>() });
                 })+
@@ -183,4 +183,4 @@ macro_rules! one_word {
         }
     };
 }
-pub(super) use one_word;
+pub(super) use tagged_union;

@@ -7,13 +7,13 @@ use crate::repl::{History, ReplId};
 /// See the module. A history that began as the continuation of another shares its states up to where it began,
 /// so a claim is kept under the oldest name of the place.
 #[derive(Debug, Default)]
-pub struct Truth {
+pub struct Oracle {
     states: HashMap<(ReplId, u64), u64>,
     /// For a history: the one it continues, and after how many bytes.
     parents: HashMap<ReplId, (ReplId, u64)>,
 }
 
-impl Truth {
+impl Oracle {
     /// A node has just begun this history, as a continuation of its second one, if it has one.
     pub fn born(&mut self, history: History) {
         if let Some(at) = u64::try_from(history.second_offset - 1).ok()
