@@ -65,21 +65,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// HELLO [version [AUTH user password] [SETNAME name]]
 fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    let version = match args.get(1) {
-        None => None,
-        Some(arg) => match parse_int(arg) {
-            None => {
-                return Err(CommandError::fixed(
-                    "ERR Protocol version is not an integer or out of range",
-                ));
-            }
-            Some(2) => Some(Resp::V2),
-            Some(3) => Some(Resp::V3),
-            Some(_) => {
-                return Err(CommandError::fixed("NOPROTO unsupported protocol version"));
-            }
-        },
-    };
+    let version = args.get(1).map(|arg| protocol_version(arg)).transpose()?;
     let mut credentials = None;
     let mut name = None;
     let mut rest = args.get(2..).unwrap_or_default();
@@ -119,6 +105,22 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if let Some(version) = version {
         speak(ctx, version);
     }
+    reply_hello(ctx);
+    Ok(())
+}
+
+fn protocol_version(arg: &[u8]) -> CommandResult<Resp> {
+    match parse_int(arg) {
+        Some(2) => Ok(Resp::V2),
+        Some(3) => Ok(Resp::V3),
+        Some(_) => Err(CommandError::fixed("NOPROTO unsupported protocol version")),
+        None => Err(CommandError::fixed(
+            "ERR Protocol version is not an integer or out of range",
+        )),
+    }
+}
+
+fn reply_hello(ctx: &mut Context<'_>) {
     let id = ctx.session.id() as i64;
     let role = if ctx.node.hub.is_replica() {
         "replica"
@@ -142,7 +144,6 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply.bulk(role.as_bytes());
     reply.bulk(b"modules");
     reply.array(0);
-    Ok(())
 }
 
 /// Sets the protocol version, from the running command's reply on.

@@ -4,7 +4,7 @@ use super::help::help;
 use super::{Args, CommandError, CommandResult, Context, Handlers};
 use crate::command::context::int_arg;
 use crate::repl::explain::{fate_of_link, fate_of_replica};
-use crate::repl::{LinkState, ReplicaState};
+use crate::repl::{LinkState, Replica, ReplicaState, ReplicationView};
 
 pub const HANDLERS: Handlers = &[
     ("replication|explain", explain),
@@ -16,72 +16,18 @@ pub const HANDLERS: Handlers = &[
 fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     let view = ctx.node.hub.observe();
     let (resyncs, total) = ctx.node.hub.resyncs();
-    let last = |peer: &str| resyncs.iter().find(|r| r.peer == peer);
-    let ago_s = |at_ms: i64| (ctx.now_ms - at_ms).max(0) / 1000;
+    let last_resync = |peer: &str, none: &str| match resyncs.iter().find(|r| r.peer == peer) {
+        Some(resync) => format!(
+            "  last full resync: {} s ago: {}",
+            (ctx.now_ms - resync.at_ms).max(0) / 1000,
+            resync.reason
+        ),
+        None => format!("  last full resync: {none}"),
+    };
     let mut lines = Vec::new();
-    if let Some(link) = &view.link {
-        let peer = format!("{}:{}", link.host, link.port);
-        let state = match link.state {
-            LinkState::Connected => "up",
-            other => other.name(),
-        };
-        lines.push(format!("role: replica of {peer}, link {state}"));
-        match last(&peer) {
-            Some(resync) => lines.push(format!(
-                "  last full resync: {} s ago: {}",
-                ago_s(resync.at_ms),
-                resync.reason
-            )),
-            None => lines.push("  last full resync: none since the start".into()),
-        }
-        if view.guard.is_refusing() {
-            lines.push(format!(
-                "  guard: the data is kept from a master that came back empty ({} times refused); REPLICAOF {} {} \
-                 FORCE takes the empty dataset",
-                view.guard.refusals, link.host, link.port
-            ));
-        } else if let Some(trouble) = &link.trouble {
-            lines.push(format!("  last failure: {trouble}"));
-        }
-        lines.push(format!(
-            "  if the link were cut now: {}",
-            fate_of_link(link, &view)
-        ));
-    } else {
-        lines.push(format!(
-            "role: master of {} replicas, offset {}",
-            view.replicas.len(),
-            view.offset
-        ));
-    }
+    explain_role(&view, &mut lines, &last_resync);
     for replica in &view.replicas {
-        let name = replica.name();
-        let state = match replica.state {
-            ReplicaState::Online => format!(
-                "{}, {} bytes and {} ms behind",
-                replica.phase(),
-                replica.behind(view.offset),
-                replica.lag_ms
-            ),
-            _ => replica.phase().to_owned(),
-        };
-        let version = match replica.version.as_str() {
-            "" => String::new(),
-            version => format!(" (version {version})"),
-        };
-        lines.push(format!("replica {name}{version}: {state}"));
-        match last(&name) {
-            Some(resync) => lines.push(format!(
-                "  last full resync: {} s ago: {}",
-                ago_s(resync.at_ms),
-                resync.reason
-            )),
-            None => lines.push("  last full resync: none, it resumed".into()),
-        }
-        lines.push(format!(
-            "  if its link were cut now: {}",
-            fate_of_replica(replica, &view)
-        ));
+        explain_replica(replica, &view, &mut lines, &last_resync);
     }
     lines.push(format!("full resyncs since the start: {total}"));
     for line in &lines {
@@ -92,6 +38,68 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         ctx.reply.bulk(line.as_bytes());
     }
     Ok(())
+}
+
+/// What is said of a peer's last full resync, or else of there having been none.
+type LastResync<'a> = dyn Fn(&str, &str) -> String + 'a;
+
+fn explain_role(view: &ReplicationView, lines: &mut Vec<String>, last_resync: &LastResync<'_>) {
+    let Some(link) = &view.link else {
+        lines.push(format!(
+            "role: master of {} replicas, offset {}",
+            view.replicas.len(),
+            view.offset
+        ));
+        return;
+    };
+    let peer = format!("{}:{}", link.host, link.port);
+    let state = match link.state {
+        LinkState::Connected => "up",
+        other => other.name(),
+    };
+    lines.push(format!("role: replica of {peer}, link {state}"));
+    lines.push(last_resync(&peer, "none since the start"));
+    if view.guard.is_refusing() {
+        lines.push(format!(
+            "  guard: the data is kept from a master that came back empty ({} times refused); REPLICAOF {} {} \
+             FORCE takes the empty dataset",
+            view.guard.refusals, link.host, link.port
+        ));
+    } else if let Some(trouble) = &link.trouble {
+        lines.push(format!("  last failure: {trouble}"));
+    }
+    lines.push(format!(
+        "  if the link were cut now: {}",
+        fate_of_link(link, view)
+    ));
+}
+
+fn explain_replica(
+    replica: &Replica,
+    view: &ReplicationView,
+    lines: &mut Vec<String>,
+    last_resync: &LastResync<'_>,
+) {
+    let name = replica.name();
+    let state = match replica.state {
+        ReplicaState::Online => format!(
+            "{}, {} bytes and {} ms behind",
+            replica.phase(),
+            replica.behind(view.offset),
+            replica.lag_ms
+        ),
+        _ => replica.phase().to_owned(),
+    };
+    let version = match replica.version.as_str() {
+        "" => String::new(),
+        version => format!(" (version {version})"),
+    };
+    lines.push(format!("replica {name}{version}: {state}"));
+    lines.push(last_resync(&name, "none, it resumed"));
+    lines.push(format!(
+        "  if its link were cut now: {}",
+        fate_of_replica(replica, view)
+    ));
 }
 
 /// The last full resyncs, the newest first: time (Unix ms), our side, the peer, the reason.
