@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::command::blocking;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
@@ -383,6 +384,7 @@ fn read_some<'n>(
 /// entered.
 pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset, opaque: Opaque) {
     let old = entered.replace(dataset, node.clock.unix_ms());
+    blocking::defer_ready(node, entered);
     node.opaque.store(Arc::new(opaque));
     node.lazyfree.push(Box::new(old));
 }

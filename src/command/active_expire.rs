@@ -4,7 +4,7 @@
 //! next to nothing. Each key goes as a unit of its own, so that replicas, watchers and subscribers learn of
 //! it as of any deletion.
 
-use super::{Context, dispatch};
+use super::{Context, blocking, dispatch};
 use crate::keyspace::{ExpireBudget, KeyId, ShardSet};
 
 /// What a step did.
@@ -49,6 +49,7 @@ pub fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -> Expir
         dispatch::flush_effects(ctx);
     }
     ctx.session.db = 0;
+    blocking::serve_ready(ctx);
     Expired { keys, more }
 }
 
@@ -78,5 +79,6 @@ fn expire_own(ctx: &mut Context<'_>, index: usize) -> Expired {
         expired.keys += 1;
     }
     ctx.session.db = 0;
+    blocking::serve_ready(ctx);
     expired
 }

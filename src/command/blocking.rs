@@ -1,8 +1,8 @@
 //! Clients that wait for keys: suspending them, and serving them when a key becomes ready.
 //!
 //! A handler that finds nothing asks to wait ([`Context::block_on`]). Its arguments are kept in a
-//! [`Waiter`], queued at each of its keys, in arrival order. Whoever fills such a key serves the queue right
-//! after its own unit: it runs the waiter's command as that client would, sends the reply to the client's
+//! [`Waiter`], queued at each of its keys, in arrival order. Whoever fills such a key (or deletes or overwrites it, for
+//! those who asked to be told) serves the queue right after its own unit: it runs the waiter's command as that client would, sends the reply to the client's
 //! outbox, and goes on with the next waiter while the key still has something.
 //!
 //! A waiter is served at most once: `claim` wins against timeout, CLIENT UNBLOCK and disconnection,
@@ -11,8 +11,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use bytes::Bytes;
 
 use super::context::BlockRequest;
 use super::dispatch;
@@ -34,6 +32,7 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         request.key_args,
         request.deadline_ms,
         request.kind,
+        request.on_deletion,
         request.null_array,
         ctx.session.user.clone(),
         ran_us,
@@ -49,30 +48,34 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
 /// Serves the clients blocked on keys that became ready in the entered shards.
 pub(super) fn serve_ready(ctx: &mut Context<'_>) {
     while ctx.keys.iter().any(|shard| shard.blocked.has_ready()) {
-        for ReadyKey { db, key } in take_ready(ctx) {
-            serve_key(ctx, db, &key);
+        for ready in take_ready(ctx) {
+            serve_key(ctx, &ready);
         }
     }
 }
 
 /// Serves the queue of one key, first come first served, as long as the key gives something.
-fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
+fn serve_key(ctx: &mut Context<'_>, ready: &ReadyKey) {
+    let ReadyKey { db, key, .. } = ready;
     let hash = ctx.node.keyspace.hash(key);
     let mut own_shard = ShardSet::NONE;
     own_shard.add(ctx.node.keyspace.shard_of(hash));
     if !enter_quietly(ctx, own_shard) {
-        defer(ctx, db, key);
+        defer(ctx.node, ready.clone());
         return;
     }
     let mut served = None;
     loop {
-        let kind = match ctx.keys.shard(hash).dbs[db].get(key, hash) {
+        let kind = match ctx.keys.shard(hash).dbs[*db].get(key, hash) {
+            None => None,
+            Some(entry) if ctx.from_master() || !entry.is_expired(ctx.now_ms) => {
+                Some(entry.value.kind())
+            }
             // What is expired is left to whoever looks at it next.
-            Some(entry) if ctx.from_master() || !entry.is_expired(ctx.now_ms) => entry.value.kind(),
-            _ => break,
+            Some(_) => break,
         };
         let blocked = &mut ctx.keys.shard_mut(hash).blocked;
-        let Some(waiter) = blocked.next(db, key, kind, served) else {
+        let Some(waiter) = blocked.next(ready, kind, served) else {
             break;
         };
         served = Some(waiter.number);
@@ -82,7 +85,7 @@ fn serve_key(ctx: &mut Context<'_>, db: usize, key: &Bytes) {
             needed.0 |= dispatch::reach(ctx, command, &args).0;
         }
         if !enter_quietly(ctx, needed) {
-            defer(ctx, db, key);
+            defer(ctx.node, ready.clone());
             return;
         }
         serve(ctx, &waiter);
@@ -108,28 +111,35 @@ fn enter_quietly(ctx: &mut Context<'_>, set: ShardSet) -> bool {
     if let Some(keys) = entered {
         ctx.set_keys(keys);
     }
-    for ReadyKey { db, key } in left_over {
-        defer(ctx, db, &key);
+    for ready in left_over {
+        defer(ctx.node, ready);
     }
     ok
 }
 
 /// Leaves a ready key to the shard's actor.
-fn defer(ctx: &Context<'_>, db: usize, key: &Bytes) {
-    ctx.node.deferred_ready.lock().push(ReadyKey {
-        db,
-        key: key.clone(),
-    });
-    if let Some(services) = ctx.node.services.get() {
+fn defer(node: &NodeCore, ready: ReadyKey) {
+    node.deferred_ready.lock().push(ready);
+    if let Some(services) = node.services.get() {
         services.serve_blocked();
+    }
+}
+
+/// Leaves the keys that became ready in the entered shards to the shard's actor: for who changes data without running
+/// a command, such as a load that is swapped in.
+pub fn defer_ready(node: &NodeCore, keys: &mut Entered<'_>) {
+    let shards = keys.iter_mut();
+    let ready: Vec<_> = shards.flat_map(|shard| shard.take_ready()).collect();
+    for key in ready {
+        defer(node, key);
     }
 }
 
 /// Serves what had to be left: called by the shard's actor, with every shard entered, in nobody's name.
 pub fn serve_deferred(ctx: &mut Context<'_>) {
     let keys = std::mem::take(&mut *ctx.node.deferred_ready.lock());
-    for ReadyKey { db, key } in keys {
-        serve_key(ctx, db, &key);
+    for ready in keys {
+        serve_key(ctx, &ready);
         serve_ready(ctx);
     }
 }

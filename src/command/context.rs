@@ -51,6 +51,8 @@ pub struct BlockRequest {
     pub deadline_ms: Option<i64>,
     /// Which kind of key ends the wait; others are not looked at.
     pub kind: Kind,
+    /// The command is to run, too, when a key is deleted, expires or gets another kind.
+    pub on_deletion: bool,
     /// The reply at timeout: a null array (BLPOP) or a null (BLMOVE, BRPOPLPUSH).
     pub null_array: bool,
 }
@@ -475,9 +477,9 @@ impl<'a> Context<'a> {
             self.node.persistence.add_changes(self.dirty);
         }
     }
-    /// Marks the key's watchers only.
+    /// Tells only those who watch the key, or wait for its end.
     pub fn touch(&mut self, key: &[u8]) {
-        if self.keys.iter().all(|shard| shard.watches.is_empty()) {
+        if !self.keys.iter().any(|shard| shard.is_observed()) {
             return;
         }
         let hash = self.keys.keyspace().hash(key);

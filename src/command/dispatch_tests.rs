@@ -6,10 +6,12 @@ use std::task::{Context as TaskContext, Wake, Waker};
 
 use super::bench::Bench;
 use super::dispatch::{self, Outcome};
-use super::{Context, Effects};
+use super::{Context, Effects, active_expire};
 use crate::clients::session::{Client, Origin, Session};
 use crate::config::Settings;
-use crate::resp::Reply;
+use crate::data::Kind;
+use crate::keyspace::{ExpireBudget, Waiter};
+use crate::resp::{Reply, Resp};
 
 fn done(reply: &str) -> (Outcome, String) {
     (Outcome::Done, reply.to_owned())
@@ -139,4 +141,82 @@ fn a_transactions_commands_are_calls() {
         bench.node.command_stats.figures(command.id).calls
     };
     assert_eq!((calls("blpop"), calls("rpush"), calls("exec")), (2, 1, 1));
+}
+
+/// Who waits for a key's end is served when it is deleted, overwritten, found expired or expired by the way.
+#[test]
+fn a_keys_end_is_told_to_who_waits_for_it() {
+    type End = fn(&mut Bench);
+    let ends: [(&str, End); 6] = [
+        ("LLEN k", |bench| {
+            bench.dispatch("DEL k");
+        }),
+        ("EXISTS k", |bench| {
+            bench.dispatch("RENAME k other");
+        }),
+        ("STRLEN k", |bench| {
+            bench.dispatch("SET k text");
+        }),
+        ("LLEN k", |bench| {
+            bench.dispatch("PEXPIRE k 10");
+            bench.clock.advance_ms(20);
+            bench.dispatch("GET k");
+        }),
+        ("LLEN k", |bench| {
+            bench.dispatch("PEXPIRE k 10");
+            bench.clock.advance_ms(20);
+            expire_all(bench);
+        }),
+        ("LLEN k", |bench| {
+            bench.dispatch("FLUSHDB");
+        }),
+    ];
+    for (index, (command, end)) in ends.into_iter().enumerate() {
+        let mut bench = Bench::new();
+        bench.dispatch("RPUSH k a b");
+        let client = wait_for_end_of_k(&bench, command);
+        // Changes alone are none of its business.
+        bench.dispatch("RPOP k");
+        assert!(client.take_output(Waker::noop()).is_empty(), "{index}");
+        end(&mut bench);
+        let told = client.take_output(Waker::noop()).into_bytes();
+        let want: &[u8] = if index == 2 { b":4\r\n" } else { b":0\r\n" };
+        assert_eq!(&told[..], want, "{index}");
+    }
+}
+
+/// Has a client wait until the key k is no list any more, to run `command` then.
+fn wait_for_end_of_k(bench: &Bench, command: &'static str) -> Arc<Client> {
+    let client = Client::new(2, String::new(), String::new(), 0);
+    let args = command.split(' ').map(|arg| arg.as_bytes().into());
+    let waiter = Waiter::new(
+        bench.node.keyspace.wait_number(),
+        client.clone(),
+        args.collect(),
+        0,
+        Resp::V2,
+        1..2,
+        None,
+        Kind::List,
+        true,
+        true,
+        "default".into(),
+        0,
+    );
+    let keyspace = &bench.node.keyspace;
+    let mut keys = keyspace.enter(keyspace.all());
+    keys.shard_mut(keyspace.hash(b"k")).block(0, b"k", &waiter);
+    client
+}
+
+fn expire_all(bench: &mut Bench) {
+    let (node, settings) = (&bench.node, bench.node.settings.load_full());
+    let (mut reply, mut effects) = (Reply::default(), Effects::default());
+    let session = &mut bench.session;
+    let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
+    ctx.set_keys(node.keyspace.enter(node.keyspace.all()));
+    for shard in 0..node.keyspace.shards() {
+        active_expire::step(&mut ctx, shard, &ExpireBudget::new(10, 1));
+    }
+    ctx.finish();
 }

@@ -72,6 +72,7 @@ pub fn wait_for_keys(
         key_args,
         deadline_ms,
         kind,
+        on_deletion: false,
         // After a wait it is a null array, whatever the command gives without one.
         null_array: true,
     });

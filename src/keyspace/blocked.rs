@@ -1,7 +1,8 @@
-//! The clients blocked on the keys of one shard, first come first served, and which of those keys became ready.
+//! The clients blocked on the keys of one shard, first come first served, and which of those keys became ready: they got
+//! elements or, where somebody waits for that as well, were deleted or changed.
 //!
-//! A waiter stands in the queue of each of its keys, in every shard that holds one; a key has a queue for each kind
-//! of value that is waited for, so that a client that waits for another kind is not in the way. Whoever ends a wait
+//! A waiter stands in the queue of each of its keys, in every shard that holds one; a key has a queue for each `Wish`,
+//! so that a client that waits for something else is not in the way. Whoever ends a wait
 //! takes the waiter out of its queues with [`Blocked::remove`]. Where a shard is busy at that moment it stays behind,
 //! and is dropped when somebody comes by, at the latest when twice as many stand here as after the last sweep.
 
@@ -16,29 +17,65 @@ use super::queue::Queue;
 use super::{Waiter, WaiterState};
 use crate::data::Kind;
 
-/// A key somebody waits for that got elements.
+/// A key somebody waits for to which something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyKey {
     pub db: usize,
     pub key: Bytes,
+    /// It got elements. If not, it was changed or deleted.
+    pub filled: bool,
 }
 
-/// Those who wait for one key, by what kind it must be.
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wish {
+    /// A key of this kind that got elements.
+    kind: Kind,
+    /// And a key that is not of this kind, or gone.
+    on_deletion: bool,
+}
+
+impl Wish {
+    fn of(waiter: &Waiter) -> Wish {
+        Wish {
+            kind: waiter.kind,
+            on_deletion: waiter.on_deletion,
+        }
+    }
+
+    /// Whether it is met at a ready key that is of this kind now (None: gone).
+    fn is_met(self, kind: Option<Kind>, filled: bool) -> bool {
+        match kind == Some(self.kind) {
+            true => filled,
+            false => self.on_deletion,
+        }
+    }
+}
+
+/// Those who wait for one key, by what they wait for.
 #[derive(Debug, Default)]
 struct KeyQueues {
-    by_kind: SmallVec<[(Kind, Queue<Arc<Waiter>>); 1]>,
+    by_wish: SmallVec<[(Wish, Queue<Arc<Waiter>>); 1]>,
     /// On the ready list already.
     ready: bool,
+    /// It got elements since it is there.
+    filled: bool,
 }
 
 impl KeyQueues {
-    fn of(&mut self, kind: Kind) -> Option<&mut Queue<Arc<Waiter>>> {
-        let mut queues = self.by_kind.iter_mut();
-        queues.find(|(k, _)| *k == kind).map(|(_, queue)| queue)
+    fn of(&mut self, wish: Wish) -> Option<&mut Queue<Arc<Waiter>>> {
+        let mut queues = self.by_wish.iter_mut();
+        queues.find(|(w, _)| *w == wish).map(|(_, queue)| queue)
     }
 
     fn is_empty(&self) -> bool {
-        self.by_kind.iter().all(|(_, queue)| queue.is_empty())
+        self.by_wish.iter().all(|(_, queue)| queue.is_empty())
+    }
+
+    /// Whether somebody waits for the key's end.
+    fn want_deletion(&self) -> bool {
+        let mut queues = self.by_wish.iter();
+        queues.any(|(wish, queue)| wish.on_deletion && !queue.is_empty())
     }
 }
 
@@ -49,6 +86,8 @@ pub struct Blocked {
     ready: Vec<ReadyKey>,
     /// How many stand in the queues, one at several keys as often.
     standing: usize,
+    /// How many of them wait for the end of a key as well.
+    deletion_wishes: usize,
     /// How many may before those whose wait is over are looked for.
     sweep_at: usize,
 }
@@ -81,11 +120,14 @@ impl Blocked {
             self.sweep();
         }
         let queues = self.queues.entry_ref(&KeyIdRef { db, key }).or_default();
-        if queues.of(waiter.kind).is_none() {
-            queues.by_kind.push((waiter.kind, Queue::default()));
+        let wish = Wish::of(waiter);
+        if queues.of(wish).is_none() {
+            queues.by_wish.push((wish, Queue::default()));
         }
-        if let Some(queue) = queues.of(waiter.kind) {
-            self.standing += usize::from(queue.push(waiter.number, waiter.clone()));
+        let queue = queues.of(wish);
+        if queue.is_some_and(|queue| queue.push(waiter.number, waiter.clone())) {
+            self.standing += 1;
+            self.deletion_wishes += usize::from(wish.on_deletion);
         }
     }
 
@@ -94,8 +136,12 @@ impl Blocked {
         let Some(queues) = self.queues.get_mut(&KeyIdRef { db, key }) else {
             return;
         };
-        let removed = queues.of(waiter.kind).and_then(|q| q.remove(waiter.number));
-        self.standing -= usize::from(removed.is_some());
+        let queue = queues.of(Wish::of(waiter));
+        let removed = queue.and_then(|q| q.remove(waiter.number));
+        if removed.is_some() {
+            self.standing -= 1;
+            self.deletion_wishes -= usize::from(waiter.on_deletion);
+        }
         if queues.is_empty() {
             self.forget(db, key);
         }
@@ -113,14 +159,17 @@ impl Blocked {
     /// Drops those whose wait has ended while the shard was not entered. Next done when twice as many are left, so
     /// that it costs each wait little.
     fn sweep(&mut self) {
-        let mut gone = 0;
+        let (mut gone, mut wishes_gone) = (0, 0);
         self.queues.retain(|_, queues| {
-            for (_, queue) in &mut queues.by_kind {
-                gone += queue.retain(|waiter| !is_over(waiter));
+            for (wish, queue) in &mut queues.by_wish {
+                let over = queue.retain(|waiter| !is_over(waiter));
+                gone += over;
+                wishes_gone += if wish.on_deletion { over } else { 0 };
             }
             !queues.is_empty()
         });
         self.standing -= gone;
+        self.deletion_wishes -= wishes_gone;
         self.sweep_at = self.standing * 2;
     }
 
@@ -129,13 +178,32 @@ impl Blocked {
         if self.queues.is_empty() {
             return;
         }
-        let found = self.queues.get_key_value_mut(&KeyIdRef { db, key });
-        if let Some((id, queues)) = found
-            && !queues.ready
+        if let Some((id, queues)) = self.queues.get_key_value_mut(&KeyIdRef { db, key }) {
+            queues.filled = true;
+            make_ready(id, queues, &mut self.ready);
+        }
+    }
+
+    /// Whether somebody waits for the end of a key here.
+    pub fn want_deletions(&self) -> bool {
+        self.deletion_wishes > 0
+    }
+
+    /// A key was changed or deleted: it goes on the ready list if somebody waits for its end.
+    pub fn signal_change(&mut self, db: usize, key: &[u8]) {
+        if let Some((id, queues)) = self.queues.get_key_value_mut(&KeyIdRef { db, key })
+            && queues.want_deletion()
         {
-            queues.ready = true;
-            let key = id.key.clone();
-            self.ready.push(ReadyKey { db, key });
+            make_ready(id, queues, &mut self.ready);
+        }
+    }
+
+    /// Likewise all of a database's keys.
+    pub fn signal_changes(&mut self, db: usize) {
+        for (id, queues) in &mut self.queues {
+            if id.db == db && queues.want_deletion() {
+                make_ready(id, queues, &mut self.ready);
+            }
         }
     }
 
@@ -148,44 +216,64 @@ impl Blocked {
     /// Everybody who waits here, once for each key, and nobody any more: for whoever ends all waits.
     pub fn take_all(&mut self) -> Vec<Arc<Waiter>> {
         let queues = std::mem::take(self).queues.into_values();
-        let queues = queues.flat_map(|queues| queues.by_kind);
+        let queues = queues.flat_map(|queues| queues.by_wish);
         queues.flat_map(|(_, queue)| queue.into_items()).collect()
     }
 
     /// The ready list, in the order in which keys became ready; empties it.
     pub fn take_ready(&mut self) -> Vec<ReadyKey> {
-        let ready = std::mem::take(&mut self.ready);
-        for ReadyKey { db, key } in &ready {
+        let mut ready = std::mem::take(&mut self.ready);
+        for ReadyKey { db, key, filled } in &mut ready {
             if let Some(queues) = self.queues.get_mut(&KeyIdRef { db: *db, key }) {
                 queues.ready = false;
+                *filled = std::mem::take(&mut queues.filled);
             }
         }
         ready
     }
 
-    /// The first who waits for a key of this kind, behind the one with the number `after`.
+    /// The first whom a ready key that is of this kind now (None: gone) lets go on, behind the one with the number
+    /// `after`.
     pub fn next(
         &mut self,
-        db: usize,
-        key: &[u8],
-        kind: Kind,
+        ready: &ReadyKey,
+        kind: Option<Kind>,
         after: Option<u64>,
     ) -> Option<Arc<Waiter>> {
-        let queues = self.queues.get_mut(&KeyIdRef { db, key })?;
-        let queue = queues.of(kind)?;
-        let mut found = None;
-        while let Some((number, waiter)) = queue.after(after) {
-            if !is_over(waiter) {
-                found = Some(waiter.clone());
-                break;
+        let ReadyKey { db, key, filled } = ready;
+        let queues = self.queues.get_mut(&KeyIdRef { db: *db, key })?;
+        let mut first: Option<Arc<Waiter>> = None;
+        for (wish, queue) in &mut queues.by_wish {
+            if !wish.is_met(kind, *filled) {
+                continue;
             }
-            queue.remove(number);
-            self.standing -= 1;
+            while let Some((number, waiter)) = queue.after(after) {
+                if !is_over(waiter) {
+                    if first.as_ref().is_none_or(|first| number < first.number) {
+                        first = Some(waiter.clone());
+                    }
+                    break;
+                }
+                queue.remove(number);
+                self.standing -= 1;
+                self.deletion_wishes -= usize::from(wish.on_deletion);
+            }
         }
         if queues.is_empty() {
-            self.forget(db, key);
+            self.forget(*db, key);
         }
-        found
+        first
+    }
+}
+
+fn make_ready(id: &KeyId, queues: &mut KeyQueues, list: &mut Vec<ReadyKey>) {
+    if !std::mem::replace(&mut queues.ready, true) {
+        list.push(ReadyKey {
+            db: id.db,
+            key: id.key.clone(),
+            // Known when it is taken from the list.
+            filled: false,
+        });
     }
 }
 

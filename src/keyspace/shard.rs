@@ -17,6 +17,8 @@ pub struct Shard {
     pub dbs: Vec<Db>,
     pub watches: Watches,
     pub blocked: Blocked,
+    /// Somebody may watch a key or wait for its end: changes are to be told. Looked at for each of them.
+    observed: bool,
     /// Tables that were flushed or replaced while a snapshot walks them; it gives them up when it is through.
     pub(super) retired: Vec<Table>,
     /// Where the next step of active expiry goes on.
@@ -50,6 +52,7 @@ impl Shard {
             dbs: (0..databases).map(|_| Db::new(hasher)).collect(),
             watches: Watches::default(),
             blocked: Blocked::default(),
+            observed: false,
             retired: Vec::new(),
             expire_db: 0,
         }
@@ -57,6 +60,7 @@ impl Shard {
 
     /// Watches a key; `expired`: it is there but logically expired already. The number by which to end it.
     pub fn watch(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) -> u64 {
+        self.observed = true;
         self.watches.add(db, key, dirty, expired)
     }
 
@@ -64,17 +68,33 @@ impl Shard {
         self.watches.remove(db, key, number);
     }
 
-    /// A key changed: marks its watchers.
+    /// Whether changes are to be told ([`Shard::touch`]).
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// A key changed, or is gone: marks its watchers, and makes it ready for those who wait for its end.
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8], hash: u64) {
+        if self.observed {
+            self.touch_observed(db, key, hash);
+        }
+    }
+
+    #[inline(never)]
+    fn touch_observed(&mut self, db: usize, key: &[u8], hash: u64) {
         if !self.watches.is_empty() {
             let there = self.dbs[db].locate(key, hash).is_some();
             self.watches.touch(db, key, there);
         }
+        self.blocked.signal_change(db, key);
+        self.observed = !self.watches.is_empty() || self.blocked.want_deletions();
     }
 
     /// Puts a waiter at the end of the queue of a key of this shard.
     pub fn block(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
+        self.observed |= waiter.on_deletion;
         self.blocked.add(db, key, waiter);
     }
 
@@ -142,8 +162,10 @@ impl Shard {
                 );
             }
         }
-        self.signal_present(a, hasher);
-        self.signal_present(b, hasher);
+        for db in [a, b] {
+            self.blocked.signal_changes(db);
+            self.signal_present(db, hasher);
+        }
     }
 
     fn signal_present(&mut self, db: usize, hasher: &KeyHasher) {
@@ -160,6 +182,7 @@ impl Shard {
     /// Empties one database; what was there is the caller's to drop.
     pub fn flush(&mut self, db: usize, hasher: &Arc<KeyHasher>) -> Dropped {
         self.touch_flushed(db, hasher);
+        self.blocked.signal_changes(db);
         let old = std::mem::replace(&mut self.dbs[db], Db::new(hasher));
         let mut dropped = Dropped::default();
         self.retire(old, &mut dropped);
@@ -303,6 +326,7 @@ impl Entered<'_> {
             let old = std::mem::replace(&mut shard.dbs, fresh);
             for (db, old) in old.into_iter().enumerate() {
                 shard.touch_replaced(db, &old, now_ms, hasher);
+                shard.blocked.signal_changes(db);
                 shard.signal_present(db, hasher);
                 shard.retire(old, &mut dropped);
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use super::{Entered, Expiry, Keyspace, Shard, WaitEnd, Waiter, WaiterState};
+use super::{Entered, Expiry, Keyspace, ReadyKey, Shard, WaitEnd, Waiter, WaiterState};
 use crate::clients::session::Client;
 use crate::data::Kind;
 use crate::resp::Resp;
@@ -166,6 +166,10 @@ fn a_dataset_built_aside_replaces_everything_at_once() {
 }
 
 fn waiter(number: u64, kind: Kind) -> Arc<Waiter> {
+    waiter_for(number, kind, false)
+}
+
+fn waiter_for(number: u64, kind: Kind, on_deletion: bool) -> Arc<Waiter> {
     let client = Client::new(1, "a:1".into(), "b:2".into(), 0);
     Waiter::new(
         number,
@@ -176,6 +180,7 @@ fn waiter(number: u64, kind: Kind) -> Arc<Waiter> {
         0..1,
         None,
         kind,
+        on_deletion,
         true,
         "default".into(),
         0,
@@ -201,9 +206,12 @@ fn ready_keys_are_listed_once_and_waiters_stand_in_order() {
     shard.signal_ready(1, b"list");
     let ready = shard.take_ready();
     assert_eq!(ready.len(), 1);
-    assert_eq!((ready[0].db, &ready[0].key), (0, &key));
+    assert_eq!(
+        (ready[0].db, &ready[0].key, ready[0].filled),
+        (0, &key, true)
+    );
     let next = |shard: &mut Shard, kind, after| {
-        let next = shard.blocked.next(0, &key, kind, after);
+        let next = shard.blocked.next(&ready[0], Some(kind), after);
         next.map(|waiter| waiter.number)
     };
     assert_eq!(next(shard, Kind::List, None), Some(1));
@@ -263,4 +271,81 @@ fn only_one_ends_a_wait() {
     wait.finish(WaitEnd::Unblocked);
     assert!(!wait.claim() && !wait.abandon());
     assert_eq!(wait.state(), WaiterState::Done(WaitEnd::Unblocked));
+}
+
+/// The keys on the ready list of the shard with key `k`, and whether they got elements.
+fn take_ready(entered: &mut Entered<'_>, hash: u64) -> Vec<(usize, bool)> {
+    let ready = entered.shard_mut(hash).take_ready().into_iter();
+    ready.map(|ready| (ready.db, ready.filled)).collect()
+}
+
+#[test]
+fn who_waits_for_a_keys_end_hears_of_it() {
+    for wish in [false, true] {
+        let bench = Bench::new();
+        let hash = bench.keyspace.hash(b"k");
+        for db in 0..2 {
+            bench.set(db, b"k", Expiry::Clear);
+        }
+        let mut entered = bench.all();
+        let shard = entered.shard_mut(hash);
+        shard.block(0, b"k", &waiter_for(1, Kind::List, wish));
+        shard.block(1, b"k", &waiter_for(2, Kind::List, wish));
+        assert_eq!(shard.is_observed(), wish);
+        let gone = |db: usize| if wish { vec![(db, false)] } else { vec![] };
+        // Changed or deleted; once, however often before somebody looks.
+        entered.shard_mut(hash).touch(0, b"k", hash);
+        entered.shard_mut(hash).touch(0, b"k", hash);
+        assert_eq!(take_ready(&mut entered, hash), gone(0));
+        entered.shard_mut(hash).touch(0, b"other", hash);
+        assert_eq!(take_ready(&mut entered, hash), []);
+        // Filled after it was deleted.
+        entered.shard_mut(hash).touch(0, b"k", hash);
+        entered.shard_mut(hash).signal_ready(0, b"k");
+        assert_eq!(take_ready(&mut entered, hash), [(0, true)]);
+        // Flushed, and exchanged for one that is there no more.
+        drop(entered.flush(Some(1)));
+        assert_eq!(take_ready(&mut entered, hash), gone(1));
+        entered.swap_dbs(0, 1, NOW);
+        let both = take_ready(&mut entered, hash);
+        assert!(both.contains(&(1, true)), "{both:?}");
+        assert_eq!(both.contains(&(0, false)), wish, "{both:?}");
+        let empty = bench.keyspace.builder().finish();
+        drop(entered.replace(empty, NOW));
+        assert_eq!(
+            take_ready(&mut entered, hash).len(),
+            if wish { 2 } else { 0 }
+        );
+        entered.shard_mut(hash).blocked.take_all();
+        entered.shard_mut(hash).touch(0, b"k", hash);
+        assert!(!entered.shard_mut(hash).is_observed());
+    }
+}
+
+#[test]
+fn a_ready_key_lets_those_go_on_whose_wish_is_met() {
+    let bench = Bench::new();
+    let hash = bench.keyspace.hash(b"k");
+    let mut entered = bench.all();
+    let shard = entered.shard_mut(hash);
+    shard.block(0, b"k", &waiter_for(1, Kind::List, false));
+    shard.block(0, b"k", &waiter_for(2, Kind::Zset, true));
+    shard.block(0, b"k", &waiter_for(3, Kind::List, true));
+    let mut served = |kind: Option<Kind>, filled: bool| {
+        let ready = ReadyKey {
+            db: 0,
+            key: Bytes::from_static(b"k"),
+            filled,
+        };
+        let mut numbers = Vec::new();
+        while let Some(waiter) = shard.blocked.next(&ready, kind, numbers.last().copied()) {
+            numbers.push(waiter.number);
+        }
+        numbers
+    };
+    assert_eq!(served(Some(Kind::List), true), [1, 2, 3]);
+    assert_eq!(served(Some(Kind::List), false), [2]);
+    assert_eq!(served(Some(Kind::Zset), true), [2, 3]);
+    assert_eq!(served(Some(Kind::String), true), [2, 3]);
+    assert_eq!(served(None, false), [2, 3]);
 }

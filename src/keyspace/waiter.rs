@@ -63,6 +63,8 @@ pub struct Waiter {
     pub deadline_ms: Option<i64>,
     /// Which kind of key ends the wait.
     pub kind: Kind,
+    /// It ends, too, when a key is gone or holds another kind.
+    pub on_deletion: bool,
     /// The reply at timeout: a null array or a null.
     pub null_array: bool,
     pub user: String,
@@ -87,6 +89,7 @@ impl Waiter {
         key_args: Range<usize>,
         deadline_ms: Option<i64>,
         kind: Kind,
+        on_deletion: bool,
         null_array: bool,
         user: String,
         ran_us: u64,
@@ -100,6 +103,7 @@ impl Waiter {
             key_args,
             deadline_ms,
             kind,
+            on_deletion,
             null_array,
             user,
             ran_us,
