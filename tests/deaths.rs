@@ -568,7 +568,10 @@ fn a_spool_that_dies_costs_a_replica_its_sync_at_most() {
 
 #[test]
 fn the_watchdog_says_where_an_arbiter_stands() {
-    let server = understudy().with("arbiter-watchdog-ms", 50).start();
+    let server = understudy().with("arbiter-watchdog-ms", 0).start();
+    // It may be turned on at any time.
+    let set = ["CONFIG", "SET", "arbiter-watchdog-ms", "50"];
+    assert_eq!(server.call(&set).text(), "OK");
     let mut sleeper = server.client();
     let reply: RawReply = sleeper.call(&["DEBUG", "SLEEP", "1"]);
     assert_eq!(reply.text(), "OK");

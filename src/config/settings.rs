@@ -423,6 +423,7 @@ impl Settings {
         Settings {
             bind: Vec::new(),
             port: 0,
+            arbiter_watchdog_ms: 0,
             save: Vec::new(),
             dbfilename: String::new(),
             ..Settings::default()

@@ -103,6 +103,30 @@ fn is_fed(orders: &[Order], replica: u64) -> bool {
     orders.iter().any(fed)
 }
 
+/// One that does not understand a marked end takes a dump from the disk, and not one after the other for ever.
+#[test]
+fn a_replica_without_marked_ends_takes_the_dump_that_is_made_for_it() {
+    let mut b = Bench::new();
+    let request = Request::parse(&[b"PSYNC", b"?", b"-1"]).unwrap();
+    let plain = Replica {
+        capa_eof: false,
+        ..replica(1, ReplicaState::WaitSnapshot)
+    };
+    let (_, orders) = b.run(|m, e, o| m.attach(e, plain, &request, o));
+    let made = Order::StartSnapshot {
+        number: 1,
+        target: Target::Disk,
+    };
+    assert!(orders.contains(&made), "{orders:?}");
+    let orders = b.started();
+    assert!(
+        sends(&orders)[0].1.starts_with("+FULLRESYNC "),
+        "{orders:?}"
+    );
+    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    assert_eq!(orders, [Order::SendDump { id: 1 }]);
+}
+
 /// The feed closes between the decision and the join: nobody is thrown out for it.
 #[test]
 fn who_loses_the_race_for_a_feed_waits_for_the_next_snapshot() {

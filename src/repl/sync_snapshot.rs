@@ -123,7 +123,7 @@ impl SyncSnapshot {
             number: self.number,
             offset: cut.offset,
             target: self.target,
-            needs_eof: self.target == Target::Sockets || !self.capa_eof,
+            needs_eof: self.target == Target::Sockets || self.capa_eof,
         })
     }
 

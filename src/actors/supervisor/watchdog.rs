@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::node_core::NodeCore;
 use crate::node_core::life::Stage;
 use crate::supervision::arbiters::UnderWay;
 
 /// Looks in the time that a turn may last.
 const LOOKS: u64 = 4;
-/// Between two looks whether the directive has been set, and the longest between two at the arbiters, ms.
+/// The longest between two looks at the arbiters, ms.
 const LOOK_MAX_MS: u64 = 500;
 
 /// A turn that is watched.
@@ -27,30 +29,47 @@ struct Watched {
     told: bool,
 }
 
-/// Starts the thread. It ends with the node.
+/// Has the arbiters watched while the directive says so: by a thread that is there only then, and ends with the node.
 pub fn start(node: &Arc<NodeCore>) {
-    let there = node.clone();
-    let spawned = node.threads.spawn("watchdog", move || watch(&there));
-    if let Err(error) = spawned {
-        tracing::warn!("No thread for watching the arbiters: {error}");
+    let watches = Arc::new(Mutex::new(false));
+    watch_aside(node, &watches);
+    let there = Arc::downgrade(node);
+    node.watch_settings(Box::new(move |_, names| {
+        if names.contains(&"arbiter-watchdog-ms")
+            && let Some(node) = there.upgrade()
+        {
+            watch_aside(&node, &watches);
+        }
+    }));
+}
+
+/// Starts the thread if it is wanted and not there. `watches`: whether it is.
+fn watch_aside(node: &Arc<NodeCore>, watches: &Arc<Mutex<bool>>) {
+    let mut guard = watches.lock();
+    if *guard || node.settings.load().arbiter_watchdog_ms == 0 {
+        return;
+    }
+    let (there, ends) = (node.clone(), watches.clone());
+    match node.threads.spawn("watchdog", move || watch(&there, &ends)) {
+        Ok(()) => *guard = true,
+        Err(error) => tracing::warn!("No thread for watching the arbiters: {error}"),
     }
 }
 
-fn watch(node: &NodeCore) {
+fn watch(node: &NodeCore, watches: &Mutex<bool>) {
     let mut watched: HashMap<String, Watched> = HashMap::new();
     loop {
+        let mut guard = watches.lock();
         let period_ms = node.settings.load().arbiter_watchdog_ms;
-        let look_ms = match period_ms {
-            0 => LOOK_MAX_MS,
-            period_ms => (period_ms / LOOKS).clamp(1, LOOK_MAX_MS),
-        };
+        if period_ms == 0 {
+            *guard = false;
+            return;
+        }
+        drop(guard);
+        let look_ms = (period_ms / LOOKS).clamp(1, LOOK_MAX_MS);
         let look = Some(Duration::from_millis(look_ms));
         if node.life.wait_for(Stage::Closed, look) >= Stage::Closed {
             return;
-        }
-        if period_ms == 0 {
-            watched.clear();
-            continue;
         }
         look_at(node, &mut watched, period_ms * 1000);
     }
