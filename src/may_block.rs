@@ -6,7 +6,8 @@
 //! result waits asynchronously.
 //!
 //! Each helper that may block calls [`may_block_here`] at its entrance, which panics in debug builds where the rule
-//! is broken; the tests run with that check. What /proc shows is made in memory, and is not meant. DEBUG SLEEP is:
+//! is broken; the tests run with that check. The log is no exception: the server's own writes nothing on such a thread, and
+//! a `tracing` subscriber of an embedding application can ask [`may_block`] too. What /proc shows is made in memory, and is not meant. DEBUG SLEEP is:
 //! it is there to hold up a thread.
 
 use std::cell::Cell;

@@ -39,6 +39,55 @@ fn wait_equal(nodes: &[&Server]) {
     }
 }
 
+/// What waits for disks or name servers is answered in its place, and does not keep others.
+#[test]
+fn commands_behind_one_that_waits_for_the_disk_keep_their_order() {
+    let server = node(Make::Understudy)
+        .with("enable-protected-configs", "yes")
+        .start();
+    let dir = server.dir().display().to_string();
+    let mut client = server.client();
+    let mut batch: Vec<Vec<&str>> = Vec::new();
+    for _ in 0..20 {
+        batch.push(vec!["INCR", "n"]);
+        batch.push(vec!["CONFIG", "SET", "dir", &dir, "timeout", "7"]);
+        batch.push(vec!["CONFIG", "GET", "timeout"]);
+        batch.push(vec!["CONFIG", "SET", "timeout", "8"]);
+        batch.push(vec!["CONFIG", "GET", "timeout"]);
+        batch.push(vec!["MEMORY", "PURGE"]);
+    }
+    let timeout = |reply: &RawReply| {
+        let value = reply.elements().expect("a name and a value")[1].text();
+        value.parse::<i64>().expect("a number")
+    };
+    let replies = client.pipeline(&batch);
+    for (turn, replies) in replies.chunks(6).enumerate() {
+        assert_eq!(replies[0].int(), Some(turn as i64 + 1));
+        assert_eq!((timeout(&replies[2]), timeout(&replies[4])), (7, 8));
+        for ok in [1, 3, 5] {
+            assert_eq!(replies[ok].text(), "OK");
+        }
+    }
+    // Inside a transaction nobody can wait, and nothing of it happens.
+    client.call(&["MULTI"]);
+    client.call(&["INCR", "n"]);
+    client.call(&["CONFIG", "SET", "dir", &dir, "timeout", "9"]);
+    client.call(&["CONFIG", "SET", "hz", "20"]);
+    let replies = client.call(&["EXEC"]);
+    let replies = replies.elements().expect("an array");
+    assert_eq!(replies[0].int(), Some(21));
+    assert_eq!(replies[1].text(), "ERR not possible inside a transaction");
+    assert_eq!(replies[2].text(), "OK");
+    assert_eq!(timeout(&client.call(&["CONFIG", "GET", "timeout"])), 8);
+    // A client that wants no replies gets none, late ones neither.
+    client.send(&["CLIENT", "REPLY", "OFF"]);
+    client.send(&["CONFIG", "SET", "dir", &dir, "timeout", "10"]);
+    client.send(&["CLIENT", "REPLY", "ON"]);
+    client.flush();
+    assert_eq!(client.read().text(), "OK");
+    assert_eq!(timeout(&client.call(&["CONFIG", "GET", "timeout"])), 10);
+}
+
 /// No module is loaded and none can be; in redis-server's words.
 #[test]
 fn there_are_no_modules() {

@@ -2,7 +2,7 @@
 //!
 //! It has no buffer of its own for the stream: it reads slices of the shared log from its cursor on and
 //! writes them with vectored writes, so a slow replica costs a cursor. What it does hold are the protocol
-//! lines that go before the stream (bounded: the master sends a handful) and one portion of a dump, or of
+//! lines that go before the stream (bounded: the master sends a handful) and one portion of a dump file, or of
 //! what the spool keeps on disk, which it asks of the SpoolFileActor.
 //!
 //! It is woken when the log has grown ([`Hub::wake_when_grown`]), and tells the MasterActor about acks and about its end.
@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +31,7 @@ use crate::actors::replication::delivery::{DumpSent, DumpStreamed};
 use crate::actors::replication::master::{Acked, Detached, MasterActor};
 use crate::actors::replication::slave_input::SlaveInput;
 use crate::actors::snapshots::feed::SharedFeed;
-use crate::actors::snapshots::spool_file::{ReadSegment, SpoolFileActor};
+use crate::actors::snapshots::spool_file::{ReadDump, ReadSegment, SpoolFileActor, WasRead};
 use crate::clients::session::Client;
 use crate::node_core::NodeCore;
 use crate::os::priority;
@@ -54,7 +54,7 @@ pub(super) enum Source {
     /// A snapshot in the making, from this position on.
     Feed(SharedFeed, u64),
     /// A finished dump, so far sent.
-    File(File, u64),
+    File(Arc<File>, u64),
     /// The log, from this cursor and position on.
     Log(Cursor, u64),
 }
@@ -215,13 +215,18 @@ impl SlaveBufferActor {
         }
     }
 
-    /// Asks for bytes that are on disk.
-    fn begin_reading(&mut self, place: Place) {
+    /// What gives the bytes that are to be read from disk, and who is to be told of them.
+    fn expect_read(&mut self) -> WasRead {
         let (sender, receiver) = oneshot::channel();
         self.reading = Some(receiver);
-        let done = Box::new(move |read| {
+        Box::new(move |read| {
             let _ = sender.send(read);
-        });
+        })
+    }
+
+    /// Asks for bytes that are on disk.
+    fn begin_reading(&mut self, place: Place) {
+        let done = self.expect_read();
         self.files.do_send(ReadSegment { place, done });
     }
 
@@ -237,11 +242,25 @@ impl SlaveBufferActor {
         self.reading = None;
         match read {
             Ok(bytes) => {
-                if let Source::Feed(_, position) | Source::Log(_, position) = &mut self.source {
-                    *position += bytes.len() as u64;
-                    self.queue.push_back(bytes);
+                let n = bytes.len() as u64;
+                match &mut self.source {
+                    Source::Idle => {}
+                    Source::Feed(_, position) | Source::Log(_, position) => {
+                        *position += n;
+                        self.queue.push_back(bytes);
+                    }
+                    Source::File(..) if n == 0 => self.dump_sent(),
+                    Source::File(_, sent) => {
+                        *sent += n;
+                        self.progress.sent.store(*sent, Ordering::Relaxed);
+                        self.queue.push_back(bytes);
+                    }
                 }
                 Ok(!self.queue.is_empty())
+            }
+            Err(error) if matches!(self.source, Source::File(..)) => {
+                tracing::warn!("Read error sending DB to replica: {error}");
+                Err(())
             }
             Err(error) => {
                 tracing::warn!("Read error on the spool for {}: {error}", self.client.addr);
@@ -313,29 +332,24 @@ impl SlaveBufferActor {
         let Some(most) = self.portion(cx) else {
             return Ok(false);
         };
-        let Source::File(file, sent) = &mut self.source else {
-            return Ok(false);
-        };
-        let mut chunk = vec![0; most];
-        match file.read(&mut chunk) {
-            Ok(0) => {
-                self.leave_bandwidth();
-                self.source = Source::Idle;
-                self.master.do_send(DumpSent { id: self.id() });
-                Ok(false)
-            }
-            Ok(n) => {
-                *sent += n as u64;
-                self.progress.sent.store(*sent, Ordering::Relaxed);
-                chunk.truncate(n);
-                self.queue.push_back(chunk.into());
-                Ok(true)
-            }
-            Err(error) => {
-                tracing::warn!("Read error sending DB to replica: {error}");
-                Err(())
-            }
+        if let Source::File(file, sent) = &self.source {
+            let (file, offset) = (file.clone(), *sent);
+            let done = self.expect_read();
+            self.files.do_send(ReadDump {
+                file,
+                offset,
+                most,
+                done,
+            });
         }
+        self.poll_reading(cx)
+    }
+
+    /// All of the dump file is in the socket.
+    fn dump_sent(&mut self) {
+        self.leave_bandwidth();
+        self.source = Source::Idle;
+        self.master.do_send(DumpSent { id: self.id() });
     }
 
     fn fill_from_log(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, ()> {

@@ -1,6 +1,7 @@
 //! What the MasterActor has the actor of a replica do.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -53,7 +54,7 @@ impl Handler<TakeFile> for SlaveBufferActor {
     type Result = ();
 
     fn handle(&mut self, take: TakeFile, _: &mut Self::Context) {
-        self.source = Source::File(take.file, 0);
+        self.source = Source::File(Arc::new(take.file), 0);
         self.progress = take.progress;
         self.wake();
     }

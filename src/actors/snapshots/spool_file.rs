@@ -1,5 +1,5 @@
 //! The actor that keeps what full syncs spool: segments on disk, written, read and deleted on a thread of
-//! its own, so that no arbiter waits for the disk.
+//! its own, so that no arbiter waits for the disk. Finished dumps that are sent are read here as well.
 //!
 //! A segment is a file that loses its name as soon as it is open: its space is given back when it is closed,
 //! however the process ends. What a crash between the two left behind is for `leftovers`.
@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -187,6 +188,31 @@ impl Handler<ReadSegment> for SpoolFileActor {
 
     fn handle(&mut self, read: ReadSegment, _: &mut Self::Context) {
         let bytes = self.step("read", |files| files.read(read.place));
+        (read.done)(bytes);
+    }
+}
+
+/// Read so much of a dump, or what there is until its end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ReadDump {
+    pub file: Arc<File>,
+    pub offset: u64,
+    pub most: usize,
+    pub done: WasRead,
+}
+
+impl Handler<ReadDump> for SpoolFileActor {
+    type Result = ();
+
+    fn handle(&mut self, read: ReadDump, _: &mut Self::Context) {
+        let bytes = self.step("read", |_| {
+            may_block_here();
+            let mut bytes = vec![0; read.most];
+            let n = read.file.read_at(&mut bytes, read.offset)?;
+            bytes.truncate(n);
+            Ok(bytes.into())
+        });
         (read.done)(bytes);
     }
 }
