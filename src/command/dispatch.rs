@@ -392,7 +392,27 @@ pub(super) fn after_exec(
 
 /// The observers of a finished command; each costs a comparison when nobody observes. `time`: when it ended,
 /// unix us, and how long it ran, us.
+#[inline(always)]
 pub(super) fn tell_observers(
+    node: &NodeCore,
+    settings: &Settings,
+    client: &Client,
+    command: &Command,
+    args: &Args<'_>,
+    time: (u64, u64),
+) {
+    let took_us = time.1;
+    let slower_than = settings.slowlog_log_slower_than;
+    let threshold_ms = settings.latency_monitor_threshold;
+    if (slower_than >= 0 && took_us as i64 >= slower_than)
+        || (threshold_ms > 0 && took_us / 1000 >= threshold_ms)
+    {
+        tell_of_slow(node, settings, client, command, args, time);
+    }
+}
+
+#[cold]
+fn tell_of_slow(
     node: &NodeCore,
     settings: &Settings,
     client: &Client,
