@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use understudy::Settings;
-use understudy::clients::session::{Client, Origin, Session};
+use understudy::clients::client::Client;
 use understudy::clock::{Clock, SystemClock};
 use understudy::command::dispatch::{self, Outcome};
 use understudy::command::{Context, Effects};
@@ -14,6 +14,7 @@ use understudy::node_core::NodeCore;
 use understudy::repl::wire;
 use understudy::resp::request::{Batch, Limits, Parser};
 use understudy::resp::{Reply, Resp};
+use understudy::session::{Origin, Session};
 
 // As in the binary.
 #[global_allocator]

@@ -13,15 +13,17 @@
 //! - [`data`]: value containers.
 //! - [`config`]: directives, files, settings.
 //! - [`rdb`]: values to dump bytes and back.
+//! - [`clients`]: what others see of a client and push to it; pauses.
 //! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk.
 //! - [`snapshot`]: the point-in-time cut and walk; how saving stands.
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
-//! - [`clients`]: a client's state and the registry of clients, channels, pauses.
+//! - [`session`]: the state of a client that its own thread owns; channels.
 //! - [`observe`]: counters, histograms, the slow log, MONITOR, memory.
+//! - [`table`]: the command table as data, with the rules that find keys among arguments.
 //! - [`supervision`]: what becomes of a node when a part of it panics.
 //! - [`node_core`]: what all of a node's threads share, its stages, the threads that its end waits for.
 //! - [`info`]: INFO's sections.
-//! - [`command`]: the command table, its families, dispatch.
+//! - [`command`]: dispatch, and the families of handlers.
 //! - [`os`]: the operating system's parts: files, sockets, limits, scheduling.
 //! - [`background`]: work on threads of its own: loading, freeing.
 //! - [`actors`]: connections, shards, master, link, snapshots: sockets, files, timers.
@@ -47,8 +49,10 @@ pub mod os;
 pub mod rdb;
 pub mod repl;
 pub mod resp;
+pub mod session;
 pub mod snapshot;
 pub mod supervision;
+pub mod table;
 pub mod testing;
 pub mod text;
 

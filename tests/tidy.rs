@@ -16,18 +16,7 @@ const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[(
 )];
 
 /// Imports of a room that stands later: from, to, and why.
-const LATER_IMPORTS: &[(&str, &str, &str)] = &[
-    (
-        "keyspace",
-        "clients",
-        "a waiter knows the client that waits",
-    ),
-    (
-        "node_core",
-        "command",
-        "a node holds the table of its commands, whose handlers see the node",
-    ),
-];
+const LATER_IMPORTS: &[(&str, &str, &str)] = &[];
 
 fn at_top(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

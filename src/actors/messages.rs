@@ -5,8 +5,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::BytesMut;
 
-use crate::clients::session::{Client, OwnedArgs, ReplConf};
+use crate::clients::client::{Client, OwnedArgs};
 use crate::os::socket::Socket;
+use crate::session::ReplConf;
 
 /// A client asked for PSYNC or SYNC: its connection is over as such, and its socket becomes a replica's.
 /// Sent by the ConnectionActor to the MasterActor, which decides and answers on the socket. The client stays

@@ -28,12 +28,13 @@ use tokio::time::{sleep, timeout};
 use super::shard;
 use crate::actors::supervisor;
 use crate::clients::pause::PausePurpose;
-use crate::clients::session::Ticket;
-use crate::command::migrate::{self, Migration, PackedKey, Settled, Target, TargetCommand};
+use crate::command::migrate::{self, Settled};
 use crate::node_core::NodeCore;
+use crate::node_core::migration::{Migration, PackedKey, Target, TargetCommand};
 use crate::os::outgoing;
 use crate::repl::wire;
 use crate::resp::Reply;
+use crate::session::Ticket;
 use crate::supervision::Owner;
 
 /// Connections kept for later, at most.

@@ -18,11 +18,12 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::actors::supervisor;
-use crate::clients::session::{Client, Origin, Session};
+use crate::clients::client::Client;
 use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
 use crate::keyspace::{Entered, ExpireBudget, ShardSet};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
+use crate::session::{Origin, Session};
 use crate::supervision::Owner;
 
 /// [`ServeBlocked`]s that may wait: one would do.

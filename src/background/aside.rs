@@ -1,7 +1,7 @@
 //! Work of commands that may block (the configuration's files, listening at other addresses, giving memory back), on
 //! a thread beside those that serve.
 //!
-//! The client waits for the reply as for any actor's ([`Ticket`](crate::clients::session::Ticket)), and its later commands with it, so they run in
+//! The client waits for the reply as for any actor's ([`Ticket`](crate::session::Ticket)), and its later commands with it, so they run in
 //! order; the shards are left meanwhile. The work of all clients is done one after the other.
 //!
 //! Bounds: one thread, which ends when there is no more to do; a piece of work per client that waits. A panic costs

@@ -1,7 +1,6 @@
-//! Clients: what one is ([`session`]), the channels it subscribes to ([`pubsub`]), how clients are paused ([`pause`]),
-//! and which peers are no clients at all ([`cross_protocol`]).
+//! Clients as others see them: the registry, what is pushed to them ([`client`]), how they are paused ([`pause`]), and
+//! which peers are no clients at all ([`cross_protocol`]).
 
+pub mod client;
 pub mod cross_protocol;
 pub mod pause;
-pub mod pubsub;
-pub mod session;

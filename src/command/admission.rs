@@ -4,14 +4,15 @@
 //! another command runs takes the part of the checks that its caller's admission has not answered: [`admit_nested`].
 //! Nothing has been changed or replied when a command is refused.
 
+use super::Context;
 use super::nested::Caller;
-use super::spec::bits;
-use super::table::Command;
-use super::{Args, CommandError, CommandResult, Context};
 use crate::clients::pause::Pause;
-use crate::clients::session::{Origin, Session};
 use crate::config::Protected;
 use crate::resp::Resp;
+use crate::session::{Origin, Session};
+use crate::table::Command;
+use crate::table::spec::bits;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub(super) const READ_ONLY: CommandError =
     CommandError::fixed("READONLY You can't write against a read only replica.");

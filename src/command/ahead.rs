@@ -14,11 +14,12 @@
 
 use smallvec::SmallVec;
 
-use super::table::Command;
-use super::{Args, Context, dispatch};
+use super::{Context, dispatch};
 use crate::data::prefetch::Prefetcher;
 use crate::keyspace::{Candidate, Db, Entered, ShardSet};
 use crate::resp::request::Batch;
+use crate::table::Args;
+use crate::table::Command;
 
 /// How many commands ahead. More than this would push out what was brought in first.
 const WINDOW: usize = 16;

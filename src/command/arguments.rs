@@ -1,7 +1,7 @@
 //! Arguments that several families take: bounded integers, floats, timeouts; and index ranges.
 
 use super::context::int_arg;
-use super::{CommandError, CommandResult};
+use crate::table::{CommandError, CommandResult};
 use crate::text::{LongDouble, parse_double};
 
 /// An integer of at least `least`; anything else is `message` ("ERR ...").

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::dispatch::{self, Outcome};
-use super::{Args, Context, Effects};
-use crate::clients::session::{Client, Origin, Session};
+use super::{Context, Effects};
+use crate::clients::client::Client;
 use crate::clock::ManualClock;
 use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::resp::{Output, Reply, Resp};
+use crate::session::{Origin, Session};
+use crate::table::Args;
 
 /// Errors that every family gives, as the bench shows them.
 pub(super) const WRONG_TYPE: &str =
@@ -64,7 +66,7 @@ impl Bench {
     fn execute(&mut self, args: &Args<'_>) -> (Output, Effects) {
         let command = self.node.table.find(args).expect("a command");
         command.check_arity(args).expect("its arity");
-        let handler = command.handler;
+        let handler = super::handlers::of(command);
         let mut reply = Reply::new(self.session.resp());
         let mut effects = Effects::default();
         effects.db = self.session.db;

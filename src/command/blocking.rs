@@ -15,11 +15,12 @@ use std::sync::atomic::Ordering;
 use super::context::BlockRequest;
 use super::dispatch;
 use super::nested::{self, Called, Caller};
-use super::{Args, Context, waits};
-use crate::clients::session::{Origin, Session, Waiting};
+use super::{Context, waits};
 use crate::keyspace::{Entered, ReadyKey, ShardSet, WaitEnd, Waiter};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
+use crate::session::{Origin, Session, Waiting};
+use crate::table::Args;
 
 /// Has the session wait for its keys. `ran_us`: how long its command has run so far.
 pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<'_>, ran_us: u64) {

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::context::{int_arg, is_word};
+use super::context::int_arg;
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
+use crate::clients::client::{Client, ClientView};
 use crate::clients::pause::{Pause, PausePurpose};
-use crate::clients::session::{Client, ClientView, ReplyMode};
 use crate::resp::Resp;
+use crate::session::ReplyMode;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[
@@ -273,7 +276,7 @@ fn describe(ctx: &Context<'_>, client: &Client, args: &Args<'_>, text: &mut Stri
     let output = client.output_waiting();
     let (in_buffer, in_list) = (output.bytes - output.in_pieces, output.list_memory());
     let memory = size_of::<Client>()
-        + size_of::<crate::clients::session::Session>()
+        + size_of::<crate::session::Session>()
         + query_buffer
         + query_buffer_free
         + arguments

@@ -1,7 +1,8 @@
 //! CLUSTER, READONLY, READWRITE and ASKING: there is no cluster here, and they say so as redis-server does without
 //! `cluster-enabled`. Clients ask by them which sort of server they talk to.
 
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("asking", disabled),

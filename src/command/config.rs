@@ -5,10 +5,11 @@
 //! settings. Commands that run meanwhile see either all old or all new values.
 
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
+use super::{Context, Handlers, saving};
 use crate::config::directive::Directive;
 use crate::config::{Protected, Settings, table};
 use crate::node_core::{NodeCore, SLOW_TO_SET};
+use crate::table::{Args, CommandError, CommandResult};
 use crate::text::glob;
 
 pub const HANDLERS: Handlers = &[

@@ -1,9 +1,10 @@
 //! The session's own commands: AUTH, HELLO, PING, ECHO, SELECT, RESET, QUIT.
 
-use super::context::is_word;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::clients::session::{Origin, ReplyMode};
+use super::{Context, Handlers};
 use crate::resp::Resp;
+use crate::session::{Origin, ReplyMode};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[

@@ -15,15 +15,16 @@ use std::sync::Arc;
 use super::ahead::Ahead;
 use super::lookup::{Found, Look};
 use super::replication::FollowOrder;
-use super::table::Command;
-use super::{Args, CommandError, CommandResult, Effects, events};
-use crate::clients::session::{Origin, ReplyMode, Session, Ticket, Waiting};
+use super::{Effects, events};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
 use crate::node_core::NodeCore;
 use crate::observe::command_stats::Tally;
 use crate::resp::Reply;
+use crate::session::{Origin, ReplyMode, Session, Ticket, Waiting};
+use crate::table::Command;
+use crate::table::{Args, CommandError, CommandResult};
 
 /// Classes of keyspace events, as `notify-keyspace-events` letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -553,11 +554,6 @@ pub fn count_arg(arg: &[u8]) -> CommandResult<usize> {
     count.ok_or(CommandError::fixed(
         "ERR value is out of range, must be positive",
     ))
-}
-
-/// Whether an argument is this keyword (given in lower case), in any case.
-pub fn is_word(arg: &[u8], word: &str) -> bool {
-    arg.eq_ignore_ascii_case(word.as_bytes())
 }
 
 /// The name of the running command, lower case, for arity errors of options.

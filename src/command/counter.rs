@@ -5,9 +5,10 @@
 
 use super::context::{EventClass, int_arg};
 use super::lookup::Look;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::{StrRef, ValueMut, ValueRef};
 use crate::keyspace::Expiry;
+use crate::table::{Args, CommandError, CommandResult};
 use crate::text::LongDouble;
 use crate::text::parse_int;
 

@@ -6,15 +6,17 @@
 use std::sync::atomic::Ordering;
 
 use super::arguments::int_at_least;
-use super::context::{int_arg, is_word};
+use super::context::int_arg;
 use super::debug_show;
 use super::digest::{ScoreForm, dataset_digest, hex, value_digest};
 use super::dispatch;
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::keyspace::Expiry;
 use crate::node_core::ReloadOptions;
 use crate::repl::{ReplId, wire};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[("debug", debug)];

@@ -1,9 +1,11 @@
 //! DEBUG's subcommands that show something: an object, a table, a reply of each type.
 
-use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context};
+use super::Context;
+use super::context::int_arg;
 use crate::data::ValueRef;
 use crate::rdb::writer::Encoder;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 /// Looks a key up without expiring or touching it.
 fn value_at<'c>(ctx: &'c Context<'_>, key: &[u8]) -> CommandResult<crate::keyspace::Entry<'c>> {

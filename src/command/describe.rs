@@ -1,15 +1,16 @@
 //! COMMAND and its subcommands: the table of commands, told to clients.
 
-use super::context::is_word;
 use super::help::help;
-use super::spec::{
-    Arg, ArgKind, BeginSearch, Categories, DocFlag, FindKeys, Flags, KeyFlags, bits,
-};
-use super::table::{Command, CommandTable};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::table::spec::{
+    Arg, ArgKind, BeginSearch, Categories, DocFlag, FindKeys, Flags, KeyFlags, bits,
+};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::table::{Command, CommandTable};
 use crate::text::glob;
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("command", command),

@@ -18,16 +18,18 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 
 use super::admission::{Refusal, admit};
-use super::spec::{Reach, bits};
-use super::table::{Command, KeyPlan};
-use super::{Args, CommandError, CommandResult, Context, blocking, scan, transaction, waits};
+use super::{Context, blocking, handlers, scan, transaction, waits};
+use crate::clients::client::Client;
 use crate::clients::cross_protocol::is_http;
-use crate::clients::session::{Client, Origin, ReplyMode};
 use crate::config::Settings;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
 use crate::observe::redaction::redact;
+use crate::session::{Origin, ReplyMode};
 use crate::supervision::Owner;
+use crate::table::spec::{Reach, bits};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::table::{Command, KeyPlan};
 
 /// Most commands run before the shards are left for others to get in.
 const COMMANDS_INSIDE_MAX: u32 = 64;
@@ -312,7 +314,7 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     ctx.effects.overridden = false;
     ctx.effects.db = ctx.session.db;
     ctx.effects.apart = command.flags.has(bits::TOUCHES_ARBITRARY_KEYS) && !ctx.deny_blocking;
-    let result: CommandResult = (command.handler)(ctx, args);
+    let result: CommandResult = handlers::of(command)(ctx, args);
     if ctx.dirty > 0 {
         // Changed, and not logged yet. Empty in builds without debug assertions.
         let owner = match ctx.session.origin {

@@ -7,11 +7,12 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use super::bench::Bench;
 use super::dispatch::{self, Outcome};
 use super::{Context, Effects, active_expire};
-use crate::clients::session::{Client, Origin, Session};
+use crate::clients::client::Client;
 use crate::config::Settings;
 use crate::data::Kind;
 use crate::keyspace::{ExpireBudget, Waiter};
 use crate::resp::{Reply, Resp};
+use crate::session::{Origin, Session};
 
 fn done(reply: &str) -> (Outcome, String) {
     (Outcome::Done, reply.to_owned())

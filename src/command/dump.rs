@@ -2,14 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::context::{EventClass, int_arg, is_word};
+use super::context::{EventClass, int_arg};
 use super::expire::is_past;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::keyspace::Expiry;
 use crate::rdb::error::Fault;
 use crate::rdb::payload::{self, PayloadError};
 use crate::rdb::usage;
 use crate::rdb::writer::Encoder;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[("dump", dump), ("restore", restore)];

@@ -6,9 +6,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::context::{EventClass, command_name, int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::context::{EventClass, command_name, int_arg};
+use super::{Context, Handlers};
 use crate::resp::reply::error_text;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("expire", expire),

@@ -1,10 +1,11 @@
 //! REPLICATION: what this node can tell an operator about its replication, in words. Ours, not Redis's.
 
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::command::context::int_arg;
 use crate::repl::explain::{fate_of_link, fate_of_replica};
 use crate::repl::{LinkState, Replica, ReplicaState, ReplicationView};
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("replication|explain", explain),

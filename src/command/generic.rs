@@ -1,11 +1,13 @@
 //! Keys whatever they hold: deleting, counting, naming, renaming, copying and moving them.
 
-use super::context::{EventClass, int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::context::{EventClass, int_arg};
+use super::{Context, Handlers};
 use crate::data::Value;
 use crate::keyspace::Expiry;
 use crate::resp::reply::Aggregate;
+use crate::table::{Args, CommandError, CommandResult};
 use crate::text::glob;
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("del", del),

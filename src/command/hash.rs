@@ -3,11 +3,12 @@
 use super::context::EventClass;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use super::values::{reply_field_value, reply_item};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::list::Item;
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Hash, ValueRef};
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("hset", hset),

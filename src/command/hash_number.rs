@@ -1,8 +1,9 @@
 //! Hash fields as numbers: HINCRBY and HINCRBYFLOAT.
 
 use super::context::{EventClass, int_arg};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::list::Item;
+use crate::table::{Args, CommandError, CommandResult};
 use crate::text::LongDouble;
 use crate::text::parse_int;
 

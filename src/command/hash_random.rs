@@ -2,14 +2,16 @@
 
 use hashbrown::HashSet;
 
-use super::context::{int_arg_in, is_word};
+use super::context::int_arg_in;
 use super::hash::as_hash;
 use super::sample::{Selection, Wanted};
 use super::values::reply_item;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::Hash;
 use crate::data::list::Item;
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[("hrandfield", hrandfield)];
 

@@ -1,6 +1,7 @@
 //! The form that every `X HELP` has.
 
-use super::{Args, CommandResult, Context};
+use super::Context;
+use crate::table::{Args, CommandResult};
 
 /// Answers with a header, the subcommands' lines and the line about HELP itself.
 pub(super) fn help(

@@ -1,10 +1,11 @@
 //! SLOWLOG, LATENCY and MONITOR: watching the server at work.
 
 use super::help::help;
-use super::table::{Command, CommandTable};
-use super::{Args, CommandError, CommandResult, Context, Handlers, latency_report};
+use super::{Context, Handlers, latency_report};
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::table::{Command, CommandTable};
 use crate::text::parse_int;
 
 pub const HANDLERS: Handlers = &[

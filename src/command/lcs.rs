@@ -1,10 +1,12 @@
 //! LCS: the longest common subsequence of two strings, by the usual table of prefix lengths.
 
-use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::context::int_arg;
+use super::{Context, Handlers};
 use crate::data::ValueRef;
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[("lcs", lcs)];
 

@@ -7,10 +7,10 @@
 
 use super::Context;
 use super::context::EventClass;
-use crate::clients::session::Origin;
 use crate::data::{Value, ValueMut};
 use crate::keyspace::{Db, Entry, Expiry, Place, Put, Record, is_large};
 use crate::rdb::usage;
+use crate::session::Origin;
 
 /// Where a lookup found a key.
 #[derive(Clone, Copy, Debug)]

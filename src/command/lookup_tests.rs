@@ -1,8 +1,8 @@
 //! Logical expiry, statistics and events as the keys are looked up.
 
 use super::bench::{Bench, START_MS};
-use crate::clients::session::Origin;
 use crate::config::{EventFlags, MaxmemoryPolicy, Settings};
+use crate::session::Origin;
 
 /// A bench with `k` set and past its time by a millisecond.
 fn expired(settings: Settings) -> Bench {

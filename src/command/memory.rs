@@ -1,11 +1,13 @@
 //! MEMORY: what keys take, and what the process takes.
 
-use super::context::{int_arg, is_word};
+use super::context::int_arg;
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers, saving};
+use super::{Context, Handlers, saving};
 use crate::info::{Observed, Overhead};
 use crate::observe::memory::MemoryReport;
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("memory|doctor", doctor),

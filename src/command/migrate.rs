@@ -12,20 +12,22 @@
 //! The effect is the DEL of what was moved, none with COPY.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::context::{EventClass, int_arg, is_word};
+use super::context::{EventClass, int_arg};
 use super::saving::{services, with_ticket};
-use super::{Args, CommandError, CommandResult, Context, Handlers, dispatch};
+use super::{Context, Handlers, dispatch};
 use crate::clients::pause::{Pause, PausePurpose};
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
+use crate::node_core::migration::{Migration, PackedKey, Target, TargetCommand};
 use crate::rdb::payload;
 use crate::rdb::writer::Encoder;
-use crate::repl::wire;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[("migrate", migrate)];
 
@@ -35,72 +37,6 @@ const TIMEOUT_DEFAULT_MS: u64 = 1000;
 pub const ROUNDS_MAX: usize = 5;
 /// Of those, how many go on beside writes.
 const FREE_ROUNDS: usize = 2;
-
-/// Another node, and as whom to speak to it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    pub host: String,
-    /// 0: the argument was no port.
-    pub port: u16,
-    pub user: Option<Bytes>,
-    pub password: Option<Bytes>,
-}
-
-/// A MIGRATE under way.
-pub struct Migration {
-    pub target: Target,
-    /// Where the keys are here.
-    pub db: usize,
-    /// Where they go there.
-    pub target_db: i64,
-    /// Longest wait for the target at a time.
-    pub timeout: Duration,
-    pub copy: bool,
-}
-
-/// A packed key.
-pub struct PackedKey {
-    pub key: Bytes,
-    /// Unix ms.
-    pub expire_at: Option<i64>,
-    pub payload: Vec<u8>,
-    /// Set when the key has changed since it was packed.
-    changed: Arc<AtomicBool>,
-    /// By which its shard knows that; None: it is not watched.
-    watch: Option<u64>,
-}
-
-/// One thing that the target is to do.
-pub enum TargetCommand {
-    Restore {
-        packed: PackedKey,
-        /// Whatever it has at the key.
-        replace: bool,
-    },
-    /// What an earlier round restored.
-    Delete(Bytes),
-}
-
-impl TargetCommand {
-    /// Appends the command for it.
-    pub fn write(&self, now_ms: i64, out: &mut Vec<u8>) {
-        match self {
-            TargetCommand::Delete(key) => wire::command(out, &[b"DEL".as_slice(), key]),
-            TargetCommand::Restore { packed, replace } => {
-                let ttl_ms = packed.expire_at.map_or(0, |at| (at - now_ms).max(1));
-                let ttl_ms = ttl_ms.to_string();
-                let args = [
-                    b"RESTORE".as_slice(),
-                    &packed.key,
-                    ttl_ms.as_bytes(),
-                    &packed.payload,
-                    b"REPLACE",
-                ];
-                wire::command(out, &args[..if *replace { 5 } else { 4 }]);
-            }
-        }
-    }
-}
 
 /// A call's options.
 struct MigrateOptions<'a> {

@@ -1,4 +1,4 @@
-//! Commands: the table as data ([`spec`]), what a handler works with ([`context`]), one file per family.
+//! Commands: what a handler works with ([`context`]), dispatch, one file per family. The table is in [`crate::table`].
 
 pub mod active_expire;
 mod admission;
@@ -22,19 +22,18 @@ pub mod dispatch;
 mod dispatch_tests;
 pub mod dump;
 pub mod effects;
-pub mod error;
 pub mod events;
 #[cfg(test)]
 mod everyday_tests;
 pub mod expire;
 mod explain;
 pub mod generic;
+mod handlers;
 pub mod hash;
 pub mod hash_number;
 pub mod hash_random;
 mod help;
 pub mod introspect;
-pub mod keys;
 mod latency_report;
 pub mod lcs;
 pub mod list;
@@ -44,7 +43,6 @@ mod lookup_tests;
 pub mod memory;
 pub mod migrate;
 pub mod module;
-mod names;
 mod nested;
 pub mod object;
 mod pop_args;
@@ -63,22 +61,17 @@ pub mod set_algebra;
 mod set_hash_tests;
 pub mod set_random;
 pub mod sort;
-pub mod spec;
 pub mod string;
 pub mod string_range;
-pub mod table;
 pub mod transaction;
 mod values;
 pub mod waits;
 pub mod zset;
 
+use crate::table::{Args, CommandResult};
+
 pub use context::Context;
 pub use effects::Effects;
-pub use error::{CommandError, CommandResult};
-pub use table::{Command, CommandId, CommandTable};
-
-/// A command's arguments, the name included at index 0.
-pub type Args<'a> = [&'a [u8]];
 
 /// What runs a command. On `Err` the dispatcher writes the error; the handler must not have written
 /// anything then.
@@ -87,7 +80,7 @@ pub type Handler = fn(&mut Context<'_>, &Args<'_>) -> CommandResult;
 /// A family's handlers by full lowercase name; subcommands as "config|get".
 pub type Handlers = &'static [(&'static str, Handler)];
 
-/// Every family's handlers; [`CommandTable`] joins them with the rows of [`spec`].
+/// Every family's handlers; `handlers` joins them with the rows of the command table.
 pub const FAMILIES: &[Handlers] = &[
     client::HANDLERS,
     cluster::HANDLERS,

@@ -1,7 +1,8 @@
 //! MODULE: none is loaded and none can be. Clients list modules to learn which commands a server has.
 
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("module|help", module_help),

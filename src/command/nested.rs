@@ -8,11 +8,12 @@
 //! Its reply goes to a [`Reply`]: the caller's, or one of its own ([`call_as`]).
 
 use super::admission::admit_nested;
-use super::table::CommandId;
-use super::{Args, CommandError, Context, dispatch};
-use crate::clients::session::Session;
+use super::{Context, dispatch};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;
+use crate::session::Session;
+use crate::table::CommandId;
+use crate::table::{Args, CommandError};
 
 /// What runs the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

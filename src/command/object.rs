@@ -2,10 +2,11 @@
 //! changes nothing.
 
 use super::lookup::lfu;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::config::Settings;
 use crate::data::{StrRef, ValueRef};
 use crate::keyspace::Entry;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("object|encoding", encoding),

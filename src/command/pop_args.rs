@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use super::Context;
 use super::arguments::int_at_least;
-use super::context::{BlockRequest, is_word};
-use super::{CommandError, CommandResult, Context};
+use super::context::BlockRequest;
 use crate::data::Kind;
 use crate::data::list::End;
+use crate::table::{CommandError, CommandResult};
+use crate::text::is_word;
 
 /// What comes after the command's name, and after the timeout of a form that waits.
 #[derive(Debug)]

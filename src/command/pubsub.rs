@@ -2,10 +2,11 @@
 //! CLIENT REPLY hides replies.
 
 use super::help::help;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::clients::pubsub::{Topic, subscribed};
-use crate::clients::session::ReplyMode;
+use super::{Context, Handlers};
 use crate::resp::Reply;
+use crate::session::ReplyMode;
+use crate::session::pubsub::{Topic, subscribed};
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("psubscribe", psubscribe),
@@ -218,8 +219,8 @@ fn pubsub_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
-    use crate::clients::session::ReplyMode;
     use crate::command::bench::Bench;
+    use crate::session::ReplyMode;
 
     #[test]
     fn confirmations_count_what_is_left() {

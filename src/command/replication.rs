@@ -3,16 +3,18 @@
 //!
 //! Orders run with every shard entered, so that the role changes between two commands and not inside one.
 
-use super::context::{int_arg, is_word};
+use super::context::int_arg;
 use super::saving::services;
-use super::{Args, CommandError, CommandResult, Context, Handlers, blocking, dispatch};
+use super::{Context, Handlers, blocking, dispatch};
 use crate::clients::pause::{Pause, PausePurpose};
-use crate::clients::session::Origin;
 use crate::config::{MasterAddress, is_host, words};
 use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
+use crate::session::Origin;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::printable::printable;
 
 pub const HANDLERS: Handlers = &[
@@ -333,12 +335,12 @@ fn abort_failover(ctx: &mut Context<'_>) -> CommandResult {
 mod tests {
     use std::task::{Context as TaskContext, Waker};
 
-    use crate::clients::session::Origin;
     use crate::command::bench::Bench;
     use crate::command::dispatch::{Outcome, run_from_master};
     use crate::command::{Context, Effects};
     use crate::repl::ReplId;
     use crate::resp::Reply;
+    use crate::session::Origin;
 
     #[test]
     fn what_a_former_master_sent_neither_runs_nor_is_logged() {

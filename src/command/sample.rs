@@ -1,7 +1,8 @@
 //! Random samples of collections, for SRANDMEMBER, HRANDFIELD and their kin.
 
-use super::{CommandError, CommandResult, Context};
-use crate::clients::session::Origin;
+use super::Context;
+use crate::session::Origin;
+use crate::table::{CommandError, CommandResult};
 
 /// The most elements one reply may repeat (a negative count asks for repetitions). Redis has no bound but
 /// the client's output buffer; without one a single request could take all memory.

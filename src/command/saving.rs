@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::arguments::int_at_least;
-use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::clients::session::Ticket;
+use super::context::int_arg;
+use super::{Context, Handlers};
 use crate::node_core::{NodeCore, Services, ShutdownOptions};
 use crate::resp::Reply;
+use crate::session::Ticket;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("bgsave", bgsave),

@@ -7,8 +7,9 @@
 
 use super::dispatch;
 use super::scan_options::{ScanOptions, parse_cursor};
-use super::{Args, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::keyspace::{Keyspace, ShardSet};
+use crate::table::{Args, CommandResult};
 
 pub const HANDLERS: Handlers = &[("scan", scan)];
 

@@ -1,9 +1,10 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN take: a cursor, MATCH, COUNT and (SCAN only) TYPE.
 
-use super::context::{int_arg, is_word};
-use super::{CommandError, CommandResult};
+use super::context::int_arg;
 use crate::resp::Reply;
+use crate::table::{CommandError, CommandResult};
 use crate::text::glob;
+use crate::text::is_word;
 
 /// Options after the cursor.
 #[derive(Clone, Copy, Debug)]

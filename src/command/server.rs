@@ -1,11 +1,13 @@
 //! The server as a whole: INFO, its time and role, its databases emptied, swapped and counted.
 
-use super::context::{int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
-use crate::clients::session::Origin;
+use super::context::int_arg;
+use super::{Context, Handlers};
 use crate::info::{Observed, render, wanted};
 use crate::observe::process::REDIS_VERSION;
 use crate::repl::ReplicaState;
+use crate::session::Origin;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("dbsize", dbsize),

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use super::bench::{Bench, START_MS};
-use super::migrate::{Migration, Target, TargetCommand};
-use crate::clients::session::{Ticket, Waiting};
 use crate::config::{Protected, Settings};
+use crate::node_core::migration::{Migration, Target, TargetCommand};
 use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
 use crate::repl::ReplicaState;
+use crate::session::{Ticket, Waiting};
 
 /// Notes what it is asked for, and may refuse new settings.
 #[derive(Default)]
@@ -155,7 +155,7 @@ fn slow_directives_are_set_aside() {
     drop(held);
     assert_eq!(set(&mut bench, "MEMORY PURGE"), ok(true));
     // Who wants no replies gets none, and waits all the same.
-    bench.session.reply_mode = crate::clients::session::ReplyMode::Off;
+    bench.session.reply_mode = crate::session::ReplyMode::Off;
     let silent = set(&mut bench, "CONFIG SET port 8");
     assert_eq!(silent, (String::new(), true));
     assert_eq!(bench.node.settings.load().port, 8);

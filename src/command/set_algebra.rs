@@ -4,14 +4,16 @@
 //! start from the smallest set's encoding, unions and differences from an intset, and a difference chooses
 //! between its two ways by the same estimate of work.
 
-use super::context::{EventClass, int_arg, is_word};
+use super::context::{EventClass, int_arg};
 use super::set::as_set;
 use super::values::reply_item;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::{Encodings, Set, Value, ValueRef};
 use crate::keyspace::Expiry;
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("sinter", sinter),

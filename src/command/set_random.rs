@@ -8,10 +8,11 @@ use super::context::{EventClass, count_arg, int_arg_in};
 use super::sample::{Selection, Wanted};
 use super::set::as_set;
 use super::values::reply_item;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::list::Item;
 use crate::data::{Encodings, Set, Value};
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[("spop", spop), ("srandmember", srandmember)];
 

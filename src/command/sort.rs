@@ -7,11 +7,13 @@
 
 use std::cmp::Ordering;
 
-use super::context::{EventClass, int_arg, is_word};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::context::{EventClass, int_arg};
+use super::{Context, Handlers};
 use crate::data::list::End;
 use crate::data::{List, Value, ValueRef};
 use crate::keyspace::Expiry;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 use crate::text::parse_double;
 
 pub const HANDLERS: Handlers = &[("sort", sort), ("sort_ro", sort_ro)];

@@ -4,11 +4,13 @@
 //! allocates nothing but the record. Options are parsed into `Options` once, for SET and GETEX alike.
 //! Relative expiries leave as absolute ones in the effects.
 
-use super::context::{EventClass, command_name, int_arg, is_word};
+use super::context::{EventClass, command_name, int_arg};
 use super::values::reply_string;
-use super::{Args, CommandError, CommandResult, Context, Handlers, expire};
+use super::{Context, Handlers, expire};
 use crate::data::ValueRef;
 use crate::keyspace::Expiry;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("get", get),

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::context::{EventClass, int_arg};
 use super::values::reply_part;
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::{ValueMut, ValueRef};
 use crate::keyspace::Expiry;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("append", append),

@@ -10,10 +10,11 @@ use bytes::Bytes;
 
 use super::dispatch::{self, Outcome};
 use super::nested::{self, Called, Caller};
-use super::table::Command;
-use super::{Args, CommandError, CommandResult, Context, Handlers, replication};
-use crate::clients::session::MultiState;
+use super::{Context, Handlers, replication};
 use crate::keyspace::{KeyId, KeyIdRef};
+use crate::session::MultiState;
+use crate::table::Command;
+use crate::table::{Args, CommandError, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("multi", multi),

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use super::{Context, dispatch};
-use crate::clients::session::{Session, Ticket, Waiting};
 use crate::keyspace::{WaitEnd, Waiter, WaiterState};
 use crate::node_core::NodeCore;
 use crate::repl::FailoverState;
 use crate::resp::Reply;
+use crate::session::{Session, Ticket, Waiting};
 
 /// `Client::unblock`: the node became a replica, so what the client waits for cannot come. The client is
 /// closed after it was told.

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::{Observed, Text};
-use crate::clients::pubsub::Topic;
 use crate::keyspace::Contention;
+use crate::session::pubsub::Topic;
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     write_traffic(text, observed);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::{Entered, Expiry, Keyspace, ReadyKey, Shard, WaitEnd, Waiter, WaiterState};
-use crate::clients::session::Client;
+use crate::clients::client::Client;
 use crate::data::Kind;
 use crate::resp::Resp;
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use crate::clients::session::{Client, OwnedArgs};
+use crate::clients::client::{Client, OwnedArgs};
 use crate::data::Kind;
 use crate::resp::Resp;
 

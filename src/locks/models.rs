@@ -17,10 +17,11 @@ use loom::thread;
 
 use crate::actors::snapshots::feed::SharedFeed;
 use crate::background::pipe::pipe;
-use crate::clients::session::{Client, Ticket};
+use crate::clients::client::Client;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::repl::Next;
 use crate::repl::burst::Burst;
+use crate::session::Ticket;
 
 /// Checks all orders in which at most so many times a thread is put aside that could go on: nearly all faults need
 /// two or three.

@@ -19,15 +19,16 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use crate::clients::session::{Client, Origin, Session, Waiting};
+use crate::clients::client::Client;
 use crate::command::dispatch::{self, Outcome};
-use crate::command::spec::bits;
 use crate::command::waits;
 use crate::command::{Context, Effects};
 use crate::node_core::NodeCore;
 use crate::resp::value::RespValue;
 use crate::resp::{Reply, Resp};
+use crate::session::{Origin, Session, Waiting};
 use crate::supervision::{self, Owner};
+use crate::table::spec::bits;
 
 /// Longest sleep before a waiting call looks again on its own.
 const PARK_MAX: Duration = Duration::from_millis(50);

@@ -6,6 +6,7 @@
 //! have it as an argument, or a `Weak` of it.
 
 pub mod life;
+pub mod migration;
 pub mod threads;
 
 use std::path::PathBuf;
@@ -16,19 +17,17 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
+use crate::clients::client::Clients;
 use crate::clients::cross_protocol::CrossProtocol;
 use crate::clients::pause::PauseState;
-use crate::clients::pubsub::PubSub;
-use crate::clients::session::{Clients, Session, Ticket, Waiting};
 use crate::clock::Clock;
-use crate::command::migrate::{Migration, TargetCommand};
-use crate::command::{CommandTable, FAMILIES};
 use crate::config::{MasterAddress, Settings};
 use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
 use crate::keyspace::shard_tasks::ShardTasks;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
 use crate::node_core::life::Life;
+use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::threads::Threads;
 use crate::observe::command_stats::CommandStats;
 use crate::observe::latency::Latency;
@@ -39,8 +38,11 @@ use crate::observe::slowlog::Slowlog;
 use crate::observe::stats::Stats;
 use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
+use crate::session::pubsub::PubSub;
+use crate::session::{Session, Ticket, Waiting};
 use crate::snapshot::persistence::Persistence;
 use crate::supervision::Supervision;
+use crate::table::CommandTable;
 
 /// The shared heart of a node.
 pub struct NodeCore {
@@ -72,7 +74,7 @@ pub struct NodeCore {
     pub shard_tasks: ShardTasks,
     /// As a writable replica: keys of our own clients that expire.
     pub own_expiries: OwnExpiries,
-    /// The commands. That handlers see the node which holds them is the one circle among the rooms.
+    /// The commands.
     pub table: CommandTable,
     pub command_stats: CommandStats,
     pub slowlog: Slowlog,
@@ -108,7 +110,7 @@ impl NodeCore {
         config_file: Option<PathBuf>,
     ) -> NodeCore {
         settings.encodings.hash_seed = clock.random();
-        let mut table = CommandTable::new(FAMILIES);
+        let mut table = CommandTable::new();
         for (from, to) in &settings.rename_command {
             if !table.rename(from.as_bytes(), to.as_bytes()) {
                 tracing::warn!("rename-command {from} {to}: no such command, or the name is taken");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
-use crate::clients::session::Client;
+use crate::clients::client::Client;
 
 /// The clients in MONITOR.
 #[derive(Debug, Default)]

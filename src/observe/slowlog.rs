@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::clients::session::Client;
+use crate::clients::client::Client;
 
 /// Most arguments kept; the last one then says how many are missing.
 const ARGUMENTS_MAX: usize = 32;

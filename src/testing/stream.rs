@@ -5,7 +5,6 @@ use bytes::Bytes;
 
 use super::dataset::Dataset;
 use super::host::{Host, Io, Load, ToMaster};
-use crate::clients::session::Unlogged;
 use crate::clock::Clock;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
@@ -14,6 +13,7 @@ use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
 use crate::resp::request::Batch;
+use crate::session::Unlogged;
 
 /// Of 256 loads, so many fail; of 256 commands, so many find a shard busy.
 const LOAD_FAILURES: u8 = 8;

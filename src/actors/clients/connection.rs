@@ -29,7 +29,7 @@ use bytes::{Buf, BytesMut};
 use crate::actors::clients::unsent::{Bounds, SENT_AT_ONCE_BYTES, Unsent, show};
 use crate::actors::clients::workbench::{SharedWorkbench, Turn, Workbench};
 use crate::actors::messages::AttachReplica;
-use crate::clients::session::{Client, MultiState, ReplyMode, Session, Waiting};
+use crate::clients::client::Client;
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::waits;
@@ -37,6 +37,7 @@ use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::os::socket::Socket;
 use crate::resp::request::{Limits, Parser, ProtocolError, TOO_LARGE};
+use crate::session::{MultiState, ReplyMode, Session, Waiting};
 use crate::supervision::{self, Owner};
 
 /// Reads handled in one poll before the other connections get their turn.

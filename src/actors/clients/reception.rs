@@ -20,10 +20,11 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::actors::clients::connection::ConnectionActor;
 use crate::actors::clients::workbench::{ForwardLog, SharedWorkbench, Workbench};
 use crate::actors::messages::AttachReplica;
-use crate::clients::session::{Client, Origin, Session};
+use crate::clients::client::Client;
 use crate::node_core::NodeCore;
 use crate::os::listener::Listener;
 use crate::os::socket::Socket;
+use crate::session::{Origin, Session};
 use crate::supervision::Owner;
 
 /// Sockets that may wait for one reception.

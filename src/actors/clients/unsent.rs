@@ -9,10 +9,11 @@
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::clients::session::{Client, Session};
+use crate::clients::client::Client;
 use crate::config::{OutputLimit, Settings};
 use crate::os::socket::Socket;
 use crate::resp::Output;
+use crate::session::Session;
 
 /// Pieces given to the socket in one call.
 const SLICES_MAX: usize = 64;

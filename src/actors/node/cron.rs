@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use crate::clients::session::Client;
+use crate::clients::client::Client;
 use crate::node_core::NodeCore;
 use crate::supervision::Owner;
 

@@ -14,12 +14,12 @@ use crate::actors::replication::Replication;
 use crate::actors::shard::{ServeBlocked, ShardActor};
 use crate::actors::snapshots::reload::{FlushedAll, Reload};
 use crate::background::aside::Aside;
-use crate::clients::session::Ticket;
-use crate::command::migrate::{Migration, TargetCommand};
 use crate::config::Settings;
+use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
 use crate::os::system_probe::thread_cpu_us;
+use crate::session::Ticket;
 
 /// The addresses of a node's actors.
 pub struct ActorServices {

@@ -15,9 +15,9 @@ use actix::prelude::*;
 use crate::actors::node::root::Root;
 use crate::actors::snapshots::snapshot::{SaveNow, SnapshotActor};
 use crate::clients::pause::{Pause, PausePurpose};
-use crate::clients::session::Ticket;
 use crate::node_core::{NodeCore, ShutdownOptions};
 use crate::repl::ReplicaState;
+use crate::session::Ticket;
 use crate::supervision::Owner;
 
 /// How often it is looked whether the replicas have caught up.

@@ -23,7 +23,7 @@ use crate::actors::replication::slave_stream::DiskWarning;
 use crate::background::load_limit::{Limited, TooLarge};
 use crate::background::loading::{self, LoadedDump};
 use crate::background::pipe::{PipeWriter, pipe};
-use crate::clients::session::{Client, Origin, Session};
+use crate::clients::client::Client;
 use crate::clock::Clock;
 use crate::command::Effects;
 use crate::config::LoadFallback;
@@ -40,6 +40,7 @@ use crate::repl::stream_input::StreamRunner;
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
 use crate::resp::Reply;
 use crate::resp::request::Batch;
+use crate::session::{Origin, Session};
 use crate::supervision::{Owner, turn};
 
 /// Bytes of a dump between the link and the loader.

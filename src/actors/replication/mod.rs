@@ -26,8 +26,8 @@ use crate::actors::replication::slave_link::{Begin, Retarget, SlaveLinkActor};
 use crate::actors::replication::waiters::{Unblock, Wait};
 use crate::actors::snapshots::snapshot::{Save, SnapshotActor};
 use crate::actors::supervisor;
-use crate::clients::session::Ticket;
 use crate::node_core::NodeCore;
+use crate::session::Ticket;
 use crate::supervision::Owner;
 
 /// Addresses of the actors, all on the arbiter that started them.

@@ -32,7 +32,7 @@ use crate::actors::replication::master::{Acked, Detached, MasterActor};
 use crate::actors::replication::slave_input::SlaveInput;
 use crate::actors::snapshots::feed::SharedFeed;
 use crate::actors::snapshots::spool_file::{ReadDump, ReadSegment, SpoolFileActor, WasRead};
-use crate::clients::session::Client;
+use crate::clients::client::Client;
 use crate::node_core::NodeCore;
 use crate::os::priority;
 use crate::os::socket::Socket;

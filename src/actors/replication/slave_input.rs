@@ -3,12 +3,12 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::clients::session::Client;
-use crate::command::spec::bits;
+use crate::clients::client::Client;
 use crate::node_core::NodeCore;
 use crate::repl::replica_input::{Ack, Said, said};
 use crate::resp::Reply;
 use crate::resp::request::{Batch, Limits, Parser};
+use crate::table::spec::bits;
 use crate::text::printable::printable;
 
 /// A replica says little: more input than this that isn't a command is a breach.

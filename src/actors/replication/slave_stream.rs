@@ -10,11 +10,11 @@ use std::task::Context as TaskContext;
 use crate::actors::replication::link_io::LinkSocket;
 use crate::command::Context as CommandContext;
 use crate::command::dispatch::{self, Outcome};
-use crate::command::spec::bits;
 use crate::node_core::NodeCore;
 use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::resp::request::Batch;
+use crate::table::spec::bits;
 use crate::text::printable::printable;
 
 /// Runs one batch.

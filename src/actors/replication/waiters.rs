@@ -11,10 +11,10 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::actors::replication::master::MasterActor;
-use crate::clients::session::Ticket;
 use crate::command::waits::error_of;
 use crate::repl::ack_waits::{AckWait, AckWaits, Acked, WaitId};
 use crate::repl::wire;
+use crate::session::Ticket;
 
 /// Replicas that were asked for acks are not asked again so soon for what they have got by then, ms.
 const ASKED_ENOUGH_MS: i64 = 100;

@@ -11,9 +11,9 @@ use crate::actors::node::root::Root;
 use crate::actors::shard::enter;
 use crate::actors::snapshots::snapshot::{AbortSave, SaveNow, SnapshotActor};
 use crate::background::loading::{self, Expired};
-use crate::clients::session::Ticket;
 use crate::node_core::{NodeCore, ReloadOptions};
 use crate::rdb::opaque::Opaque;
+use crate::session::Ticket;
 
 /// DEBUG RELOAD; see `Services::reload`.
 #[derive(Message)]

@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 use crate::actors::snapshots::feed::SharedFeed;
 use crate::actors::snapshots::maker::{Maker, Sink};
 use crate::actors::snapshots::snapshot_writer::SnapshotWriterActor;
-use crate::clients::session::Ticket;
 use crate::node_core::NodeCore;
 use crate::os::priority;
 use crate::repl::hub::StreamCut;
 use crate::repl::transfer::MARK;
+use crate::session::Ticket;
 use crate::supervision::{Owner, turn};
 
 /// Between two looks at save points.

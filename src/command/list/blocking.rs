@@ -6,12 +6,13 @@
 use super::movement::move_element;
 use super::pop::{pop_many, pop_name, popped};
 use super::{end_arg, list_mut_and_reply};
+use crate::command::Context;
 use crate::command::arguments::deadline_arg;
 use crate::command::pop_args::{PopArgs, wait_for_keys};
 use crate::command::values::reply_item;
-use crate::command::{Args, CommandResult, Context};
 use crate::data::Kind;
 use crate::data::list::End;
+use crate::table::{Args, CommandResult};
 
 /// BLPOP and BRPOP.
 pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {

@@ -6,12 +6,14 @@ mod pop;
 mod search;
 
 use super::arguments::index_range;
-use super::context::{EventClass, int_arg, is_word};
+use super::context::{EventClass, int_arg};
 use super::values::{reply_element, reply_elements};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::list::End;
 use crate::data::{List, ValueMut, ValueRef};
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("lpush", |ctx, args| push(ctx, args, End::Head, false)),

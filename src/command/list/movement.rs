@@ -2,8 +2,9 @@
 
 use super::pop::popped;
 use super::{end_arg, pushed};
-use crate::command::{Args, CommandResult, Context};
+use crate::command::Context;
 use crate::data::list::End;
+use crate::table::{Args, CommandResult};
 
 /// Moves an element from an end of one list to an end of another, which may be the same. False, with
 /// nothing said, if the source is absent.

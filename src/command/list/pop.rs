@@ -1,14 +1,15 @@
 //! Taking elements from an end: LPOP, RPOP, LMPOP.
 
 use super::{end_arg, list_mut_and_reply};
+use crate::command::Context;
 use crate::command::arguments::count_arg;
 use crate::command::context::EventClass;
 use crate::command::pop_args::{PopArgs, log_pop};
 use crate::command::values::reply_item;
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::End;
 use crate::data::{Encodings, List};
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
 
 /// Says that elements went, and removes the key if they were the last.
 pub(super) fn popped(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize, emptied: bool) {

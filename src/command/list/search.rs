@@ -1,11 +1,12 @@
 //! LPOS.
 
 use super::list_and_reply;
+use crate::command::Context;
 use crate::command::arguments::{int_at_least, negatable_arg};
-use crate::command::context::is_word;
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::{End, Needle};
 use crate::resp::reply::Aggregate;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 pub fn lpos(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let mut rank = 1;

@@ -2,11 +2,13 @@
 
 use smallvec::SmallVec;
 
+use crate::command::Context;
 use crate::command::arguments::double_arg;
-use crate::command::context::{EventClass, is_word};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::context::EventClass;
 use crate::data::ValueRef;
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {

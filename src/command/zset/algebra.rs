@@ -10,12 +10,14 @@ use std::ops::Deref;
 use hashbrown::HashMap;
 
 use super::{begin_members, put_scored, store};
+use crate::command::Context;
 use crate::command::arguments::{double_arg, int_at_least};
-use crate::command::context::{command_name, int_arg, is_word};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::context::{command_name, int_arg};
 use crate::data::list::Item;
 use crate::data::member::Member;
 use crate::data::{Set, ValueRef, Zset};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {

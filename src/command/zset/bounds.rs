@@ -1,7 +1,7 @@
 //! Range arguments of sorted sets: scores such as "(1.5", members such as "[abc".
 
-use crate::command::{CommandError, CommandResult};
 use crate::data::zset_range::{LexBound, LexRange, ScoreBound, ScoreRange};
+use crate::table::{CommandError, CommandResult};
 
 /// A number as C's strtod reads the longest it can, if that is all there is: spaces in front, nothing at
 /// all (0), overflow to infinity and underflow to 0 are accepted. NaN is not.

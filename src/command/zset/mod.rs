@@ -8,16 +8,18 @@ mod pop;
 mod random;
 mod range;
 
-use super::context::{EventClass, is_word};
+use super::context::EventClass;
 use super::digest::digits17;
 use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
-use super::{Args, CommandError, CommandResult, Context, Handlers};
+use super::{Context, Handlers};
 use crate::data::list::{End, Item};
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::Expiry;
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
 use crate::text::DoubleText;
+use crate::text::is_word;
 
 pub const HANDLERS: Handlers = &[
     ("zadd", |ctx, args| add::add(ctx, args, false)),

@@ -1,13 +1,15 @@
 //! Taking the lowest or highest members: ZPOPMIN, ZPOPMAX, ZMPOP and the forms that wait.
 
 use super::{begin_members, put_member, put_scored, zset_mut_and_reply};
+use crate::command::Context;
 use crate::command::arguments::{count_arg, deadline_arg};
-use crate::command::context::{EventClass, is_word};
+use crate::command::context::EventClass;
 use crate::command::pop_args::{PopArgs, log_pop, wait_for_keys};
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::list::{End, Item};
 use crate::data::{Kind, Zset};
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 /// Says that members went, and removes the key if they were the last.
 fn popped(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize, emptied: bool) {

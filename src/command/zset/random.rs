@@ -3,13 +3,14 @@
 use hashbrown::HashSet;
 
 use super::{begin_members, put_member, put_scored, zset_and_reply};
+use crate::command::Context;
 use crate::command::arguments::negatable_arg;
-use crate::command::context::is_word;
 use crate::command::sample::{Selection, Wanted};
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::data::Zset;
 use crate::data::list::Item;
 use crate::resp::Reply;
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 /// When a sample is more than a third of a set, one pass over the set beats picking one by one.
 const PASS_RATIO: usize = 3;

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use super::bounds::{lex_range, score_range};
 use super::{put_members, store, zset_and_reply};
+use crate::command::Context;
 use crate::command::arguments::index_range;
-use crate::command::context::{int_arg, is_word};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::context::int_arg;
 use crate::data::Zset;
 use crate::data::zset_range::{LexRange, ScoreRange};
+use crate::table::{Args, CommandError, CommandResult};
+use crate::text::is_word;
 
 /// What a range goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,24 @@
-//! The running command table: the rows of [`super::spec`] joined with the families' handlers, and found by
-//! name on every request.
+//! The command table as data: the rows of [`spec`] with what follows from them, found by name on every request. It
+//! knows nothing of what runs a command (`command::handlers`).
 //!
-//! Invariants: ids are dense, from 0, and the same in every table (they follow the rows, whether or not a
-//! row has a handler); a row without a handler, and no subcommand with one, is never found.
+//! Invariant: ids are dense, from 0, and the same in every table: they follow [`rows`].
 
-use super::names::NameIndex;
-use super::spec::bits;
-use super::spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
-use super::{Args, CommandError, CommandResult, Context, Handler, Handlers};
+pub mod error;
+pub mod keys;
+mod names;
+pub mod spec;
+
 use crate::clients::cross_protocol::is_http;
 use crate::resp::reply::error_text;
+
+use names::NameIndex;
+use spec::bits;
+use spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
+
+pub use error::{CommandError, CommandResult};
+
+/// A command's arguments, the name included at index 0.
+pub type Args<'a> = [&'a [u8]];
 
 /// A command's place in per-command statistics: dense from 0.
 pub type CommandId = u32;
@@ -37,8 +46,6 @@ pub struct Command {
     pub spec: &'static CommandSpec,
     /// "get", or "config|get".
     pub name: &'static str,
-    /// A container's, if its subcommands do all the work, only refuses.
-    pub handler: Handler,
     pub arity: i32,
     /// The row's, with `MOVABLE_KEYS` where it holds.
     pub flags: Flags,
@@ -51,8 +58,6 @@ pub struct Command {
     pub key_plan: KeyPlan,
     /// Of those that can be found.
     pub subcommands: Vec<CommandId>,
-    /// False: a row of which neither itself nor a subcommand has a handler.
-    found: bool,
 }
 
 impl Command {
@@ -100,22 +105,17 @@ pub struct CommandTable {
 }
 
 impl CommandTable {
-    /// Joins the rows with the handlers of all families.
-    pub fn new(families: &[Handlers]) -> CommandTable {
+    /// The table of every row.
+    pub(crate) fn new() -> CommandTable {
         let mut commands = Vec::new();
         let mut top = Vec::new();
         for spec in GROUPS.iter().copied().flatten() {
-            let id = add(&mut commands, spec, families);
+            let id = add(&mut commands, spec);
             for sub in spec.subcommands {
-                let sub_id = add(&mut commands, sub, families);
-                if commands[sub_id as usize].found {
-                    commands[id as usize].subcommands.push(sub_id);
-                    commands[id as usize].found = true;
-                }
+                let sub_id = add(&mut commands, sub);
+                commands[id as usize].subcommands.push(sub_id);
             }
-            if commands[id as usize].found {
-                top.push(id);
-            }
+            top.push(id);
         }
         let mut table = CommandTable {
             commands,
@@ -250,7 +250,7 @@ impl CommandTable {
 
     /// Commands and subcommands.
     pub fn all(&self) -> impl Iterator<Item = &Command> {
-        self.commands.iter().filter(|c| c.found)
+        self.commands.iter()
     }
 
     /// How many commands there are, subcommands not counted.
@@ -263,34 +263,20 @@ impl CommandTable {
     }
 }
 
-/// What a container that does nothing itself answers; its arity refuses before.
-fn refuse(_: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
-    Err(CommandError::arity(&super::context::command_name(args)))
+/// Every row, in the order of their ids: each command's subcommands behind it.
+pub fn rows() -> impl Iterator<Item = &'static CommandSpec> {
+    let all = GROUPS.iter().copied().flatten();
+    all.flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
 }
 
-fn handler_of(name: &str, families: &[Handlers]) -> Option<Handler> {
-    families
-        .iter()
-        .copied()
-        .flatten()
-        .find(|(n, _)| *n == name)
-        .map(|(_, handler)| *handler)
-}
-
-fn add(
-    commands: &mut Vec<Command>,
-    spec: &'static CommandSpec,
-    families: &[Handlers],
-) -> CommandId {
+fn add(commands: &mut Vec<Command>, spec: &'static CommandSpec) -> CommandId {
     let id = commands.len() as CommandId;
-    let handler = handler_of(spec.name, families);
     let mut flags = spec.flags;
     let (first_key, last_key, key_step) = legacy_range(spec, &mut flags);
     commands.push(Command {
         id,
         spec,
         name: spec.name,
-        handler: handler.unwrap_or(refuse),
         arity: spec.arity,
         flags,
         categories: implied_categories(spec),
@@ -299,7 +285,6 @@ fn add(
         key_step,
         key_plan: key_plan(spec),
         subcommands: Vec::new(),
-        found: handler.is_some(),
     });
     id
 }
@@ -398,23 +383,8 @@ fn key_plan(spec: &CommandSpec) -> KeyPlan {
 mod tests {
     use super::*;
 
-    fn nothing(_: &mut Context<'_>, _: &Args<'_>) -> CommandResult {
-        Ok(())
-    }
-
     fn table() -> CommandTable {
-        CommandTable::new(&[&[
-            ("get", nothing),
-            ("set", nothing),
-            ("mset", nothing),
-            ("smove", nothing),
-            ("sort", nothing),
-            ("zunionstore", nothing),
-            ("config|get", nothing),
-            ("config|set", nothing),
-            ("command", nothing),
-            ("command|getkeysandflags", nothing),
-        ]])
+        CommandTable::new()
     }
 
     #[test]
@@ -424,7 +394,6 @@ mod tests {
         assert_eq!(table.lookup(b"gets").map(|c| c.name), None);
         assert_eq!(table.lookup(b"").map(|c| c.name), None);
         assert_eq!(table.lookup(&[b'a'; 500]).map(|c| c.name), None);
-        assert!(table.lookup(b"incr").is_none(), "no handler, not found");
         let full = table.by_full_name(b"Config|GET").map(|c| c.name);
         assert_eq!(full, Some("config|get"));
         assert!(table.by_full_name(b"get|x").is_none());
@@ -503,38 +472,8 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_a_handler_and_every_handler_a_row() {
-        let rows: Vec<&str> = GROUPS
-            .iter()
-            .copied()
-            .flatten()
-            .flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
-            .map(|row| row.name)
-            .collect();
-        let handlers: Vec<&str> = crate::command::FAMILIES
-            .iter()
-            .copied()
-            .flatten()
-            .map(|(name, _)| *name)
-            .collect();
-        for (index, name) in handlers.iter().enumerate() {
-            assert!(rows.contains(name), "the handler {name} has no row");
-            assert!(!handlers[..index].contains(name), "two handlers for {name}");
-        }
-        let containers: Vec<&str> = rows
-            .iter()
-            .filter_map(|r| Some(r.split_once('|')?.0))
-            .collect();
-        let missing: Vec<&&str> = rows
-            .iter()
-            .filter(|row| !handlers.contains(row) && !containers.contains(row))
-            .collect();
-        assert!(missing.is_empty(), "rows without a handler: {missing:?}");
-    }
-
-    #[test]
     fn rows_keep_their_rules() {
-        let table = CommandTable::new(&[]);
+        let table = CommandTable::new();
         let mut names = std::collections::HashSet::new();
         for spec in GROUPS.iter().copied().flatten() {
             for row in std::iter::once(spec).chain(spec.subcommands) {
@@ -550,7 +489,7 @@ mod tests {
         assert_eq!(names.len(), table.ids());
     }
 
-    fn check_arguments(row: &CommandSpec, arguments: &[crate::command::spec::Arg]) {
+    fn check_arguments(row: &CommandSpec, arguments: &[crate::table::spec::Arg]) {
         for argument in arguments {
             if let Some(index) = argument.key_spec {
                 assert!((index as usize) < row.keys.len(), "{}", row.name);

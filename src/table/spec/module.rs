@@ -1,7 +1,9 @@
 //! MODULE: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ADMIN, LOADING, MODULE_PROTECTED, NO_ASYNC_LOADING, NO_SCRIPT, STALE};
-use super::{Arg, CommandSpec, Flags, Group};
+use crate::table::spec::bits::{
+    ADMIN, LOADING, MODULE_PROTECTED, NO_ASYNC_LOADING, NO_SCRIPT, STALE,
+};
+use crate::table::spec::{Arg, CommandSpec, Flags, Group};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[CommandSpec {

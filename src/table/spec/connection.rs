@@ -1,10 +1,10 @@
 //! Connection commands and CLIENT: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ADMIN, ALLOW_BUSY, CAT_CONNECTION, ENDS_MULTI, FAST, LOADING, NO_AUTH, NO_SCRIPT,
     RUNS_IN_MULTI, SHOWS_DISK_ERRORS, STALE, WHILE_SUBSCRIBED,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Secrets};
+use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Secrets};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,11 +1,11 @@
 //! Commands on keys of any type: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, CAT_CONNECTION, CAT_DANGEROUS, CAT_KEYSPACE, CAT_LIST, CAT_SET, CAT_SORTED_SET, DELETE,
     DENY_OOM, FAST, INCOMPLETE, INSERT, LOADING, NO_SCRIPT, OW, READONLY, RM, RO, RW, STALE,
     TOUCHES_ARBITRARY_KEYS, UPDATE, WAIT_ENDS_ITSELF, WRITE,
 };
-use super::{
+use crate::table::spec::{
     Arg, BeginSearch, Categories, CommandSpec, FindKeys, Flags, Group, KeyFlags, KeySpec, Reach,
     Secrets, SpecialKeys,
 };

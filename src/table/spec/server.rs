@@ -1,10 +1,10 @@
 //! Server commands: data, configuration, replication: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ADMIN, ALLOW_BUSY, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, DEBUG_PROTECTED, ENDS_NODE, FAST,
     LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, READONLY, STALE, WAIT_ENDS_ITSELF, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach, Secrets};
+use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach, Secrets};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

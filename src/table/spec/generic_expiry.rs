@@ -1,7 +1,7 @@
 //! Expiry commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{ACCESS, CAT_KEYSPACE, FAST, READONLY, RO, RW, UPDATE, WRITE};
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
+use crate::table::spec::bits::{ACCESS, CAT_KEYSPACE, FAST, READONLY, RO, RW, UPDATE, WRITE};
+use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,9 +1,9 @@
 //! Sorted set commands but those over ranges: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, BLOCKING, CAT_SORTED_SET, DELETE, DENY_OOM, FAST, OW, READONLY, RO, RW, UPDATE, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

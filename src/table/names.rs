@@ -3,7 +3,7 @@
 //! A name of up to 24 bytes becomes three words, lowered eight bytes at a time; they are hashed and compared
 //! as such. The table is open-addressed and at most half full, so a lookup ends at an empty slot soon.
 
-use super::table::CommandId;
+use crate::table::CommandId;
 
 /// A name of up to 24 bytes in lower case, padded with zeros.
 type Folded = [u64; 3];

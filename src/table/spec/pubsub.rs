@@ -1,9 +1,9 @@
 //! Pub/sub commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     FAST, LOADING, MAY_REPLICATE, NO_SCRIPT, NOT_KEY, PUBSUB, STALE, WHILE_SUBSCRIBED,
 };
-use super::{Arg, CommandSpec, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

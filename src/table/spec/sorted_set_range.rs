@@ -1,9 +1,9 @@
 //! Sorted set commands over ranges and ranks: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, CAT_SORTED_SET, DELETE, DENY_OOM, FAST, OW, READONLY, RO, RW, UPDATE, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

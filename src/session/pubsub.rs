@@ -16,8 +16,9 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
-use crate::clients::session::{Client, Session, Subscriptions};
+use crate::clients::client::Client;
 use crate::resp::{Reply, Resp};
+use crate::session::{Session, Subscriptions};
 use crate::text::glob;
 
 /// What can be subscribed to.
@@ -240,7 +241,7 @@ pub fn subscribed(session: &Session, topic: Topic) -> Option<&HashSet<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::session::Origin;
+    use crate::session::Origin;
 
     fn session(id: u64) -> Session {
         let client = Client::new(id, String::new(), String::new(), 0);

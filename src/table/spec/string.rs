@@ -1,10 +1,12 @@
 //! String commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, CAT_STRING, DELETE, DENY_OOM, FAST, INSERT, OW, READONLY, RO, RW, UPDATE,
     VARIABLE_FLAGS, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec, SpecialKeys};
+use crate::table::spec::{
+    Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec, SpecialKeys,
+};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,8 +1,10 @@
 //! Redis Cluster's commands: rows of the command table (see [`super`] for what a row says). They are known and
 //! refused, since this node is never part of a cluster.
 
-use super::bits::{ADMIN, CAT_CONNECTION, FAST, LOADING, NO_ASYNC_LOADING, NO_SCRIPT, STALE};
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group};
+use crate::table::spec::bits::{
+    ADMIN, CAT_CONNECTION, FAST, LOADING, NO_ASYNC_LOADING, NO_SCRIPT, STALE,
+};
+use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,7 +1,7 @@
 //! The command table as data: what each command is called, takes, touches and promises.
 //!
-//! One file per group holds the rows; nothing here runs. [`super::table`] joins the rows with the handlers
-//! and computes what follows from them (the legacy key range, implied ACL categories, `movablekeys`).
+//! One file per group holds the rows; nothing here runs. [`super::CommandTable`] has the rows
+//! with what follows from them (the legacy key range, implied ACL categories, `movablekeys`).
 //! Invariants, checked by tests: names are lower case and unique; a subcommand is named `container|name`;
 //! an argument's `key_spec` is an index into its command's `keys`.
 

@@ -1,9 +1,9 @@
 //! Hash commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, CAT_HASH, DELETE, DENY_OOM, FAST, INSERT, READONLY, RO, RW, UPDATE, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -5,11 +5,13 @@
 
 use smallvec::SmallVec;
 
-use super::Args;
-use super::context::is_word;
-use super::spec::bits;
-use super::spec::{BeginSearch, CommandSpec, FindKeys, KeyFlags, KeySpec, Reach, SpecialKeys};
-use super::table::{Command, KeyPlan};
+use crate::table::Args;
+use crate::table::spec::bits;
+use crate::table::spec::{
+    BeginSearch, CommandSpec, FindKeys, KeyFlags, KeySpec, Reach, SpecialKeys,
+};
+use crate::table::{Command, KeyPlan};
+use crate::text::is_word;
 
 /// A key among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,28 +286,10 @@ fn each_sort_option(args: &Args<'_>, mut f: impl FnMut(&[u8], usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::table::CommandTable;
-    use crate::command::{CommandResult, Context};
-
-    fn nothing(_: &mut Context<'_>, _: &Args<'_>) -> CommandResult {
-        Ok(())
-    }
+    use crate::table::CommandTable;
 
     fn keys(line: &str) -> Result<Vec<usize>, Malformed> {
-        let table = CommandTable::new(&[&[
-            ("get", nothing),
-            ("set", nothing),
-            ("mset", nothing),
-            ("sort", nothing),
-            ("sort_ro", nothing),
-            ("zunionstore", nothing),
-            ("blpop", nothing),
-            ("blmpop", nothing),
-            ("ssubscribe", nothing),
-            ("object|encoding", nothing),
-            ("rename", nothing),
-            ("migrate", nothing),
-        ]]);
+        let table = CommandTable::new();
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let command = table.find(&args).expect("in the table");
         let mut quick = Vec::new();

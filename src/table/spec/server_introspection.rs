@@ -1,9 +1,9 @@
 //! Server commands that look inside: COMMAND, LATENCY, MEMORY, SLOWLOG: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ADMIN, CAT_CONNECTION, LOADING, NO_SCRIPT, READONLY, RO, STALE, WAIT_ENDS_ITSELF,
 };
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec, Reach};
+use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec, Reach};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,10 +1,10 @@
 //! Transaction commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ALLOW_BUSY, CAT_TRANSACTION, ENDS_MULTI, FAST, LOADING, NO_SCRIPT, RO, RUNS_IN_MULTI,
     RUNS_QUEUE, SKIP_SLOWLOG, STALE,
 };
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[

@@ -1,9 +1,9 @@
 //! Set commands: rows of the command table (see [`super`] for what a row says).
 
-use super::bits::{
+use crate::table::spec::bits::{
     ACCESS, CAT_SET, DELETE, DENY_OOM, FAST, INSERT, OW, READONLY, RO, RW, UPDATE, WRITE,
 };
-use super::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
+use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
 pub const SPECS: &[CommandSpec] = &[
