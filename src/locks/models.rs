@@ -199,7 +199,7 @@ fn a_feed_wakes_taker_and_producer() {
 fn a_ticket_is_answered_once_and_its_owner_is_woken() {
     check(3, || {
         let client = Client::new(1, String::new(), String::new(), 0);
-        let ticket = Ticket::new(client.clone(), Default::default());
+        let ticket = Ticket::new(client.clone(), Default::default(), false);
         let answers = [b"+A\r\n", b"+B\r\n"].map(|reply| {
             let ticket = ticket.clone();
             thread::spawn(move || ticket.complete(reply))
