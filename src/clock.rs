@@ -81,7 +81,7 @@ mod ticks {
 
     use super::system_unix_us;
 
-    /// How long a reading of the system's clock is gone on from.
+    /// How long a reading of the system's clock is extrapolated.
     const SPAN_US: u64 = 1000;
     /// The counter's rate is told from two readings at least so far apart.
     const RATE_SPAN: Duration = Duration::from_micros(200);

@@ -2,7 +2,7 @@
 //!
 //! The rule: a thread that serves clients never waits for a disk, a name server, a clock or a peer, and nobody does
 //! while he is inside a shard or holds the replication stream: everybody who needs it would wait with him. What may
-//! block is done by a thread beside (`background::aside`, the snapshot's, the spool's, the log's), and who wants its
+//! block is done by a thread beside (`background::aside`, the snapshot's, the spool's, the log's), and what wants its
 //! result waits asynchronously.
 //!
 //! Each helper that may block calls [`may_block_here`] at its entrance, which panics in debug builds where the rule

@@ -134,7 +134,7 @@ fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
 
 /// Whose data made room for a sync that then did not come has nothing that a replica could resume.
 #[test]
-fn what_was_flushed_to_make_room_is_no_history_to_go_on_from() {
+fn what_was_flushed_to_make_room_is_no_history_to_resume() {
     let mut master = ServerOptions::new(Make::Understudy)
         .with("repl-diskless-sync-delay", 0)
         .with("repl-backlog-size", "16kb")

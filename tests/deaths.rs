@@ -114,7 +114,7 @@ fn a_connection_that_dies_outside_of_shards_costs_its_client() {
         let subscribers = other.call(&["PUBSUB", "NUMSUB", "news"]);
         subscribers.elements().and_then(|e| e[1].int()) == Some(0)
     });
-    // Pipelines of others have a whole workbench again.
+    // Pipelines of others have all of the shared buffers again.
     let pings = vec![vec!["PING"]; 1000];
     let replies = other.pipeline(&pings);
     assert!(replies.iter().all(|reply| reply.text() == "PONG"));

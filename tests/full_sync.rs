@@ -369,7 +369,7 @@ fn transfers_wait_in_a_queue_and_the_bandwidth_is_kept() {
     for replica in &replicas {
         replica.call(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
     }
-    // Who paces the sending mustn't hold up whom others ask for.
+    // What paces the sending mustn't hold up other requests.
     wait_for("one is served and two wait", LONG, || {
         let info = master.call(&["INFO", "replication"]).text();
         ["phase=transfer", "place=1", "place=2", "phase=queued"]

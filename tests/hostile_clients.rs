@@ -70,7 +70,7 @@ fn the_output_limit_holds_inside_a_pipeline() {
         wait_for("the log says why", LONG, || {
             server.log().contains("overcoming of output buffer limits")
         });
-        // Who stays under the limit gets all of it.
+        // A client that stays under the limit gets all of it.
         let some = server.client().call(&["LRANGE", "list", "0", "999"]);
         assert_eq!(some.strings().len(), 1000);
     }
@@ -281,7 +281,7 @@ fn who_has_not_authenticated_may_leave_little_unread() {
         assert!(client.is_closed(), "{command:?}");
     }
     assert!(peak(&server).saturating_sub(before) < 16 * MB);
-    // Who reads may ask as often as it likes, and who knows the password may leave more unread.
+    // A client that reads may ask as often as it likes, and one that knows the password may leave more unread.
     let mut client = server.client();
     for _ in 0..100 {
         let refused = client.pipeline(&vec![vec!["GET", "x"]; 200]);

@@ -238,7 +238,7 @@ fn clients_blocked_on_the_same_keys_cost_what_one_does() {
             for n in 0..clients {
                 observer.call(&["LPUSH", &format!("k{}", n % KEYS), "v"]);
             }
-            // Each is served once. Who is first is not asked: they all blocked at the same time.
+            // Each is served once. Which is first is not asked: they all blocked at the same time.
             let mut served: Vec<_> = blocked.iter_mut().map(|c| c.read().strings()).collect();
             let mut pushed: Vec<_> = (0..clients)
                 .map(|n| vec![format!("k{}", n % KEYS).into_bytes(), b"v".to_vec()])

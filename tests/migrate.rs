@@ -304,7 +304,7 @@ fn a_write_meanwhile_is_served_and_follows() {
     for key in ["a", "b", "c"] {
         target.restore(key, false);
     }
-    // Nobody waits for the target but who asked.
+    // No client waits for the target but the one that asked.
     let mut other = source.client();
     assert_eq!(other.call(&["GET", "a"]).text(), "old");
     assert_eq!(other.call(&["SET", "a", "new"]).text(), "OK");

@@ -373,7 +373,7 @@ fn what_is_legitimate_is_not_hindered() {
 
 // ---- newer peers ----
 
-/// A master that speaks the handshake and then sends this dump, to each who connects.
+/// A master that speaks the handshake and then sends this dump, to each replica that connects.
 fn master_with(dump: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
@@ -510,7 +510,7 @@ fn explain_says_why_and_what_would_be() {
     );
     let history = words(&replica.call(&["REPLICATION", "HISTORY", "5"]));
     assert!(history.contains("first sync"), "{history}");
-    // Who asks by hand is told apart, and so is a history that we don't know.
+    // A PSYNC by hand is told apart, and so is a history that we don't know.
     let mut stream = TcpStream::connect(("127.0.0.1", master.port)).expect("a connection");
     let id = "5".repeat(40);
     write!(stream, "REPLCONF listening-port 5\r\nPSYNC {id} 100\r\n").expect("it is taken");

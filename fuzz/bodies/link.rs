@@ -2,7 +2,7 @@
 //! load that it begins.
 
 use bytes::Bytes;
-use understudy::repl::link::{Action, Env, Link, LinkConfig, LinkState};
+use understudy::repl::link::{Env, Link, LinkAction, LinkConfig, LinkState};
 use understudy::repl::psync::Request;
 use understudy::repl::replid::ReplId;
 
@@ -60,20 +60,20 @@ pub fn run(input: &[u8]) {
         let mut connect = false;
         for action in &out {
             match action {
-                Action::BeginLoad { .. } => {
+                LinkAction::BeginLoad { .. } => {
                     assert!(!loading);
                     loading = true;
                 }
-                Action::Load(bytes) => assert!(loading && !bytes.is_empty()),
+                LinkAction::Load(bytes) => assert!(loading && !bytes.is_empty()),
                 // The load then goes on by itself, until it is said to have ended.
-                Action::FinishLoad => assert!(loading),
-                Action::AbortLoad => {
+                LinkAction::FinishLoad => assert!(loading),
+                LinkAction::AbortLoad => {
                     assert!(loading);
                     loading = false;
                 }
-                Action::Apply(bytes) => env.offset += bytes.len() as u64,
-                Action::Continue { new_id: Some(id) } => env.id = *id,
-                Action::Connect => connect = true,
+                LinkAction::Apply(bytes) => env.offset += bytes.len() as u64,
+                LinkAction::Continue { new_id: Some(id) } => env.id = *id,
+                LinkAction::Connect => connect = true,
                 _ => {}
             }
         }

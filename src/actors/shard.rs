@@ -4,10 +4,10 @@
 //! served in place. Each cycle is cut into steps of a bounded number of keys, and the shard is left between
 //! steps, so no request waits long behind it; if the shard is busy the step waits for it asynchronously.
 //!
-//! The actor lives on an arbiter that serves, so that its steps and the requests take turns there. On the
-//! background arbiter it met them at the shard's lock, and won: who finds a shard busy is woken when it is
-//! left, and by then the next step was inside. A million keys that expired at once kept requests waiting for
-//! a cycle's whole 25 ms. Where other arbiters want the shard too, a step is followed by a rest.
+//! The actor lives on an arbiter that serves, so that its steps and the requests take turns there. On the background
+//! arbiter it met them at the shard's lock, and won: a connection that finds a shard busy is woken when it is
+//! released, and by then the next step was inside. A million keys that expired at once kept requests waiting for a
+//! cycle's whole 25 ms. Where other arbiters want the shard too, a step is followed by a rest.
 //!
 //! Death: the node's, as `supervisor::rescue` says: its keys would never expire.
 

@@ -1,7 +1,7 @@
-//! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It stands
-//! back, and lets others in after each bounded piece (see [`pieces`]). It is started when there is something to
-//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it. Death: it is
-//! started anew; what it was freeing stays in memory.
+//! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It has a low
+//! priority, and yields its core after each bounded piece (see [`pieces`]). It is started when there is something to
+//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it. Death:
+//! it is started anew; what it was freeing stays in memory.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -55,12 +55,12 @@ pub async fn free(node: Arc<NodeCore>) {
 
 /// The thread's work.
 fn free_here(node: &NodeCore) {
-    crate::os::priority::stand_back_to_a_tenth();
-    pieces::pause_between(crate::os::priority::let_others_in);
+    crate::os::priority::lower_to_a_tenth();
+    pieces::pause_between(crate::os::priority::yield_core);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut cx = Context::from_waker(&waker);
     let mut idle_since = Instant::now();
-    while !node.life.is_closed() && idle_since.elapsed() < IDLE {
+    while !node.lifecycle.is_closed() && idle_since.elapsed() < IDLE {
         let next = std::pin::pin!(poll_fn(|cx| node.lazyfree.poll_take(cx)));
         match next.poll(&mut cx) {
             Poll::Ready(garbage) => {

@@ -17,7 +17,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
-use crate::node_core::life::Life;
+use crate::node_core::lifecycle::Lifecycle;
 use crate::rdb::decode::Decoded;
 use crate::rdb::opaque::{ModuleAux, Opaque};
 use crate::rdb::reader::{LoadResult, Loaded, Loader, Options, Reader, Summary};
@@ -28,7 +28,7 @@ use crate::text::printable::{printable, printable_path};
 
 /// How many bytes pass before the progress shown in INFO moves on.
 const PROGRESS_BYTES: u64 = 64 * 1024;
-/// How many bytes are read in between two pauses for others: a tenth of a millisecond's work, about.
+/// How many bytes are read between two yields of the core: a tenth of a millisecond's work, about.
 const UNBROKEN_BYTES: usize = 16 * 1024;
 
 /// Longest sleep of the hidden `key-load-delay` before it is looked whether the node is closed, microseconds.
@@ -84,7 +84,7 @@ impl LoadedDump {
 const BATCHED_BYTES: usize = 1024;
 
 struct Builder<'n> {
-    life: &'n Life,
+    lifecycle: &'n Lifecycle,
     dataset: DatasetBuilder,
     /// Strings read but not yet in the dataset.
     batch: StringBatch,
@@ -118,7 +118,7 @@ impl Builder<'_> {
         may_block_here();
         if self.delay_us > 0 {
             let mut left_us = self.delay_us as u64;
-            while left_us > 0 && !self.life.is_closed() {
+            while left_us > 0 && !self.lifecycle.is_closed() {
                 let part_us = left_us.min(DELAY_PART_US);
                 std::thread::sleep(Duration::from_micros(part_us));
                 left_us -= part_us;
@@ -223,7 +223,7 @@ impl Loader for Builder<'_> {
     }
 }
 
-/// Counts what is read, for INFO, and lets others in between two pieces.
+/// Counts what is read, for INFO, and yields the core between two pieces.
 struct Counted<'n, R> {
     input: R,
     node: &'n NodeCore,
@@ -232,13 +232,13 @@ struct Counted<'n, R> {
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        crate::os::priority::let_others_in();
+        crate::os::priority::yield_core();
         let piece = buffer.len().min(UNBROKEN_BYTES);
         let read = self.input.read(&mut buffer[..piece]);
         // Looked at after the read, which may have waited long for a master that sends nothing.
-        if self.node.life.is_closed() {
+        if self.node.lifecycle.is_closed() {
             // What was read so far is freed now, and the node's end waits for that.
-            crate::os::priority::come_forward();
+            crate::os::priority::restore();
             return Err(io::Error::other("the node is closed"));
         }
         let n = read?;
@@ -249,7 +249,7 @@ impl<R: Read> Read for Counted<'_, R> {
                 .loading_loaded_bytes
                 .fetch_add(self.unsaid, Ordering::Relaxed);
             self.unsaid = 0;
-            crate::os::priority::look_round();
+            crate::os::priority::raise_if_starved();
         }
         Ok(n)
     }
@@ -329,7 +329,7 @@ fn read_some<'n>(
     let settings = node.settings.load_full();
     let now_ms = node.clock.unix_ms();
     let mut builder = Builder {
-        life: &node.life,
+        lifecycle: &node.lifecycle,
         dataset: node.keyspace.builder(),
         batch: StringBatch::default(),
         db: 0,

@@ -133,7 +133,7 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
         notes,
     } = loaded;
     let level = log::start(settings.loglevel, &settings.logfile);
-    understudy::supervision::log_panics(priority::come_forward_to_log);
+    understudy::supervision::log_panics(priority::raise_to_log);
     announce(&notes, origin.file.as_deref());
     announce_place(settings.port, settings.always_show_logo);
     allow_clients(&mut settings)?;

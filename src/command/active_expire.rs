@@ -44,7 +44,7 @@ pub fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -> Expir
     for (db, record) in gone {
         ctx.session.db = db;
         ctx.effects.db = db;
-        ctx.tell_expired(record.key());
+        ctx.propagate_expired(record.key());
         ctx.discard_record(record);
         dispatch::flush_effects(ctx);
     }
@@ -74,7 +74,7 @@ fn expire_own(ctx: &mut Context<'_>, index: usize) -> Expired {
         if let Some(Some(record)) = ctx.keys.at_mut(index).dbs[db].unlink(&key, hash) {
             ctx.discard_record(record);
         }
-        ctx.tell_expired(&key);
+        ctx.propagate_expired(&key);
         ctx.effects.clear();
         expired.keys += 1;
     }

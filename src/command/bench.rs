@@ -1,4 +1,4 @@
-//! A bench for handlers: a node without actors, one session, a clock that stands still until moved.
+//! A test bench for handlers: a node without actors, one session, a clock that is advanced by hand.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

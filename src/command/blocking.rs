@@ -126,8 +126,8 @@ fn defer(node: &NodeCore, ready: ReadyKey) {
     }
 }
 
-/// Leaves the keys that became ready in the entered shards to the shard's actor: for who changes data without running
-/// a command, such as a load that is swapped in.
+/// Leaves the keys that became ready in the entered shards to the shard's actor: for code that changes data without
+/// running a command, such as a load that is swapped in.
 pub fn defer_ready(node: &NodeCore, keys: &mut Entered<'_>) {
     let shards = keys.iter_mut();
     let ready: Vec<_> = shards.flat_map(|shard| shard.take_ready()).collect();
@@ -145,8 +145,8 @@ pub fn serve_deferred(ctx: &mut Context<'_>) {
     }
 }
 
-/// Ends every wait, since we gave the master's role up: who waited is told, and then closed. Called with every
-/// shard entered, after the role has changed.
+/// Ends every wait, since we gave the master's role up: clients that waited are told, and then closed. Called with
+/// every shard entered, after the role has changed.
 pub fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
     let shards = keys.iter_mut();
     let waiters: Vec<_> = shards.flat_map(|shard| shard.blocked.take_all()).collect();

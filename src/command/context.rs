@@ -12,15 +12,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::ahead::Ahead;
 use super::lookup::{Found, Look};
+use super::prefetch::Upcoming;
 use super::replication::FollowOrder;
 use super::{Effects, events};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
 use crate::keyspace::{Entered, Entry, Expiry};
 use crate::node_core::NodeCore;
-use crate::observe::command_stats::Tally;
+use crate::observe::command_stats::BatchCounters;
 use crate::resp::Reply;
 use crate::session::{Origin, ReplyMode, Session, Ticket, Waiting};
 use crate::table::Command;
@@ -87,15 +87,15 @@ pub struct Context<'a> {
     /// `Hub::epoch` when the running command was let in (one of our master's: when that became our master): if it
     /// has changed once the shards are entered, the command is to be judged again.
     pub role_epoch: u64,
-    /// What the batch's commands have to be counted for, and all threads have not been told yet.
-    pub tally: Tally,
+    /// The batch's counts that are not in the shared counters yet.
+    pub counters: BatchCounters,
     /// Reads of the batch that found their key, likewise; and those that did not.
     pub hits: u64,
     pub misses: u64,
     /// The command that a name in the batch stands for, the last that was looked up ahead.
     pub(super) known: Option<(&'a [u8], &'a Command)>,
     /// Keys of the commands to come, see [`Context::prefetch_window`].
-    pub ahead: Ahead<'a>,
+    pub upcoming: Upcoming<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -126,11 +126,11 @@ impl<'a> Context<'a> {
             inside: 0,
             wake_log: false,
             role_epoch: node.hub.epoch(),
-            tally: Tally::default(),
+            counters: BatchCounters::default(),
             hits: 0,
             misses: 0,
             known: None,
-            ahead: Ahead::new(),
+            upcoming: Upcoming::new(),
         }
     }
 
@@ -173,10 +173,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Adds what the batch has counted to everybody's figures: when it ends, and before a command that may
-    /// look at them.
-    pub fn tell_counts(&mut self) {
-        self.tally.tell(&self.node.command_stats);
+    /// Adds what the batch has counted to the node's counters: when it ends, and before a command that may read them.
+    pub fn flush_counters(&mut self) {
+        self.counters.flush(&self.node.command_stats);
         if self.hits > 0 {
             self.node
                 .stats
@@ -210,7 +209,7 @@ impl Drop for Context<'_> {
             return;
         }
         self.log_stream();
-        self.tell_counts();
+        self.flush_counters();
     }
 }
 

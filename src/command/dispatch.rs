@@ -308,7 +308,7 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     let start_us = ctx.now_us;
     let reply_start = ctx.reply.len();
     if command.key_plan == KeyPlan::None {
-        ctx.tell_counts();
+        ctx.flush_counters();
     }
     ctx.dirty = 0;
     ctx.effects.overridden = false;
@@ -352,10 +352,10 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
             .fail(command.id, took_us, ctx.settings.latency_tracking);
     } else {
         let track = ctx.settings.latency_tracking;
-        ctx.tally
+        ctx.counters
             .record(&node.command_stats, command.id, took_us, track);
     }
-    tell_observers(
+    notify_observers(
         node,
         ctx.settings,
         &ctx.session.client,
@@ -382,7 +382,7 @@ pub(super) fn after_exec(
     }
     show_to_monitors(ctx, command, args);
     let client = &ctx.session.client;
-    tell_observers(
+    notify_observers(
         ctx.node,
         ctx.settings,
         client,
@@ -395,7 +395,7 @@ pub(super) fn after_exec(
 /// The observers of a finished command; each costs a comparison when nobody observes. `time`: when it ended,
 /// unix us, and how long it ran, us.
 #[inline(always)]
-pub(super) fn tell_observers(
+pub(super) fn notify_observers(
     node: &NodeCore,
     settings: &Settings,
     client: &Client,

@@ -100,7 +100,7 @@ fn a_busy_shard_is_waited_for() {
     assert_eq!(node.keyspace.changes(), 1);
 }
 
-/// Who waits is judged anew when there is something for him, as any client is then.
+/// A client that waits is judged anew when there is something for it, as any client is then.
 #[test]
 fn a_waiting_clients_command_is_checked_when_it_runs() {
     let mut bench = Bench::new();
@@ -144,7 +144,8 @@ fn a_transactions_commands_are_calls() {
     assert_eq!((calls("blpop"), calls("rpush"), calls("exec")), (2, 1, 1));
 }
 
-/// Who waits for a key's end is served when it is deleted, overwritten, found expired or expired by the way.
+/// A client that waits for a key's end is served when it is deleted, overwritten, found expired or expired by the
+/// way.
 #[test]
 fn a_keys_end_is_told_to_who_waits_for_it() {
     type End = fn(&mut Bench);

@@ -66,8 +66,8 @@ fn explain_role(view: &ReplicationView, lines: &mut Vec<String>, last_resync: &L
              FORCE takes the empty dataset",
             view.guard.refusals, link.host, link.port
         ));
-    } else if let Some(trouble) = &link.trouble {
-        lines.push(format!("  last failure: {trouble}"));
+    } else if let Some(last_error) = &link.last_error {
+        lines.push(format!("  last failure: {last_error}"));
     }
     lines.push(format!(
         "  if the link were cut now: {}",

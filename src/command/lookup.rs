@@ -156,7 +156,7 @@ impl Context<'_> {
         if let Some(Some(old)) = self.db_mut(hash).unlink(key, hash) {
             self.discard_record(old);
         }
-        self.tell_expired(key);
+        self.propagate_expired(key);
         true
     }
 
@@ -168,7 +168,7 @@ impl Context<'_> {
     }
 
     /// Tells everyone that a key was removed because its time had come.
-    pub(super) fn tell_expired(&mut self, key: &[u8]) {
+    pub(super) fn propagate_expired(&mut self, key: &[u8]) {
         self.node.stats.expired_keys.inc();
         self.notify(EventClass::Expired, "expired", key);
         self.touch(key);

@@ -97,7 +97,7 @@ fn migrate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let target_db = int_arg(args[4])?;
     services(ctx)?;
     if ctx.deny_blocking {
-        // Who holds shards can't wait for a socket.
+        // A thread that holds shards can't wait for a socket.
         return Err(CommandError::fixed(
             "ERR MIGRATE isn't allowed inside a transaction",
         ));

@@ -2,7 +2,6 @@
 
 pub mod active_expire;
 mod admission;
-pub mod ahead;
 pub mod arguments;
 #[cfg(test)]
 pub(crate) mod bench;
@@ -46,6 +45,7 @@ pub mod module;
 mod nested;
 pub mod object;
 mod pop_args;
+pub mod prefetch;
 pub mod pubsub;
 pub mod replication;
 mod sample;

@@ -19,7 +19,7 @@ use crate::table::{Args, CommandError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
     Exec,
-    /// Who filled a key, in the name of a client that waits for it.
+    /// What filled a key, in the name of a client that waits for it.
     Waiter,
 }
 

@@ -8,7 +8,7 @@ use super::saving::services;
 use super::{Context, Handlers, blocking, dispatch};
 use crate::clients::pause::{Pause, PausePurpose};
 use crate::config::{MasterAddress, is_host, words};
-use crate::repl::failover::{BY_HAND, FailoverState, Wish, is_at};
+use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState, is_at};
 use crate::repl::replicas::name_of;
 use crate::repl::wire::QUEUE_PLACE;
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
@@ -102,7 +102,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The socket goes to the MasterActor, which decides and answers. Who can be refused now, is.
+/// The socket goes to the MasterActor, which decides and answers. A request that can be refused now, is.
 fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if ctx.session.origin != Origin::Client {
         return Ok(());
@@ -250,19 +250,19 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     {
         return abort_failover(ctx);
     }
-    let wish = failover_wish(&args[1..])?;
+    let request = failover_request(&args[1..])?;
     let hub = &ctx.node.hub;
     let refusal = if hub.failover().is_on() {
         Some("ERR FAILOVER already in progress.")
     } else if hub.is_replica() || ctx.follow_after.is_some() {
         Some("ERR FAILOVER is not valid when server is a replica.")
-    } else if hub.board().replicas.is_empty() {
+    } else if hub.published().replicas.is_empty() {
         Some("ERR FAILOVER requires connected replicas.")
-    } else if wish.force && (wish.timeout_ms.is_none() || wish.target.is_none()) {
+    } else if request.force && (request.timeout_ms.is_none() || request.target.is_none()) {
         Some("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
-    } else if let Some((host, port)) = &wish.target {
-        let board = hub.board();
-        let target = board.replicas.iter().find(|r| is_at(r, host, *port));
+    } else if let Some((host, port)) = &request.target {
+        let published = hub.published();
+        let target = published.replicas.iter().find(|r| is_at(r, host, *port));
         match target.map(|r| r.state) {
             None => Some("ERR FAILOVER target HOST and PORT is not a replica."),
             Some(ReplicaState::Online) => None,
@@ -278,36 +278,38 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     dispatch::flush_effects(ctx);
     let pause = &ctx.node.pause;
     pause.pause(PausePurpose::Failover, Pause::Write, i64::MAX, ctx.now_ms);
-    hub.begin_failover(wish, ctx.now_ms);
+    hub.begin_failover(request, ctx.now_ms);
     hub.wake();
     services.failover();
     ctx.reply.ok();
     Ok(())
 }
 
-fn failover_wish(mut words: &Args<'_>) -> CommandResult<Wish> {
-    let mut wish = Wish::default();
+fn failover_request(mut words: &Args<'_>) -> CommandResult<FailoverRequest> {
+    let mut request = FailoverRequest::default();
     loop {
         words = match words {
-            [] => return Ok(wish),
-            [word, value, rest @ ..] if is_word(word, "timeout") && wish.timeout_ms.is_none() => {
+            [] => return Ok(request),
+            [word, value, rest @ ..]
+                if is_word(word, "timeout") && request.timeout_ms.is_none() =>
+            {
                 let timeout_ms = int_arg(value)?;
                 if timeout_ms <= 0 {
                     return Err(CommandError::fixed(
                         "ERR FAILOVER timeout must be greater than 0",
                     ));
                 }
-                wish.timeout_ms = Some(timeout_ms);
+                request.timeout_ms = Some(timeout_ms);
                 rest
             }
-            [word, host, port, rest @ ..] if is_word(word, "to") && wish.target.is_none() => {
+            [word, host, port, rest @ ..] if is_word(word, "to") && request.target.is_none() => {
                 // A port out of range is nobody's, as any other that no replica has.
                 let port = u16::try_from(int_arg(port)?).unwrap_or(0);
-                wish.target = Some((String::from_utf8_lossy(host).into_owned(), port));
+                request.target = Some((String::from_utf8_lossy(host).into_owned(), port));
                 rest
             }
-            [word, rest @ ..] if is_word(word, "force") && !wish.force => {
-                wish.force = true;
+            [word, rest @ ..] if is_word(word, "force") && !request.force => {
+                request.force = true;
                 rest
             }
             _ => return Err(CommandError::SYNTAX),

@@ -159,7 +159,7 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let replicas = int_arg(args[1])?;
     let deadline_ms = deadline(ctx, args[2])?;
     let offset = ctx.session.last_write_offset;
-    let acked = ctx.node.hub.board().replicas.acked(offset) as i64;
+    let acked = ctx.node.hub.published().replicas.acked(offset) as i64;
     if acked >= replicas || ctx.deny_blocking {
         ctx.reply.int(acked);
         return Ok(());
@@ -193,7 +193,7 @@ fn waitaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ));
     }
     let offset = ctx.session.last_write_offset;
-    let acked = ctx.node.hub.board().replicas.acked_aof(offset) as i64;
+    let acked = ctx.node.hub.published().replicas.acked_aof(offset) as i64;
     if acked >= replicas || ctx.deny_blocking {
         ctx.reply.array(2);
         // Nothing is ever fsynced here.

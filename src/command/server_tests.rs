@@ -149,12 +149,12 @@ fn slow_directives_are_set_aside() {
     let no = "-ERR CONFIG SET failed (possibly related to argument 'port') - no";
     assert_eq!(failed, (no.to_owned(), true));
     assert_eq!(bench.node.stats.error_replies.get(), refused + 1);
-    // Only who holds the lock knows for how long: a change of role, inside every shard, does not wait for him.
+    // Only the lock's holder knows for how long: a change of role, inside every shard, does not wait for it.
     let held = bench.node.settings_lock.lock();
     bench.node.set_role(None);
     drop(held);
     assert_eq!(set(&mut bench, "MEMORY PURGE"), ok(true));
-    // Who wants no replies gets none, and waits all the same.
+    // A client that wants no replies gets none, and waits all the same.
     bench.session.reply_mode = crate::session::ReplyMode::Off;
     let silent = set(&mut bench, "CONFIG SET port 8");
     assert_eq!(silent, (String::new(), true));
@@ -408,7 +408,7 @@ fn what_actors_do_is_posted_and_waited_for() {
 }
 
 #[test]
-fn failover_checks_its_wish_and_then_pauses_writes() {
+fn failover_checks_its_request_and_then_pauses_writes() {
     let (mut bench, noted) = bench();
     bench.expect(&[
         ("FAILOVER ABORT", "-ERR No failover in progress.", ""),
@@ -429,7 +429,7 @@ fn failover_checks_its_wish_and_then_pauses_writes() {
     ]);
     let mut replica = crate::repl::replicas::tests::replica(9, ReplicaState::SendingBulk);
     replica.announced_ip = Some("h".into());
-    bench.node.hub.board().replicas.add(replica);
+    bench.node.hub.published().replicas.add(replica);
     let unforced =
         "-ERR FAILOVER with force option requires both a timeout and target HOST and IP.";
     bench.expect(&[

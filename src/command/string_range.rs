@@ -26,7 +26,7 @@ fn length_for_write(ctx: &mut Context<'_>, key: &[u8]) -> CommandResult<Option<u
     }
 }
 
-/// Refuses strings beyond `proto-max-bulk-len`, except from our master, who must be obeyed.
+/// Refuses strings beyond `proto-max-bulk-len`, except from our master, whose stream must be applied.
 fn check_length(ctx: &Context<'_>, start: usize, added: usize) -> CommandResult {
     let total = (start as u64).saturating_add(added as u64);
     if total > ctx.settings.proto_max_bulk_len && !ctx.from_master() {

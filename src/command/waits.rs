@@ -127,7 +127,7 @@ pub(super) fn settle(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> bool {
     } else {
         reply.null();
     }
-    tell_end(node, waiter, error.is_some());
+    record_end(node, waiter, error.is_some());
     waiter.client.push_output(reply.take());
     waiter.finish(match how {
         ROLE_CHANGED => WaitEnd::RoleChanged,
@@ -138,7 +138,7 @@ pub(super) fn settle(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> bool {
 }
 
 /// Counts a command whose wait ends without its being served: it took what it ran before it began to wait.
-fn tell_end(node: &NodeCore, waiter: &Waiter, failed: bool) {
+fn record_end(node: &NodeCore, waiter: &Waiter, failed: bool) {
     let args: Vec<&[u8]> = waiter.args.iter().map(|a| &a[..]).collect();
     let Ok(command) = node.table.resolve(&args) else {
         return;
@@ -155,5 +155,5 @@ fn tell_end(node: &NodeCore, waiter: &Waiter, failed: bool) {
         stats.record(command.id, took_us, track);
     }
     let time = (node.clock.unix_us(), took_us);
-    dispatch::tell_observers(node, &settings, &waiter.client, command, &args, time);
+    dispatch::notify_observers(node, &settings, &waiter.client, command, &args, time);
 }

@@ -55,8 +55,8 @@ fn write_link(text: &mut Text, observed: &Observed<'_>, view: &ReplicationView, 
         );
     }
     // Ours: what is wrong with the link, and whether the data served is kept from an empty master.
-    if let Some(trouble) = link.trouble.as_ref().filter(|_| !up) {
-        text.field("master_sync_last_error", trouble);
+    if let Some(last_error) = link.last_error.as_ref().filter(|_| !up) {
+        text.field("master_sync_last_error", last_error);
     }
     text.flag("replica_empty_master_guarded", view.guard.is_refusing());
     if let Some(since_ms) = view.guard.since_ms {

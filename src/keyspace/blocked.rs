@@ -1,10 +1,10 @@
 //! The clients blocked on the keys of one shard, first come first served, and which of those keys became ready: they got
 //! elements or, where somebody waits for that as well, were deleted or changed.
 //!
-//! A waiter stands in the queue of each of its keys, in every shard that holds one; a key has a queue for each `Wish`,
-//! so that a client that waits for something else is not in the way. Whoever ends a wait
-//! takes the waiter out of its queues with [`Blocked::remove`]. Where a shard is busy at that moment it stays behind,
-//! and is dropped when somebody comes by, at the latest when twice as many stand here as after the last sweep.
+//! A waiter stands in the queue of each of its keys, in every shard that holds one; a key has a queue for each
+//! `Condition`, so that a client that waits for something else is not in the way. Whoever ends a wait takes the
+//! waiter out of its queues with [`Blocked::remove`]. Where a shard is busy at that moment it stays behind, and is
+//! dropped when somebody comes by, at the latest when twice as many stand here as after the last sweep.
 
 use std::sync::Arc;
 
@@ -28,16 +28,16 @@ pub struct ReadyKey {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wish {
+struct Condition {
     /// A key of this kind that got elements.
     kind: Kind,
     /// And a key that is not of this kind, or gone.
     on_deletion: bool,
 }
 
-impl Wish {
-    fn of(waiter: &Waiter) -> Wish {
-        Wish {
+impl Condition {
+    fn of(waiter: &Waiter) -> Condition {
+        Condition {
             kind: waiter.kind,
             on_deletion: waiter.on_deletion,
         }
@@ -55,7 +55,7 @@ impl Wish {
 /// Those who wait for one key, by what they wait for.
 #[derive(Debug, Default)]
 struct KeyQueues {
-    by_wish: SmallVec<[(Wish, Queue<Arc<Waiter>>); 1]>,
+    by_condition: SmallVec<[(Condition, Queue<Arc<Waiter>>); 1]>,
     /// On the ready list already.
     ready: bool,
     /// It got elements since it is there.
@@ -63,19 +63,21 @@ struct KeyQueues {
 }
 
 impl KeyQueues {
-    fn of(&mut self, wish: Wish) -> Option<&mut Queue<Arc<Waiter>>> {
-        let mut queues = self.by_wish.iter_mut();
-        queues.find(|(w, _)| *w == wish).map(|(_, queue)| queue)
+    fn of(&mut self, condition: Condition) -> Option<&mut Queue<Arc<Waiter>>> {
+        let mut queues = self.by_condition.iter_mut();
+        queues
+            .find(|(w, _)| *w == condition)
+            .map(|(_, queue)| queue)
     }
 
     fn is_empty(&self) -> bool {
-        self.by_wish.iter().all(|(_, queue)| queue.is_empty())
+        self.by_condition.iter().all(|(_, queue)| queue.is_empty())
     }
 
     /// Whether somebody waits for the key's end.
     fn want_deletion(&self) -> bool {
-        let mut queues = self.by_wish.iter();
-        queues.any(|(wish, queue)| wish.on_deletion && !queue.is_empty())
+        let mut queues = self.by_condition.iter();
+        queues.any(|(condition, queue)| condition.on_deletion && !queue.is_empty())
     }
 }
 
@@ -87,7 +89,7 @@ pub struct Blocked {
     /// How many stand in the queues, one at several keys as often.
     standing: usize,
     /// How many of them wait for the end of a key as well.
-    deletion_wishes: usize,
+    deletion_waits: usize,
     /// How many may before those whose wait is over are looked for.
     sweep_at: usize,
 }
@@ -120,14 +122,14 @@ impl Blocked {
             self.sweep();
         }
         let queues = self.queues.entry_ref(&KeyIdRef { db, key }).or_default();
-        let wish = Wish::of(waiter);
-        if queues.of(wish).is_none() {
-            queues.by_wish.push((wish, Queue::default()));
+        let condition = Condition::of(waiter);
+        if queues.of(condition).is_none() {
+            queues.by_condition.push((condition, Queue::default()));
         }
-        let queue = queues.of(wish);
+        let queue = queues.of(condition);
         if queue.is_some_and(|queue| queue.push(waiter.number, waiter.clone())) {
             self.standing += 1;
-            self.deletion_wishes += usize::from(wish.on_deletion);
+            self.deletion_waits += usize::from(condition.on_deletion);
         }
     }
 
@@ -136,11 +138,11 @@ impl Blocked {
         let Some(queues) = self.queues.get_mut(&KeyIdRef { db, key }) else {
             return;
         };
-        let queue = queues.of(Wish::of(waiter));
+        let queue = queues.of(Condition::of(waiter));
         let removed = queue.and_then(|q| q.remove(waiter.number));
         if removed.is_some() {
             self.standing -= 1;
-            self.deletion_wishes -= usize::from(waiter.on_deletion);
+            self.deletion_waits -= usize::from(waiter.on_deletion);
         }
         if queues.is_empty() {
             self.forget(db, key);
@@ -159,17 +161,17 @@ impl Blocked {
     /// Drops those whose wait has ended while the shard was not entered. Next done when twice as many are left, so
     /// that it costs each wait little.
     fn sweep(&mut self) {
-        let (mut gone, mut wishes_gone) = (0, 0);
+        let (mut gone, mut waits_gone) = (0, 0);
         self.queues.retain(|_, queues| {
-            for (wish, queue) in &mut queues.by_wish {
+            for (condition, queue) in &mut queues.by_condition {
                 let over = queue.retain(|waiter| !is_over(waiter));
                 gone += over;
-                wishes_gone += if wish.on_deletion { over } else { 0 };
+                waits_gone += if condition.on_deletion { over } else { 0 };
             }
             !queues.is_empty()
         });
         self.standing -= gone;
-        self.deletion_wishes -= wishes_gone;
+        self.deletion_waits -= waits_gone;
         self.sweep_at = self.standing * 2;
     }
 
@@ -186,7 +188,7 @@ impl Blocked {
 
     /// Whether somebody waits for the end of a key here.
     pub fn want_deletions(&self) -> bool {
-        self.deletion_wishes > 0
+        self.deletion_waits > 0
     }
 
     /// A key was changed or deleted: it goes on the ready list if somebody waits for its end.
@@ -216,7 +218,7 @@ impl Blocked {
     /// Everybody who waits here, once for each key, and nobody any more: for whoever ends all waits.
     pub fn take_all(&mut self) -> Vec<Arc<Waiter>> {
         let queues = std::mem::take(self).queues.into_values();
-        let queues = queues.flat_map(|queues| queues.by_wish);
+        let queues = queues.flat_map(|queues| queues.by_condition);
         queues.flat_map(|(_, queue)| queue.into_items()).collect()
     }
 
@@ -243,8 +245,8 @@ impl Blocked {
         let ReadyKey { db, key, filled } = ready;
         let queues = self.queues.get_mut(&KeyIdRef { db: *db, key })?;
         let mut first: Option<Arc<Waiter>> = None;
-        for (wish, queue) in &mut queues.by_wish {
-            if !wish.is_met(kind, *filled) {
+        for (condition, queue) in &mut queues.by_condition {
+            if !condition.is_met(kind, *filled) {
                 continue;
             }
             while let Some((number, waiter)) = queue.after(after) {
@@ -256,7 +258,7 @@ impl Blocked {
                 }
                 queue.remove(number);
                 self.standing -= 1;
-                self.deletion_wishes -= usize::from(wish.on_deletion);
+                self.deletion_waits -= usize::from(condition.on_deletion);
             }
         }
         if queues.is_empty() {

@@ -1,6 +1,6 @@
 //! Entering shards: the one place that takes shard locks.
 //!
-//! Each shard stands behind a *door*: a parking_lot lock, and the wakers of those who found it busy.
+//! Each shard has a lock: a parking_lot one, and the wakers of those that found it busy.
 //! A thread enters a set of shards in index order and is inside all of them until its [`Entered`] is
 //! dropped. Commands use [`Keyspace::try_enter`], which spins for a moment and never blocks. Where it fails, the
 //! task that runs them uses [`Keyspace::poll_enter`]: it is polled again when somebody leaves.
@@ -92,11 +92,11 @@ impl Iterator for Indexes {
 
 /// A shard and its lock, on cache lines of their own.
 #[repr(align(128))]
-struct Door {
-    lock: RawLock,
-    /// Whether `sleepers` may hold somebody.
+struct ShardLock {
+    raw: RawLock,
+    /// Whether `waiters` may hold somebody.
     awaited: AtomicBool,
-    sleepers: Mutex<Wakers>,
+    waiters: Mutex<Wakers>,
     /// Changes of the dataset made by those inside; written only under the lock.
     changes: AtomicU64,
     /// How often somebody found the shard busy and gave up.
@@ -107,7 +107,7 @@ struct Door {
 }
 
 // SAFETY: `shard` is reached only through an `Entered`, which holds `lock` for as long as it lives.
-unsafe impl Sync for Door {}
+unsafe impl Sync for ShardLock {}
 
 /// All shards of a node.
 pub struct Keyspace {
@@ -117,7 +117,7 @@ pub struct Keyspace {
     /// How many waits for keys were begun.
     waits: AtomicU64,
     databases: usize,
-    doors: Box<[Door]>,
+    locks: Box<[ShardLock]>,
     /// The poisoned shards, a bit each.
     poisoned: AtomicU64,
     /// Every shard is entered for good.
@@ -128,7 +128,7 @@ pub struct Keyspace {
 /// Told that shards have been poisoned; called while the panic unwinds, so it must not panic.
 pub type Poisoned = Box<dyn Fn(ShardSet) + Send + Sync>;
 
-/// How contended the doors have been, for INFO.
+/// How contended the locks have been, for INFO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contention {
     /// Entrances that had to wait asynchronously.
@@ -152,11 +152,11 @@ impl Keyspace {
     pub fn new(shards: usize, databases: usize, seed: u64) -> Keyspace {
         assert!((1..=64).contains(&shards), "shards are a bit each");
         let hasher = Arc::new(KeyHasher::new(seed));
-        let doors = (0..shards)
-            .map(|index| Door {
-                lock: RawLock::new(),
+        let locks = (0..shards)
+            .map(|index| ShardLock {
+                raw: RawLock::new(),
                 awaited: AtomicBool::new(false),
-                sleepers: Mutex::default(),
+                waiters: Mutex::default(),
                 changes: AtomicU64::new(0),
                 found_busy: AtomicU64::new(0),
                 found_contended: AtomicU64::new(0),
@@ -168,7 +168,7 @@ impl Keyspace {
             snapshots: AtomicU32::new(0),
             waits: AtomicU64::new(0),
             databases,
-            doors,
+            locks,
             poisoned: AtomicU64::new(0),
             sealed: AtomicBool::new(false),
             on_poison: OnceLock::new(),
@@ -180,13 +180,13 @@ impl Keyspace {
         let _ = self.on_poison.set(told);
     }
 
-    /// The shards that may be half changed, since a panic passed through who was inside.
+    /// The shards that may be half changed, since a panic passed through a thread that was inside.
     pub fn poisoned(&self) -> ShardSet {
         ShardSet(self.poisoned.load(Ordering::Acquire))
     }
 
     pub fn shards(&self) -> usize {
-        self.doors.len()
+        self.locks.len()
     }
 
     pub fn databases(&self) -> usize {
@@ -212,7 +212,7 @@ impl Keyspace {
 
     /// An empty dataset in this keyspace's shape, to be filled aside and swapped in by `Entered::replace`.
     pub fn builder(&self) -> DatasetBuilder {
-        DatasetBuilder::new(self.doors.len(), self.databases, &self.hasher)
+        DatasetBuilder::new(self.locks.len(), self.databases, &self.hasher)
     }
 
     #[inline]
@@ -222,21 +222,21 @@ impl Keyspace {
 
     #[inline]
     pub fn shard_of(&self, hash: u64) -> usize {
-        shard_of(hash, self.doors.len())
+        shard_of(hash, self.locks.len())
     }
 
     /// The set of every shard.
     pub fn all(&self) -> ShardSet {
-        ShardSet::all(self.doors.len())
+        ShardSet::all(self.locks.len())
     }
 
     /// Enters the shards if none is busy (after a short spin); never blocks.
     pub fn try_enter(&self, set: ShardSet) -> Option<Entered<'_>> {
         inside::check(self);
         for index in set.iter() {
-            let door = &self.doors[index];
-            if !door.lock.try_lock() && !door.spin() {
-                door.found_busy.fetch_add(1, Ordering::Relaxed);
+            let lock = &self.locks[index];
+            if !lock.raw.try_lock() && !lock.spin() {
+                lock.found_busy.fetch_add(1, Ordering::Relaxed);
                 let taken = set.0 & ((1 << index) - 1);
                 // SAFETY: exactly these were locked by the turns of this loop before.
                 unsafe { self.leave(ShardSet(taken)) };
@@ -250,11 +250,11 @@ impl Keyspace {
     pub fn try_enter_free(&self, set: ShardSet) -> Entered<'_> {
         inside::check(self);
         for index in set.iter() {
-            self.doors[index].prefetch();
+            self.locks[index].prefetch();
         }
         let mut taken = ShardSet::NONE;
         for index in set.iter() {
-            if self.doors[index].lock.try_lock() {
+            if self.locks[index].raw.try_lock() {
                 taken.add(index);
             }
         }
@@ -293,8 +293,8 @@ impl Keyspace {
         inside::check(self);
         may_block_here();
         for index in set.iter() {
-            let door = &self.doors[index];
-            while !door.lock.try_lock_for(POISON_LOOK) {
+            let lock = &self.locks[index];
+            while !lock.raw.try_lock_for(POISON_LOOK) {
                 if self.is_lost(index) {
                     let taken = set.0 & ((1 << index) - 1);
                     // SAFETY: exactly these were locked by the turns of this loop before.
@@ -311,7 +311,7 @@ impl Keyspace {
     }
 
     /// Enters every shard for good, the poisoned ones too, for a last look at the data: they are never left. None if
-    /// it was done before, or if who is inside has not left by `timeout`. Blocks the thread.
+    /// it was done before, or if a thread inside has not left by `timeout`. Blocks the thread.
     pub(crate) fn seal(&self, timeout: Duration) -> Option<ManuallyDrop<Entered<'_>>> {
         inside::check(self);
         if self.sealed.swap(true, Ordering::AcqRel) {
@@ -319,10 +319,10 @@ impl Keyspace {
         }
         let until = Instant::now() + timeout;
         for index in self.all().iter() {
-            let door = &self.doors[index];
+            let lock = &self.locks[index];
             // A poisoned one's lock is held by nobody that lives, and never given back.
             while !self.poisoned().contains(ShardSet::one(index))
-                && !door.lock.try_lock_for(POISON_LOOK)
+                && !lock.raw.try_lock_for(POISON_LOOK)
             {
                 if Instant::now() > until {
                     return None;
@@ -348,7 +348,7 @@ impl Keyspace {
         }
     }
 
-    /// The shards stay entered for good: a panic passes through who is inside.
+    /// The shards stay entered for good: a panic passes through the thread inside.
     #[cold]
     fn poison(&self, set: ShardSet) {
         self.poisoned.fetch_or(set.0, Ordering::AcqRel);
@@ -373,36 +373,36 @@ impl Keyspace {
     /// Has `waker` woken when one of the shards is next left.
     fn wake_when_free(&self, set: ShardSet, waker: &Waker) {
         for index in set.iter() {
-            let door = &self.doors[index];
-            door.sleepers.lock().add(waker);
-            door.awaited.store(true, Ordering::Relaxed);
+            let lock = &self.locks[index];
+            lock.waiters.lock().add(waker);
+            lock.awaited.store(true, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
     }
 
-    /// The number of a wait for keys that begins now. Asked with the shards of its keys entered, so that who comes
-    /// later to a key has the higher one.
+    /// The number of a wait for keys that begins now. Asked with the shards of its keys entered, so that a client
+    /// that comes later to a key has the higher one.
     pub fn wait_number(&self) -> u64 {
         self.waits.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether somebody found the shard busy and waits for it to be left.
     pub fn is_awaited(&self, shard: usize) -> bool {
-        self.doors[shard].awaited.load(Ordering::Relaxed)
+        self.locks[shard].awaited.load(Ordering::Relaxed)
     }
 
     /// How often the dataset has changed, see [`Entered::add_changes`].
     pub fn changes(&self) -> u64 {
-        let doors = self.doors.iter();
-        doors.map(|door| door.changes.load(Ordering::Relaxed)).sum()
+        let locks = self.locks.iter();
+        locks.map(|lock| lock.changes.load(Ordering::Relaxed)).sum()
     }
 
     /// How contended each shard has been.
     pub fn contention(&self, shard: usize) -> Contention {
-        let door = &self.doors[shard];
+        let lock = &self.locks[shard];
         Contention {
-            found_busy: door.found_busy.load(Ordering::Relaxed),
-            found_contended: door.found_contended.load(Ordering::Relaxed),
+            found_busy: lock.found_busy.load(Ordering::Relaxed),
+            found_contended: lock.found_contended.load(Ordering::Relaxed),
         }
     }
 
@@ -411,13 +411,13 @@ impl Keyspace {
     unsafe fn leave(&self, set: ShardSet) {
         for index in set.iter() {
             // SAFETY: the caller holds it.
-            unsafe { self.doors[index].lock.unlock() };
+            unsafe { self.locks[index].raw.unlock() };
         }
         fence(Ordering::SeqCst);
         for index in set.iter() {
-            let door = &self.doors[index];
-            if door.awaited.load(Ordering::Relaxed) {
-                door.wake_sleepers();
+            let lock = &self.locks[index];
+            if lock.awaited.load(Ordering::Relaxed) {
+                lock.wake_waiters();
             }
         }
     }
@@ -429,16 +429,16 @@ pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
     ((((hash >> 16) & 0xffff) as usize) * shards) >> 16
 }
 
-impl Door {
-    /// Has the lock brought here, to be changed: in the other thread's cache it would be waited for, door
-    /// after door.
+impl ShardLock {
+    /// Has the lock brought here, to be changed: in the other thread's cache it would be waited for, lock
+    /// after lock.
     #[inline]
     fn prefetch(&self) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch is a hint and changes nothing.
         unsafe {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(&self.lock).cast());
+            _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(&self.raw).cast());
         }
     }
 
@@ -446,7 +446,7 @@ impl Door {
     fn spin(&self) -> bool {
         for _ in 0..SPINS {
             std::hint::spin_loop();
-            if self.lock.try_lock() {
+            if self.raw.try_lock() {
                 self.found_contended.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
@@ -455,13 +455,13 @@ impl Door {
     }
 
     #[cold]
-    fn wake_sleepers(&self) {
-        let mut sleepers = {
-            let mut sleepers = self.sleepers.lock();
+    fn wake_waiters(&self) {
+        let mut waiters = {
+            let mut waiters = self.waiters.lock();
             self.awaited.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *sleepers)
+            std::mem::take(&mut *waiters)
         };
-        sleepers.wake();
+        waiters.wake();
     }
 }
 
@@ -470,7 +470,7 @@ impl Drop for Keyspace {
         // What is half changed can't be relied on to be freed: it stays in memory.
         for index in self.poisoned().iter() {
             let empty = Shard::new(index, self.databases, &self.hasher);
-            let half_changed = std::mem::replace(self.doors[index].shard.get_mut(), empty);
+            let half_changed = std::mem::replace(self.locks[index].shard.get_mut(), empty);
             std::mem::forget(half_changed);
         }
     }
@@ -479,7 +479,7 @@ impl Drop for Keyspace {
 impl fmt::Debug for Keyspace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyspace")
-            .field("shards", &self.doors.len())
+            .field("shards", &self.locks.len())
             .field("databases", &self.databases)
             .finish_non_exhaustive()
     }
@@ -508,7 +508,7 @@ impl<'k> Entered<'k> {
         let Some(index) = self.set.iter().next() else {
             return false;
         };
-        let changes = &self.keyspace.doors[index].changes;
+        let changes = &self.keyspace.locks[index].changes;
         changes.store(changes.load(Ordering::Relaxed) + n, Ordering::Relaxed);
         true
     }
@@ -545,7 +545,7 @@ impl<'k> Entered<'k> {
         self.set.iter().map(|index| {
             // SAFETY: the lock of `index` is held; `self` is borrowed mutably for as long as the items
             // live, and every index comes once.
-            unsafe { &mut *self.keyspace.doors[index].shard.get() }
+            unsafe { &mut *self.keyspace.locks[index].shard.get() }
         })
     }
 
@@ -554,14 +554,14 @@ impl<'k> Entered<'k> {
     pub fn at(&self, index: usize) -> &Shard {
         self.check(index);
         // SAFETY: the lock of `index` is held, and `self` is borrowed for as long as the shard is.
-        unsafe { &*self.keyspace.doors[index].shard.get() }
+        unsafe { &*self.keyspace.locks[index].shard.get() }
     }
 
     #[inline]
     pub fn at_mut(&mut self, index: usize) -> &mut Shard {
         self.check(index);
         // SAFETY: the lock of `index` is held, and `self` is borrowed mutably for as long as the shard is.
-        unsafe { &mut *self.keyspace.doors[index].shard.get() }
+        unsafe { &mut *self.keyspace.locks[index].shard.get() }
     }
 
     #[inline]

@@ -281,7 +281,7 @@ fn take_ready(entered: &mut Entered<'_>, hash: u64) -> Vec<(usize, bool)> {
 
 #[test]
 fn who_waits_for_a_keys_end_hears_of_it() {
-    for wish in [false, true] {
+    for on_deletion in [false, true] {
         let bench = Bench::new();
         let hash = bench.keyspace.hash(b"k");
         for db in 0..2 {
@@ -289,10 +289,16 @@ fn who_waits_for_a_keys_end_hears_of_it() {
         }
         let mut entered = bench.all();
         let shard = entered.shard_mut(hash);
-        shard.block(0, b"k", &waiter_for(1, Kind::List, wish));
-        shard.block(1, b"k", &waiter_for(2, Kind::List, wish));
-        assert_eq!(shard.is_observed(), wish);
-        let gone = |db: usize| if wish { vec![(db, false)] } else { vec![] };
+        shard.block(0, b"k", &waiter_for(1, Kind::List, on_deletion));
+        shard.block(1, b"k", &waiter_for(2, Kind::List, on_deletion));
+        assert_eq!(shard.is_observed(), on_deletion);
+        let gone = |db: usize| {
+            if on_deletion {
+                vec![(db, false)]
+            } else {
+                vec![]
+            }
+        };
         // Changed or deleted; once, however often before somebody looks.
         entered.shard_mut(hash).touch(0, b"k", hash);
         entered.shard_mut(hash).touch(0, b"k", hash);
@@ -309,12 +315,12 @@ fn who_waits_for_a_keys_end_hears_of_it() {
         entered.swap_dbs(0, 1, NOW);
         let both = take_ready(&mut entered, hash);
         assert!(both.contains(&(1, true)), "{both:?}");
-        assert_eq!(both.contains(&(0, false)), wish, "{both:?}");
+        assert_eq!(both.contains(&(0, false)), on_deletion, "{both:?}");
         let empty = bench.keyspace.builder().finish();
         drop(entered.replace(empty, NOW));
         assert_eq!(
             take_ready(&mut entered, hash).len(),
-            if wish { 2 } else { 0 }
+            if on_deletion { 2 } else { 0 }
         );
         entered.shard_mut(hash).blocked.take_all();
         entered.shard_mut(hash).touch(0, b"k", hash);

@@ -69,7 +69,7 @@ unsafe impl Send for Inside {}
 
 impl Inside {
     fn change(&self) {
-        // SAFETY: if the doors hold, nobody else is here; loom says so if not.
+        // SAFETY: if the locks hold, nobody else is here; loom says so if not.
         self.0.with_mut(|n| unsafe { *n += 1 });
     }
 }

@@ -151,7 +151,7 @@ impl LocalClient {
 
     /// Why every call is answered with an error from now on; None: it is not.
     pub fn closed(&self) -> Option<Closed> {
-        if self.node.life.is_closed() {
+        if self.node.lifecycle.is_closed() {
             Some(Closed::Node)
         } else if self.session.closing || self.session.client.killed.load(Ordering::Acquire) {
             Some(Closed::Client)

@@ -1,4 +1,4 @@
-//! The library's door: building, starting, using and stopping a whole node.
+//! The library's API: building, starting, using and stopping a whole node.
 //!
 //! A [`Node`] runs on threads of its own: one arbiter in the background (master, links, snapshots, timers,
 //! listeners), the serving arbiters (connections) if it has a socket, and others while there is work for them.
@@ -7,8 +7,9 @@
 //! nothing here is global.
 //!
 //! A node ends by [`Node::shutdown`], by being dropped, or by itself (SHUTDOWN). First it is closed: nothing is
-//! served any more, and who waits is told (see [`life`](crate::node_core::life)). Then its arbiters stop, and with them go its
-//! actors; its other threads give up what they do. Whoever ends it waits for that, and frees the data.
+//! served any more, and whatever waits is told (see [`lifecycle`](crate::node_core::lifecycle)). Then its arbiters stop, and
+//! with them go its actors; its other threads give up what they do. Whoever ends it waits for that, and frees the
+//! data.
 //!
 //! ```
 //! use understudy::{Node, Settings};
@@ -32,16 +33,16 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::actors::node::leftovers;
 use crate::actors::node::root::{IsUp, Root, RootParts, serving_arbiters};
 use crate::actors::node::shutdown::Stop;
+use crate::actors::node::stale_files;
 use crate::actors::supervisor;
 use crate::background::loading;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StartSettings, check};
 use crate::node::local_client::LocalClient;
 use crate::node_core::NodeCore;
-use crate::node_core::life::Stage;
+use crate::node_core::lifecycle::Stage;
 use crate::observe::memory::MemoryProbe;
 use crate::os::config_file::{ConfigFile, absolute_directory, spool_directory};
 use crate::os::listener::{self, BindError, Listener, bind_failure};
@@ -144,7 +145,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Who knows how much memory the allocator has given out; without one INFO reads the process's size.
+    /// The probe that knows how much memory the allocator has given out; without one INFO reads the process's size.
     pub fn memory(mut self, probe: Box<dyn MemoryProbe>) -> NodeBuilder {
         self.memory = Some(probe);
         self
@@ -226,7 +227,7 @@ impl NodeBuilder {
                 effective,
             },
         });
-        leftovers::remove(&core);
+        stale_files::remove(&core);
         // Before any thread is started: a start that can't succeed has nothing to take back.
         let dump = loading::open(&core).map_err(StartError::Dump)?;
         let parts = RootParts {
@@ -242,7 +243,7 @@ impl NodeBuilder {
             .map_err(StartError::Thread)?;
         let Ok(root) = up_receiver.recv() else {
             join(thread);
-            let failure = core.life.end().failure;
+            let failure = core.lifecycle.end().failure;
             return Err(StartError::Died(failure.unwrap_or_default()));
         };
         Ok(Node {
@@ -275,8 +276,8 @@ fn run(parts: RootParts, up: &std::sync::mpsc::Sender<Addr<Root>>) {
     actix_rt::System::current().stop();
     // Every actor of this arbiter is dropped at its end.
     let _ = system.run();
-    // Those that stand back would find out late that they are to end, on a machine that is busy.
-    ends.0.threads.each(priority::bring_forward);
+    // Threads of low priority would find out late that they are to end, on a machine that is busy.
+    ends.0.threads.each(priority::raise_other);
     match ends.0.threads.wait(END_MAX) {
         0 => {
             for arbiter in arbiters {
@@ -297,7 +298,7 @@ struct Ends(Arc<NodeCore>);
 impl Drop for Ends {
     fn drop(&mut self) {
         self.0.close(1, Some("its first thread died".into()));
-        self.0.life.ended();
+        self.0.lifecycle.ended();
     }
 }
 
@@ -354,7 +355,7 @@ impl Node {
     /// Whether the node has its data and serves: false while it loads its dump, and once it is closed. About
     /// the link to a master it says nothing.
     pub fn is_ready(&self) -> bool {
-        self.core.life.stage() == Stage::Ready
+        self.core.lifecycle.stage() == Stage::Ready
     }
 
     /// Waits until the node has its data and serves, at most `timeout`. Blocks the thread.
@@ -364,11 +365,11 @@ impl Node {
     /// [`StartError::Loading`] if it still loads its dump then; [`StartError::Died`] if it has ended, with the
     /// reason, for instance a dump that is broken.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), StartError> {
-        match self.core.life.wait_for(Stage::Ready, Some(timeout)) {
+        match self.core.lifecycle.wait_for(Stage::Ready, Some(timeout)) {
             Stage::Loading => Err(StartError::Loading),
             Stage::Ready => Ok(()),
             Stage::Closed | Stage::Ended => {
-                let failure = self.core.life.end().failure;
+                let failure = self.core.lifecycle.end().failure;
                 Err(StartError::Died(
                     failure.unwrap_or_else(|| "it was shut down".into()),
                 ))
@@ -414,8 +415,8 @@ impl Node {
 
     /// Waits until the node ends by itself (SHUTDOWN). The process's exit code.
     pub fn wait(&self) -> i32 {
-        self.core.life.wait_for(Stage::Ended, None);
-        self.core.life.end().exit_code
+        self.core.lifecycle.wait_for(Stage::Ended, None);
+        self.core.lifecycle.end().exit_code
     }
 
     /// Asks the node to end as a signal would, by its `shutdown-on-*` settings; `wait` returns then.
@@ -430,7 +431,7 @@ impl Node {
             // Clients that are still there shall not hold the data.
             self.core.empty();
         }
-        self.core.life.end().exit_code
+        self.core.lifecycle.end().exit_code
     }
 }
 
@@ -444,7 +445,7 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
             .field("port", &self.port)
-            .field("stage", &self.core.life.stage())
+            .field("stage", &self.core.lifecycle.stage())
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! What all threads of one node share: settings, keyspace, clients, pub/sub, replication, statistics.
 //! No globals: a process may hold several nodes.
 //!
-//! Who holds whom: the core is held by its [`Node`](crate::Node), its actors and threads, and in-process clients.
-//! Nothing that the core holds may hold the core, or it would never be freed: services and what else needs it
-//! have it as an argument, or a `Weak` of it.
+//! Ownership: the core is held by its [`Node`](crate::Node), its actors and threads, and in-process clients. Nothing
+//! that the core holds may hold the core, or it would never be freed: services and what else needs it have it as an
+//! argument, or a `Weak` of it.
 
-pub mod life;
+pub mod lifecycle;
 pub mod migration;
 pub mod threads;
 
@@ -26,7 +26,7 @@ use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
 use crate::keyspace::shard_tasks::ShardTasks;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
-use crate::node_core::life::Life;
+use crate::node_core::lifecycle::Lifecycle;
 use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::threads::Threads;
 use crate::observe::command_stats::CommandStats;
@@ -44,7 +44,7 @@ use crate::snapshot::persistence::Persistence;
 use crate::supervision::Supervision;
 use crate::table::CommandTable;
 
-/// The shared heart of a node.
+/// The shared core of a node.
 pub struct NodeCore {
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
@@ -52,8 +52,8 @@ pub struct NodeCore {
     pub clients: Clients,
     pub pubsub: PubSub,
     pub hub: Hub,
-    /// From its start to its end. Who waits for anything of the node looks at this when woken.
-    pub life: Life,
+    /// From its start to its end. Whatever waits for anything of the node checks this when woken.
+    pub lifecycle: Lifecycle,
     /// Its threads beside the arbiters.
     pub threads: Threads,
     /// Its arbiters' turns, and whether it ends over a panic.
@@ -65,7 +65,8 @@ pub struct NodeCore {
     pub persistence: Persistence,
     pub process: Process,
     settings_watchers: Mutex<Vec<SettingsWatcher>>,
-    /// Held by CONFIG SET, so that changes come one after the other. May be held for long: who serves only tries.
+    /// Held by CONFIG SET, so that changes come one after the other. May be held for long: a serving thread only
+    /// tries.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
     /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.
@@ -128,7 +129,7 @@ impl NodeCore {
             hub: Hub::new(&*clock, settings.repl_backlog_size),
             clients: Clients::default(),
             pubsub: PubSub::default(),
-            life: Life::default(),
+            lifecycle: Lifecycle::default(),
             threads: Threads::default(),
             supervision: Supervision::default(),
             loading: AtomicBool::new(false),
@@ -187,15 +188,15 @@ impl NodeCore {
     /// From now on nothing is served: whoever waits for the node is woken and finds it closed. The first exit
     /// code and reason count.
     pub fn close(&self, exit_code: i32, failure: Option<String>) {
-        self.life.close(exit_code, failure);
+        self.lifecycle.close(exit_code, failure);
         for client in self.clients.all() {
             client.kill();
         }
         self.lazyfree.wake();
     }
 
-    /// Frees what a node whose threads have ended holds, though somebody may still hold its core: the dataset,
-    /// the backlog, what leads to its arbiters. Waits for who is inside a shard.
+    /// Frees what a node whose threads have ended holds, though somebody may still hold its core: the dataset, the
+    /// backlog, what leads to its arbiters. Waits for threads that are inside a shard.
     pub fn empty(&self) {
         // A task of an arbiter that is gone holds what the arbiter had open, as long as somebody might wake it.
         self.services.clear();

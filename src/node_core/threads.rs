@@ -2,7 +2,7 @@
 //! that its end can wait for theirs.
 //!
 //! Each holds a [`Running`] as long as it works; what it captured is dropped before that. A thread that is to
-//! end early looks at [`Life::is_closed`](crate::node_core::life::Life::is_closed) wherever it might go on for long.
+//! end early looks at [`Lifecycle::is_closed`](crate::node_core::lifecycle::Lifecycle::is_closed) wherever it might go on for long.
 
 use std::io;
 use std::sync::Arc;

@@ -33,16 +33,16 @@ pub struct CommandFigures {
     pub failed: u64,
 }
 
-/// Runs that took fewer microseconds than this are counted by their time in a [`Tally`].
+/// Runs that took fewer microseconds than this are counted by their time in a [`BatchCounters`].
 const QUICK_US: usize = 4;
-/// How many commands a tally tells apart before it is emptied.
-const TALLIED: usize = 4;
+/// How many commands a counters tells apart before it is emptied.
+const COUNTED: usize = 4;
 
 /// The runs of one batch, added to the shared counters at its end: four counters per command that several threads
 /// write to would cost each of them more than a GET does otherwise.
 #[derive(Debug, Default)]
-pub struct Tally {
-    rows: SmallVec<[Row; TALLIED]>,
+pub struct BatchCounters {
+    rows: SmallVec<[Row; COUNTED]>,
 }
 
 #[derive(Debug, Default)]
@@ -54,14 +54,14 @@ struct Row {
     quick: [u32; QUICK_US],
 }
 
-impl Tally {
+impl BatchCounters {
     /// As [`CommandStats::record`].
     #[inline]
     pub fn record(&mut self, stats: &CommandStats, id: u32, took_us: u64, track_latency: bool) {
         let known = self.rows.iter().position(|row| row.id == id);
         let at = known.unwrap_or_else(|| {
-            if self.rows.len() == TALLIED {
-                self.tell(stats);
+            if self.rows.len() == COUNTED {
+                self.flush(stats);
             }
             self.rows.push(Row {
                 id,
@@ -81,7 +81,7 @@ impl Tally {
     }
 
     /// Adds what was counted to the shared counters.
-    pub fn tell(&mut self, stats: &CommandStats) {
+    pub fn flush(&mut self, stats: &CommandStats) {
         for row in self.rows.drain(..) {
             let Some(counters) = stats.counters.get(row.id as usize) else {
                 continue;
@@ -194,16 +194,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tally_comes_to_the_same_figures() {
+    fn batched_counts_give_the_same_figures() {
         let (one, other) = (CommandStats::new(9), CommandStats::new(9));
-        let mut tally = Tally::default();
+        let mut counters = BatchCounters::default();
         for run in 0..1000u64 {
             let (id, took_us) = ((run * run % 9) as u32, run % 11);
             let track = run % 5 > 0;
             one.record(id, took_us, track);
-            tally.record(&other, id, took_us, track);
+            counters.record(&other, id, took_us, track);
         }
-        tally.tell(&other);
+        counters.flush(&other);
         for id in 0..9 {
             assert_eq!(one.figures(id), other.figures(id));
             let points = |stats: &CommandStats| stats.latency(id).map(Histogram::cumulative_us);

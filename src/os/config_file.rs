@@ -36,7 +36,7 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Inv
     let name = file
         .map(|path| path.display().to_string())
         .unwrap_or_default();
-    let trouble = |source: &str, error: &io::Error, fix: String| {
+    let unreadable = |source: &str, error: &io::Error, fix: String| {
         let origin = Origin {
             source: source.to_owned(),
             ..Origin::default()
@@ -49,7 +49,8 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Inv
         Some(path) => {
             let bytes = read_bytes(File::open(path));
             let given = path.file_name().unwrap_or_default().to_string_lossy();
-            let bytes = bytes.map_err(|error| trouble(&name, &error, hints::for_file(&given)))?;
+            let bytes =
+                bytes.map_err(|error| unreadable(&name, &error, hints::for_file(&given)))?;
             form.decode(&name, &bytes)?
         }
         None => String::new(),
@@ -58,7 +59,7 @@ pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, Inv
         true => {
             let source = "standard input";
             let bytes = read_bytes(Ok(io::stdin()));
-            let bytes = bytes.map_err(|error| trouble(source, &error, String::new()))?;
+            let bytes = bytes.map_err(|error| unreadable(source, &error, String::new()))?;
             Some(Form::RedisConf.decode(source, &bytes)?)
         }
         false => None,

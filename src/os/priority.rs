@@ -1,20 +1,19 @@
-//! Threads that stand back: making and loading snapshots, and freeing memory, must not be felt by those who
-//! wait for a reply.
+//! Priorities of threads: making and loading snapshots, and freeing memory, must not delay replies.
 //!
-//! On a machine whose cores are all busy, the system's scheduler would give such a thread its equal share, in
-//! slices of some milliseconds, and a request would wait behind them: during a full sync between two nodes on
-//! two cores the serving thread spent 250 ms of each second waiting for a core. Standing back brought that to
-//! 60 ms, and the probing client's p99 from 3 ms to 0.7 ms.
+//! On a machine whose cores are all busy, the system's scheduler would give such a thread its equal share, in slices
+//! of some milliseconds, and a request would wait behind them: during a full sync between two nodes on two cores the
+//! serving thread spent 250 ms of each second waiting for a core. A lower priority brought that to 60 ms, and the
+//! probing client's p99 from 3 ms to 0.7 ms.
 //!
-//! How far: where we may come forward again (as root, or with CAP_SYS_NICE), all the way: the thread runs
-//! when a core has nothing else to do (SCHED_IDLE), and comes forward for good if it gets next to nothing, so
-//! that a full sync ends on a machine that is never idle. Where we may not: to a tenth of a share, in the
-//! shortest slices (since Linux 6.12; before, the length is ignored). Long ones that anybody may break into
-//! are no good: whoever has had his share may not, and waits. With three replicas loading on the master's two
-//! cores the probing client's worst was 41 ms with slices of 100 ms, and is 5 ms with 0.1.
+//! How low: where the priority may be raised again (as root, or with CAP_SYS_NICE), to the lowest: the thread runs
+//! when a core has nothing else to do (SCHED_IDLE), and its priority is raised for good if it gets next to no time,
+//! so that a full sync ends on a machine that is never idle. Where it may not: to a tenth of a share, in the shortest
+//! slices (since Linux 6.12; before, the length is ignored). Long slices that others may preempt are no good: a
+//! thread that has had its share may not, and waits. With three replicas loading on the master's two cores the
+//! probing client's worst was 41 ms with slices of 100 ms, and is 5 ms with 0.1.
 //!
-//! A thread that stands back holds no shard: see [`crate::keyspace::shard_tasks`]. All of this is advice to the system; what
-//! it refuses is left.
+//! A thread whose priority is lowered holds no shard: see [`crate::keyspace::shard_tasks`]. All of this is advice to
+//! the system; what it refuses is left.
 //!
 //! The threads that serve ask for the shortest slices as well, at their full share: with ten replicas loading on
 //! the master's two cores, most of a client's waits of over 1.5 ms were a serving thread's behind a loader of
@@ -29,29 +28,28 @@ const NICE: i32 = 10;
 const NICE_FIRST: i32 = -10;
 /// The shortest slice that the system grants, nanoseconds.
 const SLICE_NS: u64 = 100_000;
-/// How often a thread looks whether it gets enough.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often a thread checks whether it gets enough time.
+const CHECK_PERIOD: Duration = Duration::from_millis(200);
 /// Enough is this part of the time in which it could have run.
 const SHARE: u64 = 20;
 /// The capability to change priorities, a bit of `CapEff`.
 const CAP_SYS_NICE: u64 = 1 << 23;
 
-/// What the thread had run and waited when it last looked, nanoseconds.
+/// What the thread had run and waited at its last check, nanoseconds.
 #[derive(Clone, Copy)]
-struct Looked {
+struct CheckedAt {
     at: Instant,
     ran_ns: u64,
     waited_ns: u64,
 }
 
 thread_local! {
-    /// Set while the thread stands all the way back.
-    static IDLING: Cell<Option<Looked>> = const { Cell::new(None) };
+    /// Set while the thread has the lowest priority.
+    static LOWERED: Cell<Option<CheckedAt>> = const { Cell::new(None) };
 }
 
-/// The calling thread serves requests: its share stays what it is, in the shortest slices, with which the
-/// system lets it break into the longer ones of others. What the operator chose for the process (a nice value, a
-/// policy) is left.
+/// The calling thread serves requests: its share stays what it is, in the shortest slices, with which the system lets
+/// it preempt the longer ones of others. What the operator chose for the process (a nice value, a policy) is left.
 pub fn serve() {
     // SAFETY: all fields are numbers, for which zero is a value.
     let mut present: libc::sched_attr = unsafe { std::mem::zeroed() };
@@ -63,19 +61,20 @@ pub fn serve() {
     }
 }
 
-/// The calling thread stands back from now on to a tenth of a share.
-pub fn stand_back_to_a_tenth() {
+/// Lowers the calling thread's priority to a tenth of a share.
+pub fn lower_to_a_tenth() {
     schedule(libc::SCHED_BATCH, NICE);
 }
 
-/// The calling thread stands back as far as it may. From then on it calls [`look_round`] now and then.
-pub fn stand_back() {
-    stand_back_to_a_tenth();
-    if may_come_forward()
+/// Lowers the calling thread's priority as far as it may be raised again. From then on it calls [`raise_if_starved`]
+/// now and then.
+pub fn lower() {
+    lower_to_a_tenth();
+    if may_raise()
         && let Some((ran_ns, waited_ns)) = times()
         && schedule(libc::SCHED_IDLE, 0)
     {
-        IDLING.set(Some(Looked {
+        LOWERED.set(Some(CheckedAt {
             at: Instant::now(),
             ran_ns,
             waited_ns,
@@ -83,44 +82,45 @@ pub fn stand_back() {
     }
 }
 
-/// The calling thread stands back no longer, where that is allowed: somebody waits for its end.
-pub fn come_forward() {
-    IDLING.set(None);
+/// Gives the calling thread normal priority again, where that is allowed: its end is waited for.
+pub fn restore() {
+    LOWERED.set(None);
     schedule(libc::SCHED_OTHER, 0);
 }
 
-/// As [`come_forward`], where the calling thread stands all the way back: a panic is logged with a backtrace, whose
+/// As [`restore`], where the calling thread stands all the way back: a panic is logged with a backtrace, whose
 /// making takes seconds of a thread that runs only when a core is idle.
-pub fn come_forward_to_log() {
-    if IDLING.get().is_some() {
-        come_forward();
+pub fn raise_to_log() {
+    if LOWERED.get().is_some() {
+        restore();
     }
 }
 
-/// As [`come_forward`], for another thread of this process, by the system's number.
-pub fn bring_forward(thread: i32) {
-    schedule_other(thread, libc::SCHED_OTHER, 0);
+/// As [`restore`], for another thread of this process, by the system's number.
+pub fn raise_other(thread: i32) {
+    schedule_thread(thread, libc::SCHED_OTHER, 0);
 }
 
-/// The calling thread goes before others, where that is allowed: what it has not done yet takes memory.
-pub fn come_first() {
+/// Raises the calling thread's priority over others, where that is allowed: what it has not done yet takes memory.
+pub fn raise() {
     schedule(libc::SCHED_OTHER, NICE_FIRST);
 }
 
-/// An arbiter that moves a dump calls this after each chunk. It can't stand back as a whole, since it forwards
-/// the log as well, but whoever waits for its core gets it between two chunks, and not after a slice. The threads
-/// that free memory and load dumps call it after each piece: what the system grants in slices it takes back at its
-/// ticks only.
-pub fn let_others_in() {
+/// An arbiter that moves a dump calls this after each chunk. It can't lower its priority as a whole, since it
+/// forwards the log as well, but a thread that waits for its core gets it between two chunks, and not after a slice.
+/// The threads that free memory and load dumps call it after each piece: what the system grants in slices it takes
+/// back at its ticks only.
+pub fn yield_core() {
     std::thread::yield_now();
 }
 
-/// A thread that stands back asks now and then whether it gets anything at all. Costs a look at the clock.
-pub fn look_round() {
-    let Some(before) = IDLING.get() else {
+/// A thread of the lowest priority asks now and then whether it gets any time at all, and is raised if not. Costs a
+/// reading of the clock.
+pub fn raise_if_starved() {
+    let Some(before) = LOWERED.get() else {
         return;
     };
-    if before.at.elapsed() < LOOK {
+    if before.at.elapsed() < CHECK_PERIOD {
         return;
     }
     let Some((ran_ns, waited_ns)) = times() else {
@@ -129,9 +129,9 @@ pub fn look_round() {
     let (ran, waited) = (ran_ns - before.ran_ns, waited_ns - before.waited_ns);
     if ran * SHARE < ran + waited {
         schedule(libc::SCHED_BATCH, NICE);
-        IDLING.set(None);
+        LOWERED.set(None);
     } else {
-        IDLING.set(Some(Looked {
+        LOWERED.set(Some(CheckedAt {
             at: Instant::now(),
             ran_ns,
             waited_ns,
@@ -146,7 +146,7 @@ fn times() -> Option<(u64, u64)> {
     Some((words.next()?.ok()?, words.next()?.ok()?))
 }
 
-fn may_come_forward() -> bool {
+fn may_raise() -> bool {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let held = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
@@ -155,11 +155,11 @@ fn may_come_forward() -> bool {
 
 /// Whether the system took it.
 fn schedule(policy: libc::c_int, nice: i32) -> bool {
-    schedule_other(0, policy, nice)
+    schedule_thread(0, policy, nice)
 }
 
 /// `thread`: by the system's number; 0: the calling one.
-fn schedule_other(thread: i32, policy: libc::c_int, nice: i32) -> bool {
+fn schedule_thread(thread: i32, policy: libc::c_int, nice: i32) -> bool {
     // SAFETY: all fields are numbers, for which zero is a value.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = size_of::<libc::sched_attr>() as u32;
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_stands_back_and_the_others_do_not() {
+    fn a_thread_is_lowered_and_the_others_are_not() {
         std::thread::spawn(|| {
-            stand_back();
+            lower();
             let (policy, nice) = present();
             let idle = policy == libc::SCHED_IDLE;
             assert!(idle || (policy == libc::SCHED_BATCH && nice == i64::from(NICE)));
-            assert_eq!(idle, may_come_forward());
-            look_round();
+            assert_eq!(idle, may_raise());
+            raise_if_starved();
         })
         .join()
         .expect("no panic");

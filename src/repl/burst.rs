@@ -1,7 +1,7 @@
 //! Wakes one waiting task at most once until it has looked again, however often it is told to.
 //!
-//! No wake is lost: who wakes sets `pending` and then takes the waker; who waits leaves the waker and then looks at
-//! `pending` once more. What was done before a wake is seen by the task that it makes ready.
+//! No wake is lost: the waking thread sets `pending` and then takes the waker; the waiting one leaves the waker and
+//! then looks at `pending` once more. What was done before a wake is seen by the task that it makes ready.
 
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};

@@ -12,7 +12,7 @@ pub struct Cursor(u64);
 #[derive(Clone, Copy, Debug)]
 struct Held {
     position: u64,
-    patient: bool,
+    spillable: bool,
 }
 
 /// See the module.
@@ -21,10 +21,10 @@ pub(super) struct Cursors {
     held: HashMap<Cursor, Held>,
     next: u64,
     all: BTreeSet<(u64, Cursor)>,
-    plain: BTreeSet<(u64, Cursor)>,
-    /// Least position of any cursor, and of any that isn't patient; `u64::MAX` without.
+    pinned: BTreeSet<(u64, Cursor)>,
+    /// Least position of any cursor, and of any that is pinned; `u64::MAX` without.
     oldest: u64,
-    oldest_plain: u64,
+    oldest_pinned: u64,
 }
 
 impl Default for Cursors {
@@ -33,9 +33,9 @@ impl Default for Cursors {
             held: HashMap::default(),
             next: 0,
             all: BTreeSet::new(),
-            plain: BTreeSet::new(),
+            pinned: BTreeSet::new(),
             oldest: u64::MAX,
-            oldest_plain: u64::MAX,
+            oldest_pinned: u64::MAX,
         }
     }
 }
@@ -47,8 +47,8 @@ impl Cursors {
     }
 
     #[inline]
-    pub(super) fn oldest_plain(&self) -> u64 {
-        self.oldest_plain
+    pub(super) fn oldest_pinned(&self) -> u64 {
+        self.oldest_pinned
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,11 +59,17 @@ impl Cursors {
         self.held.get(&cursor).map(|held| held.position)
     }
 
-    /// `patient`: its owner can read from disk.
-    pub(super) fn add(&mut self, position: u64, patient: bool) -> Cursor {
+    /// `spillable`: its owner can read from disk.
+    pub(super) fn add(&mut self, position: u64, spillable: bool) -> Cursor {
         let cursor = Cursor(self.next);
         self.next += 1;
-        self.put(cursor, Held { position, patient });
+        self.put(
+            cursor,
+            Held {
+                position,
+                spillable,
+            },
+        );
         cursor
     }
 
@@ -75,19 +81,19 @@ impl Cursors {
         if position <= held.position {
             return false;
         }
-        let oldest = (self.oldest, self.oldest_plain);
+        let oldest = (self.oldest, self.oldest_pinned);
         self.take(cursor);
         self.put(cursor, Held { position, ..held });
-        oldest != (self.oldest, self.oldest_plain)
+        oldest != (self.oldest, self.oldest_pinned)
     }
 
-    pub(super) fn make_plain(&mut self, cursor: Cursor) {
+    pub(super) fn make_pinned(&mut self, cursor: Cursor) {
         if let Some(held) = self.take(cursor) {
-            let plain = Held {
-                patient: false,
+            let pinned = Held {
+                spillable: false,
                 ..held
             };
-            self.put(cursor, plain);
+            self.put(cursor, pinned);
         }
     }
 
@@ -104,8 +110,8 @@ impl Cursors {
 
     fn put(&mut self, cursor: Cursor, held: Held) {
         self.all.insert((held.position, cursor));
-        if !held.patient {
-            self.plain.insert((held.position, cursor));
+        if !held.spillable {
+            self.pinned.insert((held.position, cursor));
         }
         self.held.insert(cursor, held);
         self.find_oldest();
@@ -114,7 +120,7 @@ impl Cursors {
     fn take(&mut self, cursor: Cursor) -> Option<Held> {
         let held = self.held.remove(&cursor)?;
         self.all.remove(&(held.position, cursor));
-        self.plain.remove(&(held.position, cursor));
+        self.pinned.remove(&(held.position, cursor));
         self.find_oldest();
         Some(held)
     }
@@ -122,6 +128,6 @@ impl Cursors {
     fn find_oldest(&mut self) {
         let least = |set: &BTreeSet<(u64, Cursor)>| set.first().map_or(u64::MAX, |(at, _)| *at);
         self.oldest = least(&self.all);
-        self.oldest_plain = least(&self.plain);
+        self.oldest_pinned = least(&self.pinned);
     }
 }

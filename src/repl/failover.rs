@@ -42,9 +42,9 @@ impl FailoverState {
     }
 }
 
-/// What FAILOVER asked for.
+/// A FAILOVER's arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct FailoverRequest {
     /// Address and listening port of the replica; None: the first that has everything.
     pub target: Option<(String, u16)>,
     /// At the timeout hand over all the same.
@@ -90,16 +90,16 @@ pub struct Failover {
 }
 
 impl Failover {
-    fn begin(&mut self, wish: Wish, now_ms: i64) {
-        match &wish.target {
+    fn begin(&mut self, request: FailoverRequest, now_ms: i64) {
+        match &request.target {
             Some((host, port)) => info!("FAILOVER requested to {host}:{port}."),
             None => info!("FAILOVER requested to any replica."),
         }
         *self = Failover {
             state: FailoverState::WaitingForSync,
-            target: wish.target,
-            force: wish.force,
-            end_ms: wish.timeout_ms.map(|ms| now_ms.saturating_add(ms)),
+            target: request.target,
+            force: request.force,
+            end_ms: request.timeout_ms.map(|ms| now_ms.saturating_add(ms)),
         };
     }
 
@@ -190,8 +190,8 @@ impl FailoverCell {
     }
 
     /// Begins to wait for the target. The caller has paused writes and holds every shard.
-    pub fn begin(&self, wish: Wish, now_ms: i64) {
-        self.change(|f| f.begin(wish, now_ms));
+    pub fn begin(&self, request: FailoverRequest, now_ms: i64) {
+        self.change(|f| f.begin(request, now_ms));
     }
 
     /// What is to be done now; see [`Step`].
@@ -237,15 +237,15 @@ mod tests {
         Some(("10.0.0.1".into(), port))
     }
 
-    fn begun(wish: Wish) -> FailoverCell {
+    fn begun(request: FailoverRequest) -> FailoverCell {
         let cell = FailoverCell::default();
-        cell.begin(wish, 1000);
+        cell.begin(request, 1000);
         cell
     }
 
     #[test]
     fn the_first_online_replica_with_everything_is_chosen() {
-        let cell = begun(Wish::default());
+        let cell = begun(FailoverRequest::default());
         assert_eq!(cell.state().name(), "waiting-for-sync");
         assert_eq!(cell.look(&table(), 101, i64::MAX), Step::Wait);
         let step = cell.look(&table(), 100, 1000);
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_named_target_is_waited_for() {
-        let cell = begun(Wish {
+        let cell = begun(FailoverRequest {
             target: to(6380),
             timeout_ms: Some(500),
             force: false,
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn force_hands_over_when_the_time_is_up() {
-        let cell = begun(Wish {
+        let cell = begun(FailoverRequest {
             target: to(6380),
             timeout_ms: Some(500),
             force: true,

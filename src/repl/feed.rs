@@ -1,11 +1,10 @@
 //! A snapshot's bytes on their way to several replicas at once, kept from the first one on for those who come
 //! later.
 //!
-//! They are a [`Log`] of their own in which every replica has a patient cursor: each chunk exists once, in
-//! memory up to a bound and beyond that on disk, oldest first. While the feed can be joined it keeps
-//! everything; when it is closed to joins, only what its slowest taker hasn't had. When the spool takes
-//! nothing the feed closes itself to joins, and its slowest taker bounds who fills it, as the slowest replica
-//! bounds a diskless sync of Redis.
+//! They are a [`Log`] of their own in which every replica has a spillable cursor: each chunk exists once, in memory
+//! up to a bound and beyond that on disk, oldest first. While the feed can be joined it keeps everything; when it is
+//! closed to joins, only what its slowest taker hasn't had. When the spool takes nothing the feed closes itself to
+//! joins, and its slowest taker bounds its producer, as the slowest replica bounds a diskless sync of Redis.
 
 use std::sync::Arc;
 
@@ -34,12 +33,12 @@ impl Feed {
         }
     }
 
-    /// Adds a taker, who begins at the first byte. False if that is gone.
+    /// Adds a taker, which begins at the first byte. False if that is gone.
     pub fn join(&mut self, id: u64) -> bool {
         if !self.joinable {
             return false;
         }
-        let cursor = self.log.attach_patient(0);
+        let cursor = self.log.attach_spillable(0);
         self.takers.extend(cursor.map(|cursor| (id, cursor)));
         cursor.is_ok()
     }

@@ -1,17 +1,18 @@
-//! Full syncs, decided: which snapshot serves which replica, who waits for his turn, when a snapshot begins
-//! and when it is let go. The [`Master`]'s part that began with a request that could not be continued.
+//! Full syncs, decided: which snapshot serves which replica, which replicas wait, when a snapshot begins and when it
+//! is let go. The [`Master`]'s part that began with a request that could not be continued.
 //!
 //! - A replica waits in a queue, in order of arrival. While a snapshot to sockets is being made, or its
 //!   bytes are kept, a waiting replica joins it at once: it gets the chunks from the first one on and then
 //!   the log from that snapshot's cut. A dump to disk is joined while it is being made, and sent when it is
 //!   whole. So however many come, one snapshot serves them; `repl-max-transfers` lets only so many take it
 //!   at a time.
-//! - From the cut on a patient cursor pins the log for each replica, so what it must get after the dump is
-//!   there, in memory or on disk, when it is needed. The snapshot holds such a cursor itself, so that who
-//!   joins later finds the log as well.
+//! - From the cut on a spillable cursor pins the log for each replica, so what it must get after the dump is there,
+//!   in memory or on disk, when it is needed. The snapshot holds such a cursor itself, so that a replica that joins
+//!   later finds the log as well.
 //! - A finished snapshot is kept for `repl-snapshot-keep`, longer if replicas are queued for it, and less
 //!   when its first chunks or its place in the log can't be held any more.
-//! - Who has loaded is patient until it has caught up; then the output limit applies to it as in Redis.
+//! - A replica that has loaded has a spillable cursor until it has caught up; then the output limit applies to it as
+//!   in Redis.
 //!
 //! Invariants: there is at most one snapshot that is made or can be joined, `sync_snapshot`'s, which is the master's; a
 //! replica in `SnapshotRunning` names the snapshot that it takes.
@@ -19,7 +20,7 @@
 use tracing::{info, warn};
 
 use super::hub::StreamCut;
-use super::master::{Master, MasterEnv, Order, Target};
+use super::master::{Master, MasterAction, MasterEnv, Target};
 use super::psync;
 use super::replicas::{DumpFilter, Replica, ReplicaState, Replicas};
 use super::replid::ReplId;
@@ -33,7 +34,7 @@ const CAUGHT_UP_BYTES: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilteredDump {
     pub filter: DumpFilter,
-    /// The place in the stream that the replica goes on from.
+    /// The place at which the replica resumes the stream.
     pub history: ReplId,
     pub offset: u64,
     pub database: usize,
@@ -56,7 +57,7 @@ impl Master {
     }
 
     /// Lets waiting replicas, in their order, join what can be joined; tells the others their place.
-    pub(super) fn admit(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn admit(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         let history = env.stream.history.id;
         let snapshot = self.snapshot.as_ref();
         if let Some(joinable) = snapshot.and_then(|s| s.joinable(history, env.feed_is_open)) {
@@ -78,9 +79,15 @@ impl Master {
     }
 
     /// Gives a waiting replica that snapshot.
-    fn join(&mut self, env: &mut MasterEnv<'_>, id: u64, snapshot: Joinable, out: &mut Vec<Order>) {
+    fn join(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        snapshot: Joinable,
+        out: &mut Vec<MasterAction>,
+    ) {
         // The snapshot's own cursor pins its offset, so it is there unless the log was reset under it.
-        let Ok(cursor) = env.stream.log.attach_patient(snapshot.offset) else {
+        let Ok(cursor) = env.stream.log.attach_spillable(snapshot.offset) else {
             return;
         };
         self.waiting_since.retain(|(w, _)| *w != id);
@@ -101,11 +108,11 @@ impl Master {
         };
         let line = line.into_bytes();
         match snapshot.target {
-            Target::Sockets => out.push(Order::SendFeed { id, line }),
+            Target::Sockets => out.push(MasterAction::SendFeed { id, line }),
             Target::Disk => {
                 info!("Waiting for end of BGSAVE for SYNC");
                 if !line.is_empty() {
-                    out.push(Order::Send { id, bytes: line });
+                    out.push(MasterAction::Send { id, bytes: line });
                 }
             }
         }
@@ -113,7 +120,7 @@ impl Master {
 
     /// A replica could not be given the snapshot that it had joined, because the feed's first bytes went in that very
     /// moment. It has been sent nothing of it, and waits again, in the first place.
-    pub fn join_failed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+    pub fn join_failed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -130,7 +137,7 @@ impl Master {
         let since_ms = env.now_ms - env.settings.diskless_delay_ms;
         self.waiting_since.insert(0, (id, since_ms));
         self.taker_gone(env.replicas, number, false);
-        self.tend(env, out);
+        self.maintain(env, out);
         self.abort_if_unwanted(env, out);
         self.maybe_start(env, out);
     }
@@ -142,7 +149,7 @@ impl Master {
         env: &mut MasterEnv<'_>,
         id: u64,
         filter: DumpFilter,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) {
         let offset = env.stream.log.end();
         let database = env.stream.database.unwrap_or(0);
@@ -151,7 +158,7 @@ impl Master {
             env.stream.database = None;
         }
         self.snapshots += 1;
-        let cursor = env.stream.log.attach_patient(offset).ok();
+        let cursor = env.stream.log.attach_spillable(offset).ok();
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -164,7 +171,7 @@ impl Master {
         let history = env.stream.history.id;
         if !replica.legacy {
             let bytes = psync::full_line(&history, offset).into_bytes();
-            out.push(Order::Send { id, bytes });
+            out.push(MasterAction::Send { id, bytes });
         }
         let dump = FilteredDump {
             filter,
@@ -172,10 +179,10 @@ impl Master {
             offset,
             database,
         };
-        out.push(Order::SendFiltered { id, dump });
+        out.push(MasterAction::SendFiltered { id, dump });
     }
 
-    pub(super) fn start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         self.forget_kept(env, out);
         let slots = self.slots(env);
         let mut first = self.waiting_since.iter().take(slots);
@@ -192,14 +199,14 @@ impl Master {
         info!("Starting BGSAVE for SYNC with target: {named}");
         self.snapshots += 1;
         self.snapshot = Some(SyncSnapshot::ordered(self.snapshots, target, capa_eof));
-        out.push(Order::StartSnapshot {
+        out.push(MasterAction::StartSnapshot {
             number: self.snapshots,
             target,
         });
     }
 
     /// Starts a snapshot if some replica has waited long enough for others.
-    pub(super) fn maybe_start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn maybe_start(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         if self.snapshot_running().is_some()
             || self.waiting_since.is_empty()
             || self.slots(env) == 0
@@ -220,7 +227,7 @@ impl Master {
         &mut self,
         env: &mut MasterEnv<'_>,
         cut: StreamCut,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) {
         match self.snapshot.as_mut().filter(|s| s.is_ordered()) {
             Some(snapshot) => snapshot.cut(cut),
@@ -252,7 +259,7 @@ impl Master {
         &mut self,
         env: &mut MasterEnv<'_>,
         result: Result<(), &str>,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) {
         let takers = self.takers(env.replicas);
         let Some(snapshot) = self.snapshot.take_if(|s| s.is_making()) else {
@@ -272,12 +279,12 @@ impl Master {
         match over {
             Ok(kept) => {
                 self.snapshot = Some(kept);
-                self.tend(env, out);
+                self.maintain(env, out);
             }
             Err(over) => {
                 over.release(&mut env.stream.log);
                 if target == Target::Sockets {
-                    out.push(Order::CloseFeed);
+                    out.push(MasterAction::CloseFeed);
                 }
             }
         }
@@ -291,14 +298,14 @@ impl Master {
         id: u64,
         target: Target,
         result: Result<(), &str>,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) {
         match (result, target) {
             (Err(error), target) => {
                 warn!("SYNC failed. BGSAVE child returned an error");
                 out.push(match target {
-                    Target::Sockets => Order::Close { id },
-                    Target::Disk => Order::GiveUp {
+                    Target::Sockets => MasterAction::Close { id },
+                    Target::Disk => MasterAction::GiveUp {
                         id,
                         error: give_up_line(error),
                     },
@@ -308,14 +315,14 @@ impl Master {
             (Ok(()), Target::Disk) => {
                 if let Some(replica) = env.replicas.get_mut(id) {
                     replica.state = ReplicaState::SendingBulk;
-                    out.push(Order::SendDump { id });
+                    out.push(MasterAction::SendDump { id });
                 }
             }
         }
     }
 
     /// Lets the queue move on, and the kept snapshot go when it has had its time.
-    pub(super) fn tend(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn maintain(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         if !self.waiting_since.is_empty() {
             self.admit(env, out);
         }
@@ -333,16 +340,16 @@ impl Master {
         }
     }
 
-    pub(super) fn forget_kept(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn forget_kept(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         if let Some(kept) = self.snapshot.take_if(|s| !s.is_making()) {
             kept.release(&mut env.stream.log);
-            out.push(Order::CloseFeed);
+            out.push(MasterAction::CloseFeed);
         }
     }
 
     /// One replica has been sent the whole of a marked dump. It is online, but what follows waits for its
     /// first ack: the end mark must be the last thing it reads before it loads.
-    pub fn dump_streamed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+    pub fn dump_streamed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -358,7 +365,7 @@ impl Master {
         let number = replica.sync.snapshot;
         put_online(replica, env.now_ms, out);
         self.taker_gone(env.replicas, number, true);
-        self.tend(env, out);
+        self.maintain(env, out);
     }
 
     /// A replica has all of a snapshot to sockets, or has left. Says how that snapshot went, as Redis does,
@@ -390,7 +397,7 @@ impl Master {
     }
 
     /// One replica has been sent the whole dump file.
-    pub fn dump_sent(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+    pub fn dump_sent(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -399,12 +406,16 @@ impl Master {
         }
         put_online(replica, env.now_ms, out);
         if replica.state == ReplicaState::Online {
-            out.push(Order::Follow { id });
+            out.push(MasterAction::Follow { id });
         }
-        self.tend(env, out);
+        self.maintain(env, out);
     }
 
-    pub(super) fn abort_if_unwanted(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub(super) fn abort_if_unwanted(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        out: &mut Vec<MasterAction>,
+    ) {
         // A dump on its way to the disk is a save as well, where the node saves.
         let is_useless = |s: &SyncSnapshot| {
             s.is_making()
@@ -421,7 +432,7 @@ impl Master {
             }
             let number = snapshot.number();
             snapshot.release(&mut env.stream.log);
-            out.push(Order::AbortSnapshot { number });
+            out.push(MasterAction::AbortSnapshot { number });
         }
         self.maybe_start(env, out);
     }
@@ -437,7 +448,7 @@ impl Master {
                 && let Some(cursor) = replica.cursor
                 && env.stream.log.behind(cursor) <= near
             {
-                env.stream.log.make_plain(cursor);
+                env.stream.log.make_pinned(cursor);
                 replica.sync.catching_up = false;
             }
         }
@@ -461,13 +472,13 @@ pub fn give_up_line(error: &str) -> String {
     format!("-ERR BGSAVE failed, replication can't continue: {error}\r\n")
 }
 
-fn put_online(replica: &mut Replica, now_ms: i64, out: &mut Vec<Order>) {
+fn put_online(replica: &mut Replica, now_ms: i64, out: &mut Vec<MasterAction>) {
     if replica.dump_only {
         info!(
             "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
             replica.name()
         );
-        out.push(Order::Close { id: replica.id });
+        out.push(MasterAction::Close { id: replica.id });
         return;
     }
     replica.state = ReplicaState::Online;

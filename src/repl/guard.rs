@@ -1,10 +1,10 @@
 //! The guard against empty masters.
 //!
-//! A replica that holds data does not take an empty dataset from a master whose replid is neither of the two
-//! that it knows, unless the operator gave leave by REPLICAOF ... FORCE, which holds for one sync, or
-//! `replica-empty-master-guard` is off. A FLUSHALL on a living master is no such case: its replid is known, and
-//! it comes through the stream. It is asked where a loaded full sync is about to be swapped in, with every
-//! shard entered, so that what it looks at is what would be lost.
+//! A replica that holds data does not take an empty dataset from a master whose replid is neither of the two that it
+//! knows, unless the operator overrides it by REPLICAOF ... FORCE, which holds for one sync, or
+//! `replica-empty-master-guard` is off. A FLUSHALL on a living master is no such case: its replid is known, and it
+//! comes through the stream. It is asked where a loaded full sync is about to be swapped in, with every shard
+//! entered, so that what it looks at is what would be lost.
 
 use super::hub::Hub;
 use super::replid::ReplId;

@@ -5,11 +5,11 @@
 //! (decisions, the table of replicas, the view for INFO) is for the replication actors, which share the same
 //! state so that nothing has to be asked by message.
 //!
-//! That the log has grown is told in one way: who appends says so when his batch ends, or his arbiter's turn
-//! ([`Hub::wake`]); that wakes the MasterActor, once per burst ([`Hub::poll_burst`]), and it those who have sent all that
-//! there was ([`Hub::wake_followers`]), who write to their sockets.
+//! That the log has grown is told in one way: an appending thread says so when its batch ends, or its arbiter's turn
+//! ([`Hub::wake`]); that wakes the MasterActor, once per burst ([`Hub::poll_burst`]), and it those who have sent all
+//! that there was ([`Hub::wake_followers`]), which write to their sockets.
 //!
-//! Lock order: shards, then the stream, then the board. Nothing here calls out while it holds a lock.
+//! Lock order: shards, then the stream, then the published state. Nothing here calls out while it holds a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,12 +19,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::burst::Burst;
 use super::explain::Resync;
-use super::failover::{FailoverCell, Step, Wish};
+use super::failover::{FailoverCell, FailoverRequest, Step};
 use super::log::Cursor;
 use super::replid::{History, ReplId};
 use super::spool::Spool;
 use super::stream::Stream;
-use super::view::{Board, LinkView, ReplicationView};
+use super::view::{LinkView, PublishedState, ReplicationView};
 use super::wire;
 use crate::clock::Clock;
 use crate::keyspace::wakers::Wakers;
@@ -42,7 +42,7 @@ pub struct Hub {
     good_replicas: AtomicUsize,
     offset: AtomicU64,
     stream: Mutex<Stream>,
-    board: Mutex<Board>,
+    published: Mutex<PublishedState>,
     /// Changes with every change of role.
     epoch: AtomicU64,
     /// Wakes the MasterActor.
@@ -75,7 +75,7 @@ impl Hub {
             good_replicas: AtomicUsize::new(0),
             offset: AtomicU64::new(0),
             stream: Mutex::new(Stream::new(id, backlog)),
-            board: Mutex::default(),
+            published: Mutex::default(),
             epoch: AtomicU64::new(0),
             burst: Burst::default(),
             followers: Mutex::default(),
@@ -175,11 +175,11 @@ impl Hub {
 
     /// Begins a failover: asks the replicas how far they are, and adds nothing to the stream after that.
     /// Called with every shard entered and writes paused.
-    pub fn begin_failover(&self, wish: Wish, now_ms: i64) {
+    pub fn begin_failover(&self, request: FailoverRequest, now_ms: i64) {
         let mut stream = self.stream();
         stream.quiet = true;
-        self.failover.begin(wish, now_ms);
-        let replicas = &self.board.lock().replicas;
+        self.failover.begin(request, now_ms);
+        let replicas = &self.published.lock().replicas;
         // Asking costs a byte count that must be acked in turn, so it is only done if nobody is there yet.
         if self.failover.look(replicas, stream.log.end(), now_ms) == Step::Wait && stream.active {
             stream.append_raw(wire::GETACK);
@@ -189,7 +189,8 @@ impl Hub {
     /// What the failover needs now.
     pub fn look_at_failover(&self, now_ms: i64) -> Step {
         let end = self.stream.lock().log.end();
-        self.failover.look(&self.board.lock().replicas, end, now_ms)
+        self.failover
+            .look(&self.published.lock().replicas, end, now_ms)
     }
 
     /// The failover is over, well or not: the stream is ours again, if we are a master.
@@ -260,9 +261,9 @@ impl Hub {
         self.link_up.store(false, Ordering::Release);
         self.active.store(false, Ordering::Release);
         drop(stream);
-        let mut board = self.board.lock();
-        board.guard.clear();
-        board.link = Some(LinkView {
+        let mut published = self.published.lock();
+        published.guard.clear();
+        published.link = Some(LinkView {
             host,
             port,
             ..LinkView::default()
@@ -283,10 +284,10 @@ impl Hub {
         let history = stream.history;
         drop(stream);
         self.guard_lifted.store(false, Ordering::Release);
-        let mut board = self.board.lock();
-        board.link = None;
-        board.guard.clear();
-        drop(board);
+        let mut published = self.published.lock();
+        published.link = None;
+        published.guard.clear();
+        drop(published);
         tracing::info!(
             "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
             history.id2,
@@ -296,7 +297,7 @@ impl Hub {
         true
     }
 
-    /// As a replica, as long as the epoch is `epoch`: our master goes on from our offset, under a new id if it
+    /// As a replica, as long as the epoch is `epoch`: our master continues from our offset, under a new id if it
     /// names one. The database that the stream is in; None: the role has changed.
     pub fn resume(&self, epoch: u64, new_id: Option<ReplId>) -> Option<usize> {
         let mut stream = self.stream();
@@ -310,9 +311,9 @@ impl Hub {
         }
         let database = stream.database.unwrap_or(0);
         drop(stream);
-        // The leave to be emptied was for this sync, and it is not needed.
+        // The override was for this sync, and it is not needed.
         self.lift_guard(false);
-        self.board.lock().guard.clear();
+        self.published.lock().guard.clear();
         Some(database)
     }
 
@@ -323,7 +324,7 @@ impl Hub {
             return;
         }
         self.link_up.store(up, Ordering::Release);
-        self.board.lock().link.as_mut().map(view);
+        self.published.lock().link.as_mut().map(view);
     }
 
     /// A number that changes with every change of role or master; inside every shard and the stream's lock.
@@ -332,23 +333,23 @@ impl Hub {
     }
 
     /// What the replication actors publish. Locked after the stream, if both are.
-    pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock()
+    pub fn published(&self) -> MutexGuard<'_, PublishedState> {
+        self.published.lock()
     }
 
     /// Counts the good replicas anew: `min-replicas-max-lag` has changed.
     pub fn count_good_replicas(&self, max_lag_s: i64, now_ms: i64) {
-        let good = self.board.lock().replicas.good(max_lag_s, now_ms);
+        let good = self.published.lock().replicas.good(max_lag_s, now_ms);
         self.set_good_replicas(good);
     }
 
     /// Everything INFO replication and ROLE need.
     pub fn observe(&self) -> ReplicationView {
         let stream = self.stream.lock();
-        let board = self.board.lock();
+        let published = self.published.lock();
         ReplicationView {
-            link: board.link.clone(),
-            replicas: board.replicas.iter().cloned().collect(),
+            link: published.link.clone(),
+            replicas: published.replicas.iter().cloned().collect(),
             history: stream.history,
             offset: stream.log.end(),
             backlog_active: stream.active,
@@ -364,19 +365,19 @@ impl Hub {
             spool: stream.log.spool().clone(),
             database: stream.database,
             good_replicas: self.good_replicas(),
-            counts: board.counts,
+            counts: published.counts,
             failover: self.failover.state(),
-            guard: board.guard,
-            write_rate: board.write_rate,
+            guard: published.guard,
+            write_rate: published.write_rate,
         }
     }
 
     /// The last full resyncs, the newest first, and how many there were in all.
     pub fn resyncs(&self) -> (Vec<Resync>, u64) {
-        let board = self.board.lock();
+        let published = self.published.lock();
         (
-            board.explain.resyncs().cloned().collect(),
-            board.explain.total(),
+            published.explain.resyncs().cloned().collect(),
+            published.explain.total(),
         )
     }
 
@@ -389,9 +390,9 @@ impl Hub {
         self.stream.lock().history
     }
 
-    /// Where the stream stands at a snapshot's cut; called with every shard entered. `for_replicas`: the log is
-    /// held from there on, and the next write of a master says SELECT again, since who loads that snapshot knows
-    /// of none before it. As a replica the stream isn't ours to change.
+    /// Where the stream stands at a snapshot's cut; called with every shard entered. `for_replicas`: the log is held
+    /// from there on, and the next write of a master says SELECT again, since a replica that loads that snapshot
+    /// knows of none before it. As a replica the stream isn't ours to change.
     pub fn cut(&self, for_replicas: bool) -> StreamCut {
         let mut stream = self.stream();
         let offset = stream.log.end();
@@ -402,7 +403,7 @@ impl Hub {
             pin: None,
         };
         if for_replicas {
-            cut.pin = stream.log.attach_patient(offset).ok();
+            cut.pin = stream.log.attach_spillable(offset).ok();
             if !self.is_replica() {
                 stream.database = None;
             }
@@ -410,9 +411,9 @@ impl Hub {
         cut
     }
 
-    /// Goes on with the stream that a dump is a state of, at a start. A replica asks its master for the rest of
-    /// it. A master begins a stream of its own, under a new id, that continues the old one: replicas that have
-    /// come as far as the dump get what follows.
+    /// Resumes the stream that a dump is a state of, at a start. A replica asks its master for the rest of it. A
+    /// master begins a stream of its own, under a new id, that continues the old one: replicas that have come as far
+    /// as the dump get what follows.
     pub fn take_up(&self, id: ReplId, offset: u64, database: Option<usize>, clock: &dyn Clock) {
         let mut history = History::new(id);
         let is_replica = self.is_replica();

@@ -81,7 +81,7 @@ pub struct Env {
 
 /// What the owner must do, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum LinkAction {
     /// Open a connection to the configured master; then call `connected` or `closed`.
     Connect,
     /// Drop the connection (or the attempt).
@@ -100,8 +100,8 @@ pub enum Action {
     FinishLoad,
     /// The dump won't be completed: forget it, keep the old data.
     AbortLoad,
-    /// The master goes on from our offset. A new id means: our present id becomes the second one, valid up
-    /// to our offset, the new one ours, and our own replicas are disconnected to learn it.
+    /// The master continues from our offset. A new id means: our present id becomes the second one, valid up to our
+    /// offset, the new one ours, and our own replicas are disconnected to learn it.
     Continue {
         new_id: Option<ReplId>,
     },
@@ -181,16 +181,16 @@ pub struct Link {
     /// The place in the master's queue for a transfer, as it last told; 0: in none.
     queue_place: usize,
     /// Why the link is down, in words.
-    trouble: Option<String>,
+    last_error: Option<String>,
     /// The dump that could not be taken: why, and how often in a row.
     refusal: Option<(String, u32)>,
-    /// Where the stream goes on with what can't be applied here.
+    /// Where the stream continues with what can't be applied here.
     stuck_at: Option<u64>,
     /// This very attempt failed as the one before: for the same refusal.
     same_again: bool,
     /// The owner can't take the stream for now: no attempts until it can.
     held: bool,
-    /// Why the history we had can't be gone on from, if it was given up.
+    /// Why the history we had can't be resumed, if it was given up.
     forgotten: Option<String>,
     /// PSYNC FAILOVER was sent, and the answer never came.
     failover_unanswered: bool,
@@ -212,7 +212,7 @@ impl Link {
             failures: 0,
             legacy: false,
             queue_place: 0,
-            trouble: None,
+            last_error: None,
             refusal: None,
             stuck_at: None,
             same_again: false,
@@ -240,8 +240,8 @@ impl Link {
     }
 
     /// What the last attempt, or the link, failed of; None once the link is up.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
     /// The stream broke in a way that leaves our data in doubt: the next sync must be a full one.
@@ -307,7 +307,7 @@ impl Link {
     }
 
     /// Time passed. To be called about ten times a second.
-    pub fn tick(&mut self, env: &Env, out: &mut Vec<Action>) {
+    pub fn tick(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         match &self.state {
             State::Idle { retry_at_ms } if env.now_ms >= *retry_at_ms && !self.held => {
                 info!(
@@ -317,14 +317,14 @@ impl Link {
                 info!("MASTER <-> REPLICA sync started");
                 self.state = State::Connecting;
                 self.last_io_ms = env.now_ms;
-                out.push(Action::Connect);
+                out.push(LinkAction::Connect);
                 return;
             }
             State::Idle { .. } => return,
             State::Loading { .. } if env.now_ms >= self.next_ack_ms => {
                 // Tells the master that we live, without meaning anything.
                 self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
-                out.push(Action::Send(b"\n".to_vec()));
+                out.push(LinkAction::Send(b"\n".to_vec()));
             }
             State::Streaming if env.now_ms >= self.next_ack_ms => self.ack(env, out),
             _ => {}
@@ -348,7 +348,7 @@ impl Link {
     }
 
     /// The connection stands.
-    pub fn connected(&mut self, env: &Env, out: &mut Vec<Action>) {
+    pub fn connected(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         if !matches!(self.state, State::Connecting) {
             return;
         }
@@ -362,7 +362,7 @@ impl Link {
     }
 
     /// The connection was lost, or could not be made.
-    pub fn closed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+    pub fn closed(&mut self, env: &Env, error: &str, out: &mut Vec<LinkAction>) {
         match self.state {
             State::Idle { .. } => return,
             State::Connecting => warn!("Error condition on socket for SYNC: {error}"),
@@ -402,7 +402,7 @@ impl Link {
     }
 
     /// Sends our offset now, unless the master wants no acks.
-    fn ack(&mut self, env: &Env, out: &mut Vec<Action>) {
+    fn ack(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
         if self.stuck_at.is_some() && self.is_past_obstacle(env) {
             self.came_up();
@@ -413,14 +413,14 @@ impl Link {
     }
 
     /// The master asked how far we are.
-    pub fn answer_getack(&mut self, env: &Env, out: &mut Vec<Action>) {
+    pub fn answer_getack(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         if matches!(self.state, State::Streaming) {
             send(out, &["REPLCONF", "ACK", &env.offset.to_string()]);
         }
     }
 
-    /// The dump given by `BeginLoad` to `FinishLoad` is in place. The stream goes on from there.
-    pub fn loaded(&mut self, env: &Env, out: &mut Vec<Action>) {
+    /// The dump given by `BeginLoad` to `FinishLoad` is in place. The stream continues from there.
+    pub fn loaded(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         if !matches!(self.state, State::Loading { .. }) {
             return;
         }
@@ -434,11 +434,11 @@ impl Link {
         self.forgotten = None;
         self.last_io_ms = env.now_ms;
         self.ack(env, out);
-        out.extend(kept.into_iter().map(Action::Apply));
+        out.extend(kept.into_iter().map(LinkAction::Apply));
     }
 
     /// The dump could not be loaded; the old data is still there.
-    pub fn load_failed(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+    pub fn load_failed(&mut self, env: &Env, error: &str, out: &mut Vec<LinkAction>) {
         if matches!(self.state, State::Transfer(_) | State::Loading { .. }) {
             if self.is_new_refusal(error) {
                 warn!("Failed trying to load the MASTER synchronization DB: {error}");
@@ -455,7 +455,7 @@ impl Link {
     }
 
     /// The dump is loaded, and the owner won't take it. The old data is still there.
-    pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+    pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         if matches!(self.state, State::Loading { .. }) {
             if self.is_new_refusal(why) {
                 warn!("Refusing the MASTER's dataset: {why}");
@@ -479,9 +479,9 @@ impl Link {
         }
     }
 
-    /// The stream goes on with what this node, as it is set up, can't apply. What was applied stands and will
-    /// be resumed from. The master can only send the same again, so it is asked ever more rarely.
-    pub fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+    /// The stream continues with what this node, as it is set up, can't apply. What was applied stands and will be
+    /// resumed from. The master can only send the same again, so it is asked ever more rarely.
+    pub fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         if self.is_new_refusal(why) {
             warn!("The MASTER's stream can't be applied: {why}");
         }
@@ -490,7 +490,7 @@ impl Link {
     }
 
     fn came_up(&mut self) {
-        self.trouble = None;
+        self.last_error = None;
         self.refusal = None;
         self.stuck_at = None;
     }
@@ -502,7 +502,7 @@ impl Link {
 
     /// The owner can't take the stream for now: the link ends, and no attempt is made until [`Link::release`].
     /// What was not applied will be asked for again.
-    pub fn hold(&mut self, env: &Env, why: &str, out: &mut Vec<Action>) {
+    pub fn hold(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         warn!("{why}");
         self.drop_link(env, why, out);
         self.held = true;
@@ -518,7 +518,7 @@ impl Link {
     }
 
     /// The stream can't be understood. What was applied stands, but nothing more can be resumed.
-    pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<Action>) {
+    pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<LinkAction>) {
         warn!("Protocol error from master: {error}");
         let why = format!("its stream could not be understood ({error})");
         self.discard(&why);
@@ -526,32 +526,32 @@ impl Link {
     }
 
     /// Ends whatever is going on, for good: the link is about to be dropped or pointed elsewhere.
-    pub fn stop(&mut self, out: &mut Vec<Action>) {
+    pub fn stop(&mut self, out: &mut Vec<LinkAction>) {
         self.end_connection(out);
         self.state = State::Idle { retry_at_ms: 0 };
         self.failures = 0;
     }
 
-    fn end_connection(&mut self, out: &mut Vec<Action>) {
+    fn end_connection(&mut self, out: &mut Vec<LinkAction>) {
         self.queue_place = 0;
         match self.state {
             State::Streaming => {
                 info!("Connection with master lost.");
                 info!("Caching the disconnected master state.");
-                out.push(Action::Close);
+                out.push(LinkAction::Close);
             }
             State::Transfer(_) | State::Loading { .. } => {
-                out.push(Action::AbortLoad);
-                out.push(Action::Close);
+                out.push(LinkAction::AbortLoad);
+                out.push(LinkAction::Close);
             }
             State::Idle { .. } => {}
-            _ => out.push(Action::Close),
+            _ => out.push(LinkAction::Close),
         }
     }
 
     /// Ends the connection; `why` is what INFO says of it.
-    fn drop_link(&mut self, env: &Env, why: impl Into<String>, out: &mut Vec<Action>) {
-        self.trouble = Some(why.into());
+    fn drop_link(&mut self, env: &Env, why: impl Into<String>, out: &mut Vec<LinkAction>) {
+        self.last_error = Some(why.into());
         self.end_connection(out);
         let was_up = matches!(self.state, State::Streaming);
         let pause_ms = if was_up && self.is_past_obstacle(env) {
@@ -580,20 +580,20 @@ impl Link {
         };
     }
 
-    fn endless_line(&mut self, env: &Env, out: &mut Vec<Action>) {
+    fn endless_line(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         warn!("Master sent an endless line in the handshake");
         self.drop_link(env, "the master sent an endless line", out);
     }
 
     /// Bytes came.
-    pub fn received(&mut self, env: &Env, mut input: Bytes, out: &mut Vec<Action>) {
+    pub fn received(&mut self, env: &Env, mut input: Bytes, out: &mut Vec<LinkAction>) {
         self.last_io_ms = env.now_ms;
         loop {
             match &mut self.state {
                 State::Idle { .. } | State::Connecting => return,
                 State::Streaming => {
                     if !input.is_empty() {
-                        out.push(Action::Apply(input));
+                        out.push(LinkAction::Apply(input));
                     }
                     return;
                 }
@@ -606,10 +606,10 @@ impl Link {
                 State::Transfer(transfer) => {
                     let (payload, rest) = transfer.feed(input);
                     if !payload.is_empty() {
-                        out.push(Action::Load(payload));
+                        out.push(LinkAction::Load(payload));
                     }
                     let Some(rest) = rest else { return };
-                    out.push(Action::FinishLoad);
+                    out.push(LinkAction::FinishLoad);
                     self.next_ack_ms = env.now_ms;
                     self.state = State::Loading { kept: Vec::new() };
                     input = rest;
@@ -641,10 +641,10 @@ impl Link {
     }
 }
 
-fn send(out: &mut Vec<Action>, args: &[&str]) {
+fn send(out: &mut Vec<LinkAction>, args: &[&str]) {
     let mut bytes = Vec::new();
     wire::command(&mut bytes, args);
-    out.push(Action::Send(bytes));
+    out.push(LinkAction::Send(bytes));
 }
 
 #[cfg(test)]

@@ -38,11 +38,11 @@ impl Bench {
     }
 
     /// Runs one event; what came out, as text.
-    fn run(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) -> Vec<String> {
+    fn run(&mut self, f: impl FnOnce(&mut Link, &Env, &mut Vec<LinkAction>)) -> Vec<String> {
         let mut out = Vec::new();
         f(&mut self.link, &self.env, &mut out);
         out.retain(|action| match action {
-            Action::Resync { reason } => {
+            LinkAction::Resync { reason } => {
                 self.reasons.push(reason.clone());
                 false
             }
@@ -50,7 +50,7 @@ impl Bench {
         });
         out.into_iter()
             .map(|a| match a {
-                Action::Send(b) => {
+                LinkAction::Send(b) => {
                     let text = String::from_utf8(b).unwrap();
                     let words: Vec<&str> = text
                         .split("\r\n")
@@ -58,9 +58,9 @@ impl Bench {
                         .collect();
                     format!("send {}", words.join(" "))
                 }
-                Action::Load(b) => format!("load {}", String::from_utf8_lossy(&b)),
-                Action::Apply(b) => format!("apply {}", String::from_utf8_lossy(&b)),
-                Action::BeginLoad { id, offset, size } => {
+                LinkAction::Load(b) => format!("load {}", String::from_utf8_lossy(&b)),
+                LinkAction::Apply(b) => format!("apply {}", String::from_utf8_lossy(&b)),
+                LinkAction::BeginLoad { id, offset, size } => {
                     format!("begin {} {offset} {size:?}", &id.as_str()[..1])
                 }
                 other => format!("{other:?}"),
@@ -382,7 +382,7 @@ fn a_stream_that_can_not_be_applied_is_asked_for_again_ever_more_rarely() {
         assert_eq!(b.link.state(), LinkState::Connected);
         // Until the stream is past it, that is what the link suffers from.
         let seen = pauses.last().map(|_| "no such database");
-        assert_eq!(b.link.trouble(), seen);
+        assert_eq!(b.link.last_error(), seen);
         let ended = b.run(|l, e, o| l.cannot_apply(e, "no such database", o));
         assert_eq!(ended, ["Close"]);
         assert!(b.link.resumable());
@@ -396,7 +396,7 @@ fn a_stream_that_can_not_be_applied_is_asked_for_again_ever_more_rarely() {
     b.say("+CONTINUE\r\n");
     b.env.offset += 10;
     b.tick(1000);
-    assert_eq!(b.link.trouble(), None);
+    assert_eq!(b.link.last_error(), None);
     b.run(|l, e, o| l.closed(e, "connection lost", o));
     assert_eq!(next_try(&b), b.env.now_ms);
 }
@@ -411,7 +411,7 @@ fn a_refused_dump_is_tried_again_ever_more_rarely() {
             b.run(|l, e, o| l.refused(e, "it is empty", o)),
             ["AbortLoad", "Close"]
         );
-        assert_eq!(b.link.trouble(), Some("it is empty"));
+        assert_eq!(b.link.last_error(), Some("it is empty"));
         assert_eq!(b.link.state(), LinkState::Connect);
         pauses.push(next_try(&b) - b.env.now_ms);
         b.env.now_ms = next_try(&b);
@@ -421,7 +421,7 @@ fn a_refused_dump_is_tried_again_ever_more_rarely() {
     // It is over with the first good sync.
     load_empty(&mut b);
     b.run(|l, e, o| l.loaded(e, o));
-    assert_eq!(b.link.trouble(), None);
+    assert_eq!(b.link.last_error(), None);
 }
 
 #[test]
@@ -429,11 +429,11 @@ fn whatever_ends_a_link_is_said() {
     let full = format!("+FULLRESYNC {B} 7\r\n");
     let closed = |b: &mut Bench| b.run(|l, e, o| l.closed(e, "connection lost", o));
     type Steps<'a> = &'a dyn Fn(&mut Bench);
-    let trouble = |steps: Steps<'_>| {
+    let last_error = |steps: Steps<'_>| {
         let mut b = Bench::new(config(), true);
         steps(&mut b);
         assert_eq!(b.link.state(), LinkState::Connect);
-        b.link.trouble().unwrap_or_default().to_owned()
+        b.link.last_error().unwrap_or_default().to_owned()
     };
     let cases: &[(Steps<'_>, &str)] = &[
         (
@@ -509,7 +509,7 @@ fn whatever_ends_a_link_is_said() {
         ),
     ];
     for (steps, expected) in cases {
-        assert_eq!(trouble(steps), *expected);
+        assert_eq!(last_error(steps), *expected);
     }
     // It is over with the first good sync.
     let mut b = Bench::new(config(), true);
@@ -517,9 +517,9 @@ fn whatever_ends_a_link_is_said() {
     closed(&mut b);
     b.env.now_ms += 10_000;
     b.up_to_psync();
-    assert!(b.link.trouble().is_some());
+    assert!(b.link.last_error().is_some());
     b.say("+CONTINUE\r\n");
-    assert_eq!(b.link.trouble(), None);
+    assert_eq!(b.link.last_error(), None);
 }
 
 #[test]
@@ -529,7 +529,7 @@ fn a_link_that_is_held_makes_no_attempt() {
     b.say("+CONTINUE\r\n");
     assert_eq!(b.run(|l, e, o| l.hold(e, "the disk", o)), ["Close"]);
     assert_eq!(b.tick(600_000), [""; 0]);
-    assert_eq!(b.link.trouble(), Some("the disk"));
+    assert_eq!(b.link.last_error(), Some("the disk"));
     b.link.release();
     assert_eq!(b.tick(0), ["Connect"]);
 }

@@ -8,14 +8,14 @@
 //! many, its pieces are joined again by one copy, which bounds the bookkeeping per byte. All older blocks are
 //! refcounted [`Bytes`]: a slow reader keeps alive what it has taken, nobody else pays.
 //!
-//! Cursors hold bytes. A plain one holds them in memory: whoever owns it must bound how far it may fall
-//! behind ([`Log::behind`]) and detach it past that. A patient one (of a replica whose full sync is under
-//! way) only asks that its bytes can be read again: what lies before every plain cursor and past the bounds
-//! may be spilled to disk ([`Log::spill`]), and is then found by [`Log::on_disk`].
+//! Cursors hold bytes. A pinned one holds them in memory: its owner must bound how far it may fall behind
+//! ([`Log::behind`]) and detach it past that. A spillable one (of a replica whose full sync is under way) only asks
+//! that its bytes can be read again: what lies before every pinned cursor and past the bounds may be spilled to disk
+//! ([`Log::spill`]), and is then found by [`Log::on_disk`].
 //!
-//! Invariants: pieces are contiguous and not empty; the last piece ends where the tail begins; the shelf
-//! holds everything from `first` to the first piece; nothing at or after `min(end - limit, oldest cursor)`
-//! is dropped.
+//! Invariants: pieces are contiguous and not empty; the last piece ends where the tail begins; the segment index
+//! holds everything from `first` to the first piece; nothing at or after `min(end - limit, oldest cursor)` is
+//! dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use bytes::{Buf, Bytes, BytesMut};
 
 pub use super::cursors::Cursor;
 use super::cursors::Cursors;
-use super::spool::{Place, SPILL_BYTES, Shelf, Spill, Spool};
+use super::spool::{Place, SPILL_BYTES, SegmentIndex, Spill, Spool};
 
 /// Smallest and largest block, bytes. Between them, a sixteenth of the backlog's size.
 const BLOCK_MIN: usize = 4 * 1024;
 const BLOCK_MAX: usize = 64 * 1024;
 /// A full block in more pieces than this is joined.
 const PIECES_MAX: usize = 8;
-/// Pieces freed at a time: a writer who appends must not pay for a long log that nobody needs any more.
+/// Pieces freed at a time: an append must not pay for a long log that nobody needs any more.
 const FREED_MAX: usize = 32;
 
 /// The asked position is no longer, or not yet, in the log.
@@ -83,7 +83,7 @@ pub struct Log {
     held: u64,
     /// Of a former stream, yet to be freed.
     retired: VecDeque<Piece>,
-    shelf: Shelf,
+    segments: SegmentIndex,
     spool: Arc<Spool>,
 }
 
@@ -100,7 +100,7 @@ impl Log {
             cursors: Cursors::default(),
             held: 0,
             retired: VecDeque::new(),
-            shelf: Shelf::default(),
+            segments: SegmentIndex::default(),
             spool: Arc::default(),
         }
     }
@@ -141,19 +141,19 @@ impl Log {
         self.limit
     }
 
-    /// Whether a reader at `position` can go on from here.
+    /// Whether a reader at `position` can resume here.
     pub fn covers(&self, position: u64) -> bool {
         (self.first..=self.end).contains(&position)
     }
 
-    /// Whether only full syncs hold what follows `position`, so that it may be on disk: a reader that goes on
-    /// from there must be patient.
-    pub fn needs_patience(&self, position: u64) -> bool {
+    /// Whether only full syncs hold what follows `position`, so that it may be on disk: a reader that resumes there
+    /// needs a spillable cursor.
+    pub fn needs_spillable(&self, position: u64) -> bool {
         position
             < self
                 .end
                 .saturating_sub(self.limit)
-                .min(self.cursors.oldest_plain())
+                .min(self.cursors.oldest_pinned())
     }
 
     /// Drops everything, cursors too, and goes on after `end` bytes of (another) stream.
@@ -166,7 +166,7 @@ impl Log {
         self.split = 0;
         self.first = end;
         self.end = end;
-        self.shelf.clear(&self.spool);
+        self.segments.clear(&self.spool);
     }
 
     /// Whoever reads by a cursor finds it gone: from here on the bytes belong to another stream.
@@ -258,7 +258,7 @@ impl Log {
             .min(self.cursors.oldest());
         if keep > self.first {
             self.first = keep;
-            self.shelf.trim(&self.spool, keep);
+            self.segments.trim(&self.spool, keep);
         }
         self.free();
     }
@@ -298,8 +298,8 @@ impl Log {
             .map_or(self.end - self.tail.len() as u64, |p| p.start)
     }
 
-    /// What is to be written next, if more than `memory` bytes are held for patient cursors alone beside the
-    /// limit; then call [`Log::spilled`]. None too while a write is under way, or if the spool takes none.
+    /// What is to be written next, if more than `memory` bytes are held for spillable cursors alone beside the limit;
+    /// then call [`Log::spilled`]. None too while a write is under way, or if the spool takes none.
     pub fn spill(&mut self, memory: u64) -> Option<Spill> {
         self.spill_beyond(self.limit.saturating_add(memory))
     }
@@ -307,13 +307,13 @@ impl Log {
     /// As [`Log::spill`], with all that may be in memory.
     pub fn spill_beyond(&mut self, memory: u64) -> Option<Spill> {
         self.free();
-        if self.shelf.is_writing() || !self.spool.takes() {
+        if self.segments.is_writing() || !self.spool.takes() {
             return None;
         }
         let until = self
             .end
             .saturating_sub(memory)
-            .min(self.cursors.oldest_plain());
+            .min(self.cursors.oldest_pinned());
         let start = self.memory_first().max(self.first);
         let mut bytes = Vec::new();
         let mut total = 0;
@@ -330,17 +330,17 @@ impl Log {
         if bytes.is_empty() {
             return None;
         }
-        self.shelf.begin(&self.spool, start, bytes)
+        self.segments.begin(&self.spool, start, bytes)
     }
 
     /// Why what was to be spilled is still in memory, in words.
     pub fn delay_reason(&self) -> String {
-        self.shelf.delay_reason(&self.spool)
+        self.segments.delay_reason(&self.spool)
     }
 
     /// A spill has been written, or could not be.
     pub fn spilled(&mut self, segment: u64, written: bool) {
-        if let Some(end) = self.shelf.finish(&self.spool, segment, written) {
+        if let Some(end) = self.segments.finish(&self.spool, segment, written) {
             while self.pieces.front().is_some_and(|p| p.end() <= end) {
                 self.pop_front();
             }
@@ -352,7 +352,7 @@ impl Log {
                 self.held -= part as u64;
             }
         }
-        self.shelf.trim(&self.spool, self.first);
+        self.segments.trim(&self.spool, self.first);
     }
 
     /// Where the bytes after `position` are on disk, at most `max` of them; None if they are in memory.
@@ -360,12 +360,12 @@ impl Log {
         if position < self.first || position >= self.memory_first() {
             return None;
         }
-        self.shelf.find(position, max)
+        self.segments.find(position, max)
     }
 
     /// Segments of the disk to be deleted, each named once.
     pub fn take_released(&mut self) -> Vec<u64> {
-        self.shelf.take_released()
+        self.segments.take_released()
     }
 
     /// Up to `max` bytes from `position` on, as refcounted slices pushed to `out`; the position after them.
@@ -425,18 +425,18 @@ impl Log {
     }
 
     /// As [`Log::attach`], by a reader that can read from disk.
-    pub fn attach_patient(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
+    pub fn attach_spillable(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
         self.hold(position, true)
     }
 
-    fn hold(&mut self, position: u64, patient: bool) -> Result<Cursor, OutOfLog> {
+    fn hold(&mut self, position: u64, spillable: bool) -> Result<Cursor, OutOfLog> {
         if !self.covers(position) {
             return Err(OutOfLog {
                 first: self.first,
                 end: self.end,
             });
         }
-        Ok(self.cursors.add(position, patient))
+        Ok(self.cursors.add(position, spillable))
     }
 
     /// The cursor's owner is done with everything before `position`. Cursors only move forward.
@@ -447,8 +447,8 @@ impl Log {
     }
 
     /// The cursor's owner has caught up: from here on it holds its bytes in memory.
-    pub fn make_plain(&mut self, cursor: Cursor) {
-        self.cursors.make_plain(cursor);
+    pub fn make_pinned(&mut self, cursor: Cursor) {
+        self.cursors.make_pinned(cursor);
     }
 
     pub fn detach(&mut self, cursor: Cursor) {
@@ -482,8 +482,8 @@ impl Log {
         self.held + self.tail.len() as u64
     }
 
-    /// Of that, what a cursor alone still keeps: the bytes older than the limit would have left. The rest of a
-    /// block that has just begun to pass out of the limit is nobody's wish.
+    /// Of that, what a cursor alone still keeps: the bytes older than the limit would have left. The rest of a block
+    /// that has just begun to pass out of the limit is held for no reader.
     pub fn held_for_cursors(&self) -> u64 {
         let oldest = self.first.max(self.memory_first());
         self.end.saturating_sub(self.limit).saturating_sub(oldest)
@@ -576,14 +576,14 @@ mod tests {
     }
 
     #[test]
-    fn what_only_patient_cursors_need_goes_to_disk() {
+    fn what_only_spillable_cursors_need_goes_to_disk() {
         let mut log = Log::new(0, 10_000);
         log.spool().configure(0, 0);
-        let slow = log.attach_patient(0).unwrap();
-        let plain = log.attach(0).unwrap();
+        let slow = log.attach_spillable(0).unwrap();
+        let pinned = log.attach(0).unwrap();
         log.append(&[b'x'; 100_000]);
-        assert!(log.spill(5_000).is_none(), "a plain cursor holds it");
-        log.advance(plain, 60_000);
+        assert!(log.spill(5_000).is_none(), "a pinned cursor holds it");
+        log.advance(pinned, 60_000);
         let spill = log.spill(5_000).unwrap();
         log.spilled(spill.segment, true);
         let disk = log.spool().disk();
@@ -594,7 +594,7 @@ mod tests {
         assert_eq!(log.on_disk(disk, 7), None);
         log.advance(slow, disk);
         assert_eq!((log.spool().disk(), log.take_released().len()), (0, 1));
-        log.make_plain(slow);
+        log.make_pinned(slow);
         log.append(&[b'x'; 100_000]);
         assert!(log.spill(0).is_none());
     }
@@ -624,7 +624,7 @@ mod tests {
                     }
                     2 => {
                         let at = log.first() + a as u64 % (log.len() + 1);
-                        cursors.push((log.attach_patient(at).unwrap(), at));
+                        cursors.push((log.attach_spillable(at).unwrap(), at));
                     }
                     5 if writing.is_none() => {
                         log.spool().retry();
@@ -644,7 +644,7 @@ mod tests {
                         let i = a % cursors.len();
                         cursors[i].1 = log.end();
                         log.advance(cursors[i].0, log.end());
-                        log.make_plain(cursors[i].0);
+                        log.make_pinned(cursors[i].0);
                     }
                     3 if !cursors.is_empty() => {
                         let i = a % cursors.len();

@@ -1,5 +1,6 @@
-//! The master's side without sockets: who gets a partial or a full sync, which snapshot serves whom, who is
-//! pinged, timed out or cut off. It is told what happened and says what to do ([`Order`]), like the link.
+//! The master's side without sockets: which replica gets a partial or a full sync, which snapshot serves which
+//! replica, which one is pinged, timed out or cut off. It is told what happened and says what to do
+//! ([`MasterAction`]), like the link.
 //!
 //! A replica passes through: waiting for a snapshot or its turn; its snapshot running; (disk) the finished
 //! file being sent; online. Which snapshot serves whom is in [`full_sync`](super::full_sync).
@@ -81,7 +82,7 @@ pub enum Target {
 
 /// What the owner must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum MasterAction {
     /// Write these bytes to the replica's socket.
     Send {
         id: u64,
@@ -191,7 +192,7 @@ impl Master {
         env: &mut MasterEnv<'_>,
         mut replica: Replica,
         request: &Request,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) -> Result<(), &'static str> {
         info!("Replica {} asks for synchronization", replica.name());
         replica.ack_ms = env.now_ms;
@@ -206,22 +207,22 @@ impl Master {
         }
     }
 
-    /// The replica goes on from its place in the log.
+    /// The replica resumes at its place in the log.
     fn attach_partial(
         &mut self,
         env: &mut MasterEnv<'_>,
         mut replica: Replica,
         position: u64,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) -> Result<(), &'static str> {
         let (id, name) = (replica.id, replica.name());
         let log = &mut env.stream.log;
         let bytes = log.end() - position;
         // As in Redis, what is held for others beyond the backlog's size serves this one too.
-        replica.sync.catching_up = log.needs_patience(position);
+        replica.sync.catching_up = log.needs_spillable(position);
         replica.sync.cut = position;
         let attached = if replica.sync.catching_up {
-            log.attach_patient(position)
+            log.attach_spillable(position)
         } else {
             log.attach(position)
         };
@@ -231,11 +232,11 @@ impl Master {
         env.explain.returned(&name);
         env.replicas.add(replica);
         self.counts.partial_ok += 1;
-        out.push(Order::Send {
+        out.push(MasterAction::Send {
             id,
             bytes: line.into_bytes(),
         });
-        out.push(Order::Follow { id });
+        out.push(MasterAction::Follow { id });
         info!(
             "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog starting \
              from offset {}.",
@@ -245,7 +246,12 @@ impl Master {
     }
 
     /// The replica waits for a snapshot, or has one of its own if it wants no keys.
-    fn attach_full(&mut self, env: &mut MasterEnv<'_>, mut replica: Replica, out: &mut Vec<Order>) {
+    fn attach_full(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        mut replica: Replica,
+        out: &mut Vec<MasterAction>,
+    ) {
         self.counts.full += 1;
         replica.state = ReplicaState::WaitSnapshot;
         let (id, name) = (replica.id, replica.name());
@@ -275,7 +281,7 @@ impl Master {
         env: &mut MasterEnv<'_>,
         name: &str,
         capa_eof: bool,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) {
         match self.snapshot.as_ref().filter(|s| s.is_making()) {
             _ if self.slots(env) == 0 => info!(
@@ -353,7 +359,7 @@ impl Master {
         id: u64,
         offset: u64,
         aof_offset: Option<u64>,
-        out: &mut Vec<Order>,
+        out: &mut Vec<MasterAction>,
     ) -> bool {
         if !env.replicas.ack(id, offset, aof_offset, env.now_ms) {
             return false;
@@ -368,13 +374,13 @@ impl Master {
             && replica.state == ReplicaState::Online
         {
             replica.waits_for_ack = false;
-            out.push(Order::Follow { id });
+            out.push(MasterAction::Follow { id });
         }
         true
     }
 
     /// A replica's connection is gone (for whatever reason, `Close` included).
-    pub fn detached(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<Order>) {
+    pub fn detached(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
         let Some(replica) = env.replicas.remove(id) else {
             return;
         };
@@ -395,15 +401,19 @@ impl Master {
 
     /// Our history changed (promotion, a master that continues under a new id, a full sync of our own): all
     /// replicas must ask again. The owner then reports each as `detached`.
-    pub fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         self.alone_since_ms = env.now_ms;
         self.forget_kept(env, out);
-        out.extend(env.replicas.iter().map(|r| Order::Close { id: r.id }));
+        out.extend(
+            env.replicas
+                .iter()
+                .map(|r| MasterAction::Close { id: r.id }),
+        );
     }
 
     /// Which replicas hold back more of the log than their limit allows. What is spooled for one that hasn't
     /// caught up since its full sync isn't counted, nor what the spool may hold in memory.
-    pub fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         let backlog = env.stream.log.limit();
         for replica in env.replicas.iter() {
             let Some(cursor) = replica.cursor else {
@@ -438,15 +448,15 @@ impl Master {
                 }
                 env.explain
                     .departed(&replica.name(), "it overcame its output buffer limit");
-                out.push(Order::Close { id: replica.id });
+                out.push(MasterAction::Close { id: replica.id });
             }
         }
     }
 
     /// Time passed; to be called about ten times a second.
-    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<Order>) {
+    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         let (now_ms, settings) = (env.now_ms, env.settings);
-        self.tend(env, out);
+        self.maintain(env, out);
         self.look_at_rate(env);
         self.maybe_start(env, out);
         if now_ms - self.last_ping_ms >= settings.ping_period_ms {
@@ -468,7 +478,7 @@ impl Master {
                     } else {
                         b"\n".to_vec()
                     };
-                    out.push(Order::Send {
+                    out.push(MasterAction::Send {
                         id: replica.id,
                         bytes,
                     });
@@ -485,7 +495,7 @@ impl Master {
                     &replica.name(),
                     "it was silent for longer than repl-timeout",
                 );
-                out.push(Order::Close { id: replica.id });
+                out.push(MasterAction::Close { id: replica.id });
             }
         }
         self.note_caught_up(env);

@@ -37,8 +37,8 @@ impl Bench {
 
     fn run<R>(
         &mut self,
-        f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<Order>) -> R,
-    ) -> (R, Vec<Order>) {
+        f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<MasterAction>) -> R,
+    ) -> (R, Vec<MasterAction>) {
         let mut out = Vec::new();
         let mut env = MasterEnv {
             now_ms: self.now_ms,
@@ -54,7 +54,7 @@ impl Bench {
         (result, out)
     }
 
-    fn attach(&mut self, id: u64, request: &str) -> Vec<Order> {
+    fn attach(&mut self, id: u64, request: &str) -> Vec<MasterAction> {
         let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
         let request = Request::parse(&args).unwrap();
         let (result, out) =
@@ -71,26 +71,26 @@ impl Bench {
             id: self.stream.history.id,
             offset,
             database: Some(0),
-            pin: self.stream.log.attach_patient(offset).ok(),
+            pin: self.stream.log.attach_spillable(offset).ok(),
         }
     }
 
-    fn started(&mut self) -> Vec<Order> {
+    fn started(&mut self) -> Vec<MasterAction> {
         let cut = self.cut();
         self.run(|m, e, o| m.snapshot_started(e, cut, o)).1
     }
 
-    fn tick(&mut self, ms: i64) -> Vec<Order> {
+    fn tick(&mut self, ms: i64) -> Vec<MasterAction> {
         self.now_ms += ms;
         self.run(|m, e, o| m.tick(e, o)).1
     }
 }
 
-fn sends(orders: &[Order]) -> Vec<(u64, String)> {
-    orders
+fn sends(actions: &[MasterAction]) -> Vec<(u64, String)> {
+    actions
         .iter()
         .filter_map(|o| match o {
-            Order::Send { id, bytes } | Order::SendFeed { id, line: bytes } => {
+            MasterAction::Send { id, bytes } | MasterAction::SendFeed { id, line: bytes } => {
                 Some((*id, String::from_utf8(bytes.clone()).unwrap()))
             }
             _ => None,
@@ -98,9 +98,9 @@ fn sends(orders: &[Order]) -> Vec<(u64, String)> {
         .collect()
 }
 
-fn is_fed(orders: &[Order], replica: u64) -> bool {
-    let fed = |o: &Order| matches!(o, Order::SendFeed { id, .. } if *id == replica);
-    orders.iter().any(fed)
+fn is_fed(actions: &[MasterAction], replica: u64) -> bool {
+    let fed = |o: &MasterAction| matches!(o, MasterAction::SendFeed { id, .. } if *id == replica);
+    actions.iter().any(fed)
 }
 
 /// One that does not understand a marked end takes a dump from the disk, and not one after the other for ever.
@@ -112,19 +112,19 @@ fn a_replica_without_marked_ends_takes_the_dump_that_is_made_for_it() {
         capa_eof: false,
         ..replica(1, ReplicaState::WaitSnapshot)
     };
-    let (_, orders) = b.run(|m, e, o| m.attach(e, plain, &request, o));
-    let made = Order::StartSnapshot {
+    let (_, actions) = b.run(|m, e, o| m.attach(e, plain, &request, o));
+    let made = MasterAction::StartSnapshot {
         number: 1,
         target: Target::Disk,
     };
-    assert!(orders.contains(&made), "{orders:?}");
-    let orders = b.started();
+    assert!(actions.contains(&made), "{actions:?}");
+    let actions = b.started();
     assert!(
-        sends(&orders)[0].1.starts_with("+FULLRESYNC "),
-        "{orders:?}"
+        sends(&actions)[0].1.starts_with("+FULLRESYNC "),
+        "{actions:?}"
     );
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
-    assert_eq!(orders, [Order::SendDump { id: 1 }]);
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    assert_eq!(actions, [MasterAction::SendDump { id: 1 }]);
 }
 
 /// The feed closes between the decision and the join: nobody is thrown out for it.
@@ -140,19 +140,19 @@ fn who_loses_the_race_for_a_feed_waits_for_the_next_snapshot() {
         }
         assert!(is_fed(&b.attach(2, "PSYNC ? -1"), 2));
         b.feed_is_open = false;
-        let (_, orders) = b.run(|m, e, o| m.join_failed(e, 2, o));
+        let (_, actions) = b.run(|m, e, o| m.join_failed(e, 2, o));
         let waits = b.replicas.get(2).unwrap();
         assert_eq!(waits.state, ReplicaState::WaitSnapshot);
         assert!(waits.cursor.is_none());
-        let orders = match made {
-            true => orders,
+        let actions = match made {
+            true => actions,
             // The first one's snapshot is still being made, and ends first.
             false => {
-                assert_eq!(orders, []);
+                assert_eq!(actions, []);
                 b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o)).1
             }
         };
-        assert!(orders.contains(&Order::StartSnapshot {
+        assert!(actions.contains(&MasterAction::StartSnapshot {
             number: 2,
             target: Target::Sockets
         }));
@@ -173,29 +173,32 @@ fn those_who_come_during_the_delay_share_a_snapshot() {
     let mut b = Bench::new();
     assert_eq!(b.attach(1, "PSYNC ? -1"), []);
     assert!(b.stream.active);
-    let orders = b.tick(1000);
-    assert_eq!(sends(&orders), [(1, "\n".into())]);
+    let actions = b.tick(1000);
+    assert_eq!(sends(&actions), [(1, "\n".into())]);
     assert_eq!(b.attach(2, "PSYNC ? -1"), []);
     b.tick(3900);
-    let orders = b.tick(100);
-    assert!(orders.contains(&Order::StartSnapshot {
+    let actions = b.tick(100);
+    assert!(actions.contains(&MasterAction::StartSnapshot {
         number: b.master.snapshots,
         target: Target::Sockets
     }));
     b.stream.append_raw(b"before the cut");
-    let orders = b.started();
+    let actions = b.started();
     let line = format!("+FULLRESYNC {} 14\r\n", b.stream.history.id);
-    assert_eq!(sends(&orders), [(1, line.clone()), (2, line)]);
+    assert_eq!(sends(&actions), [(1, line.clone()), (2, line)]);
     b.stream.append_raw(b"after");
     // Others join it while it is made, and when it is finished.
     let line = format!("+FULLRESYNC {} 14\r\n", b.stream.history.id);
-    let orders = b.attach(3, "PSYNC ? -1");
-    assert_eq!(sends(&orders), [(3, line.clone())]);
-    assert!(matches!(orders[..], [Order::SendFeed { id: 3, .. }]));
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
-    assert_eq!(orders, []);
-    let orders = b.attach(4, "PSYNC ? -1");
-    assert_eq!(sends(&orders), [(4, line)]);
+    let actions = b.attach(3, "PSYNC ? -1");
+    assert_eq!(sends(&actions), [(3, line.clone())]);
+    assert!(matches!(
+        actions[..],
+        [MasterAction::SendFeed { id: 3, .. }]
+    ));
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    assert_eq!(actions, []);
+    let actions = b.attach(4, "PSYNC ? -1");
+    assert_eq!(sends(&actions), [(4, line)]);
     let cursor = b.replicas.get(4).unwrap().cursor.unwrap();
     assert_eq!(b.stream.log.position(cursor), Some(14));
     assert_eq!(b.replicas.online().count(), 0);
@@ -203,18 +206,18 @@ fn those_who_come_during_the_delay_share_a_snapshot() {
         b.run(|m, e, o| m.dump_streamed(e, id, o));
     }
     assert_eq!(b.replicas.online().count(), 4);
-    let (_, orders) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
-    assert_eq!(orders, [Order::Follow { id: 1 }]);
-    let (_, orders) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
-    assert_eq!(orders, []);
-    let orders = b.tick(5000);
-    assert!(orders.contains(&Order::CloseFeed));
+    let (_, actions) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
+    assert_eq!(actions, [MasterAction::Follow { id: 1 }]);
+    let (_, actions) = b.run(|m, e, o| m.acked(e, 1, 14, None, o));
+    assert_eq!(actions, []);
+    let actions = b.tick(5000);
+    assert!(actions.contains(&MasterAction::CloseFeed));
     // Those cursors are the replicas' own.
     assert_eq!(b.stream.log.cursors(), 4);
-    // One who comes later than that needs another.
+    // One that comes later than that needs another.
     assert_eq!(b.attach(5, "PSYNC ? -1"), []);
-    let orders = b.tick(5000);
-    assert!(orders.contains(&Order::StartSnapshot {
+    let actions = b.tick(5000);
+    assert!(actions.contains(&MasterAction::StartSnapshot {
         number: b.master.snapshots,
         target: Target::Sockets
     }));
@@ -228,31 +231,34 @@ fn transfers_queue_up_for_the_same_snapshot() {
     b.attach(1, "PSYNC ? -1");
     b.attach(2, "PSYNC ? -1");
     b.attach(3, "PSYNC ? -1");
-    assert!(matches!(b.started()[..], [Order::SendFeed { id: 1, .. }]));
+    assert!(matches!(
+        b.started()[..],
+        [MasterAction::SendFeed { id: 1, .. }]
+    ));
     let places = [1, 2, 3].map(|id| b.replicas.get(id).unwrap().sync.place);
     assert_eq!(places, [0, 1, 2]);
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
-    assert_eq!(orders, []);
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    assert_eq!(actions, []);
     // It is kept past its time for those who are in the queue.
-    let orders = b.tick(50_000);
-    assert_eq!(sends(&orders), [(2, "\n".into()), (3, "\n".into())]);
-    // Who understands it is told its place.
+    let actions = b.tick(50_000);
+    assert_eq!(sends(&actions), [(2, "\n".into()), (3, "\n".into())]);
+    // A replica that understands it is told its place.
     b.replicas.get_mut(3).unwrap().capa_queue_place = true;
-    let orders = b.tick(1000);
+    let actions = b.tick(1000);
     assert_eq!(
-        sends(&orders),
+        sends(&actions),
         [(2, "\n".into()), (3, "+QUEUED 2\r\n".into())]
     );
     assert!(b.master.snapshot_kept());
-    let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 1, o));
-    assert!(is_fed(&orders, 2));
+    let (_, actions) = b.run(|m, e, o| m.dump_streamed(e, 1, o));
+    assert!(is_fed(&actions, 2));
     // One that leaves lets the next one in.
-    let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
-    assert!(is_fed(&orders, 3));
+    let (_, actions) = b.run(|m, e, o| m.detached(e, 2, o));
+    assert!(is_fed(&actions, 3));
     b.tick(100);
     assert!(!b.master.snapshot_kept());
-    let (_, orders) = b.run(|m, e, o| m.dump_streamed(e, 3, o));
-    assert_eq!(orders, []);
+    let (_, actions) = b.run(|m, e, o| m.dump_streamed(e, 3, o));
+    assert_eq!(actions, []);
 }
 
 #[test]
@@ -270,9 +276,9 @@ fn a_snapshot_is_not_kept_when_its_bytes_or_its_history_are_gone() {
         } else {
             b.stream.history.restart(ReplId::random(&*b.clock));
         }
-        assert!(b.tick(100).contains(&Order::CloseFeed));
-        let orders = b.attach(2, "PSYNC ? -1");
-        assert!(orders.contains(&Order::StartSnapshot {
+        assert!(b.tick(100).contains(&MasterAction::CloseFeed));
+        let actions = b.attach(2, "PSYNC ? -1");
+        assert!(actions.contains(&MasterAction::StartSnapshot {
             number: b.master.snapshots,
             target: Target::Sockets
         }));
@@ -293,15 +299,15 @@ fn what_is_spooled_does_not_count_against_the_output_limit() {
     b.started();
     b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
     b.run(|m, e, o| m.dump_streamed(e, 1, o));
-    let closed = |orders: &[Order]| orders.contains(&Order::Close { id: 1 });
+    let closed = |actions: &[MasterAction]| actions.contains(&MasterAction::Close { id: 1 });
     // A disk that works: the replica may be as slow as it likes.
     for _ in 0..20 {
         b.stream.append_raw(&vec![b'x'; 1 << 20]);
         while let Some(spill) = b.stream.log.spill(1 << 20) {
             b.stream.log.spilled(spill.segment, true);
         }
-        let orders = b.tick(100);
-        assert!(!closed(&orders));
+        let actions = b.tick(100);
+        assert!(!closed(&actions));
         b.run(|m, e, _| {
             let _ = m;
             e.replicas.ack(1, 0, None, e.now_ms)
@@ -337,11 +343,11 @@ fn who_has_caught_up_is_under_the_output_limit() {
     b.tick(100);
     assert!(!b.replicas.get(1).unwrap().sync.catching_up);
     b.stream.append_raw(&vec![b'x'; 5 << 20]);
-    let (_, orders) = b.run(|m, e, o| m.check_limits(e, o));
-    assert_eq!(orders, [Order::Close { id: 1 }]);
-    let (_, orders) = b.run(|m, e, o| m.check_limits(e, o));
-    assert_eq!(orders, []);
-    assert_eq!(b.tick(100), [Order::Close { id: 1 }]);
+    let (_, actions) = b.run(|m, e, o| m.check_limits(e, o));
+    assert_eq!(actions, [MasterAction::Close { id: 1 }]);
+    let (_, actions) = b.run(|m, e, o| m.check_limits(e, o));
+    assert_eq!(actions, []);
+    assert_eq!(b.tick(100), [MasterAction::Close { id: 1 }]);
 }
 
 #[test]
@@ -350,7 +356,7 @@ fn a_dump_on_disk_takes_late_comers_in() {
     b.settings.diskless = false;
     assert_eq!(
         b.attach(1, "SYNC"),
-        [Order::StartSnapshot {
+        [MasterAction::StartSnapshot {
             number: b.master.snapshots,
             target: Target::Disk
         }]
@@ -358,18 +364,21 @@ fn a_dump_on_disk_takes_late_comers_in() {
     // SYNC gets no line.
     assert_eq!(b.started(), []);
     b.stream.append_raw(b"abc");
-    let orders = b.attach(2, "PSYNC ? -1");
+    let actions = b.attach(2, "PSYNC ? -1");
     assert_eq!(
-        sends(&orders),
+        sends(&actions),
         [(2, format!("+FULLRESYNC {} 0\r\n", b.stream.history.id))]
     );
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Ok(()), o));
     assert_eq!(
-        orders,
-        [Order::SendDump { id: 1 }, Order::SendDump { id: 2 }]
+        actions,
+        [
+            MasterAction::SendDump { id: 1 },
+            MasterAction::SendDump { id: 2 }
+        ]
     );
-    let (_, orders) = b.run(|m, e, o| m.dump_sent(e, 2, o));
-    assert_eq!(orders, [Order::Follow { id: 2 }]);
+    let (_, actions) = b.run(|m, e, o| m.dump_sent(e, 2, o));
+    assert_eq!(actions, [MasterAction::Follow { id: 2 }]);
     let cursor = b.replicas.get(2).unwrap().cursor.unwrap();
     assert_eq!(b.stream.log.position(cursor), Some(0));
 }
@@ -380,23 +389,26 @@ fn a_failed_snapshot_closes_those_who_waited_for_it() {
     b.settings.diskless_delay_ms = 0;
     assert_eq!(
         b.attach(1, "PSYNC ? -1"),
-        [Order::StartSnapshot {
+        [MasterAction::StartSnapshot {
             number: b.master.snapshots,
             target: Target::Sockets
         }]
     );
     b.started();
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk full"), o));
-    assert_eq!(orders, [Order::Close { id: 1 }, Order::CloseFeed]);
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk full"), o));
+    assert_eq!(
+        actions,
+        [MasterAction::Close { id: 1 }, MasterAction::CloseFeed]
+    );
     b.run(|m, e, o| m.detached(e, 1, o));
     assert_eq!(b.stream.log.cursors(), 0);
-    // Who has been sent no byte of a dump yet can be told why.
+    // A replica that has been sent no byte of a dump yet can be told why.
     b.settings.diskless = false;
     b.attach(2, "PSYNC ? -1");
     b.started();
-    let (_, orders) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk\r\nfull"), o));
+    let (_, actions) = b.run(|m, e, o| m.snapshot_ended(e, Err("disk\r\nfull"), o));
     let error = "-ERR BGSAVE failed, replication can't continue: disk\\r\\nfull\r\n".to_owned();
-    assert_eq!(orders, [Order::GiveUp { id: 2, error }]);
+    assert_eq!(actions, [MasterAction::GiveUp { id: 2, error }]);
 }
 
 #[test]
@@ -405,14 +417,14 @@ fn an_unwanted_socket_snapshot_is_aborted() {
     b.settings.diskless_delay_ms = 0;
     b.attach(1, "PSYNC ? -1");
     b.started();
-    let (_, orders) = b.run(|m, e, o| m.detached(e, 1, o));
-    assert_eq!(orders, [Order::AbortSnapshot { number: 1 }]);
+    let (_, actions) = b.run(|m, e, o| m.detached(e, 1, o));
+    assert_eq!(actions, [MasterAction::AbortSnapshot { number: 1 }]);
     assert_eq!(b.stream.log.cursors(), 0);
     // So does one whose takers all left before the cut.
     b.attach(2, "PSYNC ? -1");
-    let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
-    assert_eq!(orders, []);
-    assert_eq!(b.started(), [Order::AbortSnapshot { number: 2 }]);
+    let (_, actions) = b.run(|m, e, o| m.detached(e, 2, o));
+    assert_eq!(actions, []);
+    assert_eq!(b.started(), [MasterAction::AbortSnapshot { number: 2 }]);
     assert_eq!(b.stream.log.cursors(), 0);
 }
 
@@ -424,13 +436,13 @@ fn a_snapshot_of_another_history_serves_nobody() {
     let cut = b.cut();
     let id = ReplId::random(&*b.clock);
     b.stream.adopt(History::new(id), cut.offset, Some(0));
-    let (_, orders) = b.run(|m, e, o| m.snapshot_started(e, cut, o));
+    let (_, actions) = b.run(|m, e, o| m.snapshot_started(e, cut, o));
     // It would have been given out as a state of the new history, at the same offset.
-    assert_eq!(sends(&orders), []);
-    assert!(orders.contains(&Order::AbortSnapshot { number: 1 }));
+    assert_eq!(sends(&actions), []);
+    assert!(actions.contains(&MasterAction::AbortSnapshot { number: 1 }));
     let number = 2;
     let target = Target::Sockets;
-    assert!(orders.contains(&Order::StartSnapshot { number, target }));
+    assert!(actions.contains(&MasterAction::StartSnapshot { number, target }));
 }
 
 #[test]
@@ -442,15 +454,15 @@ fn a_dump_that_nobody_waits_for_is_given_up_unless_it_is_a_save() {
         b.attach(1, "PSYNC ? -1");
         b.attach(2, "PSYNC ? -1");
         b.started();
-        let (_, orders) = b.run(|m, e, o| m.detached(e, 1, o));
-        assert_eq!(orders, []);
-        let (_, orders) = b.run(|m, e, o| m.detached(e, 2, o));
-        let expected: &[Order] = if saves {
+        let (_, actions) = b.run(|m, e, o| m.detached(e, 1, o));
+        assert_eq!(actions, []);
+        let (_, actions) = b.run(|m, e, o| m.detached(e, 2, o));
+        let expected: &[MasterAction] = if saves {
             &[]
         } else {
-            &[Order::AbortSnapshot { number: 1 }]
+            &[MasterAction::AbortSnapshot { number: 1 }]
         };
-        assert_eq!(orders, expected);
+        assert_eq!(actions, expected);
         assert_eq!(b.stream.log.cursors(), usize::from(saves));
     }
 }
@@ -464,11 +476,11 @@ fn a_continuation_follows_from_its_place() {
     assert_eq!(
         b.attach(1, &format!("PSYNC {id} 5")),
         [
-            Order::Send {
+            MasterAction::Send {
                 id: 1,
                 bytes: format!("+CONTINUE {id}\r\n").into_bytes()
             },
-            Order::Follow { id: 1 },
+            MasterAction::Follow { id: 1 },
         ]
     );
     let cursor = b.replicas.get(1).unwrap().cursor.unwrap();
@@ -486,14 +498,14 @@ fn silence_limits_and_pings() {
     b.attach(1, &format!("PSYNC {id} 1"));
     assert_eq!(b.tick(10_000), []);
     assert_eq!(b.stream.log.end(), wire::PING.len() as u64);
-    assert_eq!(b.tick(51_000), [Order::Close { id: 1 }]);
+    assert_eq!(b.tick(51_000), [MasterAction::Close { id: 1 }]);
     b.run(|m, e, o| m.detached(e, 1, o));
 
     b.settings.limit.hard = 2 << 20;
     let end = b.stream.log.end() + 1;
     b.attach(2, &format!("PSYNC {id} {end}"));
     b.stream.append_raw(&vec![b'x'; 2 << 20]);
-    assert_eq!(b.tick(100), [Order::Close { id: 2 }]);
+    assert_eq!(b.tick(100), [MasterAction::Close { id: 2 }]);
     b.run(|m, e, o| m.detached(e, 2, o));
 
     // When it is back, it is told why it had to go.
@@ -565,10 +577,13 @@ fn what_is_held_for_a_full_sync_serves_partial_resyncs_too() {
     // Far more than the backlog, held for the first replica's catching up.
     b.stream.append_raw(&vec![b'x'; 5 << 20]);
     let request = format!("PSYNC {} 101", b.stream.history.id);
-    let orders = b.attach(2, &request);
-    assert!(orders.contains(&Order::Follow { id: 2 }), "{orders:?}");
+    let actions = b.attach(2, &request);
+    assert!(
+        actions.contains(&MasterAction::Follow { id: 2 }),
+        "{actions:?}"
+    );
     assert!(b.replicas.get(2).unwrap().sync.catching_up);
-    // What is in the backlog proper needs no patience.
+    // What is in the backlog proper may be pinned.
     let request = format!("PSYNC {} {}", b.stream.history.id, b.stream.log.end() - 9);
     b.attach(3, &request);
     assert!(!b.replicas.get(3).unwrap().sync.catching_up);
@@ -583,10 +598,10 @@ fn who_wants_no_keys_gets_a_dump_of_its_own_at_once() {
         filter: Some(filter),
         ..replica(1, ReplicaState::WaitSnapshot)
     };
-    let (result, orders) = b.run(|m, e, o| m.attach(e, filtered, &Request::Sync, o));
+    let (result, actions) = b.run(|m, e, o| m.attach(e, filtered, &Request::Sync, o));
     result.unwrap();
-    let [Order::SendFiltered { id: 1, dump }] = orders.as_slice() else {
-        panic!("{orders:?}")
+    let [MasterAction::SendFiltered { id: 1, dump }] = actions.as_slice() else {
+        panic!("{actions:?}")
     };
     assert_eq!((dump.filter, dump.offset), (filter, b.stream.log.end()));
     assert_eq!(dump.history, b.stream.history.id);

@@ -1,4 +1,4 @@
-//! May a replica go on from where it was? The master's decision, as Redis takes it.
+//! May a replica resume where it was? The master's decision, as Redis takes it.
 //!
 //! A replica names a history and the first byte it lacks. It may continue if the history is ours (or our
 //! former one, within its bound) and every byte from there on is still in the log. Anything else is a full
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::repl::History;
-    use crate::repl::failover::Wish;
+    use crate::repl::failover::FailoverRequest;
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -304,7 +304,7 @@ mod tests {
         assert!(refused(&asks(A, true)).ends_with("replid must match my replid."));
         hub.publish_link(hub.epoch(), true, |_| {});
         assert_eq!(refused(&asks(A, false)), "");
-        hub.failover().begin(Wish::default(), 0);
+        hub.failover().begin(FailoverRequest::default(), 0);
         for request in [asks(A, false), asks(&own, true), Request::Sync] {
             assert_eq!(
                 refused(&request),

@@ -1,6 +1,6 @@
-//! What an attached replica says on its link: acks, bare newlines as signs of life, and nothing that wants an
-//! answer. Everything it is sent is the stream, so a reply among it would be read as the master's writes: as in
-//! Redis, a command that has one ends the link.
+//! What an attached replica sends on its link: acks, bare newlines as keepalives, and nothing that has a reply.
+//! Everything it is sent is the stream, so a reply among it would be read as the master's writes: as in Redis, a
+//! command that has one ends the link.
 
 /// REPLCONF ACK, in bytes of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,18 +10,18 @@ pub struct Ack {
     pub aof_offset: Option<u64>,
 }
 
-/// What a command of a replica is.
+/// A command of a replica.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ReplicaCommand {
     Ack(Ack),
-    /// What Redis leaves without an answer.
-    Nothing,
-    /// What it would answer.
-    Request,
+    /// One that Redis doesn't reply to.
+    Ignored,
+    /// One that it would reply to.
+    WantsReply,
 }
 
-/// Tells what a command of a replica is.
-pub fn said(args: &[&[u8]]) -> Said {
+/// Parses a command of a replica.
+pub fn parse(args: &[&[u8]]) -> ReplicaCommand {
     let is = |at: usize, word: &str| {
         args.get(at)
             .is_some_and(|arg: &&[u8]| arg.eq_ignore_ascii_case(word.as_bytes()))
@@ -34,46 +34,49 @@ pub fn said(args: &[&[u8]]) -> Said {
     };
     if is(0, "replconf") && is(1, "ack") {
         return match number(2) {
-            Some(offset) => Said::Ack(Ack {
+            Some(offset) => ReplicaCommand::Ack(Ack {
                 offset,
                 aof_offset: number(4).filter(|_| is(3, "fack")),
             }),
-            None => Said::Nothing,
+            None => ReplicaCommand::Ignored,
         };
     }
     // A replica that asks again for what it gets already is left to it.
     let unanswered = (is(0, "replconf") && is(1, "getack")) || is(0, "psync") || is(0, "sync");
     if unanswered || args.is_empty() {
-        return Said::Nothing;
+        return ReplicaCommand::Ignored;
     }
-    Said::Request
+    ReplicaCommand::WantsReply
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said_by(line: &str) -> Said {
+    fn parsed(line: &str) -> ReplicaCommand {
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        said(&args)
+        parse(&args)
     }
 
     #[test]
     fn acks_are_known_from_what_wants_an_answer() {
-        let ack = |offset, aof_offset| Said::Ack(Ack { offset, aof_offset });
-        assert_eq!(said_by("REPLCONF ACK 12"), ack(12, None));
-        assert_eq!(said_by("replconf ack 12 fack 7"), ack(12, Some(7)));
-        assert_eq!(said_by("REPLCONF ACK twelve"), Said::Nothing);
+        let ack = |offset, aof_offset| ReplicaCommand::Ack(Ack { offset, aof_offset });
+        assert_eq!(parsed("REPLCONF ACK 12"), ack(12, None));
+        assert_eq!(parsed("replconf ack 12 fack 7"), ack(12, Some(7)));
+        assert_eq!(parsed("REPLCONF ACK twelve"), ReplicaCommand::Ignored);
         let most = i64::MAX as u64;
-        assert_eq!(said_by(&format!("REPLCONF ACK {most}")), ack(most, None));
+        assert_eq!(parsed(&format!("REPLCONF ACK {most}")), ack(most, None));
         for lie in [most + 1, u64::MAX] {
-            assert_eq!(said_by(&format!("REPLCONF ACK {lie}")), Said::Nothing);
+            assert_eq!(
+                parsed(&format!("REPLCONF ACK {lie}")),
+                ReplicaCommand::Ignored
+            );
         }
-        assert_eq!(said_by("REPLCONF ACK -5"), Said::Nothing);
-        assert_eq!(said_by("REPLCONF GETACK *"), Said::Nothing);
-        assert_eq!(said_by("PSYNC ? -1"), Said::Nothing);
-        assert_eq!(said_by("REPLCONF capa eof"), Said::Request);
-        assert_eq!(said_by("PING"), Said::Request);
-        assert_eq!(said_by("GET REPLCONF"), Said::Request);
+        assert_eq!(parsed("REPLCONF ACK -5"), ReplicaCommand::Ignored);
+        assert_eq!(parsed("REPLCONF GETACK *"), ReplicaCommand::Ignored);
+        assert_eq!(parsed("PSYNC ? -1"), ReplicaCommand::Ignored);
+        assert_eq!(parsed("REPLCONF capa eof"), ReplicaCommand::WantsReply);
+        assert_eq!(parsed("PING"), ReplicaCommand::WantsReply);
+        assert_eq!(parsed("GET REPLCONF"), ReplicaCommand::WantsReply);
     }
 }

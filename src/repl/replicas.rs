@@ -30,7 +30,7 @@ impl ReplicaState {
     }
 }
 
-/// How a replica's full sync is going; shared numbers, so that who sends can count without a lock.
+/// How a replica's full sync is going; shared numbers, so that the sender can count without a lock.
 #[derive(Clone, Debug, Default)]
 pub struct SyncProgress {
     /// Which snapshot it takes, by the master's count; 0: none yet.

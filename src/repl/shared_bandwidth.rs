@@ -9,17 +9,17 @@
 //! on. While as many as may do so are at it, and there is a bound at all, the others wait for the next acknowledgement; but for one that is
 //! silent, or that takes too long, nobody waits (`SILENT_US`, `LOADING_US`).
 //!
-//! Nobody is left without a sign of life: who has had nothing for `STARVED_US` goes before all, for one
-//! portion. Time is the caller's. Bounded by the number of replicas in a full sync: one asker or loader each,
-//! from its first [`SharedBandwidth::ask`] to [`SharedBandwidth::leave`].
+//! No link goes without a sign of life: a replica that has had nothing for `STARVED_US` goes before all, for one
+//! portion. Time is the caller's. Bounded by the number of replicas in a full sync: one asker or loader each, from
+//! its first [`SharedBandwidth::ask`] to [`SharedBandwidth::leave`].
 
 use super::Bandwidth;
 
 /// Well below any time in which a silent master is given up, microseconds.
 const STARVED_US: u64 = 1_000_000;
-/// How long those wait who let another go first, microseconds.
+/// How long replicas wait that let another go first, microseconds.
 const DEFER_US: u64 = 2_000;
-/// How long those wait who let others load, microseconds.
+/// How long replicas wait that let others load, microseconds.
 const DEFER_TO_LOADERS_US: u64 = 20_000;
 /// A loader is expected to say something each second, as a redis-server does; past this nobody waits for it,
 /// microseconds.
@@ -97,7 +97,7 @@ impl SharedBandwidth {
         wait_us
     }
 
-    /// Who goes next, `at` being one of those who ask; None: nobody, while others load.
+    /// Which replica goes next, `at` being one of those that ask; None: none, while others load.
     fn first(&self, now_us: u64, at: usize) -> Option<usize> {
         let asking = |&(i, asker): &(usize, &Asker)| i == at || asker.waits(now_us);
         let all = || self.askers.iter().enumerate().filter(asking);

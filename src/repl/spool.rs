@@ -8,7 +8,7 @@
 //! [`Spool`] is what all sequences of a node share: the bounds, the bytes in use, and why spooling doesn't
 //! work at the moment, if so. Then readers are bounded by what Redis bounds them with, the output limit.
 //!
-//! Invariants of a [`Shelf`]: segments are contiguous; only the last one grows; at most one write is under
+//! Invariants of a [`SegmentIndex`]: segments are contiguous; only the last one grows; at most one write is under
 //! way, and it begins where the last segment ends; a segment is released exactly once, and its bytes are
 //! taken off the account then.
 
@@ -26,7 +26,7 @@ pub const SPILL_BYTES: usize = 4 << 20;
 /// The bounds and accounts that all sequences of a node share.
 #[derive(Debug, Default)]
 pub struct Spool {
-    /// Somebody writes what is spilled.
+    /// There is a writer for what is spilled.
     open: AtomicBool,
     memory_max: AtomicU64,
     disk_max: AtomicU64,
@@ -43,7 +43,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Sets the bounds, bytes; `disk_max` 0: none. From here on there is somebody who writes.
+    /// Sets the bounds, bytes; `disk_max` 0: none. From here on there is a writer.
     pub fn configure(&self, memory_max: u64, disk_max: u64) {
         self.memory_max.store(memory_max, Ordering::Relaxed);
         self.disk_max.store(disk_max, Ordering::Relaxed);
@@ -141,7 +141,7 @@ struct Writing {
 
 /// One sequence's part on disk.
 #[derive(Debug, Default)]
-pub struct Shelf {
+pub struct SegmentIndex {
     segments: VecDeque<Segment>,
     writing: Option<Writing>,
     /// Takes no further write: its last one failed.
@@ -149,7 +149,7 @@ pub struct Shelf {
     released: Vec<u64>,
 }
 
-impl Shelf {
+impl SegmentIndex {
     /// Begins to write `bytes`, which are those from position `start` on. None while something else is being
     /// written, or if the spool takes nothing.
     pub fn begin(&mut self, spool: &Spool, start: u64, bytes: Vec<Bytes>) -> Option<Spill> {
@@ -279,30 +279,30 @@ mod tests {
     #[test]
     fn a_segment_grows_until_it_is_full_and_goes_when_passed() {
         let spool = Spool::default();
-        let mut shelf = Shelf::default();
+        let mut segments = SegmentIndex::default();
         assert!(
-            shelf.begin(&spool, 100, bytes(10)).is_none(),
+            segments.begin(&spool, 100, bytes(10)).is_none(),
             "nobody writes"
         );
         spool.configure(0, 0);
-        let spill = shelf.begin(&spool, 100, bytes(10)).unwrap();
+        let spill = segments.begin(&spool, 100, bytes(10)).unwrap();
         assert_eq!((spill.segment, spill.offset), (0, 0));
         assert!(
-            shelf.begin(&spool, 110, bytes(10)).is_none(),
+            segments.begin(&spool, 110, bytes(10)).is_none(),
             "one at a time"
         );
-        assert_eq!(shelf.find(100, 5), None);
-        assert_eq!(shelf.finish(&spool, 0, true), Some(110));
-        let spill = shelf
+        assert_eq!(segments.find(100, 5), None);
+        assert_eq!(segments.finish(&spool, 0, true), Some(110));
+        let spill = segments
             .begin(&spool, 110, bytes(SEGMENT_BYTES as usize))
             .unwrap();
         assert_eq!((spill.segment, spill.offset), (0, 10));
-        let end = shelf.finish(&spool, 0, true).unwrap();
-        let spill = shelf.begin(&spool, end, bytes(5)).unwrap();
+        let end = segments.finish(&spool, 0, true).unwrap();
+        let spill = segments.begin(&spool, end, bytes(5)).unwrap();
         assert_eq!((spill.segment, spill.offset), (1, 0));
-        shelf.finish(&spool, 1, true);
+        segments.finish(&spool, 1, true);
         assert_eq!(
-            shelf.find(end - 1, 100),
+            segments.find(end - 1, 100),
             Some(Place {
                 segment: 0,
                 offset: end - 101,
@@ -310,65 +310,65 @@ mod tests {
             })
         );
         assert_eq!(spool.disk(), end - 100 + 5);
-        shelf.trim(&spool, end - 1);
-        assert!(shelf.take_released().is_empty());
-        shelf.trim(&spool, end);
-        assert_eq!(shelf.take_released(), [0]);
+        segments.trim(&spool, end - 1);
+        assert!(segments.take_released().is_empty());
+        segments.trim(&spool, end);
+        assert_eq!(segments.take_released(), [0]);
         assert_eq!(spool.disk(), 5);
-        shelf.clear(&spool);
-        assert_eq!((spool.disk(), shelf.take_released()), (0, vec![1]));
+        segments.clear(&spool);
+        assert_eq!((spool.disk(), segments.take_released()), (0, vec![1]));
     }
 
     #[test]
     fn a_failed_write_leaves_what_was_there_and_the_account_as_it_was() {
         let spool = Spool::default();
         spool.configure(0, 0);
-        let mut shelf = Shelf::default();
-        shelf.begin(&spool, 0, bytes(10)).unwrap();
-        shelf.finish(&spool, 0, true);
-        shelf.begin(&spool, 10, bytes(10)).unwrap();
-        assert_eq!(shelf.finish(&spool, 0, false), None);
+        let mut segments = SegmentIndex::default();
+        segments.begin(&spool, 0, bytes(10)).unwrap();
+        segments.finish(&spool, 0, true);
+        segments.begin(&spool, 10, bytes(10)).unwrap();
+        assert_eq!(segments.finish(&spool, 0, false), None);
         assert_eq!(spool.disk(), 10);
         // What may be half written isn't built upon.
-        let spill = shelf.begin(&spool, 10, bytes(10)).unwrap();
+        let spill = segments.begin(&spool, 10, bytes(10)).unwrap();
         assert_eq!((spill.segment, spill.offset), (1, 0));
         // Given up while it is written: its report comes to nothing.
-        shelf.clear(&spool);
-        assert_eq!(shelf.finish(&spool, 1, true), None);
-        assert_eq!((spool.disk(), shelf.take_released()), (0, vec![0, 1]));
+        segments.clear(&spool);
+        assert_eq!(segments.finish(&spool, 1, true), None);
+        assert_eq!((spool.disk(), segments.take_released()), (0, vec![0, 1]));
     }
 
     #[test]
     fn the_disk_is_not_called_slow_before_it_has_written_anything() {
         let spool = Spool::default();
         spool.configure(0, 0);
-        let mut shelf = Shelf::default();
-        shelf.begin(&spool, 0, bytes(10)).unwrap();
-        assert!(shelf.delay_reason(&spool).contains("not ended yet"));
-        shelf.finish(&spool, 0, false);
+        let mut segments = SegmentIndex::default();
+        segments.begin(&spool, 0, bytes(10)).unwrap();
+        assert!(segments.delay_reason(&spool).contains("not ended yet"));
+        segments.finish(&spool, 0, false);
         spool.refuse("can't write".into());
-        assert_eq!(shelf.delay_reason(&spool), "can't write");
-        shelf.begin(&spool, 0, bytes(10));
+        assert_eq!(segments.delay_reason(&spool), "can't write");
+        segments.begin(&spool, 0, bytes(10));
         spool.retry();
-        shelf.begin(&spool, 0, bytes(10)).unwrap();
-        assert_eq!(shelf.delay_reason(&spool), "can't write");
-        assert!(shelf.finish(&spool, 1, true).is_some());
-        assert!(shelf.delay_reason(&spool).contains("slower"));
+        segments.begin(&spool, 0, bytes(10)).unwrap();
+        assert_eq!(segments.delay_reason(&spool), "can't write");
+        assert!(segments.finish(&spool, 1, true).is_some());
+        assert!(segments.delay_reason(&spool).contains("slower"));
     }
 
     #[test]
     fn the_limit_is_said_and_kept() {
         let spool = Spool::default();
         spool.configure(0, 15);
-        let mut shelf = Shelf::default();
-        shelf.begin(&spool, 0, bytes(10)).unwrap();
-        shelf.finish(&spool, 0, true);
-        assert!(shelf.begin(&spool, 10, bytes(10)).is_none());
+        let mut segments = SegmentIndex::default();
+        segments.begin(&spool, 0, bytes(10)).unwrap();
+        segments.finish(&spool, 0, true);
+        assert!(segments.begin(&spool, 10, bytes(10)).is_none());
         assert_eq!(spool.disk(), 10);
         assert!(spool.refusal().unwrap().contains("repl-spool-limit"));
         assert!(!spool.takes());
         spool.retry();
-        assert!(shelf.begin(&spool, 10, bytes(5)).is_some());
-        assert!(shelf.finish(&spool, 0, true).is_some() && spool.refusal().is_none());
+        assert!(segments.begin(&spool, 10, bytes(5)).is_some());
+        assert!(segments.finish(&spool, 0, true).is_some() && spool.refusal().is_none());
     }
 }

@@ -3,9 +3,9 @@
 //! One lock of the [`Hub`](super::Hub) guards it, so that a decision about a replica (may it continue?) and
 //! the place where it attaches to the log are one step.
 //!
-//! As a master the node writes the stream itself and says SELECT when the database changes. As a replica it
-//! repeats its master's bytes unchanged and keeps `database` as what those bytes last selected, so that a
-//! later promotion, a dump, or a resumption goes on from there.
+//! As a master the node writes the stream itself and says SELECT when the database changes. As a replica it repeats
+//! its master's bytes unchanged and keeps `database` as what those bytes last selected, so that a later promotion, a
+//! dump, or a resumption continues from there.
 
 use super::log::Log;
 use super::replid::{History, ReplId};
@@ -52,8 +52,8 @@ impl Stream {
         self.active = false;
     }
 
-    /// What follows belongs to a new history that continues the present one. Nobody who reads the log as the
-    /// present one may be sent it: they must ask again.
+    /// What follows belongs to a new history that continues the present one. No reader of the log as the present one
+    /// may be sent it: they must ask again.
     pub fn shift(&mut self, id: ReplId) {
         self.history.shift(id, self.log.end());
         self.log.drop_cursors();

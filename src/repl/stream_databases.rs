@@ -30,7 +30,7 @@ pub fn refusal(args: &[&[u8]], databases: usize) -> Option<String> {
 }
 
 /// Why a dump can't be followed by its master's stream, which goes on in database `index`; None: it can.
-pub fn refusal_to_go_on(index: usize, databases: usize) -> Option<String> {
+pub fn refusal_to_resume(index: usize, databases: usize) -> Option<String> {
     (index >= databases).then(|| lacks("repl-stream-db", index.to_string().as_bytes(), databases))
 }
 
@@ -106,6 +106,6 @@ mod tests {
             assert!(why.ends_with("this node has 16: raise the directive databases"));
         }
         assert!(refused("SELECT").is_some() && refused("SELECT 1 2").is_some());
-        assert!(refusal_to_go_on(15, 16).is_none() && refusal_to_go_on(16, 16).is_some());
+        assert!(refusal_to_resume(15, 16).is_none() && refusal_to_resume(16, 16).is_some());
     }
 }

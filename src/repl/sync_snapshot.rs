@@ -6,8 +6,8 @@
 //!    \---------------\------ failed, given up, or made for the disk and sent -------------------------/
 //! ```
 //!
-//! What makes it (the snapshot's thread), what holds its bytes (a feed, a file) and who takes it (the table of
-//! replicas, by [`number`](SyncSnapshot::number)) know its number only, and report to the owner.
+//! What makes it (the snapshot's thread), what holds its bytes (a feed, a file) and which replicas take it (the table
+//! of replicas, by [`number`](SyncSnapshot::number)) know its number only, and report to the owner.
 //!
 //! Invariant: its pin on the log is taken with the cut and given back by [`SyncSnapshot::release`], once.
 

@@ -30,14 +30,14 @@ pub struct LinkView {
     /// Bytes of stream received, applied or not (slave_read_repl_offset).
     pub read_offset: u64,
     /// What the last sync failed of; None once the link is up.
-    pub trouble: Option<String>,
+    pub last_error: Option<String>,
     /// Whether PSYNC may name our history (it may not after SYNC, or on a fresh node).
     pub resumable: bool,
 }
 
 /// What the replication actors publish; part of the hub.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct PublishedState {
     pub replicas: Replicas,
     /// Set while we are a replica.
     pub link: Option<LinkView>,

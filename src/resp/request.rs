@@ -5,8 +5,8 @@
 //! arguments are unescaped, into the batch's own arena).
 //!
 //! A half-received command costs nothing beside its bytes. The [`Parser`] keeps how far it has checked them and
-//! goes on from there, so that the work is linear in the bytes however they are split; the spans are made when
-//! the command is complete, by going over its argument lengths once more.
+//! continues from there, so that the work is linear in the bytes however they are split; the spans are made when the
+//! command is complete, by going over its argument lengths once more.
 //!
 //! Only the command that runs next may be large or half-received. Behind others in the buffer, a command of many
 //! arguments or an incomplete one is left alone until those have run: so parsing again what had to wait (for a

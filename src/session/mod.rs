@@ -262,7 +262,7 @@ impl Session {
         view.authenticated = self.authenticated;
     }
 
-    /// The limit of the client's class: of those who get pushes, or of normal clients.
+    /// The limit of the client's class: of subscribers, or of normal clients.
     pub fn output_limit(&self, limits: &OutputLimits) -> OutputLimit {
         if self.monitor || self.subscriptions() > 0 {
             limits.pubsub
@@ -271,7 +271,7 @@ impl Session {
         }
     }
 
-    /// Bounds what others may have waiting for the client by its class: who gets pushes, or a normal client.
+    /// Bounds what others may have waiting for the client by its class: a subscriber, or a normal client.
     pub fn limit_outbox(&self, limits: &OutputLimits) {
         let hard = usize::try_from(self.output_limit(limits).hard).unwrap_or(usize::MAX);
         self.client.outbox_limit.store(hard, Ordering::Relaxed);

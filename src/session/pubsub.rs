@@ -92,7 +92,7 @@ fn shrink<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>) {
     }
 }
 
-/// A push message, encoded when the first who speaks a version gets it.
+/// A push message, encoded when the first client of a protocol version gets it.
 struct Encoded<'a> {
     parts: &'a [&'a [u8]],
     versions: [Option<Bytes>; 2],

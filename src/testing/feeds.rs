@@ -70,11 +70,11 @@ impl Host {
         let mut stream = self.hub.stream();
         let memory = stream.log.spool().memory_max() / 2;
         self.disk
-            .tend_log(&mut stream.log, &mut self.writing, memory, sim);
+            .maintain_log(&mut stream.log, &mut self.writing, memory, sim);
         drop(stream);
         for sending in &mut self.feeds {
             self.disk
-                .tend_feed(&mut sending.feed, &mut sending.writing, memory, sim);
+                .maintain_feed(&mut sending.feed, &mut sending.writing, memory, sim);
             if sending.feed.is_joinable() && sim.happens(2) {
                 sending.feed.close_joins();
             }

@@ -178,8 +178,8 @@ impl Host {
 
     /// The node that we follow.
     pub fn target(&self) -> Option<usize> {
-        let board = self.hub.board();
-        let host = &board.link.as_ref()?.host;
+        let published = self.hub.published();
+        let host = &published.link.as_ref()?.host;
         host.trim_start_matches("node").parse().ok()
     }
 

@@ -11,7 +11,7 @@ use super::network::{Arrival, Network};
 use super::oracle::Oracle;
 use crate::clock::{Clock, ManualClock};
 use crate::repl::failover::driver::{NameMaster, RoleIo, answered, look};
-use crate::repl::failover::{BY_HAND, FailoverState, Wish};
+use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState};
 use crate::repl::{Hub, LinkDriver, LinkState, MasterDriver, MasterSettings, wire};
 
 /// What a node's surroundings are during an event.
@@ -118,16 +118,16 @@ impl SimNode {
     pub fn fail_over(&mut self, timeout_ms: Option<i64>, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         let hub = &host.hub;
-        let nobody = hub.board().replicas.is_empty();
+        let nobody = hub.published().replicas.is_empty();
         if hub.is_replica() || !host.up || hub.failover().is_on() || nobody {
             return;
         }
-        let wish = Wish {
+        let request = FailoverRequest {
             timeout_ms,
-            ..Wish::default()
+            ..FailoverRequest::default()
         };
         host.writes_paused = true;
-        hub.begin_failover(wish, sim.now_ms);
+        hub.begin_failover(request, sim.now_ms);
     }
 
     /// FAILOVER ABORT: a node that follows its target already becomes a master again.

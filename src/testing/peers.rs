@@ -7,7 +7,7 @@ use super::host::{Host, Io, ToMaster};
 use super::network::Arrival;
 use super::node::{SimContext, SimNode};
 use crate::repl::master::driver::Admission;
-use crate::repl::replica_input::{Said, said};
+use crate::repl::replica_input::{ReplicaCommand, parse};
 use crate::repl::wire::QUEUE_PLACE;
 use crate::repl::{Cursor, Next, Place, Replica, Request, psync};
 
@@ -199,14 +199,14 @@ impl SimNode {
                 continue;
             }
             let io = &mut self.host.io(sim);
-            match said(&args) {
-                Said::Ack(ack) => {
+            match parse(&args) {
+                ReplicaCommand::Ack(ack) => {
                     self.master.heard(id, Some(ack.offset), ack.aof_offset, io);
                 }
-                Said::Nothing => {
+                ReplicaCommand::Ignored => {
                     self.master.heard(id, None, None, io);
                 }
-                Said::Request => io.close_peer(id),
+                ReplicaCommand::WantsReply => io.close_peer(id),
             }
         }
         if let Some(peer) = self.host.peer(id) {

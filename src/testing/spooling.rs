@@ -20,7 +20,7 @@ pub struct Writing(Option<(Spill, i64)>);
 
 impl Disk {
     /// Lets the log spill what is due, and its last write end when it is time.
-    pub fn tend_log(
+    pub fn maintain_log(
         &mut self,
         log: &mut Log,
         writing: &mut Writing,
@@ -44,8 +44,8 @@ impl Disk {
         self.delete(log.take_released());
     }
 
-    /// As [`Disk::tend_log`], for a feed.
-    pub fn tend_feed(
+    /// As [`Disk::maintain_log`], for a feed.
+    pub fn maintain_feed(
         &mut self,
         feed: &mut Feed,
         writing: &mut Writing,

@@ -198,10 +198,10 @@ impl LinkIo for Io<'_, '_> {
         }
         load.loaded = Dataset::load(&load.bytes).filter(|_| !self.sim.happens(LOAD_FAILURES));
         let databases = self.host.databases;
-        let fits = |(data, goes_on_in): &(Dataset, Option<usize>)| {
-            let goes_on_in = goes_on_in.unwrap_or(0);
+        let fits = |(data, resumes_in): &(Dataset, Option<usize>)| {
+            let resumes_in = resumes_in.unwrap_or(0);
             data.fits(databases)
-                && stream_databases::refusal_to_go_on(goes_on_in, databases).is_none()
+                && stream_databases::refusal_to_resume(resumes_in, databases).is_none()
         };
         if load.loaded.as_ref().is_some_and(|loaded| !fits(loaded)) {
             load.loaded = None;

@@ -53,7 +53,7 @@ fn libraries_pass_through_full_syncs_the_stream_and_our_dump() {
     last.wait_synced(LONG);
     assert_eq!(results(&last, &names), [Some(1), Some(2), None, None]);
 
-    // What follows in the stream changes what is kept, in transactions too, and who comes later gets it.
+    // What follows in the stream changes what is kept, in transactions too, and a replica that comes later gets it.
     redis.call(&["FUNCTION", "FLUSH"]);
     let restored = redis.call(&[b"FUNCTION".as_slice(), b"RESTORE", &payload]);
     assert_eq!(restored.text(), "OK");

@@ -55,7 +55,7 @@ fn live(from: Make, to: Make, diskless: &str) {
     assert_eq!(partial_resyncs(&master), 1);
     assert_eq!(master.info("sync_full"), "1");
 
-    // The replica takes over, and the old master goes on from where it stands.
+    // The replica takes over, and the old master resumes where it stands.
     replica.call(&["REPLICAOF", "NO", "ONE"]);
     write(&mut replica.client(), &mut rng);
     master.call(&["REPLICAOF", "127.0.0.1", &replica.port.to_string()]);

@@ -72,7 +72,7 @@ fn they_end_when_a_failover_has_succeeded() {
     assert_eq!(replica.info("role"), "master");
 }
 
-/// The target refuses, so the master stays one: who was blocked still is, and is served.
+/// The target refuses, so the master stays one: a client that was blocked still is, and is served.
 #[test]
 fn a_refused_failover_leaves_them_alone() {
     let server = Server::understudy();

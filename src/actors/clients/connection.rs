@@ -11,7 +11,7 @@
 //!
 //! Bounds: input by `client-query-buffer-limit` (with the spans of a large request and the commands that a MULTI
 //! has queued), to 1 MB before AUTH; output as `crate::actors::clients::unsent` says; work per poll by `ROUNDS_MAX` and by the
-//! millisecond of a [`Turn`], after which the others come first. Death: the client is disconnected; its session,
+//! millisecond of a [`TimeSlice`], after which the others come first. Death: the client is disconnected; its session,
 //! watches and subscriptions go. If it was inside a shard the node ends, as `supervisor::rescue` says.
 
 use std::future::Future;
@@ -26,8 +26,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::{Buf, BytesMut};
 
+use crate::actors::clients::scratch::{Scratch, SharedScratch, TimeSlice};
 use crate::actors::clients::unsent::{Bounds, SENT_AT_ONCE_BYTES, Unsent, show};
-use crate::actors::clients::workbench::{SharedWorkbench, Turn, Workbench};
 use crate::actors::messages::AttachReplica;
 use crate::clients::client::Client;
 use crate::command::Context as CommandContext;
@@ -51,7 +51,7 @@ const INPUT_KEPT_BYTES: usize = 0;
 /// One client's actor.
 pub struct ConnectionActor {
     node: Arc<NodeCore>,
-    bench: SharedWorkbench,
+    scratch: SharedScratch,
     replicas: Rc<Recipient<AttachReplica>>,
     /// None once it has been handed over.
     socket: Option<Socket>,
@@ -76,7 +76,7 @@ enum Held {
     /// Until the client has taken some of its replies.
     Output,
     /// Until the other connections have had their turn; `sends`: the replies so far may go.
-    Turn {
+    TimeSlice {
         sends: bool,
     },
     /// The socket goes to the replication actors.
@@ -112,14 +112,14 @@ struct Ran {
 impl ConnectionActor {
     pub fn new(
         node: Arc<NodeCore>,
-        bench: SharedWorkbench,
+        scratch: SharedScratch,
         socket: Socket,
         session: Session,
         replicas: Rc<Recipient<AttachReplica>>,
     ) -> ConnectionActor {
         ConnectionActor {
             node,
-            bench,
+            scratch,
             replicas,
             socket: Some(socket),
             session,
@@ -136,12 +136,12 @@ impl ConnectionActor {
 
     /// The connection's whole work. Ready when it is over.
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Over> {
-        let bench = self.bench.clone();
-        let mut bench = bench.borrow_mut();
-        bench.turn = Turn::begin(self.node.clock.unix_us());
+        let scratch = self.scratch.clone();
+        let mut scratch = scratch.borrow_mut();
+        scratch.slice = TimeSlice::begin(self.node.clock.unix_us());
         for _ in 0..ROUNDS_MAX {
             let mut held = self.poll_wait(cx);
-            // Looked at after the wait: who ends a wait pushes the reply first.
+            // Checked after the wait: whatever ends a wait pushes the reply first.
             self.take_pushed(cx);
             if self.client().killed.load(Ordering::Acquire) {
                 if self.client().overflowed.load(Ordering::Relaxed) {
@@ -151,7 +151,7 @@ impl ConnectionActor {
                 return Poll::Ready(Over("killed"));
             }
             if held == Held::No && !self.input.is_empty() {
-                held = self.run_input(&mut bench, cx);
+                held = self.run_input(&mut scratch, cx);
             }
             if held == Held::Handover {
                 return Poll::Ready(Over("handed over"));
@@ -159,11 +159,11 @@ impl ConnectionActor {
             if self.unsent.is_lost() {
                 match held {
                     Held::Busy => return Poll::Pending,
-                    Held::Turn { .. } => break,
+                    Held::TimeSlice { .. } => break,
                     _ => return Poll::Ready(Over("its peer is gone")),
                 }
             }
-            if held != (Held::Turn { sends: false }) && self.flush().is_err() {
+            if held != (Held::TimeSlice { sends: false }) && self.flush().is_err() {
                 if self.input.is_empty() {
                     return Poll::Ready(Over("write failed"));
                 }
@@ -177,10 +177,10 @@ impl ConnectionActor {
             if self.is_over_output_limit() {
                 return Poll::Ready(Over("output buffer limit"));
             }
-            if bench.turn.is_over {
+            if scratch.slice.is_over {
                 break;
             }
-            if held == Held::Output && !self.unsent.holds_pipeline(bench.bounds) {
+            if held == Held::Output && !self.unsent.holds_pipeline(scratch.bounds) {
                 continue;
             }
             if !self.unsent.is_empty() {
@@ -195,8 +195,8 @@ impl ConnectionActor {
                     return Poll::Pending;
                 }
             }
-            match self.read(&mut bench, held, cx) {
-                Ok(true) if bench.turn.is_over => break,
+            match self.read(&mut scratch, held, cx) {
+                Ok(true) if scratch.slice.is_over => break,
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(over) => return Poll::Ready(over),
@@ -209,14 +209,14 @@ impl ConnectionActor {
     /// Reads once and runs what came, if nothing holds it. False if there is nothing to read.
     fn read(
         &mut self,
-        bench: &mut Workbench,
+        scratch: &mut Scratch,
         held: Held,
         cx: &mut TaskContext<'_>,
     ) -> Result<bool, Over> {
         let Some(socket) = &mut self.socket else {
             return Err(Over("handed over"));
         };
-        let mut read = std::mem::take(&mut bench.read);
+        let mut read = std::mem::take(&mut scratch.read);
         let polled = socket.poll_read(cx, &mut read);
         if polled.is_ready() {
             self.node.stats.reads.inc();
@@ -229,11 +229,11 @@ impl ConnectionActor {
                     .last_seen_ms
                     .store(self.node.clock.unix_ms(), Ordering::Relaxed);
                 self.node.stats.net_input_bytes.add(n as u64);
-                self.received(bench, &read[..n], held, cx)
+                self.received(scratch, &read[..n], held, cx)
             }
             Poll::Ready(Err(_)) => self.lose_peer(held, "read failed"),
         };
-        bench.read = read;
+        scratch.read = read;
         result
     }
 
@@ -249,13 +249,13 @@ impl ConnectionActor {
 
     fn received(
         &mut self,
-        bench: &mut Workbench,
+        scratch: &mut Scratch,
         data: &[u8],
         held: Held,
         cx: &mut TaskContext<'_>,
     ) -> Result<bool, Over> {
         if held == Held::No && self.input.is_empty() {
-            let (used, held) = self.run(bench, data, cx);
+            let (used, held) = self.run(scratch, data, cx);
             self.input.extend_from_slice(&data[used..]);
             if held == Held::Handover {
                 return Err(Over("handed over"));
@@ -352,13 +352,13 @@ impl ConnectionActor {
     }
 
     /// Runs what has come and waits, if nothing holds it.
-    fn run_input(&mut self, bench: &mut Workbench, cx: &mut TaskContext<'_>) -> Held {
-        bench.bounds = Bounds::of(&self.session, &self.node.settings.load());
-        if self.unsent.holds_pipeline(bench.bounds) {
+    fn run_input(&mut self, scratch: &mut Scratch, cx: &mut TaskContext<'_>) -> Held {
+        scratch.bounds = Bounds::of(&self.session, &self.node.settings.load());
+        if self.unsent.holds_pipeline(scratch.bounds) {
             return Held::Output;
         }
         let input = std::mem::take(&mut self.input);
-        let (used, held) = self.run(bench, &input, cx);
+        let (used, held) = self.run(scratch, &input, cx);
         self.input = input;
         self.input.advance(used);
         if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES {
@@ -370,7 +370,7 @@ impl ConnectionActor {
     /// Runs `data`, sending the replies; how much of it has been used up, and what holds the rest.
     fn run(
         &mut self,
-        bench: &mut Workbench,
+        scratch: &mut Scratch,
         data: &[u8],
         cx: &mut TaskContext<'_>,
     ) -> (usize, Held) {
@@ -383,19 +383,19 @@ impl ConnectionActor {
         let mut held = Held::No;
         let mut sends = true;
         while used < data.len() && held == Held::No && !self.session.closing {
-            let settled = bench.reply.len();
-            let ran = self.run_batch(bench, &data[used..], cx);
+            let settled = scratch.reply.len();
+            let ran = self.run_batch(scratch, &data[used..], cx);
             used += ran.used;
             held = ran.held;
-            let bounds = bench.bounds;
-            let replied = bench.reply.len().saturating_sub(settled);
+            let bounds = scratch.bounds;
+            let replied = scratch.reply.len().saturating_sub(settled);
             self.unsent.note_ran(ran.used, replied);
-            sends = !(bounds.by_pass() && matches!(held, Held::Turn { .. }));
-            if bench.reply.is_over_limit() {
-                self.close_over_limit(bench);
+            sends = !(bounds.by_pass() && matches!(held, Held::TimeSlice { .. }));
+            if scratch.reply.is_over_limit() {
+                self.close_over_limit(scratch);
                 held = Held::Closing;
-            } else if bench.reply.len() > SENT_AT_ONCE_BYTES && !bounds.by_pass() {
-                self.send(bench, sends);
+            } else if scratch.reply.len() > SENT_AT_ONCE_BYTES && !bounds.by_pass() {
+                self.send(scratch, sends);
             }
             if held == Held::No && self.unsent.holds_pipeline(bounds) {
                 held = Held::Output;
@@ -405,11 +405,11 @@ impl ConnectionActor {
             }
         }
         if self.session.reply_mode != ReplyMode::On && self.session.closing {
-            bench.reply.clear();
+            scratch.reply.clear();
         }
-        self.send(bench, sends);
-        bench.tidy();
-        if let Held::Turn { sends: goes } = &mut held {
+        self.send(scratch, sends);
+        scratch.tidy();
+        if let Held::TimeSlice { sends: goes } = &mut held {
             *goes = sends;
         }
         self.register(held, cx);
@@ -459,24 +459,24 @@ impl ConnectionActor {
 
     /// Parses `data`, up to a batch of commands, and runs them until something holds the rest or there are
     /// replies enough to be sent.
-    fn run_batch(&mut self, bench: &mut Workbench, data: &[u8], cx: &TaskContext<'_>) -> Ran {
+    fn run_batch(&mut self, scratch: &mut Scratch, data: &[u8], cx: &TaskContext<'_>) -> Ran {
         let node = self.node.clone();
         let mut settings = node.settings.load();
         let limits = self.limits(&settings);
         node.supervision.step(Owner::Connection, "parse");
-        let parsed = self.parser.parse(data, &limits, &mut bench.batch);
-        let count = bench.batch.len();
+        let parsed = self.parser.parse(data, &limits, &mut scratch.batch);
+        let count = scratch.batch.len();
         let mut pass = Pass {
             data,
             index: 0,
             held: Held::No,
         };
-        // What follows is to be parsed under other limits: of who has just authenticated, for one.
+        // What follows is to be parsed under other limits: of a client that has just authenticated, for one.
         let mut is_stale = false;
         loop {
-            let renew = self.run_commands(bench, &node, &settings, &mut pass, cx);
+            let renew = self.run_commands(scratch, &node, &settings, &mut pass, cx);
             if pass.held == Held::Abort {
-                self.abort(bench);
+                self.abort(scratch);
                 pass.held = Held::Closing;
             }
             if !renew || pass.held != Held::No || self.session.closing {
@@ -490,7 +490,7 @@ impl ConnectionActor {
         }
         let Pass { index, held, .. } = pass;
         let mut ran = Ran {
-            used: bench.batch.consumed(),
+            used: scratch.batch.consumed(),
             held,
             wants_bytes: false,
         };
@@ -498,18 +498,18 @@ impl ConnectionActor {
             // What was parsed and not run comes again.
             ran.used = match index {
                 0 => 0,
-                _ => bench.batch.end_of(index - 1),
+                _ => scratch.batch.end_of(index - 1),
             };
         } else if let Err(error) = parsed {
             if held == Held::No && !self.session.closing && !is_stale {
                 self.note_breach(&error);
-                bench.reply.error(&format!("ERR {error}"));
+                scratch.reply.error(&format!("ERR {error}"));
                 self.session.closing = true;
                 ran.held = Held::Closing;
                 ran.used = data.len();
             }
         } else {
-            ran.wants_bytes = bench.batch.wants_bytes();
+            ran.wants_bytes = scratch.batch.wants_bytes();
         }
         ran
     }
@@ -517,7 +517,7 @@ impl ConnectionActor {
     /// Runs the batch's commands from `index` on. True: settings or the session's nature may have changed.
     fn run_commands(
         &mut self,
-        bench: &mut Workbench,
+        scratch: &mut Scratch,
         node: &NodeCore,
         settings: &Settings,
         pass: &mut Pass<'_>,
@@ -525,9 +525,9 @@ impl ConnectionActor {
     ) -> bool {
         let bounds = Bounds::of(&self.session, settings);
         let room = self.unsent.room(bounds);
-        bench.bounds = bounds;
-        bench.reply.limit(room);
-        bench.reply.resp = self.session.resp();
+        scratch.bounds = bounds;
+        scratch.reply.limit(room);
+        scratch.reply.resp = self.session.resp();
         let enough_bytes = if bounds.by_pass() {
             room
         } else {
@@ -535,19 +535,19 @@ impl ConnectionActor {
         };
         let Pass { data, index, held } = pass;
         let first = *index;
-        let ends_us = bench.turn.ends_us;
+        let ends_us = scratch.slice.ends_us;
         let mut args = Vec::new();
         let mut renew = false;
         let mut ctx = CommandContext::new(
             node,
             settings,
             &mut self.session,
-            &mut bench.reply,
-            &mut bench.effects,
+            &mut scratch.reply,
+            &mut scratch.effects,
         );
-        while *index < bench.batch.len() {
-            ctx.prefetch_window(&bench.batch, *index, data);
-            bench.batch.args(*index, data, &mut args);
+        while *index < scratch.batch.len() {
+            ctx.prefetch_window(&scratch.batch, *index, data);
+            scratch.batch.args(*index, data, &mut args);
             match dispatch::poll_run(&mut ctx, &args, cx) {
                 Outcome::Done => {}
                 Outcome::Renew => renew = true,
@@ -568,8 +568,8 @@ impl ConnectionActor {
                 break;
             }
             if ctx.now_us > ends_us {
-                bench.turn.is_over = true;
-                *held = Held::Turn { sends: true };
+                scratch.slice.is_over = true;
+                *held = Held::TimeSlice { sends: true };
                 break;
             }
             if ctx.reply.len() > enough_bytes {
@@ -579,7 +579,7 @@ impl ConnectionActor {
         let log_grown = ctx.finish_quietly();
         drop(args);
         if log_grown {
-            bench.forward_log();
+            scratch.forward_log();
         }
         let ran = (*index - first) as u64;
         self.client().commands.fetch_add(ran, Ordering::Relaxed);
@@ -587,28 +587,28 @@ impl ConnectionActor {
     }
 
     /// Closes on a peer that is no client: it gets nothing of what the batch has answered.
-    fn abort(&mut self, bench: &mut Workbench) {
+    fn abort(&mut self, scratch: &mut Scratch) {
         let client = self.client();
         let is_unix = client.view.lock().unix_socket;
         let addr = Some(client.addr.as_str()).filter(|_| !is_unix);
         let now_ms = self.node.clock.unix_ms();
         self.node.cross_protocol.note(addr, now_ms);
-        bench.reply.clear();
+        scratch.reply.clear();
         client.kill();
     }
 
     /// Closes on a client whose replies pass its limit: it gets nothing of them, as if it had been closed while
     /// they were written.
-    fn close_over_limit(&mut self, bench: &mut Workbench) {
+    fn close_over_limit(&mut self, scratch: &mut Scratch) {
         self.note_output_limit();
         self.unsent.lose();
-        bench.reply.clear();
+        scratch.reply.clear();
         self.session.closing = true;
     }
 
     /// Takes what has been replied, and writes it straight to the socket if nothing waits before it.
-    fn send(&mut self, bench: &mut Workbench, now: bool) {
-        let replies = bench.reply.output_mut();
+    fn send(&mut self, scratch: &mut Scratch, now: bool) {
+        let replies = scratch.reply.output_mut();
         if replies.is_empty() {
             return;
         }
@@ -674,7 +674,7 @@ impl ConnectionActor {
             client.id,
             client.addr
         );
-        self.bench.borrow_mut().renew();
+        self.scratch.borrow_mut().renew();
         self.session.handover = None;
         self.unsent.lose();
         Over("panicked")

@@ -2,5 +2,5 @@
 
 pub mod connection;
 pub mod reception;
+pub mod scratch;
 mod unsent;
-pub mod workbench;

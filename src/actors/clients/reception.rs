@@ -2,7 +2,7 @@
 //! arbiter.
 //!
 //! A listener accepts on the background arbiter and hands sockets round the receptions; a reception makes
-//! each a [`ConnectionActor`] on its own arbiter, with the arbiter's shared workbench. Refusals (too many
+//! each a [`ConnectionActor`] on its own arbiter, with the arbiter's shared scratch. Refusals (too many
 //! clients, protected mode) are answered here, before a session exists.
 //!
 //! Death: a listener's or a reception's is the node's, since no new clients would come by that way.
@@ -18,7 +18,7 @@ use actix::prelude::*;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::actors::clients::connection::ConnectionActor;
-use crate::actors::clients::workbench::{ForwardLog, SharedWorkbench, Workbench};
+use crate::actors::clients::scratch::{ForwardLog, Scratch, SharedScratch};
 use crate::actors::messages::AttachReplica;
 use crate::clients::client::Client;
 use crate::node_core::NodeCore;
@@ -163,7 +163,7 @@ impl Handler<StopListening> for ListenerActor {
 /// Makes connections on one arbiter.
 pub struct ReceptionActor {
     node: Arc<NodeCore>,
-    bench: SharedWorkbench,
+    scratch: SharedScratch,
     /// Shared by all connections of the arbiter.
     replicas: Rc<Recipient<AttachReplica>>,
     takes_turns: bool,
@@ -180,7 +180,7 @@ impl ReceptionActor {
         ReceptionActor {
             takes_turns,
             node,
-            bench: Workbench::shared(),
+            scratch: Scratch::shared(),
             replicas: Rc::new(replicas),
         }
     }
@@ -203,7 +203,7 @@ impl ReceptionActor {
 
     fn receive(&self, arrival: Arrival) -> io::Result<()> {
         self.node.supervision.step(Owner::Reception, "arrival");
-        if self.node.life.is_closed() {
+        if self.node.lifecycle.is_closed() {
             return Ok(());
         }
         let settings = self.node.settings.load();
@@ -259,7 +259,7 @@ impl ReceptionActor {
         session.authenticated = self.node.settings.load().requirepass.is_none();
         ConnectionActor::new(
             self.node.clone(),
-            self.bench.clone(),
+            self.scratch.clone(),
             socket,
             session,
             self.replicas.clone(),
@@ -282,7 +282,7 @@ impl Actor for ReceptionActor {
         crate::os::priority::serve();
         let forward = ForwardLog {
             node: self.node.clone(),
-            bench: self.bench.clone(),
+            scratch: self.scratch.clone(),
         };
         ctx.spawn(forward.into_actor(self));
         if self.takes_turns {

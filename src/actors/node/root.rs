@@ -1,10 +1,10 @@
 //! The actor that is a node's beginning and end: it starts the others in order and stops them in order.
 //!
-//! Order of start: shards, replication, receptions, then listeners, so that nobody can arrive before
-//! everything he may ask for is there. Order of stop: writes paused until the replicas have caught up
-//! (bounded by `shutdown-timeout`), the dump if one is wanted; then the node is closed, which ends every
-//! client's waiting and every thread's work, and listeners and arbiters stop. With the last arbiter the other
-//! actors go, and with them what they hold.
+//! Order of start: shards, replication, receptions, then listeners, so that no client can arrive before everything
+//! that it may ask for is there. Order of stop: writes paused until the replicas have caught up (bounded by
+//! `shutdown-timeout`), the dump if one is wanted; then the node is closed, which ends every client's waiting and
+//! every thread's work, and listeners and arbiters stop. With the last arbiter the other actors go, and with them
+//! what they hold.
 //!
 //! Death: the node's, as `supervisor::rescue` says.
 
@@ -175,7 +175,7 @@ impl Root {
     /// The dataset is in place: the node begins its work. `resumable`: with a dump's replid and offset.
     fn ready(&mut self, resumable: bool) {
         self.node.loading.store(false, Ordering::Release);
-        self.node.life.ready();
+        self.node.lifecycle.ready();
         if let Some(replication) = &self.replication {
             replication.begin(resumable);
         }
@@ -261,7 +261,7 @@ struct ArbiterRuns {
 
 impl Drop for ArbiterRuns {
     fn drop(&mut self) {
-        if !self.node.life.is_closed() {
+        if !self.node.lifecycle.is_closed() {
             rescue::end_node(&self.node, &format!("its {} arbiter has died", self.name));
         }
     }
@@ -298,8 +298,8 @@ impl Root {
         watchdog::start(&self.node);
     }
 
-    /// Goes on with the stream that the dump is a state of; as a master, by the deletion of what expired
-    /// meanwhile. False: it can't go on, since a replica's stream is in a database that we don't have (any more).
+    /// Resumes the stream that the dump is a state of; as a master, by the deletion of what expired meanwhile. False:
+    /// it can't go on, since a replica's stream is in a database that we don't have (any more).
     fn take_up_stream(
         &self,
         id: ReplId,
@@ -308,9 +308,9 @@ impl Root {
         expired: &[(usize, Box<[u8]>)],
     ) -> bool {
         let hub = &self.node.hub;
-        let goes_on_in = stream_db.filter(|_| hub.is_replica()).unwrap_or(0);
+        let resumes_in = stream_db.filter(|_| hub.is_replica()).unwrap_or(0);
         let databases = self.node.keyspace.databases();
-        if let Some(why) = stream_databases::refusal_to_go_on(goes_on_in, databases) {
+        if let Some(why) = stream_databases::refusal_to_resume(resumes_in, databases) {
             tracing::warn!("Can't resume from the dump: {why}");
             return false;
         }
@@ -370,9 +370,9 @@ mod tests {
             running: node.threads.announce(),
         });
         node.supervision.wait_for_rescue();
-        assert!(node.life.is_closed());
-        assert_eq!(node.life.end().exit_code, EXIT_SAVED);
-        let failure = node.life.end().failure.unwrap_or_default();
+        assert!(node.lifecycle.is_closed());
+        assert_eq!(node.lifecycle.end().exit_code, EXIT_SAVED);
+        let failure = node.lifecycle.end().failure.unwrap_or_default();
         assert!(failure.contains("serving 0 arbiter"), "{failure}");
     }
 }

@@ -1,4 +1,4 @@
-//! How a node ends: SHUTDOWN, a signal, the embedder's wish.
+//! How a node ends: SHUTDOWN, a signal, the embedder's request.
 //!
 //! In order, as redis-server: writes are paused until the replicas have all that was written (at most
 //! `shutdown-timeout`), the dump is saved if save points or SAVE ask for it, then everything stops. A save
@@ -40,8 +40,8 @@ pub struct ShutdownState {
     number: u64,
 }
 
-/// The embedder's wish: stop at once, or, with `save`, when the replicas have everything and the dump is saved.
-/// If that fails the node goes on, and `save` is told why; else it is dropped when the node is closed.
+/// The embedder's request: stop at once, or, with `save`, when the replicas have everything and the dump is saved. If
+/// that fails the node goes on, and `save` is told why; else it is dropped when the node is closed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop {

@@ -10,7 +10,7 @@ use crate::command::bench::Bench;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::Preamble;
 use crate::repl::transfer::Form;
-use crate::repl::{Action, Env, Link, LinkConfig, ReplId};
+use crate::repl::{Env, Link, LinkAction, LinkConfig, ReplId};
 use crate::snapshot::{Options, Snapshot};
 
 const STREAM: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n";
@@ -94,17 +94,17 @@ fn receive(
         let mut at = 0;
         while at < out.len() {
             match &out[at] {
-                Action::Load(bytes) => payload.extend_from_slice(bytes),
-                Action::Apply(bytes) => applied.extend_from_slice(bytes),
-                Action::AbortLoad => end = End::Kept,
-                Action::FinishLoad => match loading::read_transfer(node, &payload[..]) {
+                LinkAction::Load(bytes) => payload.extend_from_slice(bytes),
+                LinkAction::Apply(bytes) => applied.extend_from_slice(bytes),
+                LinkAction::AbortLoad => end = End::Kept,
+                LinkAction::FinishLoad => match loading::read_transfer(node, &payload[..]) {
                     Ok(dump) => {
                         loaded = Some(Box::new(dump));
                         link.loaded(&env, &mut out);
                     }
                     Err(error) => link.load_failed(&env, &error, &mut out),
                 },
-                Action::Close => end = End::Kept,
+                LinkAction::Close => end = End::Kept,
                 _ => {}
             }
             at += 1;

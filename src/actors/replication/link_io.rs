@@ -77,7 +77,7 @@ pub struct LinkSocket {
     pub(crate) effects: Effects,
     /// Of whoever polls; taken by a wake.
     pub(crate) waker: Option<Waker>,
-    /// The next command, or the swap, waits for shards, whose leaving wakes who polls.
+    /// The next command, or the swap, waits for shards, whose leaving wakes the polling task.
     pub(crate) busy: bool,
     /// A pause of clients holds our master's stream up.
     pub(crate) paused: bool,
@@ -232,7 +232,7 @@ impl LinkIo for LinkSocket {
         let outcome = Arc::new(Outcome::default());
         let (node, there) = (self.node.clone(), outcome.clone());
         let spawned = self.node.threads.spawn("loader", move || {
-            priority::stand_back();
+            priority::lower();
             let loaded = turn(Owner::Loader, 0, || {
                 node.supervision.step(Owner::Loader, "full sync");
                 loading::read_transfer(&node, reader)
@@ -289,8 +289,8 @@ impl LinkIo for LinkSocket {
         let result = loading.outcome.result.lock().take()?;
         let databases = self.node.keyspace.databases();
         let result = result.and_then(|loaded| {
-            let goes_on_in = loaded.stream_db.unwrap_or(0);
-            match stream_databases::refusal_to_go_on(goes_on_in, databases) {
+            let resumes_in = loaded.stream_db.unwrap_or(0);
+            match stream_databases::refusal_to_resume(resumes_in, databases) {
                 Some(why) => Err(why),
                 None => Ok(loaded),
             }

@@ -30,7 +30,7 @@ use crate::supervision::Owner;
 
 /// Between two looks at timers.
 const TICK: Duration = Duration::from_millis(100);
-/// Bytes of stream between two looks at what is to be spooled, and at who is over the output limit.
+/// Bytes of stream between two checks of what is to be spooled, and of which replicas are over the output limit.
 const LOOK_BYTES: u64 = 1 << 20;
 
 /// See the module.
@@ -97,12 +97,12 @@ impl Actor for MasterActor {
             actor.node.supervision.step(Owner::Master, "tick");
             actor.driver.tick(&mut actor.io);
             actor.answer_waiters();
-            actor.io.tend_spool();
+            actor.io.maintain_spool();
         });
     }
 }
 
-/// A replica said something; with an offset if it was an ack.
+/// Input of a replica; with an offset if it was an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Acked {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::actors::replication::failover::NodeRole;
 use crate::actors::replication::filtered;
 use crate::actors::replication::slave_buffer::{SharedSending, SlaveBufferActor};
-use crate::actors::replication::slave_orders;
+use crate::actors::replication::slave_messages;
 use crate::actors::snapshots::feed::{SharedFeed, WeakFeed};
 use crate::actors::snapshots::snapshot::{AbortSnapshot, ForReplicas, Progress, SnapshotActor};
 use crate::actors::snapshots::spool_file::{SpoolFileActor, spool_log};
@@ -40,7 +40,7 @@ pub(crate) struct Sending {
 pub struct MasterSockets {
     pub(crate) node: Arc<NodeCore>,
     snapshots: Addr<SnapshotActor>,
-    /// Who is told how a snapshot goes; set when the MasterActor starts.
+    /// The recipient of a snapshot's progress; set when the MasterActor starts.
     pub(crate) report: Option<Recipient<Progress>>,
     pub(crate) buffers: HashMap<u64, Addr<SlaveBufferActor>>,
     /// The last snapshot to sockets, while others can join it.
@@ -75,7 +75,7 @@ impl MasterSockets {
     }
 
     /// Spools what is due, for the log and for every feed, and tries again now and then what failed.
-    pub(crate) fn tend_spool(&mut self) {
+    pub(crate) fn maintain_spool(&mut self) {
         let settings = self.node.settings.load();
         let spool = self.node.hub.spool();
         spool.configure(settings.repl_spool_memory, settings.repl_spool_limit);
@@ -85,7 +85,7 @@ impl MasterSockets {
             spool.retry();
         }
         self.spool_log();
-        self.feeds.retain(WeakFeed::tend);
+        self.feeds.retain(WeakFeed::maintain);
     }
 
     /// What the buffers share; the thread that spools is started with the first of them.
@@ -133,11 +133,11 @@ impl MasterSockets {
             return false;
         };
         if !line.is_empty() {
-            buffer.do_send(slave_orders::Send(line));
+            buffer.do_send(slave_messages::Send(line));
         }
         let header = Bytes::from(Form::Mark(*mark).header());
-        buffer.do_send(slave_orders::Send(header));
-        buffer.do_send(slave_orders::TakeFeed {
+        buffer.do_send(slave_messages::Send(header));
+        buffer.do_send(slave_messages::TakeFeed {
             feed: feed.clone(),
             progress,
         });
@@ -217,19 +217,19 @@ impl MasterIo for MasterSockets {
 
     fn send(&mut self, id: u64, bytes: Bytes) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_orders::Send(bytes));
+            buffer.do_send(slave_messages::Send(bytes));
         }
     }
 
     fn follow_log(&mut self, id: u64, cursor: Cursor, position: u64) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_orders::Follow { cursor, position });
+            buffer.do_send(slave_messages::Follow { cursor, position });
         }
     }
 
     fn close(&mut self, id: u64, last: Option<Bytes>) {
         if let Some(buffer) = self.buffers.get(&id) {
-            buffer.do_send(slave_orders::Close { last });
+            buffer.do_send(slave_messages::Close { last });
         }
     }
 
@@ -288,9 +288,9 @@ impl MasterIo for MasterSockets {
         let (length, file) = opened.map_err(|error| error.to_string())?;
         if let Some(buffer) = self.buffers.get(&id) {
             let header = Form::Length(length).header();
-            buffer.do_send(slave_orders::Send(header.into()));
+            buffer.do_send(slave_messages::Send(header.into()));
             progress.total.store(length, Ordering::Relaxed);
-            buffer.do_send(slave_orders::TakeFile { file, progress });
+            buffer.do_send(slave_messages::TakeFile { file, progress });
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ mod master_io;
 pub mod slave_buffer;
 mod slave_input;
 pub mod slave_link;
-mod slave_orders;
+mod slave_messages;
 mod slave_stream;
 pub mod waiters;
 

@@ -215,7 +215,7 @@ impl SlaveBufferActor {
         }
     }
 
-    /// What gives the bytes that are to be read from disk, and who is to be told of them.
+    /// What gives the bytes that are to be read from disk, and what is to be told of them.
     fn expect_read(&mut self) -> WasRead {
         let (sender, receiver) = oneshot::channel();
         self.reading = Some(receiver);
@@ -393,7 +393,7 @@ impl SlaveBufferActor {
                 let mut all = self.bandwidth_of_all.lock();
                 all.spend(self.client.id, n as u64, now_us);
                 drop(all);
-                priority::let_others_in();
+                priority::yield_core();
             }
             while let Some(front) = self.queue.front_mut() {
                 let part = n.min(front.len());
@@ -421,7 +421,7 @@ impl SlaveBufferActor {
                 Ok(n) => {
                     self.node.stats.reads.inc();
                     self.input.push(&buffer[..n]);
-                    self.said()?;
+                    self.read_commands()?;
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(()),
@@ -429,8 +429,8 @@ impl SlaveBufferActor {
         }
     }
 
-    /// Takes in what the replica said.
-    fn said(&mut self) -> Result<(), ()> {
+    /// Reads the replica's commands.
+    fn read_commands(&mut self) -> Result<(), ()> {
         let now_ms = self.node.clock.unix_ms();
         self.client.last_seen_ms.store(now_ms, Ordering::Relaxed);
         let ack = self.input.take(&self.node, &self.client)?;
@@ -474,7 +474,7 @@ impl Actor for SlaveBufferActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(64);
         // What came behind the PSYNC may hold an ack already.
-        if !self.input.is_empty() && self.said().is_err() {
+        if !self.input.is_empty() && self.read_commands().is_err() {
             ctx.stop();
             return;
         }

@@ -1,17 +1,17 @@
-//! What an attached replica says on its link, cut into commands. One that wants an answer ends the link, and the
-//! log says which ([`said`]).
+//! The input of an attached replica, split into commands. One that would have a reply ends the link, and the log says
+//! which ([`parse`]).
 
 use bytes::{Buf, BytesMut};
 
 use crate::clients::client::Client;
 use crate::node_core::NodeCore;
-use crate::repl::replica_input::{Ack, Said, said};
+use crate::repl::replica_input::{Ack, ReplicaCommand, parse};
 use crate::resp::Reply;
 use crate::resp::request::{Batch, Limits, Parser};
 use crate::table::spec::bits;
 use crate::text::printable::printable;
 
-/// A replica says little: more input than this that isn't a command is a breach.
+/// A replica sends little: more input than this that isn't a command is a breach of protocol.
 const INPUT_MAX: usize = 64 * 1024;
 
 /// Bytes from the replica, up to the end of a command.
@@ -48,10 +48,10 @@ impl SlaveInput {
         let mut args = Vec::new();
         for index in 0..self.batch.len() {
             self.batch.args(index, &self.bytes, &mut args);
-            match said(&args) {
-                Said::Ack(last) => ack = Some(last),
-                Said::Nothing => {}
-                Said::Request => {
+            match parse(&args) {
+                ReplicaCommand::Ack(last) => ack = Some(last),
+                ReplicaCommand::Ignored => {}
+                ReplicaCommand::WantsReply => {
                     refuse(node, client, &args);
                     return Err(());
                 }

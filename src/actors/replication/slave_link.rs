@@ -5,7 +5,7 @@
 //! for asynchronously: reading from the master stops meanwhile, so memory is bounded by one read, one pipe and
 //! one command.
 //!
-//! Death: it starts anew, and the next PSYNC goes on from the hub's replid and offset, which only ever name what was
+//! Death: it starts anew, and the next PSYNC resumes at the hub's replid and offset, which only ever name what was
 //! applied. If it was inside a shard the node ends, and acknowledges nothing more.
 
 use std::io;
@@ -200,7 +200,7 @@ impl SlaveLinkActor {
                 let bytes = Bytes::copy_from_slice(&self.buffer[..n]);
                 self.driver.received(bytes, &mut self.io);
                 if self.io.loading.is_some() {
-                    priority::let_others_in();
+                    priority::yield_core();
                 }
                 true
             }

@@ -41,10 +41,10 @@ impl MasterActor {
         if self.waiters.waits.is_empty() {
             return;
         }
-        let acked = Acked::by(&self.node.hub.board().replicas);
+        let acked = Acked::by(&self.node.hub.published().replicas);
         let waits = &mut self.waiters.waits;
         let mut over = waits.take_late(self.node.clock.unix_ms());
-        // What replicas of a replica ack is another's stream; who waits is told so by its own session.
+        // What replicas of a replica ack is another's stream; a waiting client is told so by its own session.
         if !self.node.hub.is_replica() {
             over.extend(waits.take_reached(&acked));
         }
@@ -125,7 +125,7 @@ impl Handler<Wait> for MasterActor {
             deadline_ms: wait.deadline_ms,
             aof: wait.aof,
         };
-        let acked = Acked::by(&self.node.hub.board().replicas);
+        let acked = Acked::by(&self.node.hub.published().replicas);
         if !self.node.hub.is_replica() && acked.count(&wait) >= wait.replicas {
             wait.waiting
                 .complete(&wait_reply(wait.aof, acked.count(&wait)));
@@ -157,7 +157,7 @@ impl Handler<Unblock> for MasterActor {
             self.node.stats.count_error(error);
             format!("-{error}\r\n").into_bytes()
         } else {
-            let acked = Acked::by(&self.node.hub.board().replicas);
+            let acked = Acked::by(&self.node.hub.published().replicas);
             wait_reply(wait.aof, acked.count(&wait))
         };
         wait.waiting.complete(&reply);

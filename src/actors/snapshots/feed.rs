@@ -49,7 +49,7 @@ pub struct WeakFeed(Weak<Shared>);
 
 impl WeakFeed {
     /// Spills what is due, without waiting for anybody to take or push. False if the feed is gone.
-    pub fn tend(&self) -> bool {
+    pub fn maintain(&self) -> bool {
         let shared = self.0.upgrade();
         shared.is_some_and(|shared| {
             SharedFeed { shared }.spill();
@@ -79,7 +79,7 @@ impl SharedFeed {
         WeakFeed(Arc::downgrade(&self.shared))
     }
 
-    /// Adds a taker, who begins at the first chunk. False if that is gone.
+    /// Adds a taker, which begins at the first chunk. False if that is gone.
     pub fn join(&self, id: u64) -> bool {
         self.shared.state.lock().feed.join(id)
     }

@@ -115,7 +115,7 @@ impl Maker {
 
     /// Whether nobody wants the rest: it was aborted, or the node is closed.
     fn is_over(&self) -> bool {
-        self.aborted.load(Ordering::Acquire) || self.node.life.is_closed()
+        self.aborted.load(Ordering::Acquire) || self.node.lifecycle.is_closed()
     }
 
     /// Cuts and walks to the end, handing on each chunk.
@@ -136,9 +136,9 @@ impl Maker {
         let mut chunks: Vec<Bytes> = Vec::new();
         loop {
             if self.is_over() {
-                if self.node.life.is_closed() {
+                if self.node.lifecycle.is_closed() {
                     // The node's end waits for this thread's.
-                    priority::come_forward();
+                    priority::restore();
                 }
                 snapshot.abort();
                 return Err("aborted".into());
@@ -148,7 +148,7 @@ impl Maker {
                     let before = snapshot.progress().keys_done;
                     snapshot.encode(&mut chunks, 1);
                     let keys = snapshot.progress().keys_done - before;
-                    self.dawdle(keys * delay_us as u64);
+                    self.throttle(keys * delay_us as u64);
                 }
                 Want::Encode => snapshot.encode(&mut chunks, ENCODE_BYTES),
                 Want::Enter(set) => {
@@ -174,7 +174,7 @@ impl Maker {
                     return Ok(());
                 }
             }
-            priority::look_round();
+            priority::raise_if_starved();
             persistence
                 .saving_keys_done
                 .store(snapshot.progress().keys_done, Ordering::Relaxed);
@@ -184,8 +184,8 @@ impl Maker {
         }
     }
 
-    /// `rdb-key-save-delay`: waits, but not past an abort.
-    fn dawdle(&self, mut left_us: u64) {
+    /// `rdb-key-save-delay`: sleeps, but not past an abort.
+    fn throttle(&self, mut left_us: u64) {
         may_block_here();
         while left_us > 0 && !self.is_over() {
             let part = left_us.min(PARK_MAX.as_micros() as u64);

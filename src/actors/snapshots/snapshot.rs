@@ -1,8 +1,8 @@
 //! The actor that makes snapshots, one at a time: for replicas (to their sockets or to the dump file), for
 //! SAVE, BGSAVE and the save points.
 //!
-//! The cut, the walk and the encoding run on a thread of the snapshot's own (`maker`); no arbiter does any
-//! of it. The actor keeps the queue of what is wanted, says what is going on, and reports: to who asked, and to INFO by
+//! The cut, the walk and the encoding run on a thread of the snapshot's own (`maker`); no arbiter does any of it. The
+//! actor keeps the queue of what is wanted, says what is going on, and reports: to whoever asked, and to INFO by
 //! [`Persistence`](crate::snapshot::persistence::Persistence).
 //!
 //! Bounds: one snapshot at a time, one more waiting save, one more for replicas; chunks on their way by the
@@ -45,7 +45,7 @@ struct Job {
 struct Asker {
     node: Arc<NodeCore>,
     number: u64,
-    /// Who wants to hear of its stages; a snapshot for replicas also pins the log.
+    /// The recipient of its stages; a snapshot for replicas also pins the log.
     report: Option<Recipient<Progress>>,
     /// SAVE: answered at the end.
     tickets: Vec<Arc<Ticket>>,
@@ -86,7 +86,7 @@ impl Asker {
 impl Drop for Asker {
     fn drop(&mut self) {
         // Clients of a node that is closed hear that.
-        if !self.node.life.is_closed() {
+        if !self.node.lifecycle.is_closed() {
             self.tell(Err("its actor died".into()));
         }
     }
@@ -172,7 +172,7 @@ impl SnapshotActor {
         });
         let (node, me) = (self.node.clone(), ctx.address());
         let spawned = self.node.threads.spawn("snapshot", move || {
-            priority::stand_back();
+            priority::lower();
             let maker = Maker {
                 node,
                 run,

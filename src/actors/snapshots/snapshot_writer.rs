@@ -36,8 +36,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Blocks until there is room, then takes it. Ends: who does not write a chunk drops it, and a dropped chunk
-    /// leaves.
+    /// Blocks until there is room, then takes it. Ends: a chunk that is not written is dropped, and gives its room
+    /// back.
     fn enter(&self, bytes: usize) {
         may_block_here();
         let mut in_flight = self.in_flight.lock();

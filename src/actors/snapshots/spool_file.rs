@@ -2,7 +2,7 @@
 //! its own, so that no arbiter waits for the disk. Finished dumps that are sent are read here as well.
 //!
 //! A segment is a file that loses its name as soon as it is open: its space is given back when it is closed,
-//! however the process ends. What a crash between the two left behind is for `leftovers`.
+//! however the process ends. What a crash between the two left behind is for `actors::node::stale_files`.
 //! The ledger (which bytes are in which segment) is in [`repl::spool`](crate::repl::spool).
 //!
 //! Bounds: one write at a time from each sequence, one read from each replica. Death: what was
@@ -145,7 +145,7 @@ impl Actor for SpoolFileActor {
 
     fn started(&mut self, _: &mut Self::Context) {
         // Writers on busy cores would outrun it, and cost a replica its place.
-        crate::os::priority::come_first();
+        crate::os::priority::raise();
     }
 }
 

@@ -29,12 +29,12 @@ impl SnapshotActor {
         if !made_for_sync.load(Ordering::Relaxed) || !settings.save.is_empty() || self.is_busy() {
             return;
         }
-        let board = self.node.hub.board();
-        let all_online = board
+        let published = self.node.hub.published();
+        let all_online = published
             .replicas
             .iter()
             .all(|r| r.state == ReplicaState::Online);
-        drop(board);
+        drop(published);
         // The dump was made by this writer.
         if let (true, Some(writer)) = (all_online, &self.writer) {
             made_for_sync.store(false, Ordering::Relaxed);

@@ -8,9 +8,9 @@
 //! panic inside a shard, wherever --> Entered's drop --> Keyspace::on_poison --> rescue::end_node
 //! ```
 //!
-//! A restart keeps the mailbox: addresses stay valid, and what was sent meanwhile is dealt with after it. The
-//! message that was being handled is gone; who waits for its answer is told by `restarting`, or by what the message
-//! held when it is dropped.
+//! A restart keeps the mailbox: addresses stay valid, and what was sent meanwhile is dealt with after it. The message
+//! that was being handled is gone; what waits for its answer is told by `restarting`, or by what the message held
+//! when it is dropped.
 
 pub mod rescue;
 pub mod watchdog;
@@ -149,7 +149,7 @@ impl<A: Actor<Context = Context<A>>> Supervisor<A> {
                 tracing::error!("A {owner} actor ends by a panic: {message}");
                 self.drop_actor();
             }
-            // What it did inside a shard can't be gone on from.
+            // What it did inside a shard can't be continued.
             Consequence::Restart if self.node.supervision.is_ending() => self.drop_actor(),
             Consequence::Restart => {
                 let now_us = self.node.clock.monotonic_us();

@@ -28,7 +28,7 @@ use crate::snapshot::{Options, Snapshot, Want};
 use crate::supervision::{EXIT_SAVED, EXIT_UNSAVED, catch};
 use crate::text::printable::printable_path;
 
-/// How long is waited for who is inside a shard: a command may take long.
+/// How long threads inside a shard are waited for: a command may take long.
 const SEAL_MAX: Duration = Duration::from_secs(60);
 /// How long is waited for a snapshot under way to be given up.
 const ABORT_MAX: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ const ENCODE_BYTES: usize = 1 << 20;
 
 /// Ends the node over a panic, unless it ends over one already. Returns at once. `why`: for the log.
 pub fn end_node(node: &Arc<NodeCore>, why: &str) {
-    if node.life.is_closed() {
+    if node.lifecycle.is_closed() {
         tracing::error!("While the node ended, {why}");
         return;
     }
@@ -70,13 +70,13 @@ enum Saved {
 fn rescue(node: &Arc<NodeCore>, why: String) {
     node.close(EXIT_UNSAVED, Some(why));
     // A snapshot is to be given up before this one is made.
-    node.threads.each(priority::bring_forward);
+    node.threads.each(priority::raise_other);
     let saved = catch(|| save(node)).unwrap_or_else(|panic| Err(format!("a panic: {panic}")));
     match saved {
-        Ok(Saved::Nothing) => node.life.amend_exit_code(EXIT_SAVED),
+        Ok(Saved::Nothing) => node.lifecycle.amend_exit_code(EXIT_SAVED),
         Ok(Saved::Dump) => {
             tracing::warn!("DB saved on disk");
-            node.life.amend_exit_code(EXIT_SAVED);
+            node.lifecycle.amend_exit_code(EXIT_SAVED);
         }
         Ok(Saved::Beside(path)) => tracing::error!(
             "The data was saved to {}, since a part of it may be half changed; the dump stays as it was",

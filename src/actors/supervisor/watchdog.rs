@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::node_core::NodeCore;
-use crate::node_core::life::Stage;
+use crate::node_core::lifecycle::Stage;
 use crate::supervision::arbiters::UnderWay;
 
 /// Looks in the time that a turn may last.
@@ -68,7 +68,7 @@ fn watch(node: &NodeCore, watches: &Mutex<bool>) {
         drop(guard);
         let look_ms = (period_ms / LOOKS).clamp(1, LOOK_MAX_MS);
         let look = Some(Duration::from_millis(look_ms));
-        if node.life.wait_for(Stage::Closed, look) >= Stage::Closed {
+        if node.lifecycle.wait_for(Stage::Closed, look) >= Stage::Closed {
             return;
         }
         look_at(node, &mut watched, period_ms * 1000);

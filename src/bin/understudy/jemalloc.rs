@@ -9,9 +9,9 @@ use understudy::os::system_probe::{SystemProbe, cpu_us, resident_bytes, system_b
 /// `slab_sizes`: classes whose slabs would hold one to sixteen regions get larger slabs. Each slab costs 128
 /// bytes of jemalloc's own, which was 3 % of every block of 256, 512, ... 4096 bytes.
 ///
-/// The number of arenas stays at four for each core, though each costs some 100 KB before it holds anything.
-/// With fewer, threads that stand back (`os::priority`) would share the serving arbiter's, and it would
-/// wait with them when they are put aside while they hold one of its locks.
+/// The number of arenas stays at four for each core, though each costs some 100 KB before it holds anything. With
+/// fewer, threads of low priority (`os::priority`) would share the serving arbiter's, and it would wait for them when
+/// they are preempted while they hold one of its locks.
 ///
 /// Unused pages are given back by whoever frees: jemalloc's own thread for it (`background_thread`) took a core
 /// from requests for 4 ms at a time.

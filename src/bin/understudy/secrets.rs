@@ -1,9 +1,9 @@
 //! Passwords given as flags or in the environment, taken out of what the system shows of the process.
 //!
 //! `ps` and /proc/PID/cmdline show the arguments as they are in the process's memory, /proc/PID/environ the
-//! environment it was started with. There values of sensitive directives are overwritten with '*', as many as
-//! they had bytes, once they have been read. Before that, for the milliseconds of reading the configuration, they
-//! can be seen: who minds gives them in a file or on standard input. On Linux only.
+//! environment it was started with. There values of sensitive directives are overwritten with '*', as many as they
+//! had bytes, once they have been read. Before that, for the milliseconds of reading the configuration, they can be
+//! seen; to avoid that, give them in a file or on standard input. On Linux only.
 
 use understudy::config::layers::is_variable;
 use understudy::config::table;

@@ -133,7 +133,7 @@ fn waiting_forms_are_logged_as_what_they_did() {
         ),
         ("BLPOP l 1e30", "-ERR timeout is out of range", ""),
         ("BLMOVE l m up RIGHT x", SYNTAX, ""),
-        // Nothing there: no reply and no effect, but the wish to wait.
+        // Nothing there: no reply and no effect, but the request to wait.
         ("BLPOP l 1", "", ""),
         ("SET s 1", "+OK", "SET s 1"),
         ("BLPOP l s 1", WRONG_TYPE, ""),

@@ -3,7 +3,7 @@
 //! shows. Sockets, threads and the data are its owner's ([`LinkIo`]): the SlaveLinkActor, or a simulated node.
 //!
 //! ```text
-//! socket, timer, loader --event--> LinkDriver --> Link --Action--> LinkDriver --> LinkIo (bytes, loads)
+//! socket, timer, loader --event--> LinkDriver --> Link --LinkAction--> LinkDriver --> LinkIo (bytes, loads)
 //!                                                                       \-------> Hub (history, offset, view)
 //! ```
 //!
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::io::{LinkIo, Swap};
-use super::{Action, Env, Link, LinkState};
+use super::{Env, Link, LinkAction, LinkState};
 use crate::repl::explain::{Resync, Side};
 use crate::repl::failover::Answered;
 use crate::repl::guard;
@@ -237,9 +237,9 @@ impl LinkDriver {
     /// Starts a link to the master that the hub names.
     fn start(&mut self, resumable: bool, io: &impl LinkIo) {
         self.epoch = io.hub().epoch();
-        let board = io.hub().board();
-        let address = board.link.as_ref().map(|l| (l.host.clone(), l.port));
-        drop(board);
+        let published = io.hub().published();
+        let address = published.link.as_ref().map(|l| (l.host.clone(), l.port));
+        drop(published);
         if let Some((host, port)) = address {
             self.link = Some(Link::new(io.config(host, port), resumable));
         }
@@ -252,7 +252,11 @@ impl LinkDriver {
     }
 
     /// One event of the link, and what it says is to be done.
-    fn with<I: LinkIo>(&mut self, io: &mut I, f: impl FnOnce(&mut Link, &Env, &mut Vec<Action>)) {
+    fn with<I: LinkIo>(
+        &mut self,
+        io: &mut I,
+        f: impl FnOnce(&mut Link, &Env, &mut Vec<LinkAction>),
+    ) {
         if self.is_void(io) {
             return;
         }
@@ -267,17 +271,17 @@ impl LinkDriver {
         self.publish(io);
     }
 
-    fn carry_out(&mut self, action: Action, io: &mut impl LinkIo) {
+    fn carry_out(&mut self, action: LinkAction, io: &mut impl LinkIo) {
         match action {
-            Action::Connect => {
+            LinkAction::Connect => {
                 if let Some(link) = &self.link {
                     io.connect(link.config());
                 }
             }
-            Action::Close => self.disconnect(io),
-            Action::Send(bytes) => io.send(bytes),
-            Action::BeginLoad { id, offset, .. } => {
-                // Who came by the old SYNC has no id; ours must be one that no master knows.
+            LinkAction::Close => self.disconnect(io),
+            LinkAction::Send(bytes) => io.send(bytes),
+            LinkAction::BeginLoad { id, offset, .. } => {
+                // A replica that came by the old SYNC has no id; ours must be one that no master knows.
                 let id = if id == ReplId::ZERO {
                     ReplId::random(io.clock())
                 } else {
@@ -290,28 +294,28 @@ impl LinkDriver {
                 });
                 io.begin_load(self.flush == Flush::Done);
             }
-            Action::Load(bytes) => io.load(bytes),
-            Action::FinishLoad => {
+            LinkAction::Load(bytes) => io.load(bytes),
+            LinkAction::FinishLoad => {
                 if let Some(load) = &mut self.load {
                     load.complete = true;
                 }
                 io.finish_load();
             }
-            Action::AbortLoad => {
+            LinkAction::AbortLoad => {
                 if self.load.take().is_some() {
                     io.abort_load();
                     info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
                 }
             }
-            Action::Continue { new_id } => self.resume(new_id, io),
-            Action::Apply(bytes) => self.input.push(&bytes),
-            Action::Resync { reason } => self.explain(reason, io),
-            Action::FailoverAccepted => io.failover_answered(Answered::Accepted),
-            Action::FailoverRefused(why) => io.failover_answered(Answered::Refused(why)),
+            LinkAction::Continue { new_id } => self.resume(new_id, io),
+            LinkAction::Apply(bytes) => self.input.push(&bytes),
+            LinkAction::Resync { reason } => self.explain(reason, io),
+            LinkAction::FailoverAccepted => io.failover_answered(Answered::Accepted),
+            LinkAction::FailoverRefused(why) => io.failover_answered(Answered::Refused(why)),
         }
     }
 
-    /// The master goes on from our offset, perhaps under a new id.
+    /// The master continues from our offset, perhaps under a new id.
     fn resume(&mut self, new_id: Option<ReplId>, io: &mut impl LinkIo) {
         let Some(database) = io.hub().resume(self.epoch, new_id) else {
             return;
@@ -339,7 +343,7 @@ impl LinkDriver {
                 return false;
             }
             hub.lift_guard(false);
-            hub.board().guard.clear();
+            hub.published().guard.clear();
             let history = History::new(load.id);
             hub.stream().adopt(history, load.offset, offer.database);
             true
@@ -350,7 +354,7 @@ impl LinkDriver {
             Swap::Refused if !is_refused => self.load = None,
             Swap::Refused => {
                 self.load = None;
-                io.hub().board().guard.refuse(io.clock().unix_ms());
+                io.hub().published().guard.refuse(io.clock().unix_ms());
                 self.with(io, |l, e, o| l.refused(e, guard::REFUSED, o));
             }
             Swap::Done => {
@@ -412,7 +416,7 @@ impl LinkDriver {
             format!("{}:{}", link.config().host, link.config().port)
         });
         info!("Full resync with master {peer}: {reason}");
-        io.hub().board().explain.record(Resync {
+        io.hub().published().explain.record(Resync {
             at_ms: io.clock().unix_ms(),
             side: Side::Replica,
             peer,
@@ -446,7 +450,7 @@ impl LinkDriver {
                 transfer: link.progress(),
                 transfer_eta_ms: link.eta_ms(now_ms),
                 queue_place: link.queue_place(),
-                trouble: link.trouble().map(str::to_owned),
+                last_error: link.last_error().map(str::to_owned),
                 resumable: link.resumable(),
                 read_offset,
             };

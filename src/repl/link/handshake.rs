@@ -3,7 +3,7 @@
 
 use tracing::{info, warn};
 
-use super::{Action, Env, Link, State, send};
+use super::{Env, Link, LinkAction, State, send};
 use crate::repl::failover::REFUSED;
 use crate::repl::replid::ReplId;
 use crate::repl::transfer::{Form, Transfer};
@@ -14,7 +14,7 @@ use crate::text::printable::printable;
 const ALREADY_MASTER: &str = "-ERR PSYNC FAILOVER can't be sent to a master.";
 
 impl Link {
-    pub(super) fn line_received(&mut self, env: &Env, line: &[u8], out: &mut Vec<Action>) {
+    pub(super) fn line_received(&mut self, env: &Env, line: &[u8], out: &mut Vec<LinkAction>) {
         let text = printable(line);
         let refused = line[0] == b'-';
         match self.state {
@@ -65,7 +65,7 @@ impl Link {
     }
 
     /// Everything up to capa goes out at once; the replies come back in order.
-    fn introduce(&mut self, out: &mut Vec<Action>) {
+    fn introduce(&mut self, out: &mut Vec<LinkAction>) {
         let config = &self.config;
         let mut bytes = Vec::new();
         self.state = State::ExpectPort;
@@ -86,10 +86,10 @@ impl Link {
             &mut bytes,
             &["REPLCONF", "capa", eof, "capa", psync2, "capa", place],
         );
-        out.push(Action::Send(bytes));
+        out.push(LinkAction::Send(bytes));
     }
 
-    fn ask(&mut self, env: &Env, out: &mut Vec<Action>) {
+    fn ask(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         let (id, offset) = if self.resumable {
             let next = env.offset + 1;
             info!(
@@ -109,7 +109,7 @@ impl Link {
         self.state = State::ExpectPsync;
     }
 
-    fn psync_answered(&mut self, env: &Env, text: &str, out: &mut Vec<Action>) {
+    fn psync_answered(&mut self, env: &Env, text: &str, out: &mut Vec<LinkAction>) {
         let mut words = text.split(' ');
         let first = words.next();
         if first == Some("+QUEUED") {
@@ -126,7 +126,7 @@ impl Link {
                 };
                 info!("Full resync from master: {id}:{offset}");
                 self.failover_accepted(out);
-                out.push(Action::Resync {
+                out.push(LinkAction::Resync {
                     reason: self.why_full(env, id, offset),
                 });
                 self.incoming = Some((id, offset));
@@ -152,7 +152,7 @@ impl Link {
                     self.came_up();
                 }
                 self.state = State::Streaming;
-                out.push(Action::Continue { new_id });
+                out.push(LinkAction::Continue { new_id });
                 self.ack(env, out);
             }
             _ if self.config.failover => {
@@ -162,7 +162,7 @@ impl Link {
                     return self.ask(env, out);
                 }
                 self.failover_unanswered = false;
-                out.push(Action::FailoverRefused(REFUSED));
+                out.push(LinkAction::FailoverRefused(REFUSED));
                 self.drop_link(env, format!("the answer to PSYNC FAILOVER was {text}"), out);
             }
             Some("-NOMASTERLINK" | "-LOADING") => {
@@ -178,17 +178,17 @@ impl Link {
                 info!("Retrying with SYNC...");
                 self.legacy = true;
                 self.incoming = None;
-                out.push(Action::Resync {
+                out.push(LinkAction::Resync {
                     reason: "the master knows only SYNC, which resumes nothing".into(),
                 });
                 self.state = State::ExpectPayload;
-                out.push(Action::Send(b"SYNC\r\n".to_vec()));
+                out.push(LinkAction::Send(b"SYNC\r\n".to_vec()));
             }
         }
     }
 
     /// A master that serves others first tells our place in its queue now and then (see [`wire::QUEUE_PLACE`]).
-    fn queued(&mut self, env: &Env, place: Option<&str>, out: &mut Vec<Action>) {
+    fn queued(&mut self, env: &Env, place: Option<&str>, out: &mut Vec<LinkAction>) {
         let Some(place) = place.and_then(|p| p.parse().ok()) else {
             warn!("Master told a place in its queue that is no number");
             return self.drop_link(env, "a place in the master's queue that is no number", out);
@@ -200,14 +200,14 @@ impl Link {
         }
     }
 
-    fn failover_accepted(&mut self, out: &mut Vec<Action>) {
+    fn failover_accepted(&mut self, out: &mut Vec<LinkAction>) {
         if std::mem::take(&mut self.config.failover) {
             self.failover_unanswered = false;
-            out.push(Action::FailoverAccepted);
+            out.push(LinkAction::FailoverAccepted);
         }
     }
 
-    /// Why a master that was asked to go on wants a full sync, as far as its answer tells.
+    /// Why a master that was asked to continue wants a full sync, as far as its answer tells.
     fn why_full(&self, env: &Env, id: ReplId, offset: u64) -> String {
         if let Some(why) = &self.forgotten {
             return format!("nothing could be resumed: {why}");
@@ -237,7 +237,7 @@ impl Link {
         }
     }
 
-    fn payload_begins(&mut self, env: &Env, line: &[u8], text: &str, out: &mut Vec<Action>) {
+    fn payload_begins(&mut self, env: &Env, line: &[u8], text: &str, out: &mut Vec<LinkAction>) {
         if let Some(error) = text.strip_prefix('-') {
             warn!("MASTER aborted replication with an error: {error}");
             return self.drop_link(
@@ -262,11 +262,11 @@ impl Link {
             ),
         }
         info!("MASTER <-> REPLICA sync: Loading DB in memory");
-        // Who came by SYNC knows neither; the owner makes an id up that no master will ever recognise.
+        // After SYNC neither is known; the owner makes up an id that no master will ever recognise.
         let (id, offset) = self.incoming.unwrap_or((ReplId::ZERO, 0));
         self.transfer_since_ms = env.now_ms;
         let transfer = Transfer::new(form);
-        out.push(Action::BeginLoad {
+        out.push(LinkAction::BeginLoad {
             id,
             offset,
             size: transfer.total(),

@@ -1,20 +1,20 @@
-//! Carries out what the pure [`Master`] decides, and decides what needs more than it knows: who is refused, when
-//! a PSYNC FAILOVER makes us the master, what of a snapshot given up is void. Sockets, files and snapshots are
+//! Carries out what the pure [`Master`] decides, and decides what needs more than it knows: which replica is refused,
+//! when a PSYNC FAILOVER makes us the master, what of a snapshot given up is void. Sockets, files and snapshots are
 //! its owner's ([`MasterIo`]): the MasterActor, or a simulated node.
 //!
 //! ```text
-//! socket, timer, snapshot --event--> MasterDriver --> Master --Order--> MasterDriver --> MasterIo (bytes, snapshots)
+//! socket, timer, snapshot --event--> MasterDriver --> Master --MasterAction--> MasterDriver --> MasterIo (bytes, snapshots)
 //!                                                                            \-------> Hub (table of replicas, counts)
 //! ```
 //!
 //! Invariants:
-//! - Stream and board are locked for the decision alone; orders are carried out after it.
+//! - Stream and published state are locked for the decision alone; actions are carried out after it.
 //! - A snapshot is one object, [`Master`]'s (`repl::sync_snapshot`), known by its number: reports about any other are dropped, and their
 //!   hold on the log with them.
 
 use bytes::Bytes;
 
-use super::{Master, MasterEnv, MasterSettings, Order, SyncCounts, Target};
+use super::{Master, MasterAction, MasterEnv, MasterSettings, SyncCounts, Target};
 use crate::repl::failover::driver::{RoleIo, TakeOver, take_over};
 use crate::repl::full_sync::{FilteredDump, give_up_line};
 use crate::repl::hub::StreamCut;
@@ -119,7 +119,7 @@ impl MasterDriver {
         }
     }
 
-    /// A replica has said something; with an offset if it was an ack. True if that may answer a WAIT.
+    /// Input of a replica; with an offset if it was an ack. True if that may answer a WAIT.
     pub fn heard(
         &mut self,
         id: u64,
@@ -129,7 +129,7 @@ impl MasterDriver {
     ) -> bool {
         let Some(offset) = offset else {
             let now_ms = io.clock().unix_ms();
-            if let Some(replica) = io.hub().board().replicas.get_mut(id) {
+            if let Some(replica) = io.hub().published().replicas.get_mut(id) {
                 replica.ack_ms = now_ms;
             }
             return false;
@@ -139,7 +139,7 @@ impl MasterDriver {
 
     /// A replica's connection is over.
     pub fn detached(&mut self, id: u64, io: &mut impl MasterIo) {
-        let name = io.hub().board().replicas.get(id).map(Replica::name);
+        let name = io.hub().published().replicas.get(id).map(Replica::name);
         if let Some(name) = name {
             tracing::info!("Connection with replica {name} lost.");
         }
@@ -150,7 +150,7 @@ impl MasterDriver {
     /// is about, if it is.
     pub fn close_replicas(&mut self, promoted: Option<u64>, io: &mut impl MasterIo) {
         if promoted.is_some() && promoted == self.told_epoch {
-            // Who has come since knows our new history.
+            // A replica that has come since knows our new history.
             return;
         }
         self.with(io, |m, e, o| m.close_all(e, o));
@@ -230,35 +230,37 @@ impl MasterDriver {
     fn with<R>(
         &mut self,
         io: &mut impl MasterIo,
-        f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<Order>) -> R,
+        f: impl FnOnce(&mut Master, &mut MasterEnv<'_>, &mut Vec<MasterAction>) -> R,
     ) -> R {
         let settings = io.settings();
-        let mut orders = Vec::new();
+        let mut actions = Vec::new();
         let feed_is_open = io.is_feed_joinable();
         let before = self.master.counts;
         let (hub, clock) = (io.hub(), io.clock());
         let now_ms = clock.unix_ms();
         let mut stream = hub.stream();
-        let mut guard = hub.board();
-        let board = &mut *guard;
+        let mut guard = hub.published();
+        let published = &mut *guard;
         let end = stream.log.end();
         let mut env = MasterEnv {
             now_ms,
             stream: &mut stream,
-            replicas: &mut board.replicas,
+            replicas: &mut published.replicas,
             settings: &settings,
             clock,
             is_replica: hub.is_replica(),
             feed_is_open,
-            explain: &mut board.explain,
+            explain: &mut published.explain,
         };
-        let result = f(&mut self.master, &mut env, &mut orders);
-        board.counts = self.master.counts;
-        board.write_rate = self.master.write_rate();
-        // Not only on a timer: who sees a replica online may rely on it being counted.
-        let good = board.replicas.good(settings.min_replicas_max_lag_s, now_ms);
+        let result = f(&mut self.master, &mut env, &mut actions);
+        published.counts = self.master.counts;
+        published.write_rate = self.master.write_rate();
+        // Not only on a timer: a client that sees a replica online may rely on it being counted.
+        let good = published
+            .replicas
+            .good(settings.min_replicas_max_lag_s, now_ms);
         hub.set_good_replicas(good);
-        let is_streaming = board
+        let is_streaming = published
             .replicas
             .iter()
             .any(|r| r.state == ReplicaState::SnapshotRunning && !r.sync.by_file);
@@ -266,8 +268,8 @@ impl MasterDriver {
         drop(guard);
         drop(stream);
         io.publish(self.master.counts.since(before), is_streaming);
-        for order in orders {
-            self.carry_out(order, io);
+        for action in actions {
+            self.carry_out(action, io);
         }
         if has_grown {
             io.hub().wake_followers();
@@ -275,46 +277,46 @@ impl MasterDriver {
         result
     }
 
-    fn carry_out(&mut self, order: Order, io: &mut impl MasterIo) {
-        match order {
-            Order::Send { id, bytes } => io.send(id, bytes.into()),
-            Order::Follow { id } => {
+    fn carry_out(&mut self, action: MasterAction, io: &mut impl MasterIo) {
+        match action {
+            MasterAction::Send { id, bytes } => io.send(id, bytes.into()),
+            MasterAction::Follow { id } => {
                 let stream = io.hub().stream();
-                let cursor = io.hub().board().replicas.get(id).and_then(|r| r.cursor);
+                let cursor = io.hub().published().replicas.get(id).and_then(|r| r.cursor);
                 let place = cursor.and_then(|c| Some((c, stream.log.position(c)?)));
                 drop(stream);
                 if let Some((cursor, position)) = place {
                     io.follow_log(id, cursor, position);
                 }
             }
-            Order::StartSnapshot { number, target } => io.start_snapshot(number, target),
-            Order::AbortSnapshot { number } => io.abort_snapshot(number),
-            Order::SendFeed { id, line } => {
+            MasterAction::StartSnapshot { number, target } => io.start_snapshot(number, target),
+            MasterAction::AbortSnapshot { number } => io.abort_snapshot(number),
+            MasterAction::SendFeed { id, line } => {
                 let progress = progress_of(id, io);
                 if !io.send_feed(id, line.into(), progress) {
                     self.with(io, |m, e, o| m.join_failed(e, id, o));
                 }
             }
-            Order::SendFiltered { id, dump } => {
+            MasterAction::SendFiltered { id, dump } => {
                 let progress = progress_of(id, io);
                 io.send_filtered(id, &dump, progress);
             }
-            Order::CloseFeed => io.close_feed(),
-            Order::SendDump { id } => {
+            MasterAction::CloseFeed => io.close_feed(),
+            MasterAction::SendDump { id } => {
                 let progress = progress_of(id, io);
                 if let Err(error) = io.send_dump(id, progress) {
                     tracing::warn!("SYNC failed. Can't open/stat DB after BGSAVE: {error}");
                     io.close(id, Some(give_up_line(&error).into()));
                 }
             }
-            Order::Close { id } => io.close(id, None),
-            Order::GiveUp { id, error } => io.close(id, Some(error.into())),
+            MasterAction::Close { id } => io.close(id, None),
+            MasterAction::GiveUp { id, error } => io.close(id, Some(error.into())),
         }
     }
 }
 
 fn progress_of(id: u64, io: &impl MasterIo) -> SyncProgress {
-    let board = io.hub().board();
-    let replica = board.replicas.get(id);
+    let published = io.hub().published();
+    let replica = published.replicas.get(id);
     replica.map(|r| r.sync.clone()).unwrap_or_default()
 }

@@ -21,7 +21,7 @@ use crate::resp::request::Batch;
 use crate::table::Args;
 use crate::table::Command;
 
-/// How many commands ahead. More than this would push out what was brought in first.
+/// How many commands. More than this would push out what was brought in first.
 const WINDOW: usize = 16;
 
 /// A command with this many arguments may have several keys (MGET, MSET, DEL).
@@ -31,7 +31,7 @@ const KEYS_MAX: usize = 64;
 
 /// What a command to come will want.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Lookup<'a> {
     /// Of its key.
     hash: u64,
     /// What it will look up in the collection there.
@@ -39,7 +39,7 @@ pub struct Wanted<'a> {
 }
 
 /// What the commands to come will want.
-pub type Ahead<'a> = SmallVec<[Wanted<'a>; WINDOW]>;
+pub type Upcoming<'a> = SmallVec<[Lookup<'a>; WINDOW]>;
 
 impl<'a> Context<'a> {
     /// To be called before each command of a batch, with its index: looks ahead where a window begins. With one
@@ -52,7 +52,7 @@ impl<'a> Context<'a> {
     }
 
     fn look_at_window(&mut self, batch: &'a Batch, index: usize, buffer: &'a [u8]) {
-        self.ahead.clear();
+        self.upcoming.clear();
         let keyspace = &self.node.keyspace;
         let last = batch.len().min(index + WINDOW);
         if last < index + 2 {
@@ -75,23 +75,23 @@ impl<'a> Context<'a> {
             let hash = keyspace.hash(key);
             let member = place.and_then(|place| batch.arg(next, place, buffer));
             shards.add(keyspace.shard_of(hash));
-            self.ahead.push(Wanted { hash, member });
+            self.upcoming.push(Lookup { hash, member });
         }
         if keyspace.shards() > 1 {
             // Left before entering others: a shard is never entered from inside another.
             dispatch::release(self);
             let entered = keyspace.try_enter_free(shards);
-            prefetch(&entered, self.session.db, &self.ahead);
-            self.ahead.clear();
+            prefetch(&entered, self.session.db, &self.upcoming);
+            self.upcoming.clear();
         }
     }
 
     /// Prefetches what [`Context::prefetch_window`] has left to be prefetched.
     #[inline]
     pub(super) fn prefetch_rest(&mut self) {
-        if !self.ahead.is_empty() && !self.keys.set().is_empty() {
-            prefetch(&self.keys, self.session.db, &self.ahead);
-            self.ahead.clear();
+        if !self.upcoming.is_empty() && !self.keys.set().is_empty() {
+            prefetch(&self.keys, self.session.db, &self.upcoming);
+            self.upcoming.clear();
         }
     }
 
@@ -124,13 +124,13 @@ impl<'a> Context<'a> {
 }
 
 /// Prefetches what lies in the shards that are entered.
-fn prefetch(keys: &Entered<'_>, db: usize, ahead: &[Wanted<'_>]) {
+fn prefetch(keys: &Entered<'_>, db: usize, upcoming: &[Lookup<'_>]) {
     let keyspace = keys.keyspace();
     if keyspace.shards() == 1 {
         let only = &keys.at(0).dbs[db];
-        prefetch_from(ahead, |_| Some(only));
+        prefetch_from(upcoming, |_| Some(only));
     } else {
-        prefetch_from(ahead, |hash| {
+        prefetch_from(upcoming, |hash| {
             let shard = keyspace.shard_of(hash);
             let here = keys.set().contains(ShardSet::one(shard));
             here.then(|| &keys.at(shard).dbs[db])
@@ -140,14 +140,14 @@ fn prefetch(keys: &Entered<'_>, db: usize, ahead: &[Wanted<'_>]) {
 
 /// The loop is kept short: the fewer instructions to a key, the more keys' misses overlap.
 #[inline]
-fn prefetch_from<'k>(ahead: &[Wanted<'_>], db_of: impl Fn(u64) -> Option<&'k Db>) {
+fn prefetch_from<'k>(upcoming: &[Lookup<'_>], db_of: impl Fn(u64) -> Option<&'k Db>) {
     let mut collections = SmallVec::<[(Candidate<'_>, &[u8]); WINDOW]>::new();
-    for wanted in ahead {
-        let Some(candidate) = db_of(wanted.hash).and_then(|db| db.candidate(wanted.hash)) else {
+    for lookup in upcoming {
+        let Some(candidate) = db_of(lookup.hash).and_then(|db| db.candidate(lookup.hash)) else {
             continue;
         };
         candidate.prefetch();
-        if let Some(member) = wanted.member {
+        if let Some(member) = lookup.member {
             collections.push((candidate, member));
         }
     }

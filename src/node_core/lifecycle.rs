@@ -35,7 +35,7 @@ pub struct End {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Life {
+pub struct Lifecycle {
     /// The stage, for those that only read it.
     stage: AtomicU8,
     end: Mutex<End>,
@@ -44,9 +44,9 @@ pub struct Life {
 
 const STAGES: [Stage; 4] = [Stage::Loading, Stage::Ready, Stage::Closed, Stage::Ended];
 
-impl Default for Life {
+impl Default for Lifecycle {
     fn default() -> Self {
-        Life {
+        Lifecycle {
             stage: AtomicU8::new(Stage::Loading as u8),
             end: Mutex::default(),
             changed: Condvar::new(),
@@ -54,7 +54,7 @@ impl Default for Life {
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// Where the node stands now. Lock-free.
     pub fn stage(&self) -> Stage {
         STAGES[usize::from(self.stage.load(Ordering::Acquire)).min(STAGES.len() - 1)]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_life_goes_one_way_and_keeps_its_first_end() {
-        let life = Life::default();
+        let life = Lifecycle::default();
         assert_eq!((life.stage(), life.is_closed()), (Stage::Loading, false));
         life.ready();
         assert_eq!(life.stage(), Stage::Ready);
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken_by_a_later_stage_as_well() {
-        let life = Arc::new(Life::default());
+        let life = Arc::new(Lifecycle::default());
         let waiter = {
             let life = life.clone();
             std::thread::spawn(move || life.wait_for(Stage::Ready, None))

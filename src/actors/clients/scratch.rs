@@ -19,7 +19,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// One arbiter's scratch space.
 #[derive(Debug)]
-pub struct Workbench {
+pub struct Scratch {
     pub read: Box<[u8]>,
     pub batch: Batch,
     pub reply: Reply,
@@ -27,50 +27,50 @@ pub struct Workbench {
     /// Of the client whose commands run, or ran last.
     pub bounds: Bounds,
     /// The turn of the connection that is polled.
-    pub turn: Turn,
+    pub slice: TimeSlice,
     /// The log has grown since the MasterActor was last woken.
     log_grown: bool,
     /// Polls [`ForwardLog`].
     forwarder: Option<Waker>,
 }
 
-/// How long a connection may work before the others get their turn, microseconds. With many that always have
-/// work, who has a single request waits about this long for each of them.
-const TURN_US: u64 = 1000;
+/// How long a connection may work before the others get their turn, microseconds. With many that always have work, a
+/// client with a single request waits about this long for each of them.
+const SLICE_US: u64 = 1000;
 
 /// A connection's turn. What runs in it ends it at the first command that ends late.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turn {
+pub struct TimeSlice {
     /// When it is to end, unix microseconds.
     pub ends_us: u64,
     pub is_over: bool,
 }
 
-impl Turn {
-    pub fn begin(now_us: u64) -> Turn {
-        Turn {
-            ends_us: now_us + TURN_US,
+impl TimeSlice {
+    pub fn begin(now_us: u64) -> TimeSlice {
+        TimeSlice {
+            ends_us: now_us + SLICE_US,
             is_over: false,
         }
     }
 }
 
 /// Shared among the connections of one arbiter; borrowed only within one poll.
-pub type SharedWorkbench = Rc<RefCell<Workbench>>;
+pub type SharedScratch = Rc<RefCell<Scratch>>;
 
-impl Workbench {
-    pub fn shared() -> SharedWorkbench {
-        Rc::new(RefCell::new(Workbench::new()))
+impl Scratch {
+    pub fn shared() -> SharedScratch {
+        Rc::new(RefCell::new(Scratch::new()))
     }
 
-    fn new() -> Workbench {
-        Workbench {
+    fn new() -> Scratch {
+        Scratch {
             read: vec![0; READ_BYTES].into_boxed_slice(),
             batch: Batch::default(),
             reply: Reply::default(),
             effects: Effects::default(),
             bounds: Bounds::default(),
-            turn: Turn::default(),
+            slice: TimeSlice::default(),
             log_grown: false,
             forwarder: None,
         }
@@ -86,9 +86,9 @@ impl Workbench {
 
     /// A connection panicked: nothing of what it was working with is kept.
     pub fn renew(&mut self) {
-        let fresh = Workbench::new();
+        let fresh = Scratch::new();
         let forwarder = self.forwarder.take();
-        *self = Workbench { forwarder, ..fresh };
+        *self = Scratch { forwarder, ..fresh };
         // Its commands may have been logged.
         self.forward_log();
     }
@@ -108,16 +108,16 @@ impl Workbench {
 /// with it.
 pub struct ForwardLog {
     pub node: Arc<NodeCore>,
-    pub bench: SharedWorkbench,
+    pub scratch: SharedScratch,
 }
 
 impl Future for ForwardLog {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut bench = self.bench.borrow_mut();
-        bench.forwarder = Some(cx.waker().clone());
-        if std::mem::take(&mut bench.log_grown) {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.forwarder = Some(cx.waker().clone());
+        if std::mem::take(&mut scratch.log_grown) {
             self.node.hub.wake();
         }
         Poll::Pending
