@@ -22,8 +22,10 @@
 #![allow(dead_code, unused_imports)]
 
 mod host;
+mod libraries;
 mod memory;
 mod native;
+pub(crate) mod sandbox;
 mod stack;
 mod state;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! catches panics and leaves an error on the stack; the frame around it, which has nothing to drop, raises it.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -98,22 +98,28 @@ impl<'a> Call<'a> {
 
     /// An error about an argument, as `luaL_argerror` words it.
     pub(crate) fn argument_error(&mut self, argument: c_int, problem: &str) -> Raise {
-        let Some(info) = self.stack.level_info(0, c"n") else {
-            return self.error(&format!("bad argument #{argument} ({problem})"));
-        };
-        let text = |p: *const std::ffi::c_char| {
-            // SAFETY: null, or a string that lives as long as the function it names.
-            (!p.is_null()).then(|| unsafe { CStr::from_ptr(p) }.to_string_lossy())
-        };
-        let name = text(info.name).unwrap_or("?".into());
-        let mut argument = argument;
-        if text(info.namewhat).is_some_and(|what| what == "method") {
-            argument -= 1;
-            if argument == 0 {
-                return self.error(&format!("calling '{name}' on bad self ({problem})"));
+        self.argument_error_bytes(argument, problem.as_bytes())
+    }
+
+    /// See [`argument_error`](Call::argument_error).
+    pub(crate) fn argument_error_bytes(&mut self, argument: c_int, problem: &[u8]) -> Raise {
+        let before = match self.stack.level_info(0, c"n") {
+            None => format!("bad argument #{argument} (").into_bytes(),
+            Some(info) => {
+                let text = |p: *const c_char| {
+                    // SAFETY: null, or a string that lives as long as the function it names.
+                    (!p.is_null()).then(|| unsafe { CStr::from_ptr(p) }.to_bytes())
+                };
+                let name = text(info.name).unwrap_or(b"?");
+                // Its object is not counted.
+                let is_method = text(info.namewhat) == Some(b"method");
+                match argument - c_int::from(is_method) {
+                    0 if is_method => [b"calling '", name, b"' on bad self ("].concat(),
+                    n => [format!("bad argument #{n} to '").as_bytes(), name, b"' ("].concat(),
+                }
             }
-        }
-        self.error(&format!("bad argument #{argument} to '{name}' ({problem})"))
+        };
+        self.error_bytes(&[&before, problem, b")"].concat())
     }
 
     /// An error about an argument's type, as `luaL_typerror` words it.
@@ -132,6 +138,24 @@ impl<'a> Call<'a> {
             Some(number) => Ok(number),
             None => Err(self.type_error(argument, "number")),
         }
+    }
+
+    /// The argument as a C `int`: what is beyond its range wraps, as it does in Lua.
+    ///
+    /// # Errors
+    ///
+    /// That of `luaL_checkint`.
+    pub(crate) fn int_argument(&mut self, argument: c_int) -> Result<c_int, Raise> {
+        Ok(self.integer_argument(argument)? as c_int)
+    }
+
+    /// The argument as an integer, cut towards zero; the least of all for what is beyond its range.
+    ///
+    /// # Errors
+    ///
+    /// That of `luaL_checkinteger`.
+    pub(crate) fn integer_argument(&mut self, argument: c_int) -> Result<i64, Raise> {
+        Ok(to_integer(self.number_argument(argument)?))
     }
 
     /// The argument as a string; a number becomes one, in its place on the stack.
@@ -182,6 +206,7 @@ impl<'a> Call<'a> {
         let meter = &self.shared.meter;
         if meter.used() > meter.limit() {
             self.stack.collect_all();
+            self.poll()?;
             if meter.used() > meter.limit() {
                 return Err(Raise::Memory);
             }
@@ -208,10 +233,20 @@ impl<'a> Call<'a> {
     /// What ends the script.
     pub(crate) fn poll(&mut self) -> Result<(), Raise> {
         match Taken::take(self.shared) {
-            Some(mut taken) => taken.host().interrupt(self),
+            Some(mut taken) => {
+                let outcome = taken.host().interrupt(self);
+                self.shared.stopping.set(outcome.is_err());
+                outcome
+            }
             None => Ok(()),
         }
     }
+}
+
+/// A number as C makes it an integer on x86-64: cut towards zero, and the least of all for what is beyond its range.
+pub(crate) fn to_integer(number: f64) -> i64 {
+    let in_range = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number);
+    if in_range { number as i64 } else { i64::MIN }
 }
 
 /// The `lua_CFunction` of a native.
@@ -294,6 +329,20 @@ pub(super) unsafe extern "C-unwind" fn hook(l: *mut ffi::lua_State, _: *mut ffi:
         unsafe {
             ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKLINE | ffi::LUA_MASKCOUNT, 1);
             ffi::lua_error(l)
+        }
+    }
+}
+
+/// Polls from a function that is written in Lua's own way, and raises what comes of it.
+///
+/// # Safety
+///
+/// `l` runs such a function; no frame up to Lua has anything to drop.
+pub(super) unsafe fn poll_or_raise(l: *mut ffi::lua_State) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if enter(l, |call| call.poll().map(|()| 0)) < 0 {
+            ffi::lua_error(l);
         }
     }
 }

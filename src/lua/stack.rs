@@ -212,6 +212,12 @@ impl Stack {
         unsafe { ffi::lua_tonumber(self.l, ffi::lua_upvalueindex(upvalue)) }
     }
 
+    /// A userdata among the running native's upvalues.
+    pub(super) fn upvalue_userdata(&self, upvalue: c_int) -> *mut c_void {
+        // SAFETY: reads.
+        unsafe { ffi::lua_touserdata(self.l, ffi::lua_upvalueindex(upvalue)) }
+    }
+
     pub(crate) fn push_nil(&mut self) {
         self.room(1);
         // SAFETY: there is room.
@@ -269,6 +275,19 @@ impl Stack {
         self.room(1);
         // SAFETY: there is room, and the upvalues are there.
         unsafe { ffi::lua_pushcclosure(self.l, c_function(native), upvalues) }
+    }
+
+    /// A function written in Lua's own way, by errors that jump.
+    pub(super) fn push_raw(&mut self, function: ffi::lua_CFunction) {
+        self.push_raw_closure(function, 0);
+    }
+
+    /// See [`push_raw`](Stack::push_raw); so many upvalues are popped.
+    pub(super) fn push_raw_closure(&mut self, function: ffi::lua_CFunction, upvalues: c_int) {
+        debug_assert!(upvalues <= self.top());
+        self.room(1);
+        // SAFETY: there is room, and the upvalues are there.
+        unsafe { ffi::lua_pushcclosure(self.l, function, upvalues) }
     }
 
     /// A function that ends in the host's [`native`](super::Host::native) with this number.

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use mlua_sys as ffi;
 
 use super::host::Host;
+use super::libraries::cjson::Settings as JsonSettings;
 use super::memory::{Meter, allocate};
 use super::native::hook;
+use super::sandbox::Random;
 use super::stack::Stack;
 
 /// What a state's parts in C and in Rust share.
@@ -21,6 +23,13 @@ pub(super) struct Shared {
     pub(super) in_lua: Cell<bool>,
     /// The runner of the script, unless it is at work.
     pub(super) host: Cell<Option<NonNull<dyn Host>>>,
+    /// Whether the interrupt ends the script.
+    pub(super) stopping: Cell<bool>,
+    pub(super) random: Cell<Random>,
+    /// The settings of the `cjson` that all scripts share; null before there is one.
+    pub(super) json: Cell<*mut JsonSettings>,
+    /// A buffer that cjson uses again.
+    pub(super) json_buffer: Cell<Vec<u8>>,
 }
 
 impl Shared {
@@ -62,6 +71,10 @@ impl State {
             meter,
             in_lua: Cell::new(true),
             host: Cell::new(None),
+            stopping: Cell::new(false),
+            random: Cell::default(),
+            json: Cell::new(std::ptr::null_mut()),
+            json_buffer: Cell::default(),
         });
         let shared = NonNull::from(Box::leak(shared));
         // SAFETY: the allocator gets what it expects, until `drop`.
@@ -114,6 +127,7 @@ impl State {
         let host = unsafe { transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(host.into()) };
         // SAFETY: it is freed in `drop`.
         let shared = unsafe { self.shared.as_ref() };
+        shared.stopping.set(false);
         let _lent = Lent(shared, shared.host.replace(Some(host)));
         run(&mut self.stack)
     }

@@ -6,6 +6,7 @@
 //! - `node`: a node made of the production drivers and hub, over the model; `host` is what it has instead of
 //!   sockets, threads and mailboxes, lent to the drivers in `stream` (the link) and `feeds` (the master).
 //! - `peers`: the connections that a node took.
+//! - `scripts`: Lua without a node.
 //! - `spooling`: a slow disk that fails, under the production log, feed and spool.
 //! - `oracle`: what two nodes call by the same name must be the same.
 //! - `world`: nodes, faults and the invariants.
@@ -17,8 +18,10 @@ mod network;
 mod node;
 mod oracle;
 mod peers;
+mod scripts;
 mod spooling;
 mod stream;
 mod world;
 
+pub use scripts::ScriptRoom;
 pub use world::{Report, run_seed};
