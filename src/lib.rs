@@ -16,6 +16,7 @@
 //! - [`clients`]: what others see of a client and push to it; pauses.
 //! - [`keyspace`]: databases, shards, expiry, entering shards; `snapshot` hooks into its walk.
 //! - [`snapshot`]: the point-in-time cut and walk; how saving stands.
+//! - `script`: EVAL's cache, scripts' flags, who runs for long.
 //! - [`repl`]: the log, replids and offsets, PSYNC decisions, the link's state machine.
 //! - [`session`]: the state of a client that its own thread owns; channels.
 //! - [`observe`]: counters, histograms, the slow log, MONITOR, memory.
@@ -49,6 +50,7 @@ pub mod os;
 pub mod rdb;
 pub mod repl;
 pub mod resp;
+pub(crate) mod script;
 pub mod session;
 pub mod snapshot;
 pub mod supervision;

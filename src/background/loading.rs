@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::command::blocking;
+use crate::command::script::functions;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
@@ -70,7 +71,7 @@ impl LoadedDump {
                 "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
             ),
         }
-        if !self.opaque.is_empty() {
+        if !self.opaque.module_aux.is_empty() {
             tracing::warn!(
                 "The dump holds {}: kept for our dumps and our replicas, but not usable here",
                 self.opaque
@@ -386,6 +387,7 @@ pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset
     let old = entered.replace(dataset, node.clock.unix_ms());
     blocking::defer_ready(node, entered);
     node.opaque.store(Arc::new(opaque));
+    functions::load_all(node, entered);
     node.lazyfree.push(Box::new(old));
 }
 

@@ -6,3 +6,4 @@ pub mod freeing;
 pub mod load_limit;
 pub mod loading;
 pub mod pipe;
+pub(crate) mod script_threads;

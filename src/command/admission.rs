@@ -9,15 +9,22 @@ use super::nested::Caller;
 use crate::clients::pause::Pause;
 use crate::config::Protected;
 use crate::resp::Resp;
-use crate::session::{Origin, Session};
+use crate::session::Origin;
 use crate::table::Command;
-use crate::table::spec::bits;
+use crate::table::spec::{Reach, bits};
 use crate::table::{Args, CommandError, CommandResult};
 
 pub(super) const READ_ONLY: CommandError =
     CommandError::fixed("READONLY You can't write against a read only replica.");
 
-const MISCONF: CommandError = CommandError::fixed(
+pub(super) const OUT_OF_MEMORY: CommandError =
+    CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.");
+
+pub(super) const MASTER_DOWN: CommandError = CommandError::fixed(
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+);
+
+pub(super) const MISCONF: CommandError = CommandError::fixed(
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 );
 
@@ -52,18 +59,37 @@ impl Judged {
     }
 
     #[inline]
-    fn of(session: &Session, command: &Command) -> Judged {
-        match &session.multi {
+    fn of(ctx: &Context<'_>, command: &Command) -> Judged {
+        match &ctx.session.multi {
             Some(multi) if command.flags.has(bits::RUNS_QUEUE) => Judged {
                 flags: command.flags.0 | multi.flags,
                 lacking: multi.lacking,
             },
+            _ if command.spec.reach == Reach::Script => Judged::script(ctx, command),
             _ => Judged::one(command),
+        }
+    }
+
+    fn script(ctx: &Context<'_>, command: &Command) -> Judged {
+        let flags = flags_of(ctx, command);
+        Judged {
+            flags,
+            lacking: !flags,
         }
     }
 
     fn is_write(self) -> bool {
         self.flags & bits::WRITE != 0
+    }
+}
+
+/// A command's flags; a script has those that it gives itself.
+#[inline]
+pub(super) fn flags_of(ctx: &Context<'_>, command: &Command) -> u32 {
+    let flags = command.flags.0;
+    match &ctx.script {
+        Some(chosen) if command.spec.reach == Reach::Script => chosen.command_flags(flags),
+        _ => flags,
     }
 }
 
@@ -90,7 +116,7 @@ pub(super) fn admit(
         }
         _ => return Ok(()),
     }
-    let judged = Judged::of(ctx.session, command);
+    let judged = Judged::of(ctx, command);
     let takes_memory =
         judged.flags & bits::DENY_OOM != 0 || in_multi && !command.flags.has(bits::ENDS_MULTI);
     check_memory(ctx, takes_memory)?;
@@ -155,22 +181,26 @@ fn check_user(ctx: &Context<'_>, command: &Command) -> CommandResult {
 /// What needs memory runs only while there is some.
 #[inline]
 fn check_memory(ctx: &Context<'_>, takes_memory: bool) -> CommandResult {
+    match takes_memory && is_out_of_memory(ctx) {
+        true => Err(OUT_OF_MEMORY),
+        false => Ok(()),
+    }
+}
+
+/// Whether memory is used up, for what needs some.
+#[inline]
+pub(super) fn is_out_of_memory(ctx: &Context<'_>) -> bool {
     let (node, settings) = (ctx.node, ctx.settings);
-    if settings.maxmemory == 0 || !takes_memory || node.memory_used() <= settings.maxmemory {
-        return Ok(());
+    if settings.maxmemory == 0 || node.memory_used() <= settings.maxmemory {
+        return false;
     }
     // A replica that leaves eviction to its master counts as one with room.
-    if settings.replica_ignore_maxmemory && node.hub.is_replica() {
-        return Ok(());
-    }
-    Err(CommandError::fixed(
-        "OOM command not allowed when used memory > 'maxmemory'.",
-    ))
+    !(settings.replica_ignore_maxmemory && node.hub.is_replica())
 }
 
 /// Writes are refused while they can't be saved.
 #[inline]
-fn check_disk(ctx: &Context<'_>, is_meant: bool) -> CommandResult {
+pub(super) fn check_disk(ctx: &Context<'_>, is_meant: bool) -> CommandResult {
     if is_meant && ctx.node.disk_denies_writes(ctx.settings) {
         return Err(MISCONF);
     }
@@ -179,7 +209,7 @@ fn check_disk(ctx: &Context<'_>, is_meant: bool) -> CommandResult {
 
 /// Writes need a master with the replicas that it is to have, or a replica that takes them.
 #[inline]
-fn check_role(ctx: &Context<'_>) -> CommandResult {
+pub(super) fn check_role(ctx: &Context<'_>) -> CommandResult {
     let (node, settings) = (ctx.node, ctx.settings);
     if node.hub.is_replica() {
         return match settings.replica_read_only {
@@ -223,9 +253,7 @@ fn check_dataset(ctx: &Context<'_>, judged: Judged) -> CommandResult {
         && !ctx.settings.replica_serve_stale_data
         && !node.hub.link_up()
     {
-        return Err(CommandError::fixed(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        ));
+        return Err(MASTER_DOWN);
     }
     if node.is_loading() && judged.lacking & bits::LOADING != 0 {
         return Err(CommandError::fixed(

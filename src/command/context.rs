@@ -10,15 +10,18 @@
 //! - A key that became non-empty and may have clients blocked on it: [`Context::signal_ready`].
 
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::lookup::{Found, Look};
 use super::prefetch::Upcoming;
 use super::replication::FollowOrder;
+use super::script::Chosen;
+use super::script::host::Outer;
 use super::{Effects, events};
 use crate::config::Settings;
 use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
-use crate::keyspace::{Entered, Entry, Expiry};
+use crate::keyspace::{Entered, Entry, Expiry, ShardSet};
 use crate::node_core::NodeCore;
 use crate::observe::command_stats::BatchCounters;
 use crate::resp::Reply;
@@ -76,6 +79,14 @@ pub struct Context<'a> {
     pub deny_blocking: bool,
     /// The master to follow when the transaction is through.
     pub(super) follow_after: Option<Box<FollowOrder>>,
+    /// What the command that is being let in is to run, if that is a script.
+    pub(super) script: Option<Chosen>,
+    /// The command has done nothing yet, and is to run again inside these shards.
+    pub(super) again: Option<ShardSet>,
+    /// The stack of the EXEC that this runs in, if that has one of its own.
+    pub(super) own_stack: Option<NonNull<Outer<'static>>>,
+    /// The command goes on elsewhere: who ends it counts it.
+    pub(super) goes_on: bool,
     /// Set by a handler that wants to wait; it must not have replied or changed anything.
     pub block: Option<BlockRequest>,
     /// This run serves a client that was blocked.
@@ -121,6 +132,10 @@ impl<'a> Context<'a> {
             dirty: 0,
             deny_blocking: false,
             follow_after: None,
+            script: None,
+            again: None,
+            own_stack: None,
+            goes_on: false,
             block: None,
             unblocking: false,
             inside: 0,

@@ -18,7 +18,7 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 
 use super::admission::{Refusal, admit};
-use super::{Context, blocking, handlers, scan, transaction, waits};
+use super::{Context, blocking, handlers, scan, script, transaction, waits};
 use crate::clients::client::Client;
 use crate::clients::cross_protocol::is_http;
 use crate::config::Settings;
@@ -90,6 +90,9 @@ pub(super) fn enter(ctx: &mut Context<'_>, set: ShardSet) -> Result<(), Outcome>
 /// The shards a command needs.
 pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
     let keyspace = &ctx.node.keyspace;
+    if command.spec.reach == Reach::Script {
+        return script::reach(ctx, command, args);
+    }
     if command.whole_keyspace(args) {
         // A transaction enters everything beforehand; by itself SCAN goes from shard to shard.
         return match ctx.session.multi {
@@ -118,6 +121,10 @@ pub fn poll_run(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) ->
     let mut outcome = run(ctx, args);
     while let Outcome::Busy(set) = outcome {
         if poll_enter(ctx, set, cx).is_pending() {
+            if ctx.node.scripts.running.slow_in(set).is_some() {
+                // It became slow meanwhile, and has woken those who waited then.
+                outcome = run(ctx, args);
+            }
             break;
         }
         outcome = run(ctx, args);
@@ -184,6 +191,9 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     };
     let last_command = &ctx.session.client.last_command;
     last_command.store(command.id, std::sync::atomic::Ordering::Relaxed);
+    if command.spec.reach == Reach::Script {
+        ctx.script = script::Chosen::of(ctx, command, args);
+    }
     if let Err(refusal) = admit(ctx, command, args) {
         return match refusal {
             Refusal::Error(error) => refuse(ctx, Some(command), args, error),
@@ -200,13 +210,20 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return transaction::exec(ctx, command, args);
     }
     let set = reach(ctx, command, args);
-    if let Err(busy) = enter(ctx, set) {
-        return busy;
+    if let Err(busy) = enter(ctx, set)
+        && !enter_beside_script(ctx, command, set)
+    {
+        return wait_or_refuse(ctx, command, args, busy);
     }
     ctx.prefetch_rest();
     ctx.prefetch_keys(command, args);
     let began_us = ctx.now_us;
     call(ctx, command, args);
+    if let Some(set) = ctx.again.take() {
+        finish_unit(ctx);
+        return Outcome::Busy(set);
+    }
+    ctx.goes_on = false;
     if let Some(request) = ctx.block.take() {
         let ran_us = ctx.now_us.saturating_sub(began_us);
         blocking::suspend(ctx, request, args, ran_us);
@@ -240,10 +257,7 @@ pub fn run_from_master(
     cx: &TaskContext<'_>,
 ) -> Outcome {
     debug_assert_eq!(ctx.session.origin, Origin::Master);
-    let outcome = match keep_functions(ctx, args, cx) {
-        Some(outcome) => outcome,
-        None => poll_run(ctx, args, cx),
-    };
+    let outcome = poll_run(ctx, args, cx);
     if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
         let in_multi = ctx.session.multi.is_some();
         ctx.session.unlogged.push(raw, in_multi);
@@ -251,26 +265,50 @@ pub fn run_from_master(
     outcome
 }
 
-/// A master's FUNCTION changes what we keep for it (see [`Opaque`](crate::rdb::opaque::Opaque)), as long as there
-/// are no functions to run. None: it is no such command.
-fn keep_functions(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) -> Option<Outcome> {
-    let node = ctx.node;
-    if !args[0].eq_ignore_ascii_case(b"function") || node.table.find(args).is_some() {
-        return None;
+/// Enters those of the shards that are free, if the command makes do with them while a slow script is inside others.
+#[cold]
+fn enter_beside_script(ctx: &mut Context<'_>, command: &Command, set: ShardSet) -> bool {
+    let makes_do =
+        command.flags.has(bits::BESIDE_SCRIPTS) && ctx.node.scripts.running.slow_in(set).is_some();
+    if makes_do {
+        release(ctx);
+        ctx.set_keys(ctx.node.keyspace.try_enter_free(set));
     }
-    let opaque = node.opaque.load().after_command(args)?;
-    // A snapshot's cut must find them where it finds the log.
-    let all = node.keyspace.all();
-    if poll_enter(ctx, all, cx).is_pending() {
-        return Some(Outcome::Busy(all));
+    makes_do
+}
+
+/// A command whose shards are busy waits for them, unless a slow script is inside.
+#[cold]
+pub(super) fn wait_or_refuse(
+    ctx: &mut Context<'_>,
+    command: &Command,
+    args: &Args<'_>,
+    busy: Outcome,
+) -> Outcome {
+    let Outcome::Busy(set) = busy else {
+        return busy;
+    };
+    match busy_error(ctx, command, set) {
+        Some(error) => refuse(ctx, Some(command), args, error),
+        None => busy,
     }
-    node.opaque.store(std::sync::Arc::new(opaque));
-    Some(Outcome::Done)
+}
+
+/// What a client's command is answered that needs shards which a slow script is inside of.
+#[inline]
+pub(super) fn busy_error(
+    ctx: &Context<'_>,
+    command: &Command,
+    set: ShardSet,
+) -> Option<CommandError> {
+    let kind = ctx.node.scripts.running.slow_in(set)?;
+    let is_refused = ctx.session.origin == Origin::Client && !command.flags.has(bits::ALLOW_BUSY);
+    is_refused.then(|| CommandError::fixed(kind.busy_error()))
 }
 
 /// Answers a command that may not run, and breaks the MULTI it may stand in. A refused EXEC is the end of its
 /// transaction, and says so whether there was one or not.
-fn refuse(
+pub(super) fn refuse(
     ctx: &mut Context<'_>,
     command: Option<&Command>,
     args: &Args<'_>,
@@ -315,6 +353,10 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
     ctx.effects.db = ctx.session.db;
     ctx.effects.apart = command.flags.has(bits::TOUCHES_ARBITRARY_KEYS) && !ctx.deny_blocking;
     let result: CommandResult = handlers::of(command)(ctx, args);
+    if ctx.goes_on || ctx.again.is_some() {
+        ctx.now_us = node.clock.unix_us();
+        return;
+    }
     if ctx.dirty > 0 {
         // Changed, and not logged yet. Empty in builds without debug assertions.
         let owner = match ctx.session.origin {
@@ -441,6 +483,14 @@ fn tell_of_slow(
             "command"
         };
         node.latency.record(event, now_us, took_us / 1000);
+    }
+}
+
+/// As Redis shows scripts: before what they call.
+pub(super) fn show_script_to_monitors(ctx: &Context<'_>, args: &Args<'_>) {
+    if ctx.node.monitors.any() && ctx.session.origin != Origin::Replay {
+        let (db, client) = (ctx.session.db, &ctx.session.client);
+        ctx.node.monitors.feed(ctx.now_us, db, client, args);
     }
 }
 

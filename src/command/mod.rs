@@ -52,6 +52,7 @@ mod sample;
 pub mod saving;
 pub mod scan;
 pub mod scan_options;
+pub(crate) mod script;
 pub mod server;
 #[cfg(test)]
 mod server_tests;
@@ -107,6 +108,8 @@ pub const FAMILIES: &[Handlers] = &[
     replication::HANDLERS,
     saving::HANDLERS,
     scan::HANDLERS,
+    script::HANDLERS,
+    script::functions::HANDLERS,
     server::HANDLERS,
     set::HANDLERS,
     set_algebra::HANDLERS,

@@ -9,6 +9,7 @@ use super::context::int_arg;
 use super::{Context, Handlers};
 use crate::node_core::{NodeCore, Services, ShutdownOptions};
 use crate::resp::Reply;
+use crate::script::running::Kind;
 use crate::session::Ticket;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
@@ -119,6 +120,9 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
         ctx.reply.ok();
         return Ok(());
+    }
+    if !options.nosave && ctx.node.scripts.running.any_slow() {
+        return Err(CommandError::fixed(Kind::Eval.busy_error()));
     }
     if !options.now && ctx.deny_blocking {
         return Err(CommandError::fixed(

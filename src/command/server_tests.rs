@@ -32,6 +32,9 @@ impl Services for Notes {
     fn aside(&self, ticket: Arc<Ticket>, work: AsideWork) {
         self.1.lock().push((ticket, work));
     }
+    fn run_script(&self, _: Box<dyn crate::node_core::LongScript>) {
+        unreachable!("no script runs here")
+    }
     fn wait(&self, _: Arc<Ticket>, replicas: usize, offset: u64, deadline_ms: Option<i64>) {
         self.note(format!("wait {replicas} {offset} {deadline_ms:?}"));
     }

@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::dispatch::{self, Outcome};
 use super::nested::{self, Called, Caller};
-use super::{Context, Handlers, replication};
+use super::{Context, Handlers, admission, replication, script};
 use crate::keyspace::{KeyId, KeyIdRef};
 use crate::session::MultiState;
-use crate::table::Command;
-use crate::table::{Args, CommandError, CommandResult};
+use crate::table::spec::Reach;
+use crate::table::{Args, Command, CommandError, CommandId, CommandResult};
 
 pub const HANDLERS: Handlers = &[
     ("multi", multi),
@@ -27,13 +27,18 @@ pub const HANDLERS: Handlers = &[
 /// Queues a command that was admitted.
 pub(super) fn queue(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) -> Outcome {
     let shards = dispatch::reach(ctx, command, args);
+    if let Some(error) = dispatch::busy_error(ctx, command, shards) {
+        return dispatch::refuse(ctx, Some(command), args, error);
+    }
+    let flags = admission::flags_of(ctx, command);
     if let Some(multi) = &mut ctx.session.multi
         // A transaction that is already lost need not be remembered.
         && !multi.broken
         && !ctx.session.watch_dirty.load(Ordering::Acquire)
     {
-        multi.flags |= command.flags.0;
-        multi.lacking |= !command.flags.0;
+        multi.flags |= flags;
+        multi.runs_scripts |= command.spec.reach == Reach::Script;
+        multi.lacking |= !flags;
         multi.shards.0 |= shards.0;
         multi.push(dispatch::own(args));
     }
@@ -169,9 +174,14 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
         set.add(keyspace.shard_of(keyspace.hash(&id.key)));
     }
     if let Err(busy) = dispatch::enter(ctx, set) {
-        return busy;
+        return dispatch::wait_or_refuse(ctx, command, args, busy);
     }
     let lost = is_lost(ctx);
+    let runs_scripts = ctx
+        .session
+        .multi
+        .as_ref()
+        .is_some_and(|multi| multi.runs_scripts);
     let queue = ctx
         .session
         .multi
@@ -185,18 +195,27 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
         return Outcome::Done;
     }
     let start_us = ctx.now_us;
+    if runs_scripts && script::may_go_on_elsewhere(ctx) && ctx.session.subscriptions() == 0 {
+        return script::exec::run(ctx, command.id, args[0], queue);
+    }
     run_queue(ctx, &queue);
-    dispatch::after_exec(ctx, command, args, start_us, false);
+    end(ctx, command.id, args[0], start_us);
+    Outcome::Renew
+}
+
+/// The end of a transaction whose commands have run.
+pub(super) fn end(ctx: &mut Context<'_>, command: CommandId, name: &[u8], start_us: u64) {
+    let command = ctx.node.table.get(command);
+    dispatch::after_exec(ctx, command, &[name], start_us, false);
     if let Some(order) = ctx.follow_after.take() {
         // All of it is in the log before we are a master no more.
         dispatch::flush_effects(ctx);
         replication::follow(ctx, *order);
     }
     dispatch::finish_unit(ctx);
-    Outcome::Renew
 }
 
-fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
+pub(super) fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
     ctx.reply.array(queue.len());
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in queue {

@@ -70,7 +70,14 @@ pub fn is_over(session: &mut Session) -> bool {
             _ => return false,
         },
         Some(Waiting::Reply(ticket)) if ticket.is_done() => {
-            session.last_write_offset = session.last_write_offset.max(ticket.write_offset());
+            let ticket = ticket.clone();
+            let (before, closing) = (session.last_write_offset, session.closing);
+            if let Some(own) = ticket.take_session() {
+                *session = own;
+                session.closing |= closing;
+            }
+            let written = before.max(ticket.write_offset());
+            session.last_write_offset = session.last_write_offset.max(written);
             ticket.is_last()
         }
         Some(Waiting::Reply(_)) => return false,

@@ -269,6 +269,12 @@ pub struct Settings {
     /// The `*-max-listpack-*`, `set-max-intset-entries`, `list-*` directives.
     pub encodings: Encodings,
 
+    // ---- scripts ----
+    /// Milliseconds that a script runs until clients that need its shards are answered BUSY; 0: they wait.
+    pub busy_reply_threshold_ms: u64,
+    /// Bytes that Lua may take for the values of one running script; 0: no limit.
+    pub script_memory_limit: u64,
+
     // ---- watching ----
     /// Microseconds; negative: the slow log is off; 0: every command is logged.
     pub slowlog_log_slower_than: i64,
@@ -383,6 +389,9 @@ impl Default for Settings {
             lazyfree_lazy_server_del: false,
             lazyfree_lazy_user_flush: false,
             encodings: Encodings::default(),
+
+            busy_reply_threshold_ms: 5000,
+            script_memory_limit: 512 << 20,
 
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,

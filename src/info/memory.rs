@@ -1,6 +1,7 @@
 //! INFO memory, and the same figures for MEMORY STATS and DOCTOR.
 
 use super::{Observed, Text, human_bytes};
+use crate::node_core::NodeCore;
 
 /// Where the memory is, bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +63,26 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
     }
 }
 
+/// EVAL's scripts and functions run in the same states, which are counted as EVAL's.
+fn write_scripts(text: &mut Text, node: &NodeCore) {
+    let lua = node.scripts.memory.used() as u64;
+    let cache = &node.scripts.cache;
+    let scripts = cache.memory() as u64;
+    let libraries = node.functions.load();
+    let functions = libraries.memory() as u64;
+    text.field("used_memory_lua", lua);
+    text.field("used_memory_vm_eval", lua);
+    text.field("used_memory_lua_human", human_bytes(lua));
+    text.field("used_memory_scripts_eval", scripts);
+    text.field("number_of_cached_scripts", cache.len());
+    text.field("number_of_functions", libraries.functions());
+    text.field("number_of_libraries", libraries.len());
+    text.field("used_memory_vm_functions", 0);
+    text.bytes("used_memory_vm_total", lua);
+    text.field("used_memory_functions", functions);
+    text.bytes("used_memory_scripts", scripts + functions);
+}
+
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let Observed { node, settings, .. } = observed;
     let report = node.memory.refresh();
@@ -85,17 +106,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("allocator_active", report.active);
     text.field("allocator_resident", report.resident);
     text.bytes("total_system_memory", report.system);
-    text.field("used_memory_lua", 0);
-    text.field("used_memory_vm_eval", 0);
-    text.field("used_memory_lua_human", human_bytes(0));
-    text.field("used_memory_scripts_eval", 0);
-    text.field("number_of_cached_scripts", 0);
-    text.field("number_of_functions", 0);
-    text.field("number_of_libraries", 0);
-    text.field("used_memory_vm_functions", 0);
-    text.bytes("used_memory_vm_total", 0);
-    text.field("used_memory_functions", 0);
-    text.bytes("used_memory_scripts", 0);
+    write_scripts(text, node);
     text.bytes("maxmemory", settings.maxmemory);
     text.field("maxmemory_policy", settings.maxmemory_policy.word());
     text.ratio(

@@ -29,7 +29,7 @@ use crate::text::printable::OneLine;
 pub struct Observed<'a> {
     pub node: &'a NodeCore,
     pub settings: &'a Settings,
-    /// Every shard.
+    /// Every shard, but for those that slow scripts are inside of.
     pub keys: &'a Entered<'a>,
     pub now_ms: i64,
 }

@@ -46,7 +46,6 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     );
     // Ours: what came in dumps beside keys and can't be used here.
     let opaque = node.opaque.load();
-    text.field("kept_function_libraries", opaque.libraries.len());
     text.field("kept_module_aux", opaque.module_aux.len());
     text.field("aof_enabled", 0);
     text.field("aof_rewrite_in_progress", 0);

@@ -67,6 +67,8 @@ fn write_keys(text: &mut Text, observed: &Observed<'_>) {
         "expire_cycle_cpu_milliseconds",
         stats.expire_cycle_cpu_us.get() / 1000,
     );
+    let scripts = &observed.node.scripts;
+    text.field("evicted_scripts", scripts.cache.evicted());
     text.field("evicted_keys", stats.evicted_keys.get());
     text.field("evicted_clients", 0);
     text.field("total_eviction_exceeded_time", 0);

@@ -137,6 +137,15 @@ pub struct Contention {
     pub found_contended: u64,
 }
 
+/// What became of a wait for shards.
+pub(crate) enum Entrance<'k> {
+    Entered(Entered<'k>),
+    /// It was given up.
+    Stopped,
+    /// One of the shards is poisoned or sealed.
+    Lost,
+}
+
 /// Shards entered: while this lives, nobody else is inside them.
 pub struct Entered<'k> {
     keyspace: &'k Keyspace,
@@ -288,22 +297,50 @@ impl Keyspace {
     }
 
     /// Enters, blocking the thread; None if one of the shards is poisoned or sealed. Not for arbiters that serve
-    /// connections.
+    /// connections. While one is waited for, none is held: a script may wait for others from inside some
+    /// (`Entered::try_extend`).
     pub fn enter_unless_poisoned(&self, set: ShardSet) -> Option<Entered<'_>> {
+        match self.enter_or_stop(set, || false) {
+            Entrance::Entered(entered) => Some(entered),
+            Entrance::Stopped | Entrance::Lost => None,
+        }
+    }
+
+    /// As [`Keyspace::enter_unless_poisoned`], but gives up when `stops`, which is asked now and then.
+    pub(crate) fn enter_or_stop(&self, set: ShardSet, stops: impl Fn() -> bool) -> Entrance<'_> {
         inside::check(self);
         may_block_here();
-        for index in set.iter() {
-            let lock = &self.locks[index];
-            while !lock.raw.try_lock_for(POISON_LOOK) {
-                if self.is_lost(index) {
-                    let taken = set.0 & ((1 << index) - 1);
-                    // SAFETY: exactly these were locked by the turns of this loop before.
-                    unsafe { self.leave(ShardSet(taken)) };
-                    return None;
+        let mut waited_for = None;
+        loop {
+            let mut taken = ShardSet::NONE;
+            let index: Option<usize> = waited_for;
+            if let Some(index) = index {
+                while !self.locks[index].raw.try_lock_for(POISON_LOOK) {
+                    if self.is_lost(index) {
+                        return Entrance::Lost;
+                    }
+                    if stops() {
+                        return Entrance::Stopped;
+                    }
                 }
+                taken.add(index);
             }
+            let others = ShardSet(set.0 & !taken.0);
+            let busy = others.iter().find(|&index| {
+                let lock = &self.locks[index];
+                let is_busy = !lock.raw.try_lock() && !lock.spin();
+                if !is_busy {
+                    taken.add(index);
+                }
+                is_busy
+            });
+            let Some(busy) = busy else {
+                return Entrance::Entered(self.entered(set));
+            };
+            // SAFETY: exactly these were locked here.
+            unsafe { self.leave(taken) };
+            waited_for = Some(busy);
         }
-        Some(self.entered(set))
     }
 
     fn is_lost(&self, shard: usize) -> bool {
@@ -384,6 +421,13 @@ impl Keyspace {
     /// that comes later to a key has the higher one.
     pub fn wait_number(&self) -> u64 {
         self.waits.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Wakes those who wait for one of the shards, though it has not been left.
+    pub(crate) fn wake_waiting(&self, set: ShardSet) {
+        for index in set.iter() {
+            self.locks[index].wake_waiters();
+        }
     }
 
     /// Whether somebody found the shard busy and waits for it to be left.
@@ -499,6 +543,48 @@ impl<'k> Entered<'k> {
     /// Which shards are entered.
     pub fn set(&self) -> ShardSet {
         self.set
+    }
+
+    /// This thread is about to stop working inside, and another one will go on ([`Entered::arrive`]): the shards stay
+    /// entered. Never inlined, as what it notes belongs to the thread.
+    #[inline(never)]
+    pub(crate) fn depart(&self) {
+        if !self.set.is_empty() {
+            inside::leave();
+            may_block::lock_left();
+        }
+    }
+
+    /// This thread goes on inside, after [`Entered::depart`].
+    #[inline(never)]
+    pub(crate) fn arrive(&self) {
+        if !self.set.is_empty() {
+            inside::enter(self.keyspace);
+            may_block::lock_taken();
+        }
+    }
+
+    /// Enters more shards from inside these, if none of them is busy. Only where nobody else does so while he holds
+    /// shards, or two would wait for each other: see `command::script`.
+    pub(crate) fn try_extend(&mut self, more: ShardSet) -> bool {
+        let missing = ShardSet(more.0 & !self.set.0);
+        let mut taken = ShardSet::NONE;
+        for index in missing.iter() {
+            let lock = &self.keyspace.locks[index];
+            if !lock.raw.try_lock() && !lock.spin() {
+                lock.found_busy.fetch_add(1, Ordering::Relaxed);
+                // SAFETY: exactly these were locked by the turns of this loop before.
+                unsafe { self.keyspace.leave(taken) };
+                return false;
+            }
+            taken.add(index);
+        }
+        if self.set.is_empty() && !taken.is_empty() {
+            inside::enter(self.keyspace);
+            may_block::lock_taken();
+        }
+        self.set.0 |= taken.0;
+        true
     }
 
     /// Counts changes of the dataset. False if no shard is entered. A counter beside the lock costs nothing:

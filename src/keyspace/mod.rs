@@ -34,6 +34,7 @@ pub mod watch;
 pub use blocked::{Blocked, ReadyKey};
 pub use dataset::{Dataset, DatasetBuilder, StringBatch};
 pub use db::{Candidate, Db, Entry, Expiry, Put};
+pub(crate) use entering::Entrance;
 pub use entering::{Contention, Entered, Keyspace, ShardSet};
 pub use expire_budget::ExpireBudget;
 pub use hasher::KeyHasher;

@@ -34,5 +34,5 @@ mod state_tests;
 pub(crate) use host::Host;
 pub(crate) use memory::Meter;
 pub(crate) use native::{Call, Native, NativeResult, Raise};
-pub(crate) use stack::{Failure, Kind, Stack};
-pub(crate) use state::State;
+pub(crate) use stack::{Failure, Kind, Reference, Stack};
+pub(crate) use state::{NoMemory, State};

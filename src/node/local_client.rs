@@ -23,6 +23,7 @@ use crate::clients::client::Client;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::waits;
 use crate::command::{Context, Effects};
+use crate::keyspace::Entrance;
 use crate::node_core::NodeCore;
 use crate::resp::value::RespValue;
 use crate::resp::{Reply, Resp};
@@ -258,7 +259,14 @@ impl LocalClient {
             let Outcome::Busy(set) = outcome else {
                 return Some(outcome);
             };
-            keys = Some(self.node.keyspace.enter_unless_poisoned(set)?);
+            // A slow script is told of, not waited for.
+            let running = &self.node.scripts.running;
+            let is_slow = || running.slow_in(set).is_some();
+            keys = match self.node.keyspace.enter_or_stop(set, is_slow) {
+                Entrance::Entered(keys) => Some(keys),
+                Entrance::Stopped => None,
+                Entrance::Lost => return None,
+            };
         }
     }
 

@@ -9,9 +9,10 @@ pub mod lifecycle;
 pub mod migration;
 pub mod threads;
 
+use std::any::Any;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -38,6 +39,8 @@ use crate::observe::slowlog::Slowlog;
 use crate::observe::stats::Stats;
 use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
+use crate::script::Scripts;
+use crate::script::library::Libraries;
 use crate::session::pubsub::PubSub;
 use crate::session::{Session, Ticket, Waiting};
 use crate::snapshot::persistence::Persistence;
@@ -81,6 +84,12 @@ pub struct NodeCore {
     pub slowlog: Slowlog,
     pub latency: Latency,
     pub monitors: Monitors,
+    pub(crate) scripts: Scripts,
+    /// What the room of commands keeps for the node: it alone knows what that is.
+    pub(crate) of_commands: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// The function libraries: those whose texts are in `opaque`, as far as they can be loaded. Replaced with every shard
+    /// entered.
+    pub(crate) functions: ArcSwap<Libraries>,
     pub cross_protocol: CrossProtocol,
     /// While clients are paused keys expire logically but are not deleted.
     pub pause: PauseState,
@@ -123,6 +132,9 @@ impl NodeCore {
             slowlog: Slowlog::default(),
             latency: Latency::default(),
             monitors: Monitors::default(),
+            scripts: Scripts::default(),
+            of_commands: OnceLock::new(),
+            functions: ArcSwap::default(),
             cross_protocol: CrossProtocol::default(),
             pause: PauseState::default(),
             keyspace: Keyspace::new(shards, settings.databases, clock.random()),
@@ -266,6 +278,9 @@ impl NodeCore {
             }
             // A WAIT may be for ever.
             Some(Waiting::Reply(ticket)) => {
+                if let Some(mut own) = ticket.abandon() {
+                    self.forget_session(&mut own);
+                }
                 if let Some(services) = self.services.get() {
                     services.unblock(ticket, 1);
                 }
@@ -398,8 +413,20 @@ pub trait Services: Send + Sync {
     /// MIGRATE: has the target do the commands, and completes with OK or an error when the keys that it took are deleted
     /// here.
     fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, commands: Vec<TargetCommand>);
+    /// Has a script go on beside those that serve. Never drops it.
+    fn run_script(&self, script: Box<dyn LongScript>);
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).
     fn serve_blocked(&self);
+}
+
+/// A script that has had its time on an arbiter, and goes on in turns on a thread.
+pub trait LongScript: Send {
+    /// Gives it a turn. None: it is over, and its client has been answered.
+    fn go_on(self: Box<Self>, node: &NodeCore) -> Option<Box<dyn LongScript>>;
+    /// What its client waits for.
+    fn ticket(&self) -> Arc<Ticket>;
+    /// Whether it has to be seen to that others get on first.
+    fn waits(&self) -> bool;
 }
 
 /// DEBUG RELOAD's options.

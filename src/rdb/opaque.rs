@@ -1,12 +1,12 @@
-//! What a dump holds beside keys and this node can't use: function libraries, and data that modules keep in no
-//! key. It is kept as it came and written again, so that neither the node's own dumps nor its replicas lose it.
+//! What a dump holds beside keys: the texts of function libraries, and data that modules keep in no key, which this
+//! node can't use. It is written as it came, so that neither the node's own dumps nor its replicas lose it.
 //!
 //! Invariant: all of it together takes at most [`BYTES_MAX`]; a dump that holds more is refused.
 
 use std::fmt;
 
 use super::error::Fault;
-use super::format::{VALKEY_VERSIONS, module, module_name, opcode};
+use super::format::{module, module_name, opcode};
 use super::source::{BUFFER_BYTES, Source};
 use super::writer::{Encoder, length};
 
@@ -15,8 +15,6 @@ pub const BYTES_MAX: usize = 64 << 20;
 
 /// How Redis numbers the place of a module's data: before the keys, behind them.
 const BEHIND_KEYS: u64 = 2;
-/// Version and checksum of FUNCTION DUMP's payload, bytes.
-const FOOTER_BYTES: usize = 10;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,43 +140,29 @@ impl Opaque {
         names.position(|other| other == Some(name))
     }
 
-    /// What FUNCTION LOAD, DELETE, FLUSH or RESTORE of a master's stream makes of the libraries. The master has
-    /// checked it, so a library of the same name is replaced. None: it is not understood.
-    pub fn after_command(&self, args: &[&[u8]]) -> Option<Opaque> {
-        let is = |arg: &[u8], word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
-        let mut new = self.clone();
-        match args {
-            [_, sub, options @ .., text] if is(sub, "load") => {
-                if !matches!(options, [] | [_]) {
-                    return None;
+    /// Puts a library in the place of the one of its name, or behind the others.
+    pub fn put_library(&mut self, text: &[u8]) -> Result<(), String> {
+        match self.place_of(library_name(text)) {
+            Some(place) => {
+                let old = std::mem::take(&mut self.libraries[place]);
+                if let Err(error) = self.check(text.len(), "function libraries") {
+                    self.libraries[place] = old;
+                    return Err(error);
                 }
-                new.put(text)?;
+                self.libraries[place] = text.into();
+                Ok(())
             }
-            [_, sub, name] if is(sub, "delete") => {
-                if let Some(place) = new.place_of(Some(name)) {
-                    new.libraries.remove(place);
-                }
-            }
-            [_, sub] | [_, sub, _] if is(sub, "flush") => new.libraries.clear(),
-            [_, sub, payload, policy @ ..] if is(sub, "restore") => {
-                if policy.first().is_some_and(|policy| is(policy, "flush")) {
-                    new.libraries.clear();
-                }
-                for library in libraries_of(payload)? {
-                    new.put(&library)?;
-                }
-            }
-            _ => return None,
+            None => self.add_library(text),
         }
-        (new.bytes() <= BYTES_MAX).then_some(new)
     }
 
-    fn put(&mut self, library: &[u8]) -> Option<()> {
-        match self.place_of(Some(library_name(library)?)) {
-            Some(place) => self.libraries[place] = library.into(),
-            None => self.libraries.push(library.into()),
+    /// False: there is none of that name.
+    pub fn remove_library(&mut self, name: &[u8]) -> bool {
+        let place = self.place_of(Some(name));
+        if let Some(place) = place {
+            self.libraries.remove(place);
         }
-        Some(())
+        place.is_some()
     }
 
     /// What stands before the keys of a dump.
@@ -208,15 +192,10 @@ impl Opaque {
 }
 
 impl fmt::Display for Opaque {
-    /// As in "2 function libraries and AUX data of module \"ft_index0\"".
+    /// What can't be used, as in "AUX data of module \"ft_index0\"".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.libraries.len();
-        if count > 0 {
-            let plural = if count == 1 { "library" } else { "libraries" };
-            write!(f, "{count} function {plural}")?;
-        }
         for (at, aux) in self.module_aux.iter().enumerate() {
-            let joint = if at > 0 || count > 0 { " and " } else { "" };
+            let joint = if at > 0 { " and " } else { "" };
             write!(f, "{joint}AUX data of module \"{}\"", aux.module)?;
         }
         Ok(())
@@ -236,32 +215,42 @@ pub fn library_name(text: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// The libraries of FUNCTION DUMP's payload.
-fn libraries_of(payload: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let body = payload.get(..payload.len().checked_sub(FOOTER_BYTES)?)?;
-    let version = u16::from_le_bytes(payload[body.len()..][..2].try_into().ok()?);
-    if u32::from(version) > super::format::NEWEST_VERSION
-        && !VALKEY_VERSIONS.contains(&version.into())
-    {
-        return None;
+/// FUNCTION DUMP's payload.
+pub fn write_functions(libraries: &[Box<[u8]>], compression: bool) -> Vec<u8> {
+    let mut encoder = Encoder::new(compression);
+    let mut out = Vec::new();
+    for library in libraries {
+        out.push(opcode::FUNCTION2);
+        encoder.string(&mut out, library);
     }
+    super::payload::finish(&mut out);
+    out
+}
+
+/// The libraries of FUNCTION DUMP's payload; the error is worded as Redis words it.
+pub fn read_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let body = super::payload::body(payload).ok_or("DUMP payload version or checksum are wrong")?;
     let mut source = Source::with_buffer(body, false, body.len().min(BUFFER_BYTES));
     let mut libraries = Vec::new();
     while source.offset() < body.len() as u64 {
-        if source.byte().ok()? != opcode::FUNCTION2 {
-            return None;
+        match source.byte() {
+            Ok(opcode::FUNCTION2) => {}
+            Ok(opcode::FUNCTION_PRE_GA) => return Err("Pre-GA function format not supported"),
+            Ok(_) => return Err("given type is not a function"),
+            Err(_) => return Err("can not read data type"),
         }
         let mut text = Vec::new();
-        source.text_to(&mut text).ok()?;
+        source
+            .text_to(&mut text)
+            .map_err(|_| "Failed loading library code")?;
         libraries.push(text);
     }
-    Some(libraries)
+    Ok(libraries)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rdb::crc64::crc64;
 
     fn library(name: &str, body: &str) -> Vec<u8> {
         format!("#!lua name={name}\nredis.register_function('{body}', function() end)").into_bytes()
@@ -288,37 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn the_streams_commands_change_what_is_kept() {
+    fn libraries_are_put_by_name_and_exchanged() {
         let (a, b, b2) = (library("a", "x"), library("b", "x"), library("b", "y"));
         let mut opaque = Opaque::default();
-        let mut run = |args: &[&[u8]]| {
-            opaque = opaque.after_command(args)?;
-            Some(names(&opaque).join(" "))
-        };
-        assert_eq!(run(&[b"FUNCTION", b"LOAD", &a]).as_deref(), Some("a"));
-        assert_eq!(
-            run(&[b"function", b"load", b"REPLACE", &b]).as_deref(),
-            Some("a b")
-        );
-        assert_eq!(
-            run(&[b"FUNCTION", b"LOAD", b"REPLACE", &b2]).as_deref(),
-            Some("a b")
-        );
-        assert_eq!(run(&[b"FUNCTION", b"DELETE", b"a"]).as_deref(), Some("b"));
-        let mut payload = vec![opcode::FUNCTION2];
-        Encoder::new(true).string(&mut payload, &a);
-        payload.extend_from_slice(&10u16.to_le_bytes());
-        payload.extend_from_slice(&crc64(&payload).to_le_bytes());
-        let restored = run(&[b"FUNCTION", b"RESTORE", &payload, b"APPEND"]);
-        assert_eq!(restored.as_deref(), Some("b a"));
-        let restored = run(&[b"FUNCTION", b"RESTORE", &payload, b"FLUSH"]);
-        assert_eq!(restored.as_deref(), Some("a"));
-        assert_eq!(run(&[b"FUNCTION", b"RESTORE", b"rubbish"]), None);
-        assert_eq!(run(&[b"FUNCTION", b"LOAD", b"no first line"]), None);
-        assert_eq!(run(&[b"FUNCTION", b"STATS"]), None);
-        assert_eq!(run(&[b"FUNCTION", b"FLUSH", b"ASYNC"]).as_deref(), Some(""));
-        assert_eq!(run(&[b"FUNCTION", b"LOAD", &b]).as_deref(), Some("b"));
-        assert_eq!(*opaque.libraries[0], *b);
+        for text in [&a, &b, &b2] {
+            opaque.put_library(text).unwrap();
+        }
+        assert_eq!(names(&opaque), ["a", "b"]);
+        assert_eq!(*opaque.libraries[1], *b2);
+        let mut payload = write_functions(&opaque.libraries, true);
+        assert_eq!(read_functions(&payload), Ok(vec![a, b2]));
+        assert!(opaque.remove_library(b"a") && !opaque.remove_library(b"a"));
+        assert_eq!(names(&opaque), ["b"]);
+        payload[3] ^= 1;
+        let wrong = "DUMP payload version or checksum are wrong";
+        assert_eq!(read_functions(&payload), Err(wrong));
+        assert_eq!(read_functions(b"x"), Err(wrong));
+        assert_eq!(read_functions(&write_functions(&[], true)), Ok(vec![]));
     }
 
     #[test]
@@ -330,6 +305,5 @@ mod tests {
             error.contains("function libraries beyond the 64 MB"),
             "{error}"
         );
-        assert_eq!(opaque.to_string(), "1 function library");
     }
 }

@@ -31,10 +31,24 @@ pub enum PayloadError {
 pub fn write(encoder: &mut Encoder, value: ValueRef<'_>) -> Vec<u8> {
     let mut out = vec![kind_of(value)];
     encoder.value(&mut out, value);
-    out.extend_from_slice(&(WRITTEN_VERSION as u16).to_le_bytes());
-    let crc = crc64(&out);
-    out.extend_from_slice(&crc.to_le_bytes());
+    finish(&mut out);
     out
+}
+
+/// Adds what every payload ends with: version and checksum.
+pub(super) fn finish(out: &mut Vec<u8>) {
+    out.extend_from_slice(&(WRITTEN_VERSION as u16).to_le_bytes());
+    let crc = crc64(out);
+    out.extend_from_slice(&crc.to_le_bytes());
+}
+
+/// What stands before version and checksum. None: they are wrong.
+pub(super) fn body(payload: &[u8]) -> Option<&[u8]> {
+    let body = payload.len().checked_sub(FOOTER_BYTES)?;
+    let (summed, crc) = payload.split_at(payload.len() - CHECKSUM_BYTES);
+    let version = u32::from(u16::from_le_bytes([summed[body], summed[body + 1]]));
+    let is_known = version <= NEWEST_VERSION || VALKEY_VERSIONS.contains(&version);
+    (is_known && crc64(summed).to_le_bytes() == crc).then(|| &summed[..body])
 }
 
 /// The value of a payload.

@@ -282,8 +282,9 @@ impl<R: Read> Reader<R> {
                 self.summary.functions += 1;
             }
             opcode::FUNCTION_PRE_GA => {
-                let what = "the function format of Redis 7.0's release candidates";
-                return Err(Fault::Unsupported(what.into()));
+                let library = function_of_candidate(source)?;
+                loader.function(&library).map_err(Fault::Refused)?;
+                self.summary.functions += 1;
             }
             opcode::MODULE_AUX => {
                 let aux = ModuleAux::read(source)?;
@@ -315,4 +316,25 @@ impl<R: Read> Reader<R> {
 /// Redis takes -1 for "none".
 fn expiry(at_ms: i64) -> Option<i64> {
     (at_ms != -1).then_some(at_ms)
+}
+
+/// A library as the release candidates of Redis 7.0 wrote it: what its first line tells since then stands beside it.
+fn function_of_candidate<R: std::io::Read>(source: &mut Source<R>) -> Result<Vec<u8>, Fault> {
+    let (mut name, mut engine, mut code) = (Vec::new(), Vec::new(), Vec::new());
+    source.text_to(&mut name)?;
+    source.text_to(&mut engine)?;
+    if source.length()? != 0 {
+        // A description, which libraries have no more.
+        source.text_to(&mut Vec::new())?;
+    }
+    source.text_to(&mut code)?;
+    let head = [
+        b"#!",
+        &engine.to_ascii_lowercase()[..],
+        b" name=",
+        &name,
+        b"\n",
+    ]
+    .concat();
+    Ok([head, code].concat())
 }

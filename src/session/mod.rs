@@ -53,6 +53,8 @@ pub struct MultiState {
     pub lacking: u32,
     /// The shards that the queued commands need.
     pub shards: crate::keyspace::ShardSet,
+    /// Some queued command runs a script.
+    pub runs_scripts: bool,
     /// A queued command was refused: EXEC answers EXECABORT.
     pub broken: bool,
     /// Bytes of the queued arguments.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::clients::client::Client;
 use crate::locks;
 use crate::resp::Resp;
+use crate::session::Session;
 
 /// The promise of a reply that comes later, from an actor (SAVE, WAIT, FAILOVER ...).
 ///
@@ -19,6 +22,18 @@ pub struct Ticket {
     state: locks::AtomicU8,
     /// Log offset behind what was written in the session's name, 0 for nothing.
     write_offset: AtomicU64,
+    away: Mutex<Away>,
+}
+
+/// The session itself, where what is waited for works in it.
+#[derive(Debug, Default)]
+enum Away {
+    /// It is there, or not back yet.
+    #[default]
+    Not,
+    Back(Box<Session>),
+    /// Its client has gone.
+    Abandoned,
 }
 
 /// A ticket's states. It is `CLAIMED` while its reply is pushed, and over only then: the session's owner may
@@ -37,6 +52,7 @@ impl Ticket {
             is_silent,
             state: locks::AtomicU8::new(OPEN),
             write_offset: AtomicU64::new(0),
+            away: Mutex::default(),
         })
     }
 
@@ -73,6 +89,35 @@ impl Ticket {
     /// See [`Ticket::wrote_until`].
     pub fn write_offset(&self) -> u64 {
         self.write_offset.load(Ordering::Acquire)
+    }
+
+    /// Gives back the session that has been worked in, before it is answered. Some: its client has gone, and its traces
+    /// are to be taken out.
+    pub(crate) fn give_back(&self, session: Session) -> Option<Session> {
+        let mut away = self.away.lock();
+        match *away {
+            Away::Abandoned => Some(session),
+            _ => {
+                *away = Away::Back(Box::new(session));
+                None
+            }
+        }
+    }
+
+    /// The session that has been given back.
+    pub(crate) fn take_session(&self) -> Option<Session> {
+        match std::mem::take(&mut *self.away.lock()) {
+            Away::Back(session) => Some(*session),
+            Away::Not | Away::Abandoned => None,
+        }
+    }
+
+    /// Its client goes: a session that is not back yet is the giver's to forget, one that is back the caller's.
+    pub(crate) fn abandon(&self) -> Option<Session> {
+        match std::mem::replace(&mut *self.away.lock(), Away::Abandoned) {
+            Away::Back(session) => Some(*session),
+            Away::Not | Away::Abandoned => None,
+        }
     }
 
     pub fn is_done(&self) -> bool {

@@ -55,6 +55,7 @@ pub enum Owner {
     Loader,
     Freeing,
     Aside,
+    Script,
 }
 
 /// What follows from a death.
@@ -70,7 +71,7 @@ pub enum Consequence {
 
 impl Owner {
     /// All of them.
-    pub const ALL: [Owner; 20] = [
+    pub const ALL: [Owner; 21] = [
         Owner::Connection,
         Owner::LocalClient,
         Owner::Root,
@@ -91,6 +92,7 @@ impl Owner {
         Owner::Loader,
         Owner::Freeing,
         Owner::Aside,
+        Owner::Script,
     ];
 
     /// As the log names it.
@@ -116,6 +118,7 @@ impl Owner {
             Owner::Loader => "loader",
             Owner::Freeing => "freeing",
             Owner::Aside => "aside",
+            Owner::Script => "script",
         }
     }
 
@@ -146,7 +149,8 @@ impl Owner {
             | Owner::SlaveBuffer
             | Owner::SnapshotThread
             | Owner::Loader
-            | Owner::Aside => Consequence::Alone,
+            | Owner::Aside
+            | Owner::Script => Consequence::Alone,
         }
     }
 }

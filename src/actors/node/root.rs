@@ -28,6 +28,7 @@ use crate::actors::supervisor::{self, rescue, watchdog};
 use crate::background::aside::Aside;
 use crate::background::freeing;
 use crate::background::loading::{self, Expired, LoadedDump};
+use crate::background::script_threads::ScriptThreads;
 use crate::config::Settings;
 use crate::may_block;
 use crate::node_core::NodeCore;
@@ -234,6 +235,7 @@ impl Actor for Root {
             replication,
             migrations,
             aside: Aside::default(),
+            script_threads: ScriptThreads::default(),
             config_file: self.config_file.take(),
             serving_threads,
             shutting_down: self.shutdown.in_progress.clone(),

@@ -14,9 +14,10 @@ use crate::actors::replication::Replication;
 use crate::actors::shard::{ServeBlocked, ShardActor};
 use crate::actors::snapshots::reload::{FlushedAll, Reload};
 use crate::background::aside::Aside;
+use crate::background::script_threads::ScriptThreads;
 use crate::config::Settings;
 use crate::node_core::migration::{Migration, TargetCommand};
-use crate::node_core::{AsideWork, ReloadOptions, Services, ShutdownOptions};
+use crate::node_core::{AsideWork, LongScript, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
 use crate::os::system_probe::thread_cpu_us;
 use crate::session::Ticket;
@@ -28,6 +29,7 @@ pub struct ActorServices {
     pub replication: Replication,
     pub migrations: Addr<MigrationActor>,
     pub aside: Aside,
+    pub script_threads: ScriptThreads,
     /// What CONFIG REWRITE writes.
     pub config_file: Option<ConfigFile>,
     /// The serving arbiters' threads, by their numbers.
@@ -149,6 +151,13 @@ impl Services for ActorServices {
         match &self.config_file {
             Some(file) => config_file::write_back(file, settings),
             None => Err("The server is running without a config file".into()),
+        }
+    }
+
+    fn run_script(&self, script: Box<dyn LongScript>) {
+        // Who calls this holds the node.
+        if let Some(node) = self.replication.node() {
+            self.script_threads.run(&node, script);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::actors::node::root::Root;
 use crate::actors::shard::enter;
 use crate::actors::snapshots::snapshot::{AbortSave, SaveNow, SnapshotActor};
 use crate::background::loading::{self, Expired};
+use crate::command::script::functions;
 use crate::node_core::{NodeCore, ReloadOptions};
 use crate::rdb::opaque::Opaque;
 use crate::session::Ticket;
@@ -53,6 +54,7 @@ async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String
         node.lazyfree.push(Box::new(old));
         opaque.add_missing(&node.opaque.load());
         node.opaque.store(Arc::new(opaque));
+        functions::load_all(node, &entered);
         Ok(())
     })
     .await

@@ -29,7 +29,6 @@ const DEFRAG: &str =
 const CPU: &str = "threads are not pinned to cores";
 const CRASH: &str = "there is no crash report";
 const TYPES: &str = "the type that it is about comes with a later version";
-const SCRIPTS: &str = "scripts come with a later version";
 const EVICTION: &str = "eviction comes with a later version";
 const TITLE: &str = "the process list shows the command line as it was given, passwords as '*'";
 
@@ -109,7 +108,6 @@ pub const DIRECTIVES: &[Directive] = &[
     D::kept("stream-node-max-bytes", memory(0, I64), "4096", "Size of a stream's nodes.").inert(TYPES),
     D::kept("stream-node-max-entries", plain(0, I64), "100", "Entries of a stream's nodes.").inert(TYPES),
     D::kept("hll-sparse-max-bytes", memory(0, I64), "3000", "Size up to which a HyperLogLog is sparse.").inert(TYPES),
-    D::kept("busy-reply-threshold", plain(0, I64), "5000", "Milliseconds until a script makes others hear BUSY.").alias("lua-time-limit").inert(SCRIPTS),
     D::kept("aclfile", TEXT, "", "File of ACL users.").immutable().only("", ACL),
     D::kept("acllog-max-len", plain(0, I64), "128", "Entries of the ACL log.").inert(ACL),
     D::kept("acl-pubsub-default", Shape::Choice(&["allchannels", "resetchannels"]), "resetchannels", "Channels of a new user.").inert(ACL),

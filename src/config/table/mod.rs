@@ -6,6 +6,7 @@ mod inert;
 mod memory;
 mod network;
 mod replication;
+mod scripts;
 mod special;
 mod watching;
 
@@ -18,6 +19,7 @@ pub const SECTIONS: &[(&str, &[Directive])] = &[
     ("Dump file", dump::DIRECTIVES),
     ("Replication", replication::DIRECTIVES),
     ("Memory", memory::DIRECTIVES),
+    ("Scripts", scripts::DIRECTIVES),
     ("Watching", watching::DIRECTIVES),
     (
         "Accepted for compatibility, without effect so far",

@@ -13,6 +13,7 @@ mod hash;
 mod list;
 mod module;
 mod pubsub;
+mod scripting;
 mod server;
 mod server_introspection;
 mod set;
@@ -83,6 +84,8 @@ pub mod bits {
     pub const SHOWS_DISK_ERRORS: u32 = 1 << 28;
     /// The node ends where it succeeds (SHUTDOWN).
     pub const ENDS_NODE: u32 = 1 << 29;
+    /// While a slow script is inside some shards, it makes do with the others (INFO).
+    pub const BESIDE_SCRIPTS: u32 = 1 << 30;
 
     // Categories, in the order in which Redis lists them.
     pub const CAT_KEYSPACE: u32 = 1;
@@ -226,6 +229,7 @@ pub enum Group {
     PubSub,
     Transactions,
     Connection,
+    Scripting,
     Server,
     Cluster,
 }
@@ -243,6 +247,7 @@ impl Group {
             Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
+            Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Cluster => "cluster",
         }
@@ -511,6 +516,8 @@ pub enum Reach {
     Every,
     /// One after the other, but for a transaction's, which is inside all of them (SCAN).
     Stepwise,
+    /// Those that its script is known to need, which may be all of them.
+    Script,
 }
 
 /// A command whose keys the rules don't tell completely, or whose flags depend on its options.
@@ -602,6 +609,7 @@ pub const GROUPS: &[&[CommandSpec]] = &[
     list::SPECS,
     module::SPECS,
     pubsub::SPECS,
+    scripting::SPECS,
     server::SPECS,
     server_introspection::SPECS,
     set::SPECS,

@@ -1,8 +1,9 @@
 //! Server commands: data, configuration, replication: rows of the command table (see [`super`] for what a row says).
 
 use crate::table::spec::bits::{
-    ADMIN, ALLOW_BUSY, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, DEBUG_PROTECTED, ENDS_NODE, FAST,
-    LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, READONLY, STALE, WAIT_ENDS_ITSELF, WRITE,
+    ADMIN, ALLOW_BUSY, BESIDE_SCRIPTS, CAT_ADMIN, CAT_DANGEROUS, CAT_KEYSPACE, DEBUG_PROTECTED,
+    ENDS_NODE, FAST, LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, READONLY, STALE,
+    WAIT_ENDS_ITSELF, WRITE,
 };
 use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach, Secrets};
 
@@ -186,7 +187,7 @@ pub const SPECS: &[CommandSpec] = &[
             "response_policy:special",
         ],
         arity: -1,
-        flags: Flags(LOADING | STALE),
+        flags: Flags(LOADING | STALE | BESIDE_SCRIPTS),
         categories: Categories(CAT_DANGEROUS),
         reach: Reach::Every,
         arguments: &[Arg::string("section").optional().multiple()],
