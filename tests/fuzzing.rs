@@ -16,6 +16,8 @@ mod compact;
 mod config;
 #[path = "../fuzz/bodies/link.rs"]
 mod link;
+#[path = "../fuzz/bodies/lua_libraries.rs"]
+mod lua_libraries;
 #[path = "../fuzz/bodies/rdb_reader.rs"]
 mod rdb_reader;
 #[path = "../fuzz/bodies/rdb_value.rs"]
@@ -197,4 +199,17 @@ fn what_a_master_says() {
         valid.push(script);
     }
     drive(&valid, 1, link::run);
+}
+
+#[test]
+fn what_scripts_give_lua_libraries() {
+    let valid = [
+        b"{\"a\":[1,2.5e3,-0,\"x\\u00e9\\n\"],\"b\":{\"c\":null,\"d\":true}}".to_vec(),
+        b"[[[]],{\"\":{}},\"\\ud83d\\ude00\",1e999,0x1f]".to_vec(),
+        b"\x82\xa1a\x93\x01\xcb\x3f\xf8\0\0\0\0\0\0\xc0\xa1b\xd9\x02xy".to_vec(),
+        b"\xdd\0\0\0\x02\xde\0\x01\x05\xc3\xcf\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+        b"<i4>H!8dBc0sx|\x01\0\0\0\0\x02\0\0\0\0\0\0\xf0\x3f\x02abc\0\0".to_vec(),
+        b"2147483648 -1 0x7f 1e300 8".to_vec(),
+    ];
+    drive(&valid, 1, lua_libraries::run);
 }

@@ -130,6 +130,9 @@ fn pack(call: &mut Call<'_>) -> NativeResult {
     let mut format = Format::of(call)?;
     let mut packed = Vec::new();
     let mut argument: c_int = 2;
+    // What errors say of the first argument that is missing.
+    call.reserve_or(1, "too many arguments")?;
+    call.push_nil();
     let mut progress = Progress::default();
     while let Some(item) = format.next(call)? {
         progress.value(call, packed.len())?;

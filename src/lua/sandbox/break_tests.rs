@@ -226,9 +226,24 @@ fn recursion_of_every_kind_ends() {
         "return xpcall(function() error() end, function() error() end)".to_string(),
         "local e = setmetatable({}, {__tostring = function() error({}) end}) error(e)".to_string(),
         "return ('%a'):format(1)".to_string(),
+        "return ('x'):rep(1e6):find(('x?'):rep(1e6))".to_string(),
+        "return ('x'):rep(1e6):gsub(('x-'):rep(1e6), 'y')".to_string(),
+        "return ('x'):rep(1e6):match(('()'):rep(1e6))".to_string(),
+        "for m in ('x'):rep(1e6):gmatch(('x*'):rep(1e6)) do end".to_string(),
     ] {
         survives(&mut state, &text);
     }
+}
+
+#[test]
+fn patterns_have_so_many_parts_at_most() {
+    check("return ('x'):rep(300):find(('x?'):rep(200))", Ok("1"));
+    let complex = Err("ERR user_script:1: pattern too complex");
+    check("return ('x'):rep(300):find(('x?'):rep(201))", complex);
+    check(
+        "return ('?'):rep(300):find(('?'):rep(300), 1, true)",
+        complex,
+    );
 }
 
 /// CVE-2020-14147, 2018-11218, 2018-11219: the libraries' buffers and stacks, at their largest.
@@ -236,7 +251,7 @@ fn recursion_of_every_kind_ends() {
 fn libraries_work_at_their_largest() {
     check(
         "return #struct.pack(('i'):rep(200), unpack({}, 1, 0)) ",
-        Err("ERR user_script:1: bad argument #2 to 'pack' (number expected, got no value)"),
+        Err("ERR user_script:1: bad argument #2 to 'pack' (number expected, got nil)"),
     );
     check(
         "return select('#', struct.unpack(('b'):rep(7000), ('x'):rep(7000)))",

@@ -244,10 +244,9 @@ unsafe extern "C-unwind" fn pcall(l: *mut ffi::lua_State) -> c_int {
         ffi::lua_remove(l, 1);
         if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
             ffi::lua_getfield_(l, -1, c"err".as_ptr());
+            // What isn't a text stays, as one more result.
             if ffi::lua_isstring(l, -1) != 0 {
                 ffi::lua_replace(l, -2);
-            } else {
-                ffi::lua_settop(l, -2);
             }
         }
         ffi::lua_pushboolean(l, 0);
