@@ -91,8 +91,8 @@ pub enum TakeOver {
     NotAsked,
     /// We are not the master yet: it is to be looked at again soon.
     Later,
-    /// We are the master now; `Hub::epoch` after that.
-    Done { epoch: u64 },
+    /// We are the master now.
+    Done,
 }
 
 /// Becomes the master if the request is a PSYNC FAILOVER. `since_ms`: when it came.
@@ -112,7 +112,7 @@ pub fn take_over(request: &Request, since_ms: i64, io: &mut impl RoleIo) -> Take
         return TakeOver::Later;
     }
     match io.promote() {
-        Some(epoch) => TakeOver::Done { epoch },
+        Some(_) => TakeOver::Done,
         None => TakeOver::Later,
     }
 }

@@ -68,8 +68,8 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct MasterDriver {
     master: Master,
-    /// `Hub::epoch` after a promotion whose replicas were closed at once.
-    told_epoch: Option<u64>,
+    /// `Hub::epoch` after the last promotion that replicas were closed for.
+    closed_epoch: Option<u64>,
 }
 
 impl MasterDriver {
@@ -77,14 +77,15 @@ impl MasterDriver {
     pub fn new(now_ms: i64) -> MasterDriver {
         MasterDriver {
             master: Master::starting(now_ms),
-            told_epoch: None,
+            closed_epoch: None,
         }
     }
 
     // ---- replicas ----
 
-    /// Whether a connection may become a replica now. A PSYNC FAILOVER that may makes us the master first: our
-    /// replicas are closed here, before the new one is attached, so that it is not closed with them.
+    /// Whether a connection may become a replica now. A PSYNC FAILOVER that may makes us the master first. The
+    /// replicas of before a promotion are closed here, if word of it has not come yet: the new one, which knows
+    /// our new history, must not be closed with them.
     /// `since_ms`: when it asked; `client`: its id and address, for the log.
     pub fn admit(
         &mut self,
@@ -99,14 +100,15 @@ impl MasterDriver {
         match take_over(request, since_ms, io) {
             TakeOver::NotAsked => {}
             TakeOver::Later => return Admission::Later,
-            TakeOver::Done { epoch } => {
+            TakeOver::Done => {
                 let (id, address) = client;
                 tracing::info!(
                     "MASTER MODE enabled (failover request from 'id={id} addr={address}')"
                 );
-                self.told_epoch = Some(epoch);
-                self.with(io, |m, e, o| m.close_all(e, o));
             }
+        }
+        if !io.hub().is_replica() {
+            self.close_replicas(Some(io.hub().epoch()), io);
         }
         Admission::Yes
     }
@@ -149,10 +151,11 @@ impl MasterDriver {
     /// Our history changed: every replica must ask again. `promoted`: `Hub::epoch` after the promotion that this
     /// is about, if it is.
     pub fn close_replicas(&mut self, promoted: Option<u64>, io: &mut impl MasterIo) {
-        if promoted.is_some() && promoted == self.told_epoch {
+        if promoted.is_some() && promoted == self.closed_epoch {
             // A replica that has come since knows our new history.
             return;
         }
+        self.closed_epoch = promoted.or(self.closed_epoch);
         self.with(io, |m, e, o| m.close_all(e, o));
     }
 
