@@ -25,6 +25,7 @@ mod host;
 mod libraries;
 mod memory;
 mod native;
+mod patterns;
 pub(crate) mod sandbox;
 mod stack;
 mod state;

@@ -182,12 +182,6 @@ impl Stack {
         }
     }
 
-    /// A function in C.
-    pub(super) fn c_function(&self, index: c_int) -> Option<ffi::lua_CFunction> {
-        // SAFETY: reads.
-        unsafe { ffi::lua_tocfunction(self.l, index) }
-    }
-
     /// The address of a light userdata, or of a full one's memory.
     pub(crate) fn userdata(&self, index: c_int) -> *mut c_void {
         // SAFETY: reads.
