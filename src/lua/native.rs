@@ -323,7 +323,12 @@ pub(super) fn host_native(call: &mut Call<'_>) -> NativeResult {
 /// Called by Lua alone.
 pub(super) unsafe extern "C-unwind" fn hook(l: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     // SAFETY: called by Lua as a hook, which has the stack that a C function has.
-    let outcome = unsafe { enter(l, |call| call.poll().map(|()| 0)) };
+    let outcome = unsafe {
+        enter(l, |call| {
+            call.stack.pace_collection();
+            call.poll().map(|()| 0)
+        })
+    };
     if outcome < 0 {
         // SAFETY: the error is on the stack, and this frame has nothing to drop.
         unsafe {

@@ -242,6 +242,52 @@ impl Stack {
         unsafe { ffi::lua_pushlstring_(self.l, bytes.as_ptr().cast::<c_char>(), bytes.len()) }
     }
 
+    /// As [`push_bytes`](Stack::push_bytes), for loops that have asked for room.
+    ///
+    /// # Safety
+    ///
+    /// There is room for one value.
+    #[inline]
+    pub(super) unsafe fn push_bytes_in_room(&mut self, bytes: &[u8]) {
+        // SAFETY: the caller's promise.
+        unsafe { ffi::lua_pushlstring_(self.l, bytes.as_ptr().cast::<c_char>(), bytes.len()) }
+    }
+
+    /// As [`push_number`](Stack::push_number), for loops that have asked for room.
+    ///
+    /// # Safety
+    ///
+    /// There is room for one value.
+    #[inline]
+    pub(super) unsafe fn push_number_in_room(&mut self, value: f64) {
+        // SAFETY: the caller's promise.
+        unsafe { ffi::lua_pushnumber(self.l, value) }
+    }
+
+    /// As [`raw_set`](Stack::raw_set), for a table and a key that are known.
+    ///
+    /// # Safety
+    ///
+    /// There is a table, and the key is a string.
+    #[inline]
+    pub(super) unsafe fn raw_set_known(&mut self, table: c_int) {
+        debug_assert!(self.kind(table) == Kind::Table && self.kind(-2) == Kind::String);
+        // SAFETY: the caller's promise.
+        unsafe { ffi::lua_rawset(self.l, table) }
+    }
+
+    /// As [`raw_set_index`](Stack::raw_set_index), for a table that is known.
+    ///
+    /// # Safety
+    ///
+    /// There is a table.
+    #[inline]
+    pub(super) unsafe fn raw_set_index_known(&mut self, table: c_int, element: c_int) {
+        debug_assert_eq!(self.kind(table), Kind::Table);
+        // SAFETY: the caller's promise.
+        unsafe { ffi::lua_rawseti_(self.l, table, element) }
+    }
+
     /// A copy of the value there.
     pub(crate) fn push_value(&mut self, index: c_int) {
         self.check(index);
@@ -531,6 +577,18 @@ impl Stack {
     pub(crate) fn collect_all(&mut self) {
         // SAFETY: no finalizers, and memory is only given back.
         unsafe { ffi::lua_gc(self.l, ffi::LUA_GCCOLLECT, 0) };
+    }
+
+    /// Lets a cycle of collection begin when memory has doubled since the last, as Lua does, but earlier if that would
+    /// be beyond the limit: garbage alone shall not meet it.
+    pub(super) fn pace_collection(&mut self) {
+        const PAUSE_PERCENT: u128 = 200;
+        const PAUSE_PERCENT_MIN: u128 = 110;
+        let meter = &self.shared().meter;
+        let (used, limit) = (meter.used() as u128, meter.limit() as u128);
+        let percent = (limit * 90 / used.max(1)).clamp(PAUSE_PERCENT_MIN, PAUSE_PERCENT);
+        // SAFETY: sets a number.
+        unsafe { ffi::lua_gc(self.l, ffi::LUA_GCSETPAUSE, percent as c_int) };
     }
 
     /// A bounded step of collection, in units of about a kilobyte.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::lua::{Call, Host, Kind, Meter, NativeResult, Raise, State, sandbox};
 
 /// Interrupts after which a script is ended.
-const INTERRUPTS_MAX: usize = 1000;
+const INTERRUPTS_MAX: usize = 100_000;
 const INSTRUCTIONS_PER_INTERRUPT: i32 = 100_000;
 
 /// A Lua state with the globals of Redis, but for `redis`, `KEYS` and `ARGV`.

@@ -53,7 +53,7 @@ fn to_unsigned(number: f64) -> u64 {
 }
 
 /// How many values a library handles between two looks at memory and at the interrupt.
-const VALUES_PER_CHECK: u32 = 1024;
+const VALUES_PER_CHECK: u32 = 4096;
 
 /// Counts what a native does, and looks at the limits from time to time.
 #[derive(Default)]

@@ -170,9 +170,10 @@ pub(super) fn substitute(call: &mut Call<'_>) -> NativeResult {
     if !replaces {
         return Err(call.argument_error(3, "string/function/table expected"));
     }
+    call.room(text.len())?;
     let anchored = pattern.first() == Some(&b'^');
     let mut matcher = Matcher::new(text, pattern);
-    let mut built = Vec::new();
+    let mut built = Vec::with_capacity(text.len());
     let mut at = 0;
     let mut replaced: c_int = 0;
     while replaced < most {

@@ -48,8 +48,7 @@ pub(super) enum Extent {
 pub(super) struct Matcher<'a> {
     text: &'a [u8],
     pattern: &'a [u8],
-    captures: [Capture; CAPTURES_MAX],
-    level: usize,
+    captures: Vec<Capture>,
     depth: usize,
     steps: usize,
 }
@@ -58,22 +57,17 @@ impl<'a> Matcher<'a> {
     /// A pattern ends with its first zero.
     pub(super) fn new(text: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
         let end = memchr::memchr(0, pattern).unwrap_or(pattern.len());
-        let none = Capture {
-            start: 0,
-            extent: Extent::Open,
-        };
         Matcher {
             text,
             pattern: &pattern[..end],
-            captures: [none; CAPTURES_MAX],
-            level: 0,
+            captures: Vec::new(),
             depth: 0,
             steps: 0,
         }
     }
 
     pub(super) fn captures(&self) -> &[Capture] {
-        &self.captures[..self.level]
+        &self.captures
     }
 
     pub(super) fn text(&self) -> &'a [u8] {
@@ -88,7 +82,7 @@ impl<'a> Matcher<'a> {
         from: usize,
         poll: &mut dyn FnMut() -> Result<(), Raise>,
     ) -> Found {
-        self.level = 0;
+        self.captures.clear();
         self.depth = 0;
         self.matches(at, from, poll)
     }
@@ -232,14 +226,13 @@ impl<'a> Matcher<'a> {
         extent: Extent,
         poll: &mut dyn FnMut() -> Result<(), Raise>,
     ) -> Found {
-        if self.level == CAPTURES_MAX {
+        if self.captures.len() == CAPTURES_MAX {
             return Err(Stop::Malformed("too many captures"));
         }
-        self.captures[self.level] = Capture { start: at, extent };
-        self.level += 1;
+        self.captures.push(Capture { start: at, extent });
         let found = self.matches(at, from, poll)?;
         if found.is_none() {
-            self.level -= 1;
+            self.captures.pop();
         }
         Ok(found)
     }

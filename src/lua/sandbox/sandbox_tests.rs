@@ -38,7 +38,7 @@ impl Host for Patient {
 fn run(state: &mut State, text: &str) -> Result<String, String> {
     begin(state);
     state.interrupt_every(10_000);
-    let mut host = Patient(300);
+    let mut host = Patient(100);
     state.with_host(&mut host, |stack| {
         error_handler(stack);
         let handler = stack.top();

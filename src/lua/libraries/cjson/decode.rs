@@ -27,6 +27,8 @@ pub(super) fn decode(call: &mut Call<'_>) -> NativeResult {
         string: Vec::new(),
         progress: Progress::default(),
     };
+    // For the outermost value; `descend` asks for those in it.
+    call.reserve_or(1, "too many arguments")?;
     decoder.all(call)?;
     Ok(1)
 }
@@ -104,15 +106,18 @@ impl<'a> Decoder<'a> {
                     None => false,
                 },
                 Token::String(text) => {
-                    call.push_bytes(text);
+                    // SAFETY: `descend` asked for room.
+                    unsafe { call.push_bytes_in_room(text) };
                     false
                 }
                 Token::EscapedString => {
-                    call.push_bytes(&self.string);
+                    // SAFETY: as above.
+                    unsafe { call.push_bytes_in_room(&self.string) };
                     false
                 }
                 Token::Number(number) => {
-                    call.push_number(number);
+                    // SAFETY: as above.
+                    unsafe { call.push_number_in_room(number) };
                     false
                 }
                 Token::Boolean(value) => {
@@ -177,8 +182,10 @@ impl<'a> Decoder<'a> {
     /// Pushes a key, and reads its colon.
     fn key(&mut self, call: &mut Call<'_>, token: &Token<'_>, start: usize) -> Result<(), Raise> {
         match token {
-            Token::String(text) => call.push_bytes(text),
-            Token::EscapedString => call.push_bytes(&self.string),
+            // SAFETY: `descend` asked for room.
+            Token::String(text) => unsafe { call.push_bytes_in_room(text) },
+            // SAFETY: as above.
+            Token::EscapedString => unsafe { call.push_bytes_in_room(&self.string) },
             _ => return Err(unexpected(call, "object key string", token, start)),
         }
         match self.token() {
@@ -193,7 +200,8 @@ impl<'a> Decoder<'a> {
             match open {
                 Open::List { elements } => {
                     *elements += 1;
-                    call.raw_set_index(-2, *elements);
+                    // SAFETY: the list is below its element.
+                    unsafe { call.raw_set_index_known(-2, *elements) };
                     match self.token() {
                         (Token::ListEnd, _) => (),
                         (Token::Comma, _) => return Ok(false),
@@ -203,7 +211,8 @@ impl<'a> Decoder<'a> {
                     }
                 }
                 Open::Object => {
-                    call.raw_set(-3);
+                    // SAFETY: the object is below key and value, and keys are strings.
+                    unsafe { call.raw_set_known(-3) };
                     match self.token() {
                         (Token::ObjectEnd, _) => (),
                         (Token::Comma, _) => {
