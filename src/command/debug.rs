@@ -49,6 +49,14 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             ctx.node.active_expire_off.store(off, Ordering::Relaxed);
             done(ctx)
         }
+        ("set-disable-deny-scripts", 3) => {
+            let allow_all = !is_zero(args[2]);
+            ctx.node
+                .scripts
+                .allow_all
+                .store(allow_all, Ordering::Relaxed);
+            done(ctx)
+        }
         ("pause-cron", 3) => {
             let paused = !is_zero(args[2]);
             ctx.node.cron_paused.store(paused, Ordering::Relaxed);
@@ -81,12 +89,10 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             flag.store(unchecked, Ordering::Relaxed);
             done(ctx)
         }
-        ("set-disable-deny-scripts" | "aof-flush-sleep", 3) | ("replybuffer", 4) => {
-            Err(CommandError::err(format_args!(
-                "DEBUG {} is not supported: there is nothing here that it could change",
-                subcommand.to_ascii_uppercase()
-            )))
-        }
+        ("aof-flush-sleep", 3) | ("replybuffer", 4) => Err(CommandError::err(format_args!(
+            "DEBUG {} is not supported: there is nothing here that it could change",
+            subcommand.to_ascii_uppercase()
+        ))),
         ("config-rewrite-force-all", 2) => config_rewrite(ctx),
         #[cfg(debug_assertions)]
         ("fault", 4) => fault(ctx, args),
@@ -323,6 +329,8 @@ fn debug_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Setting it to 0 disables expiring keys in background when they are not",
             "    accessed. Setting it to 1 reenables back the default.",
+            "SET-DISABLE-DENY-SCRIPTS <0|1>",
+            "    Setting it to 1 lets scripts call what is not for scripts.",
             "SLEEP <seconds>",
             "    Stop the server for <seconds>. Decimals allowed.",
             "STRINGMATCH-LEN <string> <pattern>",

@@ -134,6 +134,13 @@ impl Opaque {
         }
     }
 
+    /// The name of the first library that is also in `other`.
+    pub fn first_of_both(&self, other: &Opaque) -> Option<Vec<u8>> {
+        let names = self.libraries.iter().map(|text| library_name(text));
+        let known = |name: &Option<&[u8]>| other.place_of(*name).is_some();
+        names.filter(known).flatten().next().map(<[u8]>::to_vec)
+    }
+
     fn place_of(&self, name: Option<&[u8]>) -> Option<usize> {
         let name = name?;
         let mut names = self.libraries.iter().map(|library| library_name(library));

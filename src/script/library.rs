@@ -89,7 +89,7 @@ impl Source {
         let Some(code) = memchr::memchr(b'\n', text) else {
             return Err("Invalid library metadata".into());
         };
-        let words = words(&text[2..code]).unwrap_or_default();
+        let words = words(&text[..code]).unwrap_or_default();
         let Some((engine, options)) = words.split_first() else {
             return Err("Invalid library metadata".into());
         };
@@ -111,6 +111,7 @@ impl Source {
             return Err("Library name was not given".into());
         };
         let name = name_of(name)?;
+        let engine = engine.get(2..).unwrap_or_default();
         if !engine.eq_ignore_ascii_case(b"lua") {
             let engine = error_text(engine);
             return Err(BadLibrary(format!("Engine '{engine}' not found")));
@@ -278,6 +279,7 @@ mod tests {
             ("#!lua name=a-b\n", BAD_NAME),
             ("#!lua name=\n", BAD_NAME),
             ("#!js name=a\n", "Engine 'js' not found"),
+            ("#! name=a\n", "Engine '' not found"),
             ("#!lua name=a x=b\n", "Invalid metadata value given: x=b"),
             (
                 "#!lua name=a name=b\n",

@@ -8,6 +8,7 @@ pub(crate) mod running;
 pub(crate) mod sha;
 pub(crate) mod stack;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ pub(crate) struct Scripts {
     pub(crate) cache: ScriptCache,
     pub(crate) running: RunningScripts,
     pub(crate) memory: LuaMemory,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS 1: scripts may call what is not for scripts.
+    pub(crate) allow_all: AtomicBool,
 }
 
 /// What the Lua states of a node have taken together.

@@ -7,9 +7,10 @@
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-/// Bytes of a stack. Only what is used takes memory: Lua's own recursion is bounded at 200 levels in C, and no command
-/// recurses deeper than a value's nesting.
-const STACK_BYTES: usize = 1 << 20;
+/// Bytes of a stack. Only what is used takes memory. Lua's own recursion in C is bounded at 200 levels, of which each can
+/// have a buffer of 8 KB there (`string.gsub` whose function calls it again): less than 2 MB. The conversions of replies
+/// bound theirs (`command::script`).
+const STACK_BYTES: usize = 4 << 20;
 
 /// A stack without work.
 pub(crate) struct FreeStack(DefaultStack);

@@ -48,6 +48,10 @@ async fn load(node: &Arc<NodeCore>, options: ReloadOptions) -> Result<(), String
             loading::swap_in(node, &mut entered, dataset, opaque);
             return Ok(());
         }
+        let known = opaque.first_of_both(&node.opaque.load());
+        if let Some(name) = known.filter(|_| !options.merge) {
+            return Err(format!("Library '{}' already exists", name.escape_ascii()));
+        }
         let old = entered
             .merge(dataset, options.merge)
             .map_err(|key| format!("RDB has duplicated key '{}'", key.escape_ascii()))?;

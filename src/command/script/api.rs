@@ -29,7 +29,6 @@ fn push_api(stack: &mut Stack) {
         ("setresp", host::SETRESP),
         ("set_repl", host::SET_REPL),
         ("acl_check_cmd", host::ACL_CHECK_CMD),
-        ("register_function", host::REGISTER_FUNCTION),
     ];
     for (name, number) in of_host {
         stack.push_host_native(number);

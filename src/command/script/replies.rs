@@ -1,7 +1,7 @@
 //! Replies of commands as Lua values, and Lua values as replies, by Redis's rules of conversion.
 //!
-//! Both recurse as deep as the value is nested; room on Lua's stack (8000 values) bounds that, and a value nested
-//! deeper becomes an error in its place, as in Redis.
+//! Both recurse as deep as the value is nested, up to [`DEPTH_MAX`]: a script's value nested deeper becomes an error in
+//! its place, as in Redis where Lua's stack ends.
 
 use std::ffi::c_int;
 
@@ -9,6 +9,9 @@ use crate::lua::{Call, Kind, Stack};
 use crate::observe::stats::Stats;
 use crate::resp::reply::{Aggregate, error_text};
 use crate::resp::{Reply, Resp};
+
+/// How deep a value may be nested.
+const DEPTH_MAX: u32 = 1000;
 
 /// What an error's table says beside its text: that the error has been counted.
 const IS_COUNTED: &[u8] = b"ignore_error_stats_update";
@@ -222,6 +225,8 @@ pub(super) struct Answer<'a> {
     pub(super) stats: &'a Stats,
     /// What the script speaks: booleans are themselves in RESP3 only.
     pub(super) script_resp: Resp,
+    /// How deep what is written is nested.
+    pub(super) depth: u32,
 }
 
 impl Answer<'_> {
@@ -237,7 +242,7 @@ impl Answer<'_> {
 
     /// Writes the value on top, and pops it.
     pub(super) fn value(&mut self, stack: &mut Stack) {
-        if !stack.reserve(6) {
+        if self.depth == DEPTH_MAX || !stack.reserve(6) {
             self.error(b"ERR reached lua stack limit", false);
             stack.pop(1);
             return;
@@ -253,7 +258,11 @@ impl Answer<'_> {
                 (Resp::V3, value) => self.reply.boolean(value),
             },
             Kind::Number => self.reply.int(whole(stack.number(-1).unwrap_or_default())),
-            Kind::Table => self.table(stack),
+            Kind::Table => {
+                self.depth += 1;
+                self.table(stack);
+                self.depth -= 1;
+            }
             _ => self.reply.null(),
         }
         stack.pop(1);

@@ -315,6 +315,7 @@ fn work(pause: &Pause<'_, Resume, Left>, start: Start, first: Resume) -> Ended {
             reply,
             stats: &node.stats,
             script_resp: resp,
+            depth: 0,
         };
         state.answer(called, &mut answer, &name);
     }

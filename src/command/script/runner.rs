@@ -122,6 +122,8 @@ pub(super) struct ScriptState {
     /// By their ids.
     libraries: HashMap<u64, LoadedLibrary>,
     environment: Environment,
+    /// Makes an error what a script's caller is told.
+    handler: Reference,
     /// What is called next.
     function: Option<Function>,
     runs: u32,
@@ -143,12 +145,15 @@ impl ScriptState {
         sandbox::open(&mut lua).map_err(|_| NoMemory)?;
         api::register(&mut lua);
         let environment = Environment::new(&mut lua);
+        api::push_error_handler(&mut lua);
+        let handler = lua.reference();
         lua.interrupt_every(INTERRUPT_EVERY);
         Ok(ScriptState {
             lua,
             compiled: HashMap::new(),
             libraries: HashMap::new(),
             environment,
+            handler,
             function: None,
             runs: 0,
         })
@@ -251,11 +256,11 @@ impl ScriptState {
         args: &Args<'_>,
     ) -> Result<(), Failure> {
         let function = self.function.take();
-        let (compiled, libraries) = (&self.compiled, &self.libraries);
+        let (compiled, libraries, handler) = (&self.compiled, &self.libraries, &self.handler);
         self.lua.with_host(host, |stack| {
             stack.set_top(0);
             sandbox::begin(stack);
-            api::push_error_handler(stack);
+            stack.push_reference(handler);
             match function {
                 Some(Function::Script(script)) => {
                     let script = compiled.get(&script.sha);

@@ -72,6 +72,17 @@ fn values_become_replies() {
 }
 
 #[test]
+fn what_is_nested_without_end_is_bounded() {
+    let mut bench = Bench::new();
+    let reply = eval(&mut bench, "local a = {} a[1] = a return a", &["0"]);
+    assert!(reply.starts_with("*1 *1 *1 "), "{reply}");
+    assert!(reply.ends_with("-ERR reached lua stack limit"), "{reply}");
+    // A buffer in C for each level.
+    let nested = "local function f(s) return string.gsub(s, '.', f) end return pcall(f, 'x')";
+    assert_eq!(eval(&mut bench, nested, &["0"]), "$-1");
+}
+
+#[test]
 fn commands_are_called() {
     let mut bench = Bench::new();
     let set = "return redis.call('SET', KEYS[1], ARGV[1])";
