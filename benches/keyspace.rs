@@ -4,9 +4,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use understudy::keyspace::{Expiry, Keyspace};
-use understudy::rdb::writer::Preamble;
-use understudy::snapshot::{Options, Snapshot, Want};
+use understudy::internals::keyspace::{Expiry, Keyspace};
+use understudy::internals::rdb::writer::Preamble;
+use understudy::internals::snapshot::{Options, Snapshot, Want};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -20,7 +20,9 @@ fn key(n: usize) -> Vec<u8> {
 
 fn set(keyspace: &Keyspace, key: &[u8], value: &[u8], expiry: Expiry) {
     let hash = keyspace.hash(key);
-    let mut entered = keyspace.enter(understudy::keyspace::ShardSet::one(keyspace.shard_of(hash)));
+    let mut entered = keyspace.enter(understudy::internals::keyspace::ShardSet::one(
+        keyspace.shard_of(hash),
+    ));
     entered.shard_mut(hash).dbs[0].put_string(key, hash, value, expiry, 1);
 }
 

@@ -3,8 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use understudy::data::list::End;
-use understudy::data::{Encodings, List, Zset};
+use understudy::Encodings;
+use understudy::internals::data::list::End;
+use understudy::internals::data::{List, Zset};
 
 const VALUE: &[u8] = b"0123456789abcdef";
 

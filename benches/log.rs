@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use understudy::repl::Log;
+use understudy::internals::repl::Log;
 
 /// SET key:000000000000 with a value of 16 bytes.
 const EFFECT: &[u8] = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000000\r\n$16\r\nxxxxxxxxxxxxxxxx\r\n";

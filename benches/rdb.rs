@@ -6,14 +6,15 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-use understudy::data::list::End;
-use understudy::data::{Encodings, Hash, List, Set, StrRef, Value, ValueRef, Zset};
-use understudy::rdb::crc64::crc64;
-use understudy::rdb::decode::Decoded;
-use understudy::rdb::lzf::{Compressor, decompress};
-use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
-use understudy::rdb::source::Text;
-use understudy::rdb::writer::{ChunkSink, ChunkWriter, KeyHeader, Preamble, Usage};
+use understudy::Encodings;
+use understudy::internals::data::list::End;
+use understudy::internals::data::{Hash, List, Set, StrRef, Value, ValueRef, Zset};
+use understudy::internals::rdb::crc64::crc64;
+use understudy::internals::rdb::decode::Decoded;
+use understudy::internals::rdb::lzf::{Compressor, decompress};
+use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
+use understudy::internals::rdb::source::Text;
+use understudy::internals::rdb::writer::{ChunkSink, ChunkWriter, KeyHeader, Preamble, Usage};
 
 const ENTRIES: usize = 20_000;
 

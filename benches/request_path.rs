@@ -5,16 +5,17 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use understudy::Clock;
 use understudy::Settings;
-use understudy::clients::client::Client;
-use understudy::clock::{Clock, SystemClock};
-use understudy::command::dispatch::{self, Outcome};
-use understudy::command::{Context, Effects};
-use understudy::node_core::NodeCore;
-use understudy::repl::wire;
-use understudy::resp::request::{Batch, Limits, Parser};
-use understudy::resp::{Reply, Resp};
-use understudy::session::{Origin, Session};
+use understudy::internals::clients::client::Client;
+use understudy::internals::clock::SystemClock;
+use understudy::internals::command::dispatch::{self, Outcome};
+use understudy::internals::command::{Context, Effects};
+use understudy::internals::node_core::NodeCore;
+use understudy::internals::repl::wire;
+use understudy::internals::resp::request::{Batch, Limits, Parser};
+use understudy::internals::resp::{Reply, Resp};
+use understudy::internals::session::{Origin, Session};
 
 // As in the binary.
 #[global_allocator]

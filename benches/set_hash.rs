@@ -4,7 +4,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use understudy::data::{Encodings, Hash, Set};
+use understudy::Encodings;
+use understudy::internals::data::{Hash, Set};
 
 // As in the binary.
 #[global_allocator]

@@ -14,11 +14,12 @@ use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 
-use understudy::command::digest::{DatasetDigest, ScoreForm, hex};
-use understudy::data::{Encodings, Value, ValueRef};
-use understudy::rdb::opaque::ModuleAux;
-use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
-use understudy::rdb::writer::Encoder;
+use understudy::Encodings;
+use understudy::internals::command::digest::{DatasetDigest, ScoreForm, hex};
+use understudy::internals::data::{Value, ValueRef};
+use understudy::internals::rdb::opaque::ModuleAux;
+use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
+use understudy::internals::rdb::writer::Encoder;
 
 /// How many of the largest keys are shown.
 const LARGEST: usize = 10;

@@ -114,7 +114,7 @@ mod ticks {
     }
 
     #[inline]
-    pub fn unix_us() -> u64 {
+    pub(super) fn unix_us() -> u64 {
         READING.with(|cell| {
             let reading = cell.get();
             let since = now_ticks().wrapping_sub(reading.ticks);
@@ -185,20 +185,20 @@ mod ticks {
 
 /// A clock that moves only when told, and a seeded random stream.
 #[derive(Debug)]
-pub struct ManualClock {
+pub(crate) struct ManualClock {
     now_us: AtomicU64,
     rng: parking_lot::Mutex<fastrand::Rng>,
 }
 
 impl ManualClock {
-    pub fn new(now_ms: u64, seed: u64) -> Arc<ManualClock> {
+    pub(crate) fn new(now_ms: u64, seed: u64) -> Arc<ManualClock> {
         Arc::new(ManualClock {
             now_us: AtomicU64::new(now_ms * 1000),
             rng: parking_lot::Mutex::new(fastrand::Rng::with_seed(seed)),
         })
     }
 
-    pub fn advance_ms(&self, ms: u64) {
+    pub(crate) fn advance_ms(&self, ms: u64) {
         self.now_us.fetch_add(ms * 1000, Ordering::Relaxed);
     }
 }

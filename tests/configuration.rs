@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use understudy::config::Protected;
+use understudy::Protected;
 use understudy::{Node, NodeBuilder, RespValue, Settings};
 
 fn binary(dir: &Path, arguments: &[&str]) -> Output {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{
     Load, Make, Proxy, RawReply, RespClient, Server, ServerOptions, free_port, seed, wait_for,
 };
-use understudy::supervision::Owner;
+use understudy::internals::supervision::Owner;
 use understudy::{Closed, Node, RespValue, Settings};
 
 /// Longest wait for anything.

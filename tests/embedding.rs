@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::wait_for;
-use understudy::node_core::NodeCore;
+use understudy::internals::node_core::NodeCore;
 use understudy::{Closed, LocalClient, Node, RespValue, Settings, StartError};
 
 /// Longest wait for anything.
@@ -71,7 +71,7 @@ fn descriptors() -> usize {
 
 /// The resident set, bytes.
 fn resident_bytes() -> u64 {
-    understudy::os::system_probe::resident_bytes()
+    understudy::internals::os::system_probe::resident_bytes()
 }
 
 /// What a process without a node has; to be compared with when nodes have gone.
@@ -585,7 +585,7 @@ fn connecting(silent: &std::net::TcpListener) -> State {
 fn reloading(directory: &Path) -> State {
     let node = start(Settings {
         rdb_key_save_delay: 1_000_000_000,
-        enable_debug_command: understudy::config::Protected::Yes,
+        enable_debug_command: understudy::Protected::Yes,
         ..with_dump(directory)
     });
     fill(&node, 100);

@@ -7,8 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use understudy::data::Value;
-use understudy::rdb::writer::{ChunkWriter, KeyHeader, Preamble, Usage};
+use understudy::internals::data::Value;
+use understudy::internals::rdb::writer::{ChunkWriter, KeyHeader, Preamble, Usage};
 
 #[path = "../fuzz/bodies/compact.rs"]
 mod compact;

@@ -1,7 +1,7 @@
 //! What a key costs, all in, measured by the allocator that the binary uses.
 
 use tikv_jemalloc_ctl::{epoch, stats};
-use understudy::keyspace::{Expiry, Keyspace};
+use understudy::internals::keyspace::{Expiry, Keyspace};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -6,8 +6,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use understudy::data::flat::capacity_for;
-use understudy::data::{Encodings, Hash, Set};
+use understudy::Encodings;
+use understudy::internals::data::flat::capacity_for;
+use understudy::internals::data::{Hash, Set};
 
 struct Counting;
 

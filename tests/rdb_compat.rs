@@ -9,11 +9,12 @@ use bytes::Bytes;
 use redis::{Commands, Connection, Value as Reply};
 use tempfile::TempDir;
 
-use understudy::command::digest::{DatasetDigest, ScoreForm, hex, value_digest};
-use understudy::data::{Encodings, Value};
-use understudy::rdb::payload;
-use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
-use understudy::rdb::writer::{ChunkWriter, Encoder, KeyHeader, Preamble, Usage};
+use understudy::Encodings;
+use understudy::internals::command::digest::{DatasetDigest, ScoreForm, hex, value_digest};
+use understudy::internals::data::Value;
+use understudy::internals::rdb::payload;
+use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
+use understudy::internals::rdb::writer::{ChunkWriter, Encoder, KeyHeader, Preamble, Usage};
 
 /// A redis-server of our own; gone with the value.
 struct Server {

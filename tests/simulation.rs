@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tracing::level_filters::LevelFilter;
-use understudy::testing::{Report, run_seed};
+use understudy::internals::testing::{Report, run_seed};
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

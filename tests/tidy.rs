@@ -291,3 +291,41 @@ fn functions_and_files_keep_their_length() {
         "an excuse is no longer needed"
     );
 }
+
+/// What is outside the library and may use `internals`.
+fn users() -> String {
+    fn visit(path: &Path, text: &mut String) {
+        if path.is_dir() {
+            for entry in fs::read_dir(path).expect("a directory") {
+                visit(&entry.expect("an entry").path(), text);
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            text.push_str(&fs::read_to_string(path).expect("UTF-8"));
+        }
+    }
+    let mut text = String::new();
+    for top in ["src/bin", "tests", "benches", "examples", "fuzz"] {
+        visit(&at_top(top), &mut text);
+    }
+    text
+}
+
+#[test]
+fn the_inside_is_opened_as_far_as_it_is_used() {
+    let internals = fs::read_to_string(at_top("src/internals.rs")).unwrap();
+    let code = internals.lines().filter(|line| !line.starts_with("//!"));
+    let code = code.collect::<Vec<_>>().join(" ");
+    let users = users();
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let words: BTreeSet<&str> = users.split(|c| !is_part(c)).collect();
+    let uses: Vec<&str> = code.split("pub use ").skip(1).collect();
+    assert!(uses.len() > 10, "{uses:?}");
+    for path in uses {
+        let path = path.split(';').next().unwrap();
+        let (_, names) = path.rsplit_once("::").unwrap();
+        let names = path.split_once('{').map_or(names, |(_, group)| group);
+        for name in names.split(|c| !is_part(c)).filter(|name| !name.is_empty()) {
+            assert!(words.contains(name), "nobody uses {name} of `internals`");
+        }
+    }
+}

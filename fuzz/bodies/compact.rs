@@ -1,9 +1,9 @@
 //! Any bytes as a listpack, an intset, a ziplist or a zipmap: what passes the check can be walked in both
 //! directions and edited, and stays valid.
 
-use understudy::data::intset::{self, Intset};
-use understudy::data::listpack::{self, Listpack};
-use understudy::rdb::{legacy, lzf};
+use understudy::internals::data::intset::{self, Intset};
+use understudy::internals::data::listpack::{self, Listpack};
+use understudy::internals::rdb::{legacy, lzf};
 
 pub fn run(input: &[u8]) {
     let [choice, body @ ..] = input else {

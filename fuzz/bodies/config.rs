@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use understudy::config::Settings;
-use understudy::config::layers::{Form, Layers, flags_to_lines, load};
-use understudy::config::rewrite::{StartSettings, Target, rewrite};
+use understudy::Settings;
+use understudy::internals::config::layers::{Form, Layers, flags_to_lines, load};
+use understudy::internals::config::rewrite::{StartSettings, Target, rewrite};
 
 pub fn run(input: &[u8]) {
     let [choice, body @ ..] = input else {

@@ -2,9 +2,9 @@
 //! load that it begins.
 
 use bytes::Bytes;
-use understudy::repl::link::{Env, Link, LinkAction, LinkConfig, LinkState};
-use understudy::repl::psync::Request;
-use understudy::repl::replid::ReplId;
+use understudy::internals::repl::link::{Env, Link, LinkAction, LinkConfig, LinkState};
+use understudy::internals::repl::psync::Request;
+use understudy::internals::repl::replid::ReplId;
 
 pub fn run(input: &[u8]) {
     let [choice, script @ ..] = input else {

@@ -1,10 +1,11 @@
 //! Any bytes as a dump: an error or a dataset, and a dataset survives being written and read again.
 
 use bytes::Bytes;
-use understudy::command::digest::{DatasetDigest, ScoreForm};
-use understudy::data::{Encodings, Value};
-use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
-use understudy::rdb::writer::{ChunkWriter, KeyHeader, Preamble, Usage};
+use understudy::Encodings;
+use understudy::internals::command::digest::{DatasetDigest, ScoreForm};
+use understudy::internals::data::Value;
+use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
+use understudy::internals::rdb::writer::{ChunkWriter, KeyHeader, Preamble, Usage};
 
 #[derive(Default)]
 struct Rows {

@@ -1,13 +1,14 @@
 //! Any bytes as one value of any kind, then commands on what came of it: a value that was let in must hold
 //! up under use.
 
-use understudy::data::list::End;
-use understudy::data::{Encodings, Value};
-use understudy::rdb::decode;
-use understudy::rdb::payload;
-use understudy::rdb::pieces::Pieces;
-use understudy::rdb::source::Source;
-use understudy::rdb::writer::{Encoder, KeyHeader, Usage};
+use understudy::Encodings;
+use understudy::internals::data::Value;
+use understudy::internals::data::list::End;
+use understudy::internals::rdb::decode;
+use understudy::internals::rdb::payload;
+use understudy::internals::rdb::pieces::Pieces;
+use understudy::internals::rdb::source::Source;
+use understudy::internals::rdb::writer::{Encoder, KeyHeader, Usage};
 
 pub fn run(input: &[u8]) {
     let [kind, buffer_bytes, body @ ..] = input else {

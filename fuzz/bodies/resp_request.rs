@@ -1,6 +1,6 @@
 //! Any bytes as a client's requests: parsed at once and in parts, the commands and the verdict are the same.
 
-use understudy::resp::request::{Batch, Limits, Parser};
+use understudy::internals::resp::request::{Batch, Limits, Parser};
 
 type Commands = Vec<Vec<Vec<u8>>>;
 

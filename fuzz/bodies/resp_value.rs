@@ -1,6 +1,6 @@
 //! Any bytes as a reply: a value, more wanted, or an error; a value's bytes alone give the same value.
 
-use understudy::resp::value::RespValue;
+use understudy::RespValue;
 
 pub fn run(input: &[u8]) {
     if let Ok(Some((value, used))) = RespValue::read(input) {

@@ -14,17 +14,17 @@ use crate::session::ReplConf;
 /// in the registry (`NodeCore::clients`) and is the MasterActor's to remove.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AttachReplica {
+pub(crate) struct AttachReplica {
     /// Created on another arbiter's reactor: `Socket::rebind` it before polling.
-    pub socket: Socket,
-    pub client: Arc<Client>,
-    pub replconf: Box<ReplConf>,
+    pub(crate) socket: Socket,
+    pub(crate) client: Arc<Client>,
+    pub(crate) replconf: Box<ReplConf>,
     /// PSYNC replid offset, or SYNC.
-    pub request: OwnedArgs,
+    pub(crate) request: OwnedArgs,
     /// Bytes that came behind the request.
-    pub input: BytesMut,
+    pub(crate) input: BytesMut,
     /// Replies that have not been written yet, to be sent first.
-    pub output: BytesMut,
+    pub(crate) output: BytesMut,
     /// PSYNC FAILOVER: since when the request waits for us to become a master, Unix ms.
-    pub waits_since_ms: Option<i64>,
+    pub(crate) waits_since_ms: Option<i64>,
 }

@@ -51,13 +51,13 @@ const INTERNAL_ERROR: &str = "ERR internal error, see the log";
 const PAUSE_LOOK: Duration = Duration::from_millis(10);
 
 /// See the module.
-pub struct MigrationActor {
+pub(crate) struct MigrationActor {
     node: Arc<NodeCore>,
     idle: Rc<RefCell<Idle>>,
 }
 
 impl MigrationActor {
-    pub fn new(node: Arc<NodeCore>) -> MigrationActor {
+    pub(crate) fn new(node: Arc<NodeCore>) -> MigrationActor {
         MigrationActor {
             node,
             idle: Rc::default(),
@@ -86,10 +86,10 @@ impl Actor for MigrationActor {
 /// Carry keys, see [`Services::migrate`](crate::node_core::Services::migrate).
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Migrate {
-    pub ticket: Arc<Ticket>,
-    pub migration: Migration,
-    pub commands: Vec<TargetCommand>,
+pub(crate) struct Migrate {
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) migration: Migration,
+    pub(crate) commands: Vec<TargetCommand>,
 }
 
 impl Handler<Migrate> for MigrationActor {

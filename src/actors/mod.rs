@@ -8,11 +8,11 @@
 //! - [`supervisor`]: what follows when one of them panics; the watchdog.
 //! - [`migration`]: the keys that MIGRATE carries to other nodes.
 
-pub mod clients;
-pub mod messages;
-pub mod migration;
-pub mod node;
-pub mod replication;
-pub mod shard;
-pub mod snapshots;
-pub mod supervisor;
+pub(crate) mod clients;
+pub(crate) mod messages;
+pub(crate) mod migration;
+pub(crate) mod node;
+pub(crate) mod replication;
+pub(crate) mod shard;
+pub(crate) mod snapshots;
+pub(crate) mod supervisor;

@@ -32,14 +32,14 @@ const MAILBOX_CAPACITY: usize = 64;
 const REST: Duration = Duration::from_millis(1);
 
 /// See the module.
-pub struct ShardActor {
+pub(crate) struct ShardActor {
     node: Arc<NodeCore>,
     index: usize,
     expiring: bool,
 }
 
 impl ShardActor {
-    pub fn new(node: Arc<NodeCore>, index: usize) -> ShardActor {
+    pub(crate) fn new(node: Arc<NodeCore>, index: usize) -> ShardActor {
         ShardActor {
             node,
             index,
@@ -49,12 +49,16 @@ impl ShardActor {
 }
 
 /// Enters shards from an arbiter, waiting asynchronously while they are busy, and runs `f` inside.
-pub async fn enter<T>(node: &NodeCore, set: ShardSet, mut f: impl FnMut(Entered<'_>) -> T) -> T {
+pub(crate) async fn enter<T>(
+    node: &NodeCore,
+    set: ShardSet,
+    mut f: impl FnMut(Entered<'_>) -> T,
+) -> T {
     poll_fn(|cx| node.keyspace.poll_enter(set, cx).map(&mut f)).await
 }
 
 /// A session for work that no client asked for.
-pub fn own_session(node: &NodeCore) -> Session {
+pub(crate) fn own_session(node: &NodeCore) -> Session {
     Session::new(
         Client::new(0, String::new(), String::new(), node.clock.unix_ms()),
         Origin::Client,
@@ -62,7 +66,7 @@ pub fn own_session(node: &NodeCore) -> Session {
 }
 
 /// Runs `f` in a command context inside the shards, in nobody's name.
-pub fn in_context<T>(
+pub(crate) fn in_context<T>(
     node: &NodeCore,
     entered: Entered<'_>,
     f: impl FnOnce(&mut CommandContext<'_>) -> T,
@@ -150,7 +154,7 @@ impl ShardActor {
 /// Serve the waiters that could not be served in place.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ServeBlocked;
+pub(crate) struct ServeBlocked;
 
 impl Handler<ServeBlocked> for ShardActor {
     type Result = ResponseFuture<()>;

@@ -27,13 +27,13 @@ struct Queue {
 
 /// See the module.
 #[derive(Clone, Default)]
-pub struct Aside {
+pub(crate) struct Aside {
     queue: Arc<Mutex<Queue>>,
 }
 
 impl Aside {
     /// Has it done behind what was given before. Returns at once.
-    pub fn run(&self, threads: &Threads, work: impl FnOnce() + Send + 'static) {
+    pub(crate) fn run(&self, threads: &Threads, work: impl FnOnce() + Send + 'static) {
         let mut queue = self.queue.lock();
         queue.waiting.push_back(Box::new(work));
         if std::mem::replace(&mut queue.running, true) {

@@ -16,7 +16,7 @@ use crate::node_core::NodeCore;
 use crate::supervision::{Owner, turn};
 
 /// How long the thread waits for more.
-pub const IDLE: Duration = Duration::from_secs(5);
+pub(crate) const IDLE: Duration = Duration::from_secs(5);
 /// After the system gave no thread, or one has died, the next try comes this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -29,7 +29,7 @@ impl Wake for Unpark {
 }
 
 /// Keeps a thread as long as there is something to free. Never ends.
-pub async fn free(node: Arc<NodeCore>) {
+pub(crate) async fn free(node: Arc<NodeCore>) {
     loop {
         poll_fn(|cx| node.lazyfree.poll_waiting(cx)).await;
         let (done, ended) = oneshot::channel::<()>();

@@ -15,10 +15,10 @@ use crate::node_core::NodeCore;
 const LOOK_BYTES: u64 = 1 << 20;
 
 /// Whether the limit was passed; told to the other side of the loader.
-pub type TooLarge = Arc<AtomicBool>;
+pub(crate) type TooLarge = Arc<AtomicBool>;
 
 /// See the module.
-pub struct Limited<R> {
+pub(crate) struct Limited<R> {
     input: R,
     node: Arc<NodeCore>,
     /// Bytes; 0: none.
@@ -31,7 +31,7 @@ pub struct Limited<R> {
 
 impl<R> Limited<R> {
     /// `limit`: bytes; 0: none.
-    pub fn new(input: R, node: Arc<NodeCore>, limit: u64) -> Limited<R> {
+    pub(crate) fn new(input: R, node: Arc<NodeCore>, limit: u64) -> Limited<R> {
         let before = if limit > 0 {
             node.memory.refresh().allocated
         } else {
@@ -48,7 +48,7 @@ impl<R> Limited<R> {
         }
     }
 
-    pub fn too_large(&self) -> TooLarge {
+    pub(crate) fn too_large(&self) -> TooLarge {
         self.too_large.clone()
     }
 }

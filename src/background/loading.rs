@@ -37,7 +37,7 @@ const DELAY_PART_US: u64 = 50_000;
 
 /// What is kept of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expired {
+pub(crate) enum Expired {
     /// Keys past their expiry are passed over: we are the master of this data.
     Drop,
     /// They are kept: our master says when they go.
@@ -46,23 +46,23 @@ pub enum Expired {
 
 /// A dump that was read whole.
 #[derive(Debug)]
-pub struct LoadedDump {
-    pub dataset: Dataset,
-    pub summary: Summary,
+pub(crate) struct LoadedDump {
+    pub(crate) dataset: Dataset,
+    pub(crate) summary: Summary,
     /// Keys that were past their expiry and passed over, with their databases: replicas that hold them yet
     /// are to be told.
-    pub expired: Vec<(usize, Box<[u8]>)>,
+    pub(crate) expired: Vec<(usize, Box<[u8]>)>,
     /// Replid and offset of the stream that the dump is a state of, if it says.
-    pub replication: Option<(ReplId, u64)>,
+    pub(crate) replication: Option<(ReplId, u64)>,
     /// The database that the stream had selected, if the dump says.
-    pub stream_db: Option<usize>,
+    pub(crate) stream_db: Option<usize>,
     /// What is in it beside keys and can't be used.
-    pub opaque: Opaque,
+    pub(crate) opaque: Opaque,
 }
 
 impl LoadedDump {
     /// Logs what was loaded, as Redis words it. Returns the keys loaded and those passed over as expired.
-    pub fn tell(&self) -> (u64, u64) {
+    pub(crate) fn tell(&self) -> (u64, u64) {
         let expired = self.expired.len() as u64;
         let keys = self.summary.keys.saturating_sub(expired);
         match self.summary.empty_keys {
@@ -257,7 +257,7 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 /// Opens the node's dump file, and shows its size as what is to be loaded. None: there is none.
-pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
+pub(crate) fn open(node: &NodeCore) -> Result<Option<File>, String> {
     may_block_here();
     if !node.settings.load().has_dump() {
         return Ok(None);
@@ -280,7 +280,7 @@ pub fn open(node: &NodeCore) -> Result<Option<File>, String> {
 }
 
 /// Reads the dump file on a thread of its own.
-pub async fn read_aside(
+pub(crate) async fn read_aside(
     node: Arc<NodeCore>,
     file: File,
     keep: Expired,
@@ -306,13 +306,13 @@ pub async fn read_aside(
 
 /// Reads a whole dump from `input` into a dataset of the node's shape. The error says what is wrong with
 /// it, at which offset and key.
-pub fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDump, String> {
+pub(crate) fn read(node: &NodeCore, input: impl Read, keep: Expired) -> Result<LoadedDump, String> {
     read_some(node, input, keep).map(|(dump, _)| dump)
 }
 
 /// As [`read`], of a full sync's dump: it must be all that there is, since what the master says of its
 /// length, were it wrong, would have the stream's first bytes taken for the dump's last.
-pub fn read_transfer(node: &NodeCore, input: impl Read) -> Result<LoadedDump, String> {
+pub(crate) fn read_transfer(node: &NodeCore, input: impl Read) -> Result<LoadedDump, String> {
     let (dump, mut rest) = read_some(node, input, Expired::Keep)?;
     match rest.read(&mut [0; 1]) {
         Ok(0) => Ok(dump),
@@ -383,7 +383,12 @@ fn read_some<'n>(
 
 /// Exchanges the datasets, and what came beside them; the old one is freed in the background. Every shard is
 /// entered.
-pub fn swap_in(node: &Arc<NodeCore>, entered: &mut Entered<'_>, dataset: Dataset, opaque: Opaque) {
+pub(crate) fn swap_in(
+    node: &Arc<NodeCore>,
+    entered: &mut Entered<'_>,
+    dataset: Dataset,
+    opaque: Opaque,
+) {
     let old = entered.replace(dataset, node.clock.unix_ms());
     blocking::defer_ready(node, entered);
     node.opaque.store(Arc::new(opaque));

@@ -32,19 +32,19 @@ struct Shared {
 
 /// The arbiter's end.
 #[derive(Debug)]
-pub struct PipeWriter {
+pub(crate) struct PipeWriter {
     shared: Arc<Shared>,
 }
 
 /// The thread's end.
 #[derive(Debug)]
-pub struct PipeReader {
+pub(crate) struct PipeReader {
     shared: Arc<Shared>,
     chunk: Bytes,
 }
 
 /// A pipe that is full when it holds `limit` bytes or more.
-pub fn pipe(limit: usize) -> (PipeWriter, PipeReader) {
+pub(crate) fn pipe(limit: usize) -> (PipeWriter, PipeReader) {
     let shared = Arc::new(Shared {
         limit,
         ..Shared::default()
@@ -58,7 +58,7 @@ pub fn pipe(limit: usize) -> (PipeWriter, PipeReader) {
 
 impl PipeWriter {
     /// Whether more should be pushed; if not, `waker` is woken when that changes.
-    pub fn has_room(&self, waker: &Waker) -> bool {
+    pub(crate) fn has_room(&self, waker: &Waker) -> bool {
         let mut state = self.shared.state.lock();
         if state.bytes < self.shared.limit || state.reader_gone {
             return true;
@@ -67,7 +67,7 @@ impl PipeWriter {
         false
     }
 
-    pub fn push(&self, bytes: Bytes) {
+    pub(crate) fn push(&self, bytes: Bytes) {
         let mut state = self.shared.state.lock();
         if !state.reader_gone && state.end.is_none() && !bytes.is_empty() {
             state.bytes += bytes.len();
@@ -77,7 +77,7 @@ impl PipeWriter {
     }
 
     /// No more comes.
-    pub fn close(&self, end: Result<(), String>) {
+    pub(crate) fn close(&self, end: Result<(), String>) {
         let mut state = self.shared.state.lock();
         state.end.get_or_insert(end);
         self.shared.readable.notify_one();

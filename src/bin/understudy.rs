@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use understudy::config::{InvalidConfig, Loaded, Settings};
-use understudy::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
-use understudy::os::{config_file, file_limit, priority};
+use understudy::Settings;
+use understudy::internals::config::{InvalidConfig, Loaded};
+use understudy::internals::observe::process::{REDIS_VERSION, UNDERSTUDY_VERSION};
+use understudy::internals::os::{config_file, file_limit, priority};
 use understudy::{Node, StartError};
 
 #[path = "understudy/cli.rs"]
@@ -133,7 +134,7 @@ fn start(loaded: Loaded, origin: ConfigOrigin, pidfile: Option<&str>) -> Result<
         notes,
     } = loaded;
     let level = log::start(settings.loglevel, &settings.logfile);
-    understudy::supervision::log_panics(priority::raise_to_log);
+    understudy::internals::supervision::log_panics(priority::raise_to_log);
     announce(&notes, origin.file.as_deref());
     announce_place(settings.port, settings.always_show_logo);
     allow_clients(&mut settings)?;

@@ -12,12 +12,12 @@ use crate::locks;
 use crate::resp::{Output, Resp};
 
 /// A command as owned arguments (MULTI's queue, blocked commands).
-pub type OwnedArgs = Vec<Bytes>;
+pub(crate) type OwnedArgs = Vec<Bytes>;
 
 /// Output that others have for a client: pub/sub messages, monitor lines, replies to blocked commands.
 #[derive(Debug, Default)]
-pub struct Outbox {
-    pub output: Output,
+pub(crate) struct Outbox {
+    pub(crate) output: Output,
     waker: Option<Waker>,
 }
 
@@ -27,73 +27,73 @@ pub struct Outbox {
 /// the bound is the client's output buffer limit, checked by `push`.
 #[derive(Debug)]
 pub struct Client {
-    pub id: u64,
-    pub addr: String,
-    pub laddr: String,
-    pub created_ms: i64,
-    pub outbox: locks::Mutex<Outbox>,
+    pub(crate) id: u64,
+    pub(crate) addr: String,
+    pub(crate) laddr: String,
+    pub(crate) created_ms: i64,
+    pub(crate) outbox: locks::Mutex<Outbox>,
     /// Hard limit for the outbox, bytes; 0: none. Follows the client's class.
-    pub outbox_limit: AtomicUsize,
+    pub(crate) outbox_limit: AtomicUsize,
     /// Someone wants it closed (CLIENT KILL, limit passed).
-    pub killed: locks::AtomicBool,
+    pub(crate) killed: locks::AtomicBool,
     /// Asked to leave a blocking command: 0 no, 1 timeout-like, 2 with an error, 3 because the node became a
     /// replica (`command::waits`).
-    pub unblock: AtomicU32,
-    pub view: Mutex<ClientView>,
+    pub(crate) unblock: AtomicU32,
+    pub(crate) view: Mutex<ClientView>,
     /// Unix ms of the last command.
-    pub last_seen_ms: AtomicI64,
-    pub blocked: AtomicBool,
+    pub(crate) last_seen_ms: AtomicI64,
+    pub(crate) blocked: AtomicBool,
     /// A pause holds its next command up.
-    pub paused: AtomicBool,
+    pub(crate) paused: AtomicBool,
     /// Of its buffers, bytes: input that has not run, room for more, output that the socket has not taken.
-    pub input_bytes: AtomicUsize,
-    pub input_free_bytes: AtomicUsize,
-    pub output_bytes: AtomicUsize,
+    pub(crate) input_bytes: AtomicUsize,
+    pub(crate) input_free_bytes: AtomicUsize,
+    pub(crate) output_bytes: AtomicUsize,
     /// Of the output that the socket has not taken: how many pieces it is in, and the bytes behind them.
-    pub output_pieces: AtomicU32,
-    pub output_tail_bytes: AtomicU32,
+    pub(crate) output_pieces: AtomicU32,
+    pub(crate) output_tail_bytes: AtomicU32,
     /// Whether it speaks RESP3: in replies and in what is pushed to it.
     resp3: AtomicBool,
     /// What others had for it passed the output limit.
-    pub overflowed: AtomicBool,
+    pub(crate) overflowed: AtomicBool,
     /// Id of the last command; `u32::MAX`: none yet.
-    pub last_command: AtomicU32,
-    pub commands: AtomicU64,
+    pub(crate) last_command: AtomicU32,
+    pub(crate) commands: AtomicU64,
 }
 
 /// What CLIENT LIST shows besides the atomics; the owner updates it when it changes.
 #[derive(Clone, Debug, Default)]
-pub struct ClientView {
-    pub name: String,
-    pub lib_name: String,
-    pub lib_ver: String,
-    pub user: String,
-    pub db: usize,
-    pub subscriptions: u32,
-    pub pattern_subscriptions: u32,
-    pub shard_subscriptions: u32,
+pub(crate) struct ClientView {
+    pub(crate) name: String,
+    pub(crate) lib_name: String,
+    pub(crate) lib_ver: String,
+    pub(crate) user: String,
+    pub(crate) db: usize,
+    pub(crate) subscriptions: u32,
+    pub(crate) pattern_subscriptions: u32,
+    pub(crate) shard_subscriptions: u32,
     /// Commands that wait in its MULTI; None: it has none.
-    pub multi: Option<u32>,
-    pub multi_bytes: usize,
-    pub watch: u32,
+    pub(crate) multi: Option<u32>,
+    pub(crate) multi_bytes: usize,
+    pub(crate) watch: u32,
     /// A watched key has changed.
-    pub watch_dirty: bool,
+    pub(crate) watch_dirty: bool,
     /// Bytes of the arguments of the command that it is blocked in.
-    pub argument_bytes: usize,
-    pub monitor: bool,
-    pub replica: bool,
-    pub master: bool,
-    pub no_evict: bool,
-    pub no_touch: bool,
-    pub closing: bool,
-    pub unix_socket: bool,
-    pub fd: i32,
-    pub authenticated: bool,
+    pub(crate) argument_bytes: usize,
+    pub(crate) monitor: bool,
+    pub(crate) replica: bool,
+    pub(crate) master: bool,
+    pub(crate) no_evict: bool,
+    pub(crate) no_touch: bool,
+    pub(crate) closing: bool,
+    pub(crate) unix_socket: bool,
+    pub(crate) fd: i32,
+    pub(crate) authenticated: bool,
 }
 
 impl Client {
     /// The address of clients without a socket.
-    pub const IN_PROCESS: &str = "in-process:0";
+    pub(crate) const IN_PROCESS: &str = "in-process:0";
 
     pub fn new(id: u64, addr: String, laddr: String, created_ms: i64) -> Arc<Client> {
         Arc::new(Client {
@@ -122,7 +122,7 @@ impl Client {
     }
 
     /// Whether the peer is on this machine: a loopback address, a Unix socket, or this very process.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self.addr.parse::<std::net::SocketAddr>() {
             Ok(addr) => addr.ip().to_canonical().is_loopback(),
             Err(_) => true,
@@ -131,7 +131,7 @@ impl Client {
 
     /// The protocol version that it speaks.
     #[inline]
-    pub fn resp(&self) -> Resp {
+    pub(crate) fn resp(&self) -> Resp {
         if self.resp3.load(Ordering::Relaxed) {
             Resp::V3
         } else {
@@ -140,22 +140,22 @@ impl Client {
     }
 
     /// From now on it is spoken to in this version.
-    pub fn speak(&self, version: Resp) {
+    pub(crate) fn speak(&self, version: Resp) {
         self.resp3.store(version == Resp::V3, Ordering::Relaxed);
     }
 
     /// Appends a copy of the bytes and wakes the owner. Passing the limit kills the client instead.
-    pub fn push(&self, bytes: &[u8]) {
+    pub(crate) fn push(&self, bytes: &[u8]) {
         self.push_with(bytes.len(), |output| output.put(bytes));
     }
 
     /// As `push`, for a message that others get as well: a long one is shared, not copied.
-    pub fn push_shared(&self, message: &Bytes) {
+    pub(crate) fn push_shared(&self, message: &Bytes) {
         self.push_with(message.len(), |output| output.share(message.clone()));
     }
 
     /// As `push`, for a whole reply.
-    pub fn push_output(&self, reply: Output) {
+    pub(crate) fn push_output(&self, reply: Output) {
         self.push_with(reply.len(), |output| output.append(reply));
     }
 
@@ -181,7 +181,7 @@ impl Client {
     }
 
     /// Wakes the owner so that it looks at `killed`, `unblock` and the outbox.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.outbox.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -190,23 +190,23 @@ impl Client {
 
     /// Its session begins to wait. A request to end an earlier wait that came too late is forgotten, so that
     /// it doesn't end this one.
-    pub fn begin_wait(&self) {
+    pub(crate) fn begin_wait(&self) {
         self.unblock.store(0, Ordering::Release);
         self.blocked.store(true, Ordering::Release);
     }
 
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.wake();
     }
 
     /// Whether it shows as blocked: it waits in a command, or a pause holds it up.
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.blocked.load(Ordering::Relaxed) || self.paused.load(Ordering::Relaxed)
     }
 
     /// The output that waits for it, here and in its owner's buffer.
-    pub fn output_waiting(&self) -> OutputWaiting {
+    pub(crate) fn output_waiting(&self) -> OutputWaiting {
         let outbox = self.outbox.lock();
         let shown = |count: &AtomicU32| count.load(Ordering::Relaxed) as usize;
         let bytes = self.output_bytes.load(Ordering::Relaxed);
@@ -220,19 +220,19 @@ impl Client {
     }
 
     /// Bytes held for it in buffers.
-    pub fn buffers(&self) -> usize {
+    pub(crate) fn buffers(&self) -> usize {
         self.input_bytes.load(Ordering::Relaxed)
             + self.input_free_bytes.load(Ordering::Relaxed)
             + self.output_waiting().bytes
     }
 
     /// Moves what is there to the end of `to`.
-    pub fn take_pushed(&self, to: &mut Output) {
+    pub(crate) fn take_pushed(&self, to: &mut Output) {
         to.take_from(&mut self.outbox.lock().output);
     }
 
     /// The owner takes what is there and leaves a waker for the next push.
-    pub fn take_output(&self, waker: &Waker) -> Output {
+    pub(crate) fn take_output(&self, waker: &Waker) -> Output {
         let mut output = Output::default();
         self.move_output(waker, &mut output);
         output
@@ -240,7 +240,7 @@ impl Client {
 
     /// As `take_output`, to the end of `to`.
     #[inline]
-    pub fn move_output(&self, waker: &Waker, to: &mut Output) {
+    pub(crate) fn move_output(&self, waker: &Waker, to: &mut Output) {
         let mut outbox = self.outbox.lock();
         match &mut outbox.waker {
             Some(w) => w.clone_from(waker),
@@ -255,55 +255,55 @@ impl Client {
 /// Output that a client has not taken. A message that is shared counts for each client that it waits for, since
 /// that is what the limits are about.
 #[derive(Clone, Copy, Debug)]
-pub struct OutputWaiting {
-    pub bytes: usize,
+pub(crate) struct OutputWaiting {
+    pub(crate) bytes: usize,
     /// How many pieces beside the buffers that are being filled.
-    pub pieces: usize,
+    pub(crate) pieces: usize,
     /// Of the bytes, those in pieces.
-    pub in_pieces: usize,
+    pub(crate) in_pieces: usize,
 }
 
 impl OutputWaiting {
     /// Bytes that the pieces take with the list that they are in: Redis's "output list", and CLIENT LIST's omem.
-    pub fn list_memory(&self) -> usize {
+    pub(crate) fn list_memory(&self) -> usize {
         self.in_pieces + self.pieces * size_of::<Bytes>()
     }
 }
 
 /// All clients of a node by id.
 #[derive(Debug, Default)]
-pub struct Clients {
+pub(crate) struct Clients {
     map: RwLock<hashbrown::HashMap<u64, Arc<Client>>>,
     next_id: AtomicU64,
 }
 
 impl Clients {
-    pub fn next_id(&self) -> u64 {
+    pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn add(&self, client: Arc<Client>) {
+    pub(crate) fn add(&self, client: Arc<Client>) {
         self.map.write().insert(client.id, client);
     }
 
-    pub fn remove(&self, id: u64) {
+    pub(crate) fn remove(&self, id: u64) {
         self.map.write().remove(&id);
     }
 
-    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
         self.map.read().get(&id).cloned()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.map.read().len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Every client, by rising id.
-    pub fn all(&self) -> Vec<Arc<Client>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Client>> {
         let mut all: Vec<_> = self.map.read().values().cloned().collect();
         all.sort_by_key(|c| c.id);
         all

@@ -9,7 +9,7 @@ const NOTED_EVERY_MS: i64 = 60_000;
 
 /// When such a request was last logged.
 #[derive(Debug)]
-pub struct CrossProtocol {
+pub(crate) struct CrossProtocol {
     noted_ms: AtomicI64,
 }
 
@@ -23,13 +23,13 @@ impl Default for CrossProtocol {
 
 /// Whether a command's name is the beginning of a line of HTTP that browsers send.
 #[cold]
-pub fn is_http(name: &[u8]) -> bool {
+pub(crate) fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 impl CrossProtocol {
     /// Logs such a request. `addr` is None for a Unix socket.
-    pub fn note(&self, addr: Option<&str>, now_ms: i64) {
+    pub(crate) fn note(&self, addr: Option<&str>, now_ms: i64) {
         if !self.is_due(now_ms) {
             return;
         }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 /// What is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pause {
+pub(crate) enum Pause {
     /// Commands that may change data or have effects to replicate.
     Write,
     /// All commands of clients.
@@ -21,7 +21,7 @@ pub enum Pause {
 
 /// Who asked for a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PausePurpose {
+pub(crate) enum PausePurpose {
     /// CLIENT PAUSE.
     Client,
     /// SHUTDOWN that waits for replicas.
@@ -35,7 +35,7 @@ pub enum PausePurpose {
 }
 
 /// The id under which the link to our master waits; clients have ids from 1 on.
-pub const OUR_MASTER: u64 = 0;
+pub(crate) const OUR_MASTER: u64 = 0;
 
 const PURPOSES: usize = 5;
 
@@ -49,7 +49,7 @@ struct Event {
 
 /// The pauses of a node.
 #[derive(Debug, Default)]
-pub struct PauseState {
+pub(crate) struct PauseState {
     /// The latest end of all: while it is past, nothing else is looked at.
     latest_ms: AtomicI64,
     events: [Event; PURPOSES],
@@ -60,7 +60,7 @@ pub struct PauseState {
 impl PauseState {
     /// What is held up now.
     #[inline]
-    pub fn kind(&self, now_ms: i64) -> Option<Pause> {
+    pub(crate) fn kind(&self, now_ms: i64) -> Option<Pause> {
         if self.latest_ms.load(Ordering::Acquire) <= now_ms {
             return None;
         }
@@ -72,25 +72,25 @@ impl PauseState {
     }
 
     /// Whether anything is held up for another purpose than this one.
-    pub fn is_on_besides(&self, purpose: PausePurpose, now_ms: i64) -> bool {
+    pub(crate) fn is_on_besides(&self, purpose: PausePurpose, now_ms: i64) -> bool {
         let mut others = (0..PURPOSES).filter(|index| *index != purpose as usize);
         others.any(|index| self.events[index].until_ms.load(Ordering::Acquire) > now_ms)
     }
 
     /// Whether keys must not be expired or evicted: a pause promises that data stays as it is.
     #[inline]
-    pub fn holds_expiry(&self, now_ms: i64) -> bool {
+    pub(crate) fn holds_expiry(&self, now_ms: i64) -> bool {
         self.kind(now_ms).is_some()
     }
 
     /// When the pauses end at the latest (unix ms); in the past or None: there are none.
-    pub fn until_ms(&self) -> Option<i64> {
+    pub(crate) fn until_ms(&self) -> Option<i64> {
         let latest = self.latest_ms.load(Ordering::Acquire);
         (latest > 0).then_some(latest)
     }
 
     /// When a purpose's pause ends (unix ms), if it is on.
-    pub fn until_of(&self, purpose: PausePurpose, now_ms: i64) -> Option<i64> {
+    pub(crate) fn until_of(&self, purpose: PausePurpose, now_ms: i64) -> Option<i64> {
         let until_ms = self.events[purpose as usize]
             .until_ms
             .load(Ordering::Acquire);
@@ -99,7 +99,7 @@ impl PauseState {
 
     /// Has a client's `waker` woken if a pause is ended early; its own end is the caller's to wait for, and to
     /// forget the client when it goes. True: no pause is in force, and nothing was registered.
-    pub fn wake_when_over(&self, client: u64, waker: &Waker, now_ms: i64) -> bool {
+    pub(crate) fn wake_when_over(&self, client: u64, waker: &Waker, now_ms: i64) -> bool {
         let mut waiting = self.waiting.lock();
         if self.kind(now_ms).is_none() {
             return true;
@@ -109,13 +109,13 @@ impl PauseState {
     }
 
     /// The client waits no longer.
-    pub fn forget(&self, client: u64) {
+    pub(crate) fn forget(&self, client: u64) {
         self.waiting.lock().remove(&client);
     }
 
     /// Begins or extends a pause. It never gets shorter. A CLIENT PAUSE that holds up everything stays so,
     /// even if one for writes follows.
-    pub fn pause(&self, purpose: PausePurpose, kind: Pause, until_ms: i64, now_ms: i64) {
+    pub(crate) fn pause(&self, purpose: PausePurpose, kind: Pause, until_ms: i64, now_ms: i64) {
         let event = &self.events[purpose as usize];
         let code = match kind {
             Pause::Write => 1,
@@ -132,7 +132,7 @@ impl PauseState {
     }
 
     /// Ends a purpose's pause and wakes those who wait for an end.
-    pub fn unpause(&self, purpose: PausePurpose) {
+    pub(crate) fn unpause(&self, purpose: PausePurpose) {
         let event = &self.events[purpose as usize];
         event.until_ms.store(0, Ordering::Release);
         event.kind.store(0, Ordering::Release);
@@ -147,7 +147,7 @@ impl PauseState {
     }
 
     /// Wakes all that wait for an end.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for waker in waiting.into_values() {
             waker.wake();

@@ -9,14 +9,14 @@ use crate::keyspace::{ExpireBudget, KeyId, ShardSet};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    pub keys: usize,
+pub(crate) struct Expired {
+    pub(crate) keys: usize,
     /// More is due.
-    pub more: bool,
+    pub(crate) more: bool,
 }
 
 /// How many keys with an expiry the shard holds, which is entered.
-pub fn keys_with_expiry(ctx: &Context<'_>, index: usize) -> u64 {
+pub(crate) fn keys_with_expiry(ctx: &Context<'_>, index: usize) -> u64 {
     let dbs = ctx.keys.at(index).dbs.iter();
     dbs.map(|db| db.expires() as u64).sum()
 }
@@ -24,7 +24,7 @@ pub fn keys_with_expiry(ctx: &Context<'_>, index: usize) -> u64 {
 /// Expires due keys of shard `index`, which is entered, as many as `budget` allows in one step. On a replica
 /// only those that its own clients wrote (its master says what else expires); nothing while clients are
 /// paused.
-pub fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -> Expired {
+pub(crate) fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -> Expired {
     debug_assert!(ctx.keys.set().contains(ShardSet::one(index)));
     let leftovers = ctx.keys.at_mut(index).take_abandoned();
     if !leftovers.is_empty() {

@@ -5,7 +5,7 @@ use crate::table::{CommandError, CommandResult};
 use crate::text::{LongDouble, parse_double};
 
 /// An integer of at least `least`; anything else is `message` ("ERR ...").
-pub fn int_at_least(arg: &[u8], least: i64, message: &'static str) -> CommandResult<i64> {
+pub(crate) fn int_at_least(arg: &[u8], least: i64, message: &'static str) -> CommandResult<i64> {
     match int_arg(arg) {
         Ok(n) if n >= least => Ok(n),
         _ => Err(CommandError::fixed(message)),
@@ -13,12 +13,12 @@ pub fn int_at_least(arg: &[u8], least: i64, message: &'static str) -> CommandRes
 }
 
 /// How many: an integer from 0 on, with Redis's usual error.
-pub fn count_arg(arg: &[u8]) -> CommandResult<i64> {
+pub(crate) fn count_arg(arg: &[u8]) -> CommandResult<i64> {
     int_at_least(arg, 0, "ERR value is out of range, must be positive")
 }
 
 /// An integer whose negation is one as well.
-pub fn negatable_arg(arg: &[u8]) -> CommandResult<i64> {
+pub(crate) fn negatable_arg(arg: &[u8]) -> CommandResult<i64> {
     match int_arg(arg)? {
         i64::MIN => Err(CommandError::fixed(
             "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
@@ -27,13 +27,13 @@ pub fn negatable_arg(arg: &[u8]) -> CommandResult<i64> {
     }
 }
 
-pub fn double_arg(arg: &[u8]) -> CommandResult<f64> {
+pub(crate) fn double_arg(arg: &[u8]) -> CommandResult<f64> {
     parse_double(arg).ok_or(CommandError::NOT_FLOAT)
 }
 
 /// A timeout in seconds as the moment it ends, unix ms; None for 0, which is for ever. Parts of a
 /// millisecond count as a whole one.
-pub fn deadline_arg(arg: &[u8], now_ms: i64) -> CommandResult<Option<i64>> {
+pub(crate) fn deadline_arg(arg: &[u8], now_ms: i64) -> CommandResult<Option<i64>> {
     const NEGATIVE: CommandError = CommandError::fixed("ERR timeout is negative");
     const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR timeout is out of range");
     let seconds = match parse_double(arg) {
@@ -68,7 +68,7 @@ pub fn deadline_arg(arg: &[u8], now_ms: i64) -> CommandResult<Option<i64>> {
 }
 
 /// `start..=stop` with negative places counted from the end, within 0..len; None if nothing is left.
-pub fn index_range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
+pub(crate) fn index_range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
     let len = len as i64;
     let start = if start < 0 { start + len } else { start }.max(0);
     let stop = if stop < 0 { stop + len } else { stop }.min(len - 1);

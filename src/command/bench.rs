@@ -24,17 +24,17 @@ pub(super) const SYNTAX: &str = "-ERR syntax error";
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 pub(crate) struct Bench {
-    pub node: NodeCore,
-    pub session: Session,
-    pub clock: Arc<ManualClock>,
+    pub(crate) node: NodeCore,
+    pub(crate) session: Session,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Bench {
-    pub fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         Bench::with(Settings::default())
     }
 
-    pub fn with(settings: Settings) -> Bench {
+    pub(crate) fn with(settings: Settings) -> Bench {
         let clock = ManualClock::new(START_MS as u64, 1);
         let client = Client::new(1, String::new(), String::new(), START_MS);
         let shards = match settings.shards {
@@ -50,7 +50,7 @@ impl Bench {
 
     /// Runs one command in all shards: its reply, and its effects as dispatch would log them, commands
     /// separated by "; ".
-    pub fn run(&mut self, args: &Args<'_>) -> (String, String) {
+    pub(crate) fn run(&mut self, args: &Args<'_>) -> (String, String) {
         let (reply, effects) = self.execute(args);
         let text = reply.into_bytes().escape_ascii().to_string();
         let text = text.replace("\\'", "'").replace("\\r\\n", " ");
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     /// Runs one command: its reply as it would be sent.
-    pub fn unsent(&mut self, args: &[Vec<u8>]) -> Output {
+    pub(crate) fn unsent(&mut self, args: &[Vec<u8>]) -> Output {
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         self.execute(&args).0
     }
@@ -96,7 +96,7 @@ impl Bench {
 
     /// Runs a line as a client's, through all of dispatch. What became of it, and the reply with its lines joined by
     /// spaces.
-    pub fn dispatch(&mut self, line: &str) -> (Outcome, String) {
+    pub(crate) fn dispatch(&mut self, line: &str) -> (Outcome, String) {
         let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
         let mut reply = Reply::new(self.session.resp());
         let mut effects = Effects::default();
@@ -110,18 +110,18 @@ impl Bench {
     }
 
     /// Runs a command given as words.
-    pub fn line(&mut self, line: &str) -> (String, String) {
+    pub(crate) fn line(&mut self, line: &str) -> (String, String) {
         let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
         self.run(&args)
     }
 
     /// Runs a line and gives only the reply.
-    pub fn reply(&mut self, line: &str) -> String {
+    pub(crate) fn reply(&mut self, line: &str) -> String {
         self.line(line).0
     }
 
     /// Runs lines; each must reply and log what stands beside it.
-    pub fn expect(&mut self, lines: &[(&str, &str, &str)]) {
+    pub(crate) fn expect(&mut self, lines: &[(&str, &str, &str)]) {
         for (line, reply, effects) in lines {
             let got = self.line(line);
             assert_eq!(
@@ -133,7 +133,7 @@ impl Bench {
     }
 
     /// Scans to the end: `line` has the cursor's place as "{}". All elements, and how many calls it took.
-    pub fn scan(&mut self, line: &str) -> (BTreeSet<String>, usize) {
+    pub(crate) fn scan(&mut self, line: &str) -> (BTreeSet<String>, usize) {
         let mut seen = BTreeSet::new();
         let mut cursor = "0".to_owned();
         for calls in 1.. {
@@ -149,7 +149,7 @@ impl Bench {
         unreachable!("the loop ends by itself only")
     }
 
-    pub fn resp3(&mut self) {
+    pub(crate) fn resp3(&mut self) {
         self.session.client.speak(Resp::V3);
     }
 }

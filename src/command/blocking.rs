@@ -128,7 +128,7 @@ fn defer(node: &NodeCore, ready: ReadyKey) {
 
 /// Leaves the keys that became ready in the entered shards to the shard's actor: for code that changes data without
 /// running a command, such as a load that is swapped in.
-pub fn defer_ready(node: &NodeCore, keys: &mut Entered<'_>) {
+pub(crate) fn defer_ready(node: &NodeCore, keys: &mut Entered<'_>) {
     let shards = keys.iter_mut();
     let ready: Vec<_> = shards.flat_map(|shard| shard.take_ready()).collect();
     for key in ready {
@@ -137,7 +137,7 @@ pub fn defer_ready(node: &NodeCore, keys: &mut Entered<'_>) {
 }
 
 /// Serves what had to be left: called by the shard's actor, with every shard entered, in nobody's name.
-pub fn serve_deferred(ctx: &mut Context<'_>) {
+pub(crate) fn serve_deferred(ctx: &mut Context<'_>) {
     let keys = std::mem::take(&mut *ctx.node.deferred_ready.lock());
     for ready in keys {
         serve_key(ctx, &ready);
@@ -147,7 +147,7 @@ pub fn serve_deferred(ctx: &mut Context<'_>) {
 
 /// Ends every wait, since we gave the master's role up: clients that waited are told, and then closed. Called with
 /// every shard entered, after the role has changed.
-pub fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
+pub(crate) fn end_all(node: &NodeCore, keys: &mut Entered<'_>) {
     let shards = keys.iter_mut();
     let waiters: Vec<_> = shards.flat_map(|shard| shard.blocked.take_all()).collect();
     for waiter in waiters {

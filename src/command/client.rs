@@ -17,7 +17,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::parse_int;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("client|getname", getname),
     ("client|getredir", getredir),
     ("client|help", client_help),

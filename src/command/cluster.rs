@@ -4,7 +4,7 @@
 use super::{Context, Handlers};
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("asking", disabled),
     ("cluster|addslots", disabled),
     ("cluster|addslotsrange", disabled),

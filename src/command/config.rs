@@ -12,7 +12,7 @@ use crate::node_core::{NodeCore, SLOW_TO_SET};
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::glob;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("config|get", get),
     ("config|set", set),
     ("config|resetstat", reset_stat),

@@ -7,7 +7,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::parse_int;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("auth", auth),
     ("echo", echo),
     ("hello", hello),

@@ -31,7 +31,7 @@ use crate::table::{Args, CommandError, CommandResult};
 
 /// Classes of keyspace events, as `notify-keyspace-events` letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventClass {
+pub(crate) enum EventClass {
     Generic,
     String,
     List,
@@ -48,35 +48,35 @@ pub enum EventClass {
 
 /// Why and until when a command wants to wait (BLPOP and its kin).
 #[derive(Clone, Debug)]
-pub struct BlockRequest {
+pub(crate) struct BlockRequest {
     /// Which arguments are the keys, in the order in which they are to be tried; the client waits for any of them.
-    pub key_args: Range<usize>,
+    pub(crate) key_args: Range<usize>,
     /// Unix ms; None: for ever.
-    pub deadline_ms: Option<i64>,
+    pub(crate) deadline_ms: Option<i64>,
     /// Which kind of key ends the wait; others are not looked at.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The command is to run, too, when a key is deleted, expires or gets another kind.
-    pub on_deletion: bool,
+    pub(crate) on_deletion: bool,
     /// The reply at timeout: a null array (BLPOP) or a null (BLMOVE, BRPOPLPUSH).
-    pub null_array: bool,
+    pub(crate) null_array: bool,
 }
 
 /// Everything a handler needs. Fields are public: a handler may use them as it likes within the rules above.
 pub struct Context<'a> {
-    pub node: &'a NodeCore,
-    pub settings: &'a Settings,
-    pub session: &'a mut Session,
-    pub keys: Entered<'a>,
-    pub reply: &'a mut Reply,
-    pub effects: &'a mut Effects,
+    pub(crate) node: &'a NodeCore,
+    pub(crate) settings: &'a Settings,
+    pub(crate) session: &'a mut Session,
+    pub(crate) keys: Entered<'a>,
+    pub(crate) reply: &'a mut Reply,
+    pub(crate) effects: &'a mut Effects,
     /// Unix ms, fixed for the whole command (and the whole EXEC).
-    pub now_ms: i64,
+    pub(crate) now_ms: i64,
     /// Unix microseconds when the running command began.
-    pub now_us: u64,
+    pub(crate) now_us: u64,
     /// How many changes the command has made; 0: nothing to log.
-    pub dirty: u64,
+    pub(crate) dirty: u64,
     /// Inside EXEC, or otherwise not allowed to block.
-    pub deny_blocking: bool,
+    pub(crate) deny_blocking: bool,
     /// The master to follow when the transaction is through.
     pub(super) follow_after: Option<Box<FollowOrder>>,
     /// What the command that is being let in is to run, if that is a script.
@@ -88,25 +88,25 @@ pub struct Context<'a> {
     /// The command goes on elsewhere: who ends it counts it.
     pub(super) goes_on: bool,
     /// Set by a handler that wants to wait; it must not have replied or changed anything.
-    pub block: Option<BlockRequest>,
+    pub(crate) block: Option<BlockRequest>,
     /// This run serves a client that was blocked.
-    pub unblocking: bool,
+    pub(crate) unblocking: bool,
     /// Commands run since the shards were entered.
-    pub inside: u32,
+    pub(crate) inside: u32,
     /// The log has grown: the MasterActor is to be woken when the batch ends.
-    pub wake_log: bool,
+    pub(crate) wake_log: bool,
     /// `Hub::epoch` when the running command was let in (one of our master's: when that became our master): if it
     /// has changed once the shards are entered, the command is to be judged again.
-    pub role_epoch: u64,
+    pub(crate) role_epoch: u64,
     /// The batch's counts that are not in the shared counters yet.
-    pub counters: BatchCounters,
+    pub(crate) counters: BatchCounters,
     /// Reads of the batch that found their key, likewise; and those that did not.
-    pub hits: u64,
-    pub misses: u64,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     /// The command that a name in the batch stands for, the last that was looked up ahead.
     pub(super) known: Option<(&'a [u8], &'a Command)>,
     /// Keys of the commands to come, see [`Context::prefetch_window`].
-    pub upcoming: Upcoming<'a>,
+    pub(crate) upcoming: Upcoming<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -151,7 +151,7 @@ impl<'a> Context<'a> {
 
     /// Works inside these shards from now on. Whether writes are logged is asked here, and not when the batch
     /// began: a snapshot's cut is made with every shard entered, and what comes after it must be in the log.
-    pub fn set_keys(&mut self, keys: Entered<'a>) {
+    pub(crate) fn set_keys(&mut self, keys: Entered<'a>) {
         self.keys = keys;
         self.ask_for_log();
     }
@@ -171,7 +171,7 @@ impl<'a> Context<'a> {
 
     /// As `finish`, but leaves it to the caller to have the log forwarded (`Hub::wake`): true if it has grown.
     #[must_use]
-    pub fn finish_quietly(self) -> bool {
+    pub(crate) fn finish_quietly(self) -> bool {
         let wake_log = self.wake_log;
         drop(self);
         wake_log
@@ -180,7 +180,7 @@ impl<'a> Context<'a> {
     /// As a replica: logs what has run of our master's stream. Before shards are left, always: a snapshot's
     /// cut must find the log where the data is.
     #[inline]
-    pub fn log_stream(&mut self) {
+    pub(crate) fn log_stream(&mut self) {
         if self.session.unlogged.is_due() {
             let (hub, db) = (&self.node.hub, self.session.db);
             hub.append_from_master(self.role_epoch, self.session.unlogged.whole(), db);
@@ -189,7 +189,7 @@ impl<'a> Context<'a> {
     }
 
     /// Adds what the batch has counted to the node's counters: when it ends, and before a command that may read them.
-    pub fn flush_counters(&mut self) {
+    pub(crate) fn flush_counters(&mut self) {
         self.counters.flush(&self.node.command_stats);
         if self.hits > 0 {
             self.node
@@ -206,7 +206,7 @@ impl<'a> Context<'a> {
     }
 
     /// The promise of a reply by an actor: the session waits for it when the handler returns.
-    pub fn ticket(&mut self) -> Arc<Ticket> {
+    pub(crate) fn ticket(&mut self) -> Arc<Ticket> {
         let silent = matches!(
             self.session.reply_mode,
             ReplyMode::Off | ReplyMode::Skipping
@@ -232,63 +232,63 @@ impl<'a> Context<'a> {
     // ---- looking keys up ----
 
     /// For reading; counts a keyspace hit or miss and stamps LRU.
-    pub fn find(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
+    pub(crate) fn find(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
         self.lookup(key, Look::READ).map(|entry| entry.value)
     }
     /// As `find`, and the reply beside it, so that a value can be written out without a copy.
-    pub fn find_for_reply(&mut self, key: &[u8]) -> (Option<ValueRef<'_>>, &mut Reply) {
+    pub(crate) fn find_for_reply(&mut self, key: &[u8]) -> (Option<ValueRef<'_>>, &mut Reply) {
         let live = self.look(key, Look::READ);
         let db = self.session.db;
         let value = live.map(|found| self.keys.at(found.shard).dbs[db].at(found.place).value);
         (value, self.reply)
     }
     /// As `find`, with expiry and all.
-    pub fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+    pub(crate) fn find_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::READ)
     }
     /// For looking at how a value is kept (OBJECT): counts, but leaves the access time and tells of no miss.
-    pub fn inspect_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+    pub(crate) fn inspect_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::INSPECT)
     }
     /// For reading, without touching LRU or counting (DEBUG, and commands that have looked already).
-    pub fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+    pub(crate) fn peek_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::PEEK)
     }
     /// For reading; counts as `find` does but leaves the access time (TTL, TYPE, EXISTS).
-    pub fn glance_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+    pub(crate) fn glance_entry(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.lookup(key, Look::GLANCE)
     }
     /// Whether the key is there, as `glance_entry` sees it.
-    pub fn exists(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn exists(&mut self, key: &[u8]) -> bool {
         self.look(key, Look::GLANCE).is_some()
     }
     /// Whether the key is there to be changed: as `find_mut`, which deletes an expired key, but a snapshot
     /// need not keep the value yet.
-    pub fn present(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn present(&mut self, key: &[u8]) -> bool {
         self.look(key, Look::WRITE).is_some()
     }
-    pub fn find_string(&mut self, key: &[u8]) -> CommandResult<Option<StrRef<'_>>> {
+    pub(crate) fn find_string(&mut self, key: &[u8]) -> CommandResult<Option<StrRef<'_>>> {
         match self.find(key) {
             None => Ok(None),
             Some(ValueRef::String(s)) => Ok(Some(s)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_set(&mut self, key: &[u8]) -> CommandResult<Option<&Set>> {
+    pub(crate) fn find_set(&mut self, key: &[u8]) -> CommandResult<Option<&Set>> {
         match self.find(key) {
             None => Ok(None),
             Some(ValueRef::Set(s)) => Ok(Some(s)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_hash(&mut self, key: &[u8]) -> CommandResult<Option<&Hash>> {
+    pub(crate) fn find_hash(&mut self, key: &[u8]) -> CommandResult<Option<&Hash>> {
         match self.find(key) {
             None => Ok(None),
             Some(ValueRef::Hash(h)) => Ok(Some(h)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_zset(&mut self, key: &[u8]) -> CommandResult<Option<&Zset>> {
+    pub(crate) fn find_zset(&mut self, key: &[u8]) -> CommandResult<Option<&Zset>> {
         match self.find(key) {
             None => Ok(None),
             Some(ValueRef::Zset(z)) => Ok(Some(z)),
@@ -297,7 +297,7 @@ impl<'a> Context<'a> {
     }
     /// Several keys at once, for commands that read many collections (SINTER, ZUNION): the values, in
     /// order, borrowed together. Expired ones are absent. Counts hits and misses.
-    pub fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
+    pub(crate) fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
         // Looking may delete an expired key, after which places are void: so look first, then find.
         let live: Vec<Option<(usize, u64)>> = keys
             .iter()
@@ -317,39 +317,39 @@ impl<'a> Context<'a> {
     // ---- changing ----
 
     /// For changing in place (a collection) or looking before overwriting (a string).
-    pub fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
+    pub(crate) fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
         let found = self.look(key, Look::WRITE)?;
         Some(self.keys.at_mut(found.shard).dbs[self.session.db].at_mut(found.place))
     }
     /// As `find_mut`, and the reply beside it, so that what is taken out can be written without a copy.
-    pub fn find_mut_for_reply(&mut self, key: &[u8]) -> (Option<ValueMut<'_>>, &mut Reply) {
+    pub(crate) fn find_mut_for_reply(&mut self, key: &[u8]) -> (Option<ValueMut<'_>>, &mut Reply) {
         let live = self.look(key, Look::WRITE);
         let db = self.session.db;
         let value = live.map(|found| self.keys.at_mut(found.shard).dbs[db].at_mut(found.place));
         (value, self.reply)
     }
-    pub fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
+    pub(crate) fn find_list_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut List>> {
         match self.find_mut(key) {
             None => Ok(None),
             Some(ValueMut::List(l)) => Ok(Some(l)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_set_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Set>> {
+    pub(crate) fn find_set_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Set>> {
         match self.find_mut(key) {
             None => Ok(None),
             Some(ValueMut::Set(s)) => Ok(Some(s)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_hash_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Hash>> {
+    pub(crate) fn find_hash_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Hash>> {
         match self.find_mut(key) {
             None => Ok(None),
             Some(ValueMut::Hash(h)) => Ok(Some(h)),
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn find_zset_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Zset>> {
+    pub(crate) fn find_zset_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Zset>> {
         match self.find_mut(key) {
             None => Ok(None),
             Some(ValueMut::Zset(z)) => Ok(Some(z)),
@@ -357,32 +357,32 @@ impl<'a> Context<'a> {
         }
     }
     /// The list at `key`, made empty if absent (the caller must fill it or call `remove_if_empty`).
-    pub fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
+    pub(crate) fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
         match self.make(key, || Value::List(Box::default())) {
             Some(ValueMut::List(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
+    pub(crate) fn set_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Set> {
         match self.make(key, || Value::Set(Set::default())) {
             Some(ValueMut::Set(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
+    pub(crate) fn hash_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Hash> {
         match self.make(key, || Value::Hash(Hash::default())) {
             Some(ValueMut::Hash(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
-    pub fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
+    pub(crate) fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
         match self.make(key, || Value::Zset(Zset::default())) {
             Some(ValueMut::Zset(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
     /// Adds or overwrites a string, whatever was there. What was there and expired goes first.
-    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+    pub(crate) fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
         let now_ms = self.now_ms;
@@ -411,7 +411,7 @@ impl<'a> Context<'a> {
         self.settle(key, put);
     }
     /// Adds or overwrites any value, whatever was there.
-    pub fn set_value(&mut self, key: &[u8], value: Value, expiry: Expiry) {
+    pub(crate) fn set_value(&mut self, key: &[u8], value: Value, expiry: Expiry) {
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
         let db = self.session.db;
@@ -426,7 +426,7 @@ impl<'a> Context<'a> {
         }
     }
     /// Edits a string's bytes (see `Db::edit_string`); the key must hold a string or nothing.
-    pub fn edit_string(&mut self, key: &[u8], f: &mut dyn FnMut(&mut Vec<u8>)) {
+    pub(crate) fn edit_string(&mut self, key: &[u8], f: &mut dyn FnMut(&mut Vec<u8>)) {
         let hash = self.keys.keyspace().hash(key);
         let lru = self.first_stamp();
         let put = self.db_mut(hash).edit_string(key, hash, lru, f);
@@ -434,7 +434,7 @@ impl<'a> Context<'a> {
     }
     /// Removes a key; large values are freed in the background (`lazyfree`). True if it was there.
     /// Does not notify: the caller says `changed(key, Generic, "del")` or what fits.
-    pub fn delete(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
         let hash = self.keys.keyspace().hash(key);
         let Some(record) = self.db_mut(hash).unlink(key, hash) else {
             return false;
@@ -445,14 +445,14 @@ impl<'a> Context<'a> {
         true
     }
     /// Takes a value out (RENAME, MOVE), with its expiry.
-    pub fn take(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
         let hash = self.keys.keyspace().hash(key);
         let db = self.db_mut(hash);
         let expire_at = db.get(key, hash)?.expire_at;
         Some((db.remove(key, hash)?, expire_at))
     }
     /// Sets or clears the expiry (unix ms). False if the key is absent.
-    pub fn set_expire(&mut self, key: &[u8], at: Option<i64>) -> bool {
+    pub(crate) fn set_expire(&mut self, key: &[u8], at: Option<i64>) -> bool {
         if let Some(at) = at {
             self.note_expiry(key, at);
         }
@@ -460,7 +460,7 @@ impl<'a> Context<'a> {
         self.db_mut(hash).set_expire(key, hash, at)
     }
     /// Removes the key if it holds an empty collection, with the "del" notification. True if it did.
-    pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn remove_if_empty(&mut self, key: &[u8]) -> bool {
         let hash = self.keys.keyspace().hash(key);
         let db = self.db_mut(hash);
         let empty = match db.get(key, hash).map(|entry| entry.value) {
@@ -480,7 +480,7 @@ impl<'a> Context<'a> {
     // ---- saying what happened ----
 
     /// The key changed: marks watchers, adds 1 to `dirty`, sends the keyspace event.
-    pub fn changed(&mut self, key: &[u8], class: EventClass, event: &'static str) {
+    pub(crate) fn changed(&mut self, key: &[u8], class: EventClass, event: &'static str) {
         self.dirty += 1;
         self.touch(key);
         self.notify(class, event, key);
@@ -493,7 +493,7 @@ impl<'a> Context<'a> {
         }
     }
     /// Tells only those who watch the key, or wait for its end.
-    pub fn touch(&mut self, key: &[u8]) {
+    pub(crate) fn touch(&mut self, key: &[u8]) {
         if !self.keys.iter().any(|shard| shard.is_observed()) {
             return;
         }
@@ -502,14 +502,14 @@ impl<'a> Context<'a> {
         self.keys.shard_mut(hash).touch(db, key, hash);
     }
     /// Sends a keyspace event, if `notify-keyspace-events` wants its class.
-    pub fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
+    pub(crate) fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
         let wanted = self.settings.notify_keyspace_events;
         if !wanted.is_empty() {
             events::publish(self.node, wanted, class, event, self.session.db, key);
         }
     }
     /// The key got elements: clients blocked on it are served after this unit.
-    pub fn signal_ready(&mut self, key: &[u8]) {
+    pub(crate) fn signal_ready(&mut self, key: &[u8]) {
         let hash = self.keys.keyspace().hash(key);
         let db = self.session.db;
         self.keys.shard_mut(hash).signal_ready(db, key);
@@ -517,11 +517,11 @@ impl<'a> Context<'a> {
 
     // ---- other things ----
 
-    pub fn encodings(&self) -> Encodings {
+    pub(crate) fn encodings(&self) -> Encodings {
         self.settings.encodings
     }
     /// Selects the database that `find*` and the others work in, for commands over two databases (MOVE, COPY).
-    pub fn with_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Self) -> R) -> R {
+    pub(crate) fn with_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.session.db, db);
         self.effects.db = db;
         let result = f(self);
@@ -530,27 +530,27 @@ impl<'a> Context<'a> {
         result
     }
     /// A random stream seeded from the node's clock.
-    pub fn rng(&mut self) -> fastrand::Rng {
+    pub(crate) fn rng(&mut self) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.node.clock.random())
     }
     /// Whether this runs for our master (or a replay): then relative things stay as the master said.
-    pub fn from_master(&self) -> bool {
+    pub(crate) fn from_master(&self) -> bool {
         matches!(self.session.origin, Origin::Master | Origin::Replay)
     }
     /// Asks to wait. The handler returns Ok(()) right after, without a reply.
-    pub fn block_on(&mut self, request: BlockRequest) {
+    pub(crate) fn block_on(&mut self, request: BlockRequest) {
         debug_assert!(!self.deny_blocking);
         self.block = Some(request);
     }
 }
 
 /// An argument as an integer, or Redis's error.
-pub fn int_arg(arg: &[u8]) -> CommandResult<i64> {
+pub(crate) fn int_arg(arg: &[u8]) -> CommandResult<i64> {
     crate::text::parse_int(arg).ok_or(CommandError::NOT_INTEGER)
 }
 
 /// An argument as an integer within bounds, or Redis's errors.
-pub fn int_arg_in(arg: &[u8], range: std::ops::RangeInclusive<i64>) -> CommandResult<i64> {
+pub(crate) fn int_arg_in(arg: &[u8], range: std::ops::RangeInclusive<i64>) -> CommandResult<i64> {
     let n = int_arg(arg)?;
     if range.contains(&n) {
         return Ok(n);
@@ -563,7 +563,7 @@ pub fn int_arg_in(arg: &[u8], range: std::ops::RangeInclusive<i64>) -> CommandRe
 }
 
 /// A count that must not be negative; Redis has one error for all that it isn't.
-pub fn count_arg(arg: &[u8]) -> CommandResult<usize> {
+pub(crate) fn count_arg(arg: &[u8]) -> CommandResult<usize> {
     let count = int_arg(arg).ok().and_then(|n| usize::try_from(n).ok());
     count.ok_or(CommandError::fixed(
         "ERR value is out of range, must be positive",
@@ -571,6 +571,6 @@ pub fn count_arg(arg: &[u8]) -> CommandResult<usize> {
 }
 
 /// The name of the running command, lower case, for arity errors of options.
-pub fn command_name(args: &Args<'_>) -> String {
+pub(crate) fn command_name(args: &Args<'_>) -> String {
     String::from_utf8_lossy(args[0]).to_ascii_lowercase()
 }

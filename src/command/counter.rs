@@ -12,7 +12,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::LongDouble;
 use crate::text::parse_int;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("incr", incr),
     ("decr", decr),
     ("incrby", incrby),

@@ -19,7 +19,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::printable::printable;
 
-pub const HANDLERS: Handlers = &[("debug", debug)];
+pub(crate) const HANDLERS: Handlers = &[("debug", debug)];
 
 const OUT_OF_RANGE: &str = "ERR value is out of range, must be positive";
 

@@ -12,7 +12,7 @@ use crate::table::{Command, CommandTable};
 use crate::text::glob;
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("command", command),
     ("command|count", count),
     ("command|docs", docs),

@@ -16,7 +16,7 @@ use crate::keyspace::Entered;
 use crate::resp::reply::format_double;
 
 /// A digest, as 20 bytes.
-pub type Digest = [u8; 20];
+pub(crate) type Digest = [u8; 20];
 
 /// How a score is written before it is hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ScoreForm {
 }
 
 /// A double as C's `%.17g` prints it.
-pub fn digits17(value: f64) -> String {
+pub(crate) fn digits17(value: f64) -> String {
     if value.is_nan() {
         return "nan".into();
     }
@@ -101,7 +101,7 @@ fn type_number(kind: Kind) -> u32 {
 }
 
 /// Takes a value in: its type, its elements, and whether it has an expiry (not which).
-pub fn mix_value(digest: &mut Digest, value: ValueRef<'_>, expires: bool, form: ScoreForm) {
+pub(crate) fn mix_value(digest: &mut Digest, value: ValueRef<'_>, expires: bool, form: ScoreForm) {
     mix(digest, &type_number(value.kind()).to_be_bytes());
     match value {
         ValueRef::String(text) => text.with(|bytes| mix(digest, bytes)),
@@ -179,7 +179,7 @@ impl DatasetDigest {
 
 /// The digest of everything in the entered shards; all of them must be entered for the node's digest.
 /// Keys that have expired but are still there count, as in Redis.
-pub fn dataset_digest(keys: &Entered<'_>, form: ScoreForm) -> Digest {
+pub(crate) fn dataset_digest(keys: &Entered<'_>, form: ScoreForm) -> Digest {
     let mut digest = DatasetDigest::new(form);
     for shard in keys.iter() {
         for (db, part) in (0..).zip(&shard.dbs) {

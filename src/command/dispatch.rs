@@ -55,7 +55,7 @@ pub enum Outcome {
 }
 
 /// Leaves the shards.
-pub fn release(ctx: &mut Context<'_>) {
+pub(crate) fn release(ctx: &mut Context<'_>) {
     ctx.log_stream();
     ctx.keys = ctx.node.keyspace.enter_none();
     ctx.inside = 0;
@@ -117,7 +117,7 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
 /// As [`run`], for a task: where shards are busy, they are entered as soon as they can be. `Busy` then means that
 /// the task is polled again when one of them is left.
 #[inline]
-pub fn poll_run(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) -> Outcome {
+pub(crate) fn poll_run(ctx: &mut Context<'_>, args: &Args<'_>, cx: &TaskContext<'_>) -> Outcome {
     let mut outcome = run(ctx, args);
     while let Outcome::Busy(set) = outcome {
         if poll_enter(ctx, set, cx).is_pending() {
@@ -250,7 +250,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 /// Runs one command of our master's stream, `raw` being its bytes in the stream. They go into our own log
 /// when the command (or the transaction it ends) has run, before the shards are left. `Busy`: the task is polled
 /// again when one of the shards is left.
-pub fn run_from_master(
+pub(crate) fn run_from_master(
     ctx: &mut Context<'_>,
     args: &Args<'_>,
     raw: &[u8],

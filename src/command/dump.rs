@@ -14,7 +14,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::printable::printable;
 
-pub const HANDLERS: Handlers = &[("dump", dump), ("restore", restore)];
+pub(crate) const HANDLERS: Handlers = &[("dump", dump), ("restore", restore)];
 
 const BUSY_KEY: CommandError = CommandError::fixed("BUSYKEY Target key name already exists.");
 

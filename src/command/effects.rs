@@ -16,16 +16,16 @@ use crate::repl::wire;
 #[derive(Debug, Default)]
 pub struct Effects {
     /// No log is active: everything here is a no-op.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// The running command's verbatim form is not wanted.
-    pub overridden: bool,
+    pub(crate) overridden: bool,
     /// The database that the next effect belongs to.
-    pub db: usize,
+    pub(crate) db: usize,
     /// The unit's effects have nothing to do with each other (keys that SCAN found expired): they are logged
     /// one by one and not as a transaction.
-    pub apart: bool,
+    pub(crate) apart: bool,
     /// How many commands.
-    pub commands: usize,
+    pub(crate) commands: usize,
     /// RESP commands, one after another.
     bytes: Vec<u8>,
     /// Database and first byte of each part.
@@ -34,7 +34,7 @@ pub struct Effects {
 
 impl Effects {
     /// Adds a command.
-    pub fn also<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+    pub(crate) fn also<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         if !self.enabled {
             return;
         }
@@ -46,17 +46,17 @@ impl Effects {
     }
 
     /// Adds a command and drops the running command's verbatim form. May be called several times.
-    pub fn replace<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+    pub(crate) fn replace<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         self.overridden = true;
         self.also(args);
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.commands == 0
     }
 
     /// The effects so far: database and bytes of each part, in order.
-    pub fn parts(&self) -> SmallVec<[(usize, &[u8]); 2]> {
+    pub(crate) fn parts(&self) -> SmallVec<[(usize, &[u8]); 2]> {
         let ends = self
             .parts
             .iter()
@@ -71,7 +71,7 @@ impl Effects {
     }
 
     /// Forgets everything but `enabled` and `db`.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.parts.clear();
         self.commands = 0;

@@ -6,7 +6,7 @@ use crate::node_core::NodeCore;
 
 impl EventClass {
     /// The class's bit in `notify-keyspace-events`.
-    pub fn flag(self) -> u32 {
+    pub(crate) fn flag(self) -> u32 {
         match self {
             EventClass::Generic => EventFlags::GENERIC,
             EventClass::String => EventFlags::STRING,
@@ -25,7 +25,7 @@ impl EventClass {
 }
 
 /// Publishes an event if its class is wanted, on the channels that are wanted.
-pub fn publish(
+pub(crate) fn publish(
     node: &NodeCore,
     wanted: EventFlags,
     class: EventClass,

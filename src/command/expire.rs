@@ -12,7 +12,7 @@ use crate::resp::reply::error_text;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("expire", expire),
     ("pexpire", pexpire),
     ("expireat", expireat),

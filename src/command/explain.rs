@@ -7,7 +7,7 @@ use crate::repl::explain::{fate_of_link, fate_of_replica};
 use crate::repl::{LinkState, Replica, ReplicaState, ReplicationView};
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(super) const HANDLERS: Handlers = &[
     ("replication|explain", explain),
     ("replication|help", replication_help),
     ("replication|history", history),

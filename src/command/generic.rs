@@ -9,7 +9,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::glob;
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("del", del),
     ("unlink", del),
     ("exists", exists),

@@ -10,7 +10,7 @@ use crate::data::{Hash, ValueRef};
 use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("hset", hset),
     ("hmset", hmset),
     ("hsetnx", hsetnx),

@@ -7,7 +7,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::LongDouble;
 use crate::text::parse_int;
 
-pub const HANDLERS: Handlers = &[("hincrby", hincrby), ("hincrbyfloat", hincrbyfloat)];
+pub(crate) const HANDLERS: Handlers = &[("hincrby", hincrby), ("hincrbyfloat", hincrbyfloat)];
 
 fn hincrby(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (key, field) = (args[1], args[2]);

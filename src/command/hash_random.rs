@@ -13,7 +13,7 @@ use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[("hrandfield", hrandfield)];
+pub(crate) const HANDLERS: Handlers = &[("hrandfield", hrandfield)];
 
 /// When a sample is more than a third of a hash, one pass over the hash beats picking one by one.
 const PASS_RATIO: usize = 3;

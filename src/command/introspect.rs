@@ -8,7 +8,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::table::{Command, CommandTable};
 use crate::text::parse_int;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("latency|doctor", latency_doctor),
     ("latency|graph", latency_graph),
     ("latency|help", latency_help),

@@ -8,7 +8,7 @@ use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[("lcs", lcs)];
+pub(crate) const HANDLERS: Handlers = &[("lcs", lcs)];
 
 /// What to answer: the text (default), its length, or where its runs are.
 #[derive(Debug, Default)]

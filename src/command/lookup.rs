@@ -15,10 +15,10 @@ use crate::session::Origin;
 /// Where a lookup found a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    pub shard: usize,
-    pub hash: u64,
+    pub(crate) shard: usize,
+    pub(crate) hash: u64,
     /// Good until the database next changes.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 /// What a lookup is for.
@@ -35,31 +35,31 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub const READ: Look = Look {
+    pub(super) const READ: Look = Look {
         counts: true,
         tells: true,
         stamps: true,
         write: false,
     };
-    pub const GLANCE: Look = Look {
+    pub(super) const GLANCE: Look = Look {
         counts: true,
         tells: true,
         stamps: false,
         write: false,
     };
-    pub const INSPECT: Look = Look {
+    pub(super) const INSPECT: Look = Look {
         counts: true,
         tells: false,
         stamps: false,
         write: false,
     };
-    pub const PEEK: Look = Look {
+    pub(super) const PEEK: Look = Look {
         counts: false,
         tells: false,
         stamps: false,
         write: false,
     };
-    pub const WRITE: Look = Look {
+    pub(super) const WRITE: Look = Look {
         counts: false,
         tells: false,
         stamps: true,
@@ -241,11 +241,11 @@ impl Context<'_> {
 }
 
 /// Access frequencies as Redis counts them: an 8-bit logarithmic counter that decays by the minute.
-pub mod lfu {
-    pub use crate::rdb::usage::LFU_FIRST as FIRST;
+pub(super) mod lfu {
+    pub(crate) use crate::rdb::usage::LFU_FIRST as FIRST;
 
     /// The counter after the minutes that have passed; `decay_time`: minutes per step, 0 never.
-    pub fn decay(stamp: u32, now_minutes: u32, decay_time: u32) -> u32 {
+    pub(crate) fn decay(stamp: u32, now_minutes: u32, decay_time: u32) -> u32 {
         let (then, counter) = (stamp >> 8, stamp & 0xff);
         let elapsed = now_minutes.wrapping_sub(then) & 0xffff;
         let steps = elapsed.checked_div(decay_time).unwrap_or(0);
@@ -253,7 +253,7 @@ pub mod lfu {
     }
 
     /// One more access: the fuller the counter, the less likely it moves.
-    pub fn increment(counter: u32, log_factor: u32, random: impl FnOnce() -> u64) -> u32 {
+    pub(crate) fn increment(counter: u32, log_factor: u32, random: impl FnOnce() -> u64) -> u32 {
         if counter >= 255 {
             return 255;
         }

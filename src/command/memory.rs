@@ -9,7 +9,7 @@ use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("memory|doctor", doctor),
     ("memory|help", memory_help),
     ("memory|malloc-stats", malloc_stats),

@@ -29,12 +29,12 @@ use crate::rdb::writer::Encoder;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[("migrate", migrate)];
+pub(crate) const HANDLERS: Handlers = &[("migrate", migrate)];
 
 /// What a timeout of 0 or less stands for.
 const TIMEOUT_DEFAULT_MS: u64 = 1000;
 /// Transfers of one key, the first included, before it is left here.
-pub const ROUNDS_MAX: usize = 5;
+pub(crate) const ROUNDS_MAX: usize = 5;
 /// Of those, how many go on beside writes.
 const FREE_ROUNDS: usize = 2;
 
@@ -159,7 +159,7 @@ fn pack(ctx: &mut Context<'_>, key: &[u8], watched: bool) -> Option<PackedKey> {
 }
 
 /// The shards that these keys are from.
-pub fn shards_of(node: &NodeCore, packed_keys: &[PackedKey]) -> ShardSet {
+pub(crate) fn shards_of(node: &NodeCore, packed_keys: &[PackedKey]) -> ShardSet {
     let mut set = ShardSet::NONE;
     for packed in packed_keys {
         set.add(node.keyspace.shard_of(node.keyspace.hash(&packed.key)));
@@ -169,21 +169,21 @@ pub fn shards_of(node: &NodeCore, packed_keys: &[PackedKey]) -> ShardSet {
 
 /// What became of keys that the target has taken.
 #[derive(Default)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// What the target is to do now, since keys have changed meanwhile.
-    pub again: Vec<TargetCommand>,
+    pub(crate) again: Vec<TargetCommand>,
     /// Changed keys that stay here, since they may not be sent once more.
-    pub kept: usize,
+    pub(crate) kept: usize,
     /// We became a replica, which must not delete anything: all keys stay.
-    pub replica: bool,
+    pub(crate) replica: bool,
     /// Log offset behind the deletion, 0 if there was none.
-    pub write_offset: u64,
+    pub(crate) write_offset: u64,
 }
 
 /// Deletes the keys that have not changed since they were packed, and packs the others once more, after the
 /// `round`th transfer (from 1 on); past `ROUNDS_MAX`, or if the link has `failed`, they stay as they are. Runs with the keys'
 /// shards entered.
-pub fn settle(
+pub(crate) fn settle(
     ctx: &mut Context<'_>,
     migration: &Migration,
     taken: Vec<PackedKey>,

@@ -4,7 +4,7 @@ use super::help::help;
 use super::{Context, Handlers};
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("module|help", module_help),
     ("module|list", list),
     ("module|load", load),

@@ -39,12 +39,12 @@ pub(super) enum Called {
 pub(super) struct Refused {
     /// None: there is no such command.
     command: Option<CommandId>,
-    pub error: CommandError,
+    pub(crate) error: CommandError,
 }
 
 impl Refused {
     /// Replies the error, and counts it.
-    pub fn tell(&self, node: &NodeCore, reply: &mut Reply) {
+    pub(super) fn tell(&self, node: &NodeCore, reply: &mut Reply) {
         if let Some(command) = self.command {
             node.command_stats.reject(command);
         }

@@ -8,7 +8,7 @@ use crate::data::{StrRef, ValueRef};
 use crate::keyspace::Entry;
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("object|encoding", encoding),
     ("object|refcount", refcount),
     ("object|idletime", idletime),

@@ -12,16 +12,16 @@ use crate::text::is_word;
 
 /// What comes after the command's name, and after the timeout of a form that waits.
 #[derive(Debug)]
-pub struct PopArgs<'a> {
-    pub keys: &'a [&'a [u8]],
-    pub end: End,
+pub(super) struct PopArgs<'a> {
+    pub(crate) keys: &'a [&'a [u8]],
+    pub(crate) end: End,
     /// At least 1.
-    pub count: i64,
+    pub(crate) count: i64,
 }
 
 impl<'a> PopArgs<'a> {
     /// Parses from the number of keys on. `end_arg` reads the word for the end.
-    pub fn parse(
+    pub(super) fn parse(
         args: &'a [&'a [u8]],
         end_arg: impl Fn(&[u8]) -> CommandResult<End>,
     ) -> CommandResult<PopArgs<'a>> {
@@ -49,14 +49,14 @@ impl<'a> PopArgs<'a> {
 }
 
 /// Logs that `gone` elements were taken from a key, as the plain command that takes them.
-pub fn log_pop(ctx: &mut Context<'_>, name: &[u8], key: &[u8], gone: usize) {
+pub(super) fn log_pop(ctx: &mut Context<'_>, name: &[u8], key: &[u8], gone: usize) {
     let mut digits = itoa::Buffer::new();
     let gone = digits.format(gone).as_bytes();
     ctx.effects.replace(&[name, key, gone]);
 }
 
 /// Waits for the keys, which are these of the command's arguments, or answers at once where waiting is not possible: with a null array, or a null.
-pub fn wait_for_keys(
+pub(super) fn wait_for_keys(
     ctx: &mut Context<'_>,
     key_args: Range<usize>,
     deadline_ms: Option<i64>,

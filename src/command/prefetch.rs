@@ -31,7 +31,7 @@ const KEYS_MAX: usize = 64;
 
 /// What a command to come will want.
 #[derive(Clone, Copy, Debug)]
-pub struct Lookup<'a> {
+pub(crate) struct Lookup<'a> {
     /// Of its key.
     hash: u64,
     /// What it will look up in the collection there.
@@ -39,7 +39,7 @@ pub struct Lookup<'a> {
 }
 
 /// What the commands to come will want.
-pub type Upcoming<'a> = SmallVec<[Lookup<'a>; WINDOW]>;
+pub(crate) type Upcoming<'a> = SmallVec<[Lookup<'a>; WINDOW]>;
 
 impl<'a> Context<'a> {
     /// To be called before each command of a batch, with its index: looks ahead where a window begins. With one

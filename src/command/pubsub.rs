@@ -8,7 +8,7 @@ use crate::session::ReplyMode;
 use crate::session::pubsub::{Topic, subscribed};
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("psubscribe", psubscribe),
     ("publish", publish),
     ("pubsub|channels", channels),

@@ -17,7 +17,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::printable::printable;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("failover", failover),
     ("psync", psync),
     ("replconf", replconf),
@@ -222,7 +222,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
 /// A REPLICAOF that is to be carried out.
 #[derive(Debug)]
-pub struct FollowOrder {
+pub(crate) struct FollowOrder {
     master: MasterAddress,
     /// An empty dataset of that master may replace ours.
     force: bool,

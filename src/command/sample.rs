@@ -13,7 +13,7 @@ const EMPTY_BULK: &[u8] = b"$0\r\n\r\n";
 
 /// What a count argument asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// That many different elements, or all there are.
     Distinct(usize),
     /// That many, the same one possibly several times.
@@ -23,7 +23,7 @@ pub enum Wanted {
 impl Wanted {
     /// As `from_count`. Where so many repetitions would pass the client's output limit in any case, it is
     /// closed, as redis-server does while it writes them; then there is nothing to reply.
-    pub fn for_client(ctx: &Context<'_>, count: i64) -> CommandResult<Option<Wanted>> {
+    pub(super) fn for_client(ctx: &Context<'_>, count: i64) -> CommandResult<Option<Wanted>> {
         let limits = &ctx.settings.client_output_buffer_limit;
         let hard = ctx.session.output_limit(limits).hard;
         let bytes_min = count.unsigned_abs().saturating_mul(EMPTY_BULK.len() as u64);
@@ -34,7 +34,7 @@ impl Wanted {
         Wanted::from_count(count).map(Some)
     }
 
-    pub fn from_count(count: i64) -> CommandResult<Wanted> {
+    pub(super) fn from_count(count: i64) -> CommandResult<Wanted> {
         let n = count.unsigned_abs();
         if count >= 0 {
             Ok(Wanted::Distinct(usize::try_from(n).unwrap_or(usize::MAX)))
@@ -49,20 +49,20 @@ impl Wanted {
 /// Picks `wanted` of `total` elements in one pass: `take` says for each in turn whether it is among them.
 /// Every subset is equally likely.
 #[derive(Debug)]
-pub struct Selection {
+pub(super) struct Selection {
     wanted: usize,
     left: usize,
 }
 
 impl Selection {
-    pub fn new(wanted: usize, total: usize) -> Selection {
+    pub(super) fn new(wanted: usize, total: usize) -> Selection {
         Selection {
             wanted: wanted.min(total),
             left: total,
         }
     }
 
-    pub fn take(&mut self, rng: &mut fastrand::Rng) -> bool {
+    pub(super) fn take(&mut self, rng: &mut fastrand::Rng) -> bool {
         let left = self.left.max(1);
         self.left = left - 1;
         let hit = rng.usize(..left) < self.wanted;

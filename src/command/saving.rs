@@ -14,7 +14,7 @@ use crate::session::Ticket;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("bgsave", bgsave),
     ("save", save),
     ("shutdown", shutdown),

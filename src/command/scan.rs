@@ -11,7 +11,7 @@ use super::{Context, Handlers};
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::table::{Args, CommandResult};
 
-pub const HANDLERS: Handlers = &[("scan", scan)];
+pub(crate) const HANDLERS: Handlers = &[("scan", scan)];
 
 /// The shard that a SCAN begins in.
 pub(super) fn first_shard(keyspace: &Keyspace, args: &Args<'_>) -> ShardSet {

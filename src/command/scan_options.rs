@@ -8,18 +8,18 @@ use crate::text::is_word;
 
 /// Options after the cursor.
 #[derive(Clone, Copy, Debug)]
-pub struct ScanOptions<'a> {
+pub(crate) struct ScanOptions<'a> {
     /// None for no MATCH, or for `*`, which matches everything.
-    pub pattern: Option<&'a [u8]>,
+    pub(crate) pattern: Option<&'a [u8]>,
     /// About how many elements to look at; at least 1.
-    pub count: usize,
+    pub(crate) count: usize,
     /// The type's name as given, known or not.
-    pub type_name: Option<&'a [u8]>,
+    pub(crate) type_name: Option<&'a [u8]>,
 }
 
 impl<'a> ScanOptions<'a> {
     /// Parses the options in `args`, which begin after key and cursor. `with_type`: TYPE is allowed.
-    pub fn parse(args: &[&'a [u8]], with_type: bool) -> CommandResult<ScanOptions<'a>> {
+    pub(crate) fn parse(args: &[&'a [u8]], with_type: bool) -> CommandResult<ScanOptions<'a>> {
         let mut options = ScanOptions {
             pattern: None,
             count: 10,
@@ -50,7 +50,7 @@ impl<'a> ScanOptions<'a> {
     }
 
     /// Whether an element passes MATCH.
-    pub fn wants(&self, element: &[u8]) -> bool {
+    pub(crate) fn wants(&self, element: &[u8]) -> bool {
         self.pattern
             .is_none_or(|pattern| glob::matches(pattern, element, false))
     }
@@ -58,7 +58,7 @@ impl<'a> ScanOptions<'a> {
 
 /// A cursor argument, taken as C's strtoul takes it: a sign is allowed, text after a NUL is ignored,
 /// nothing at all is 0.
-pub fn parse_cursor(arg: &[u8]) -> CommandResult<u64> {
+pub(crate) fn parse_cursor(arg: &[u8]) -> CommandResult<u64> {
     let invalid = CommandError::fixed("ERR invalid cursor");
     let text = arg.split(|&b| b == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
@@ -89,7 +89,7 @@ pub fn parse_cursor(arg: &[u8]) -> CommandResult<u64> {
 
 /// Writes the reply of a scan of a collection: the next cursor and `count` elements, already written in
 /// RESP form.
-pub fn reply_scan(reply: &mut Reply, cursor: u64, count: usize, mut elements: Reply) {
+pub(crate) fn reply_scan(reply: &mut Reply, cursor: u64, count: usize, mut elements: Reply) {
     reply.array(2);
     let mut digits = itoa::Buffer::new();
     reply.bulk(digits.format(cursor).as_bytes());

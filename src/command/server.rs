@@ -9,7 +9,7 @@ use crate::session::Origin;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("dbsize", dbsize),
     ("flushall", flushall),
     ("flushdb", flushdb),

@@ -9,7 +9,7 @@ use crate::data::{Set, ValueRef};
 use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("sadd", sadd),
     ("srem", srem),
     ("smove", smove),

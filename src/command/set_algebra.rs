@@ -15,7 +15,7 @@ use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("sinter", sinter),
     ("sintercard", sintercard),
     ("sinterstore", sinterstore),

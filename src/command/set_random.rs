@@ -14,7 +14,7 @@ use crate::data::{Encodings, Set, Value};
 use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[("spop", spop), ("srandmember", srandmember)];
+pub(crate) const HANDLERS: Handlers = &[("spop", spop), ("srandmember", srandmember)];
 
 /// How many members one SREM in the log names at most.
 const EFFECT_MEMBERS: usize = 1024;

@@ -16,7 +16,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 use crate::text::parse_double;
 
-pub const HANDLERS: Handlers = &[("sort", sort), ("sort_ro", sort_ro)];
+pub(crate) const HANDLERS: Handlers = &[("sort", sort), ("sort_ro", sort_ro)];
 
 #[derive(Debug, Default)]
 struct Options<'a> {

@@ -12,7 +12,7 @@ use crate::keyspace::Expiry;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("get", get),
     ("set", set),
     ("setnx", setnx),

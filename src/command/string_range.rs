@@ -9,7 +9,7 @@ use crate::data::{ValueMut, ValueRef};
 use crate::keyspace::Expiry;
 use crate::table::{Args, CommandError, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("append", append),
     ("strlen", strlen),
     ("setrange", setrange),

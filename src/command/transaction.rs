@@ -16,7 +16,7 @@ use crate::session::MultiState;
 use crate::table::spec::Reach;
 use crate::table::{Args, Command, CommandError, CommandId, CommandResult};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("multi", multi),
     ("exec", exec_outside_multi),
     ("discard", discard_command),
@@ -70,7 +70,7 @@ fn discard_command(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
 }
 
 /// Forgets the open MULTI and all watches.
-pub fn discard(ctx: &mut Context<'_>) {
+pub(crate) fn discard(ctx: &mut Context<'_>) {
     ctx.session.multi = None;
     forget_watches(ctx);
 }

@@ -18,11 +18,11 @@ use crate::session::{Session, Ticket, Waiting};
 
 /// `Client::unblock`: the node became a replica, so what the client waits for cannot come. The client is
 /// closed after it was told.
-pub const ROLE_CHANGED: u32 = 3;
+pub(crate) const ROLE_CHANGED: u32 = 3;
 
 /// The error with which a wait ends that is broken off from outside (`Client::unblock`); None: as if it had
 /// timed out.
-pub fn error_of(how: u32) -> Option<&'static str> {
+pub(crate) fn error_of(how: u32) -> Option<&'static str> {
     match how {
         2 => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
         ROLE_CHANGED => Some(
@@ -47,7 +47,7 @@ pub(super) fn begin(ctx: &Context<'_>) {
 }
 
 /// The node has become a replica: asks everybody who waits, for whatever it is, to be told and closed.
-pub fn end_all(node: &NodeCore) {
+pub(crate) fn end_all(node: &NodeCore) {
     fence(Ordering::SeqCst);
     for client in node.clients.all() {
         if client.blocked.load(Ordering::Acquire) {
@@ -58,7 +58,7 @@ pub fn end_all(node: &NodeCore) {
 }
 
 /// Whether the session's wait is over; then it is cleared, and what follows from its end is done.
-pub fn is_over(session: &mut Session) -> bool {
+pub(crate) fn is_over(session: &mut Session) -> bool {
     let last = match &session.waiting {
         None => return true,
         Some(Waiting::Keys(waiter)) => match waiter.state() {
@@ -89,7 +89,7 @@ pub fn is_over(session: &mut Session) -> bool {
 
 /// Ends the session's wait as asked (`Client::unblock`), or because its time is up (1). The reply goes to the
 /// client's outbox; that of a wait for an actor comes from there, if the role hasn't changed.
-pub fn end(node: &NodeCore, session: &Session, how: u32) {
+pub(crate) fn end(node: &NodeCore, session: &Session, how: u32) {
     match &session.waiting {
         Some(Waiting::Keys(waiter)) if settle(node, waiter, how) => node.forget_waiter(waiter),
         Some(Waiting::Keys(_)) => {

@@ -8,7 +8,7 @@ use super::{Settings, table, words};
 ///
 /// # Errors
 /// The directive's name and value, and what is wrong with it, in words.
-pub fn check(settings: &Settings) -> Result<(), String> {
+pub(crate) fn check(settings: &Settings) -> Result<(), String> {
     for name in settings.stored.keys() {
         let kept = table::find(name).is_some_and(|d| matches!(d.kind, Kind::Kept(..)));
         if !kept {
@@ -32,7 +32,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 }
 
 /// An empty text where None stands for "none" is None.
-pub fn tidy(settings: &mut Settings) {
+pub(crate) fn tidy(settings: &mut Settings) {
     for directive in table::all() {
         if let Kind::OptionalText(field) = directive.kind {
             let text = (field.of_mut)(settings);

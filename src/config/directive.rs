@@ -7,9 +7,9 @@
 use super::Settings;
 
 /// Where a value lives in the settings.
-pub struct Field<T: 'static> {
-    pub of: fn(&Settings) -> &T,
-    pub of_mut: fn(&mut Settings) -> &mut T,
+pub(crate) struct Field<T: 'static> {
+    pub(crate) of: fn(&Settings) -> &T,
+    pub(crate) of_mut: fn(&mut Settings) -> &mut T,
 }
 
 // Derives would ask `T` itself to be `Copy`.
@@ -22,14 +22,14 @@ impl<T> Copy for Field<T> {}
 
 /// Where a number lives, whatever its type. The range of the directive fits that type.
 #[derive(Clone, Copy)]
-pub struct NumberField {
-    pub get: fn(&Settings) -> i128,
-    pub set: fn(&mut Settings, i128),
+pub(crate) struct NumberField {
+    pub(crate) get: fn(&Settings) -> i128,
+    pub(crate) set: fn(&mut Settings, i128),
 }
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     Plain,
     /// Bytes, with the suffixes k, kb, m, mb, g, gb.
     Memory,
@@ -40,31 +40,31 @@ pub enum Unit {
 
 /// A number's unit and inclusive range.
 #[derive(Clone, Copy, Debug)]
-pub struct Range {
-    pub min: i128,
-    pub max: i128,
-    pub unit: Unit,
+pub(crate) struct Range {
+    pub(crate) min: i128,
+    pub(crate) max: i128,
+    pub(crate) unit: Unit,
 }
 
 /// A directive with a shape of its own.
 #[derive(Clone, Copy)]
-pub struct Special {
+pub(crate) struct Special {
     /// CONFIG GET's text.
-    pub get: fn(&Settings) -> String,
+    pub(crate) get: fn(&Settings) -> String,
     /// Takes the words of a line, or says what is wrong with them.
-    pub set: fn(&mut Settings, &[&str]) -> Result<(), String>,
+    pub(crate) set: fn(&mut Settings, &[&str]) -> Result<(), String>,
     /// The lines a file holds for the value, each without the directive's name. Empty: no line.
-    pub lines: fn(&Settings) -> Vec<String>,
+    pub(crate) lines: fn(&Settings) -> Vec<String>,
     /// Several lines of a file add up, instead of the last one winning.
-    pub adds_up: bool,
+    pub(crate) adds_up: bool,
 }
 
 /// A check of a single word: what is wrong with it, if anything.
-pub type Check = fn(&str) -> Result<(), String>;
+pub(crate) type Check = fn(&str) -> Result<(), String>;
 
 /// What a value looks like, and where it lives.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     YesNo(Field<bool>),
     Number(NumberField, Range),
     Text(Field<String>),
@@ -83,7 +83,7 @@ pub enum Kind {
 
 /// What the text of a kept directive must look like.
 #[derive(Clone, Copy)]
-pub enum Shape {
+pub(crate) enum Shape {
     YesNo,
     Number(Range),
     Text,
@@ -92,7 +92,7 @@ pub enum Shape {
 
 /// What the directive means to this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Support {
+pub(crate) enum Support {
     /// It does what Redis's documentation says.
     Works,
     /// Accepted and reported, but without effect: why.
@@ -104,30 +104,30 @@ pub enum Support {
 /// A directive.
 #[derive(Clone, Copy)]
 pub struct Directive {
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// An older name of the same thing.
-    pub alias: Option<&'static str>,
-    pub kind: Kind,
-    pub doc: &'static str,
-    pub support: Support,
+    pub(crate) alias: Option<&'static str>,
+    pub(crate) kind: Kind,
+    pub(crate) doc: &'static str,
+    pub(crate) support: Support,
     /// CONFIG SET refuses it.
-    pub immutable: bool,
+    pub(crate) immutable: bool,
     /// Its value must not be logged.
     pub sensitive: bool,
     /// CONFIG SET wants `enable-protected-configs`.
-    pub protected: bool,
+    pub(crate) protected: bool,
     /// CONFIG GET shows it by its exact name only.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
     /// CONFIG SET refuses it while a dump is being loaded.
-    pub deny_loading: bool,
+    pub(crate) deny_loading: bool,
     /// A line may have several words.
-    pub many_words: bool,
+    pub(crate) many_words: bool,
     /// Of files and flags only: CONFIG does not know it.
-    pub file_only: bool,
+    pub(crate) file_only: bool,
     /// Not one of Redis's.
-    pub ours: bool,
+    pub(crate) ours: bool,
     /// A further check on a single word.
-    pub check: Option<Check>,
+    pub(crate) check: Option<Check>,
 }
 
 impl Directive {
@@ -150,11 +150,15 @@ impl Directive {
         }
     }
 
-    pub const fn yes_no(name: &'static str, field: Field<bool>, doc: &'static str) -> Directive {
+    pub(crate) const fn yes_no(
+        name: &'static str,
+        field: Field<bool>,
+        doc: &'static str,
+    ) -> Directive {
         Directive::new(name, Kind::YesNo(field), doc)
     }
 
-    pub const fn number(
+    pub(crate) const fn number(
         name: &'static str,
         field: NumberField,
         min: i128,
@@ -165,7 +169,7 @@ impl Directive {
         Directive::new(name, Kind::Number(field, Range { min, max, unit }), doc)
     }
 
-    pub const fn memory(
+    pub(crate) const fn memory(
         name: &'static str,
         field: NumberField,
         min: i128,
@@ -176,11 +180,15 @@ impl Directive {
         Directive::new(name, Kind::Number(field, Range { min, max, unit }), doc)
     }
 
-    pub const fn text(name: &'static str, field: Field<String>, doc: &'static str) -> Directive {
+    pub(crate) const fn text(
+        name: &'static str,
+        field: Field<String>,
+        doc: &'static str,
+    ) -> Directive {
         Directive::new(name, Kind::Text(field), doc)
     }
 
-    pub const fn optional(
+    pub(crate) const fn optional(
         name: &'static str,
         field: Field<Option<String>>,
         doc: &'static str,
@@ -188,7 +196,7 @@ impl Directive {
         Directive::new(name, Kind::OptionalText(field), doc)
     }
 
-    pub const fn choice(
+    pub(crate) const fn choice(
         name: &'static str,
         words: &'static [&'static str],
         get: fn(&Settings) -> &'static str,
@@ -198,12 +206,16 @@ impl Directive {
         Directive::new(name, Kind::Choice { words, get, set }, doc)
     }
 
-    pub const fn special(name: &'static str, special: Special, doc: &'static str) -> Directive {
+    pub(crate) const fn special(
+        name: &'static str,
+        special: Special,
+        doc: &'static str,
+    ) -> Directive {
         Directive::new(name, Kind::Special(special), doc)
     }
 
     /// One that has no field: its text is kept, and reported.
-    pub const fn kept(
+    pub(crate) const fn kept(
         name: &'static str,
         shape: Shape,
         default: &'static str,
@@ -212,74 +224,74 @@ impl Directive {
         Directive::new(name, Kind::Kept(shape, default), doc)
     }
 
-    pub const fn alias(mut self, alias: &'static str) -> Directive {
+    pub(crate) const fn alias(mut self, alias: &'static str) -> Directive {
         self.alias = Some(alias);
         self
     }
 
-    pub const fn immutable(mut self) -> Directive {
+    pub(crate) const fn immutable(mut self) -> Directive {
         self.immutable = true;
         self
     }
 
-    pub const fn sensitive(mut self) -> Directive {
+    pub(crate) const fn sensitive(mut self) -> Directive {
         self.sensitive = true;
         self
     }
 
-    pub const fn protected(mut self) -> Directive {
+    pub(crate) const fn protected(mut self) -> Directive {
         self.protected = true;
         self
     }
 
-    pub const fn hidden(mut self) -> Directive {
+    pub(crate) const fn hidden(mut self) -> Directive {
         self.hidden = true;
         self
     }
 
-    pub const fn deny_loading(mut self) -> Directive {
+    pub(crate) const fn deny_loading(mut self) -> Directive {
         self.deny_loading = true;
         self
     }
 
-    pub const fn many_words(mut self) -> Directive {
+    pub(crate) const fn many_words(mut self) -> Directive {
         self.many_words = true;
         self
     }
 
-    pub const fn ours(mut self) -> Directive {
+    pub(crate) const fn ours(mut self) -> Directive {
         self.ours = true;
         self
     }
 
-    pub const fn file_only(mut self) -> Directive {
+    pub(crate) const fn file_only(mut self) -> Directive {
         self.file_only = true;
         self
     }
 
-    pub const fn check(mut self, check: Check) -> Directive {
+    pub(crate) const fn check(mut self, check: Check) -> Directive {
         self.check = Some(check);
         self
     }
 
-    pub const fn inert(mut self, why: &'static str) -> Directive {
+    pub(crate) const fn inert(mut self, why: &'static str) -> Directive {
         self.support = Support::Inert(why);
         self
     }
 
-    pub const fn only(mut self, value: &'static str, why: &'static str) -> Directive {
+    pub(crate) const fn only(mut self, value: &'static str, why: &'static str) -> Directive {
         self.support = Support::Only(value, why);
         self
     }
 
     /// Whether several lines of a file add up.
-    pub fn adds_up(&self) -> bool {
+    pub(crate) fn adds_up(&self) -> bool {
         matches!(self.kind, Kind::Special(s) if s.adds_up)
     }
 
     /// Sets the value from a line's words. The error is Redis's text for it; the settings are then as before
     /// (a special one may have taken nothing).
-    pub fn set(&self, settings: &mut Settings, words: &[&str]) -> Result<(), String> {
+    pub(crate) fn set(&self, settings: &mut Settings, words: &[&str]) -> Result<(), String> {
         if !self.many_words && words.len() != 1 {
             return Err("wrong number of arguments".into());
         }
@@ -337,7 +349,7 @@ impl Directive {
     }
 
     /// The value as CONFIG GET shows it.
-    pub fn get(&self, settings: &Settings) -> String {
+    pub(crate) fn get(&self, settings: &Settings) -> String {
         match self.kind {
             Kind::YesNo(field) => yes_no_word(*(field.of)(settings)).into(),
             Kind::Number(field, range) => range.show((field.get)(settings)),
@@ -354,12 +366,12 @@ impl Directive {
     }
 
     /// Whether the value is the default.
-    pub fn is_default(&self, settings: &Settings, defaults: &Settings) -> bool {
+    pub(crate) fn is_default(&self, settings: &Settings, defaults: &Settings) -> bool {
         self.get(settings) == self.get(defaults)
     }
 
     /// The lines that a redis.conf holds for the value, each without the directive's name.
-    pub fn lines(&self, settings: &Settings) -> Vec<String> {
+    pub(crate) fn lines(&self, settings: &Settings) -> Vec<String> {
         match self.kind {
             Kind::Special(special) => (special.lines)(settings),
             Kind::Number(field, range) => vec![range.show_short((field.get)(settings))],
@@ -375,7 +387,7 @@ impl Directive {
     }
 
     /// A note for the log when a directive without effect was given a value of its own.
-    pub fn note(&self, settings: &Settings, defaults: &Settings) -> Option<String> {
+    pub(crate) fn note(&self, settings: &Settings, defaults: &Settings) -> Option<String> {
         match self.support {
             Support::Inert(why) if !self.is_default(settings, defaults) => Some(format!(
                 "directive '{}' is accepted but has no effect: {why}",
@@ -387,7 +399,7 @@ impl Directive {
 }
 
 impl Range {
-    pub const fn plain(min: i128, max: i128) -> Range {
+    pub(crate) const fn plain(min: i128, max: i128) -> Range {
         Range {
             min,
             max,
@@ -395,7 +407,7 @@ impl Range {
         }
     }
 
-    pub const fn memory(min: i128, max: i128) -> Range {
+    pub(crate) const fn memory(min: i128, max: i128) -> Range {
         Range {
             min,
             max,
@@ -404,7 +416,7 @@ impl Range {
     }
 
     /// A number in this unit and range, or Redis's text of what is wrong.
-    pub fn parse(&self, word: &str) -> Result<i128, String> {
+    pub(crate) fn parse(&self, word: &str) -> Result<i128, String> {
         let value = match self.unit {
             Unit::Plain => crate::text::parse_int(word.as_bytes())
                 .map(i128::from)
@@ -434,7 +446,7 @@ impl Range {
     }
 
     /// As CONFIG GET shows it.
-    pub fn show(&self, value: i128) -> String {
+    pub(crate) fn show(&self, value: i128) -> String {
         match self.unit {
             Unit::Octal => format!("{value:o}"),
             Unit::MemoryOrPercent if value < 0 => format!("{}%", -value),
@@ -443,7 +455,7 @@ impl Range {
     }
 
     /// As a file shows it: bytes in the largest unit that divides them.
-    pub fn show_short(&self, value: i128) -> String {
+    pub(crate) fn show_short(&self, value: i128) -> String {
         match self.unit {
             Unit::Memory | Unit::MemoryOrPercent if value > 0 => show_memory(value),
             _ => self.show(value),
@@ -452,7 +464,7 @@ impl Range {
 }
 
 /// Bytes in the largest of gb, mb, kb that divides them.
-pub fn show_memory(bytes: i128) -> String {
+pub(crate) fn show_memory(bytes: i128) -> String {
     for (suffix, unit) in [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10)] {
         if bytes != 0 && bytes % unit == 0 {
             return format!("{}{suffix}", bytes / unit);
@@ -462,7 +474,7 @@ pub fn show_memory(bytes: i128) -> String {
 }
 
 /// A number of bytes, with or without a unit: b, k (1000), kb (1024), m, mb, g, gb.
-pub fn parse_memory(word: &str) -> Option<i128> {
+pub(crate) fn parse_memory(word: &str) -> Option<i128> {
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = word.split_at(digits);
     let unit: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -501,7 +513,7 @@ fn yes_no_word(value: bool) -> &'static str {
 }
 
 /// The text for a word that isn't among those possible.
-pub fn not_one_of(words: &[&str]) -> String {
+pub(crate) fn not_one_of(words: &[&str]) -> String {
     format!(
         "argument(s) must be one of the following: {}",
         words.join(", ")

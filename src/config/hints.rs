@@ -7,7 +7,7 @@ use super::lines::Origin;
 use super::{Settings, table, words};
 
 /// What the command line takes besides directives.
-pub const OPTIONS: &[&str] = &["check-config", "help", "version"];
+pub(crate) const OPTIONS: &[&str] = &["check-config", "help", "version"];
 
 /// Flags that other programs have for what is the first argument here.
 const FILE_FLAGS: &[&str] = &["c", "f", "conf", "config", "config-file"];
@@ -63,7 +63,7 @@ fn toml_value(value: &str) -> String {
 }
 
 /// For a name that no directive has.
-pub fn for_name(name: &str, given: &[String], origin: &Origin) -> String {
+pub(crate) fn for_name(name: &str, given: &[String], origin: &Origin) -> String {
     let style = Style::at(origin);
     if let Some(line) = misplaced_mark(name, given, style) {
         return format!("write '{line}'");
@@ -102,7 +102,7 @@ fn misplaced_mark(name: &str, given: &[String], style: Style) -> Option<String> 
 }
 
 /// For a directive whose words are wrong.
-pub fn for_words(directive: &Directive, given: &[&str], origin: &Origin) -> String {
+pub(crate) fn for_words(directive: &Directive, given: &[&str], origin: &Origin) -> String {
     let style = Style::at(origin);
     let name = directive.name;
     if let Support::Only(value, _) = directive.support {
@@ -186,7 +186,7 @@ fn example(directive: &Directive) -> Option<String> {
 }
 
 /// For a line of TOML that can't be read: the line as it would be right, where that can be told.
-pub fn for_toml_line(line: &str) -> String {
+pub(crate) fn for_toml_line(line: &str) -> String {
     let because = "the file is read as TOML because of its name";
     let (name, value) = match line.split_once('=') {
         Some((name, value)) => (name.trim(), value.trim()),
@@ -207,7 +207,7 @@ pub fn for_toml_line(line: &str) -> String {
 }
 
 /// For a file that can't be opened: it may have been meant as a directive.
-pub fn for_file(name: &str) -> String {
+pub(crate) fn for_file(name: &str) -> String {
     match table::find(name) {
         Some(directive) => format!("did you mean '--{}'?", directive.name),
         None => "give the path of a file that is there".into(),

@@ -5,7 +5,7 @@ const HOST_MAX: usize = 255;
 
 /// Whether a text could be a host's name or address. It stands in INFO, the log, configuration files and other
 /// nodes' INFO, so nothing may be in it that means something there: line ends, blanks, commas, quotes.
-pub fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     let fits =
         |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%' | '[' | ']');
     (1..=HOST_MAX).contains(&text.len()) && text.chars().all(fits)

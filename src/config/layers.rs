@@ -38,7 +38,7 @@ impl Form {
     }
 
     /// The lines of a text in this form.
-    pub fn parse(
+    pub(crate) fn parse(
         self,
         source: &str,
         text: &str,
@@ -240,7 +240,7 @@ pub fn is_variable(name: &str) -> bool {
 }
 
 /// The environment variable that gives a directive its value.
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     format!("{PREFIX}_{}", key(name).to_ascii_uppercase())
 }
 

@@ -18,7 +18,7 @@ pub struct Origin {
 
 impl Origin {
     /// As the place of that directive: what it says is hidden if it is nobody's business.
-    pub fn of_directive(mut self, name: &str) -> Origin {
+    pub(crate) fn of_directive(mut self, name: &str) -> Origin {
         // A secret is one behind a mistyped name as well.
         let bare = name.trim_start_matches('-');
         let meant = bare.split(['=', ':']).next().unwrap_or_default();
@@ -31,7 +31,7 @@ impl Origin {
     }
 
     /// As the place of the directive that the text begins with, as far as that can be read.
-    pub fn guarded(self) -> Origin {
+    pub(crate) fn guarded(self) -> Origin {
         let mut words = self.text.split([' ', '\t', '"', '\'']);
         let name = words.find(|word| !word.is_empty()).map(str::to_owned);
         self.of_directive(&name.unwrap_or_default())
@@ -40,10 +40,10 @@ impl Origin {
 
 /// A directive with its words, known to be well-formed.
 #[derive(Clone)]
-pub struct Line {
-    pub directive: &'static Directive,
-    pub words: Vec<String>,
-    pub origin: Origin,
+pub(crate) struct Line {
+    pub(crate) directive: &'static Directive,
+    pub(crate) words: Vec<String>,
+    pub(crate) origin: Origin,
 }
 
 /// Something wrong in a configuration: where, what, and how to put it right.
@@ -106,7 +106,7 @@ const FORGOTTEN: &[&str] = &[
 ];
 
 /// Checks a name with its words against the table. `None`: a line to forget.
-pub fn line(
+pub(crate) fn line(
     name: &str,
     mut given: Vec<String>,
     origin: Origin,

@@ -4,7 +4,7 @@ use super::lines::{InvalidConfig, Line, Origin, line};
 use super::words;
 
 /// Reads the files that an `include` names (it may be a pattern): their names and texts, in order.
-pub type Includes<'a> = dyn Fn(&str) -> Result<Vec<(String, String)>, String> + 'a;
+pub(crate) type Includes<'a> = dyn Fn(&str) -> Result<Vec<(String, String)>, String> + 'a;
 
 const NOT_UTF8: &str = "the value is not UTF-8 text";
 const ENCODE: &str = "save the file in UTF-8; only comments may have bytes of another encoding";
@@ -28,7 +28,7 @@ pub(super) fn is_passed_over(line: &[u8]) -> bool {
 }
 
 /// A file's bytes as text. In comments bytes that are not UTF-8 are replaced; elsewhere they are a mistake.
-pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
+pub(crate) fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
     let mut text = String::with_capacity(bytes.len());
     for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         let decoded = String::from_utf8_lossy(line);
@@ -46,7 +46,7 @@ pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
 }
 
 /// Parses a text. `source` is its name in mistakes.
-pub fn parse(
+pub(crate) fn parse(
     source: &str,
     text: &str,
     includes: &Includes<'_>,

@@ -144,7 +144,7 @@ fn value_of(directive: &Directive, settings: &Settings) -> Option<Value> {
 }
 
 /// The text of `config.toml`: every directive with its default, its meaning above it.
-pub fn default_toml() -> String {
+pub(crate) fn default_toml() -> String {
     let settings = Settings::default();
     let mut text = String::from(
         "# Every directive of understudy with its default. redis.conf's names, with '-' or '_', and its\n\

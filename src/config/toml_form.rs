@@ -8,7 +8,7 @@ use super::lines::{InvalidConfig, Line, Origin, line};
 use super::redis_conf::{self, Includes};
 
 /// A file's bytes as text: UTF-8 everywhere, as TOML has it.
-pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
+pub(crate) fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
     std::str::from_utf8(bytes)
         .map(str::to_owned)
         .map_err(|error| {
@@ -32,7 +32,7 @@ pub fn decode(source: &str, bytes: &[u8]) -> Result<String, InvalidConfig> {
 }
 
 /// Parses a text. `source` is its name in mistakes. `include = "file"` takes a redis.conf or TOML file in.
-pub fn parse(
+pub(crate) fn parse(
     source: &str,
     text: &str,
     includes: &Includes<'_>,
@@ -114,7 +114,7 @@ fn included(
 }
 
 /// The words of a value; an array's elements one after the other. `None`: no plain value.
-pub fn words_of(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn words_of(value: &Value) -> Option<Vec<String>> {
     Some(match value {
         Value::String(text) => vec![text.value().clone()],
         Value::Integer(number) => vec![number.value().to_string()],

@@ -3,13 +3,13 @@
 /// Splits a line into words. Double quotes know `\n \r \t \b \a \xHH` and a backslash before anything else;
 /// single quotes know only `\'`. A closing quote must end its word. `None`: the quotes don't balance, or the
 /// words aren't UTF-8.
-pub fn split(line: &str) -> Option<Vec<String>> {
+pub(crate) fn split(line: &str) -> Option<Vec<String>> {
     let words = split_bytes(line)?.into_iter();
     words.map(|word| String::from_utf8(word).ok()).collect()
 }
 
 /// As [`split`], where `\xHH` may make a word that is not UTF-8.
-pub fn split_bytes(line: &str) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn split_bytes(line: &str) -> Option<Vec<Vec<u8>>> {
     let bytes = line.as_bytes();
     let mut words = Vec::new();
     let mut at = 0;
@@ -94,7 +94,7 @@ pub(super) fn is_space(b: u8) -> bool {
 }
 
 /// A word in double quotes, so that [`split`] gives it back.
-pub fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let mut text = String::with_capacity(word.len() + 2);
     text.push('"');
     for byte in word.bytes() {
@@ -117,7 +117,7 @@ pub fn quote(word: &str) -> String {
 }
 
 /// A word as it is if it needs no quotes.
-pub fn quote_if_needed(word: &str) -> String {
+pub(crate) fn quote_if_needed(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#');
     match !word.is_empty() && word.bytes().all(is_plain) {
         true => word.to_owned(),

@@ -83,7 +83,7 @@ unsafe impl Send for Blob {}
 unsafe impl Sync for Blob {}
 
 impl Blob {
-    pub fn new(bytes: &[u8]) -> Blob {
+    pub(crate) fn new(bytes: &[u8]) -> Blob {
         let len = bytes.len();
         let (ptr, at) = if len <= SHORT {
             let ptr = allocate(capacity_for(1 + len), 1);
@@ -118,14 +118,14 @@ impl Blob {
     }
 
     #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         let (at, len) = self.span();
         // SAFETY: by the invariant `len` bytes are initialised at `at`.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(at), len) }
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let (at, len) = self.span();
         capacity_for(at + len)
     }
@@ -180,7 +180,7 @@ unsafe impl Send for Pair {}
 unsafe impl Sync for Pair {}
 
 impl Pair {
-    pub fn new(field: &[u8], value: &[u8]) -> Pair {
+    pub(crate) fn new(field: &[u8], value: &[u8]) -> Pair {
         let len = field.len() + value.len();
         let (ptr, at) = if field.len() <= SHORT && value.len() <= SHORT {
             let ptr = allocate(capacity_for(2 + len), 1);
@@ -222,21 +222,21 @@ impl Pair {
     }
 
     #[inline]
-    pub fn field(&self) -> &[u8] {
+    pub(crate) fn field(&self) -> &[u8] {
         let (at, field, _) = self.span();
         // SAFETY: by the invariant the field is initialised at `at`.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(at), field) }
     }
 
     #[inline]
-    pub fn value(&self) -> &[u8] {
+    pub(crate) fn value(&self) -> &[u8] {
         let (at, field, value) = self.span();
         // SAFETY: by the invariant the value is initialised after the field.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(at + field), value) }
     }
 
     /// Replaces the value, in place where the allocation stays the same.
-    pub fn set_value(&mut self, new: &[u8]) {
+    pub(crate) fn set_value(&mut self, new: &[u8]) {
         let (at, field, value) = self.span();
         let capacity = capacity_for(at + field + value);
         if at == 2 && new.len() <= SHORT && capacity_for(at + field + new.len()) == capacity {
@@ -253,7 +253,7 @@ impl Pair {
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let (at, field, value) = self.span();
         capacity_for(at + field + value)
     }

@@ -78,7 +78,7 @@ fn layout(capacity: usize, align: usize) -> Alloc {
 /// # Safety
 /// `empty` must be as aligned as it says, `total` must give back what `set_total` stored and, of `empty`, its
 /// length. Both must touch only the first `HEADER` bytes, and `empty` must have at least that many.
-pub unsafe trait SelfSized {
+pub(crate) unsafe trait SelfSized {
     const HEADER: usize;
     /// The low bits of a [`Flat`]'s pointer, at most `TAG_MASK`.
     const TAG: usize;
@@ -91,11 +91,11 @@ pub unsafe trait SelfSized {
 
 /// A static image with the alignment that a tagged pointer needs.
 #[repr(C, align(4))]
-pub(super) struct Image<const N: usize>(pub [u8; N]);
+pub(super) struct Image<const N: usize>(pub(crate) [u8; N]);
 
 /// The owner of such bytes; one word.
 #[repr(transparent)]
-pub struct Flat<L: SelfSized> {
+pub(crate) struct Flat<L: SelfSized> {
     ptr: NonNull<u8>,
     layout: PhantomData<L>,
 }
@@ -112,7 +112,7 @@ unsafe impl<L: SelfSized> Tagged for Flat<L> {
 
 impl<L: SelfSized> Flat<L> {
     #[inline]
-    pub fn new() -> Flat<L> {
+    pub(crate) fn new() -> Flat<L> {
         Flat::at(NonNull::from(L::empty()).cast())
     }
 
@@ -134,7 +134,7 @@ impl<L: SelfSized> Flat<L> {
     }
 
     /// Copies bytes whose header must state their length; panics if it doesn't (callers validate).
-    pub fn from_slice(bytes: &[u8]) -> Flat<L> {
+    pub(crate) fn from_slice(bytes: &[u8]) -> Flat<L> {
         assert!(bytes.len() >= L::HEADER && L::total(bytes) == bytes.len());
         if bytes.len() == L::empty().len() {
             return Flat::new();
@@ -155,18 +155,18 @@ impl<L: SelfSized> Flat<L> {
 
     /// Begins to bring the first bytes into the cache.
     #[inline]
-    pub fn prefetch(&self) {
+    pub(crate) fn prefetch(&self) {
         prefetch(self.start().as_ptr());
     }
 
     #[inline]
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         // SAFETY: the header is always there and initialised.
         L::total(unsafe { std::slice::from_raw_parts(self.start().as_ptr(), L::HEADER) })
     }
 
     #[inline]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: by the type's invariant `total` bytes are initialised.
         unsafe { std::slice::from_raw_parts(self.start().as_ptr(), self.total()) }
     }
@@ -183,7 +183,7 @@ impl<L: SelfSized> Flat<L> {
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         if self.is_static() {
             0
         } else {
@@ -193,7 +193,7 @@ impl<L: SelfSized> Flat<L> {
 
     /// Removes `remove` bytes at `at` and opens a gap of `insert` bytes there, which the caller fills.
     /// The header (before `at`) is adjusted. Panics if the span is out of range.
-    pub fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
+    pub(crate) fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
         let total = self.total();
         assert!(at >= L::HEADER && remove <= total && at <= total - remove);
         let new_total = total - remove + insert;

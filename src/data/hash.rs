@@ -68,7 +68,7 @@ impl Default for Hash {
 
 /// A value shared with its hash.
 #[derive(Clone, Debug)]
-pub struct SharedValue(Pair);
+pub(crate) struct SharedValue(Pair);
 
 impl AsRef<[u8]> for SharedValue {
     fn as_ref(&self) -> &[u8] {
@@ -84,7 +84,7 @@ impl Hash {
     }
 
     /// An empty hash that `count` pairs of an RDB are to be inserted into. A false count costs bounded memory.
-    pub fn for_load(count: usize, enc: &Encodings) -> Hash {
+    pub(crate) fn for_load(count: usize, enc: &Encodings) -> Hash {
         let mut hash = Hash::new();
         if count > enc.hash_max_listpack_entries {
             hash.make_table(count, enc);
@@ -95,7 +95,7 @@ impl Hash {
     /// Takes over a listpack that has passed `listpack::validate`, has pairs and no field twice (RDB load).
     /// Goes to the large form if it has more entries than the threshold; sizes of values are not looked
     /// at, as in Redis.
-    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Hash {
+    pub(crate) fn from_listpack(bytes: &[u8], enc: &Encodings) -> Hash {
         let mut hash = Hash {
             repr: Repr::from(Pack::from_listpack(View::from_validated_bytes(bytes))),
         };
@@ -130,7 +130,7 @@ impl Hash {
     }
 
     /// A field's value, to be held on to: long ones are not copied for it. None where it can't be shared.
-    pub fn share(&self, field: &[u8]) -> Option<SharedValue> {
+    pub(crate) fn share(&self, field: &[u8]) -> Option<SharedValue> {
         match self.repr.form() {
             Form::Listpack(_) => None,
             Form::Table(t) => t.get(field).cloned().map(SharedValue),
@@ -150,7 +150,7 @@ impl Hash {
         }
     }
 
-    pub fn contains(&self, field: &[u8]) -> bool {
+    pub(crate) fn contains(&self, field: &[u8]) -> bool {
         match self.repr.form() {
             Form::Listpack(l) => l.find(field, 2).is_some(),
             Form::Table(t) => t.get(field).is_some(),
@@ -183,7 +183,7 @@ impl Hash {
 
     /// About to get these fields and values (alternating): leaves the listpack if there are too many or
     /// one is too long, as HSET does before it looks at them one by one.
-    pub fn expect(&mut self, pairs: &[&[u8]], enc: &Encodings) {
+    pub(crate) fn expect(&mut self, pairs: &[&[u8]], enc: &Encodings) {
         let Form::Listpack(listpack) = self.repr.form() else {
             return;
         };
@@ -243,7 +243,7 @@ impl Hash {
     }
 
     /// A uniformly random pair; None if empty.
-    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
+    pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
         match self.repr.form() {
             Form::Listpack(l) => {
                 if l.is_empty() {
@@ -257,7 +257,12 @@ impl Hash {
     }
 
     /// As `Set::scan`.
-    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, Item<'_>)) -> u64 {
+    pub(crate) fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        f: &mut dyn FnMut(Item<'_>, Item<'_>),
+    ) -> u64 {
         match self.repr.form() {
             Form::Listpack(l) => {
                 l.pairs().for_each(|(field, value)| f(field, value));
@@ -270,7 +275,7 @@ impl Hash {
     }
 
     /// "listpack" or "hashtable".
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         match self.repr.form() {
             Form::Listpack(_) => "listpack",
             Form::Table(_) => "hashtable",
@@ -278,19 +283,19 @@ impl Hash {
     }
 
     /// The bytes as a listpack while in that encoding, for RDB.
-    pub fn to_listpack(&self) -> Option<Vec<u8>> {
+    pub(crate) fn to_listpack(&self) -> Option<Vec<u8>> {
         match self.repr.form() {
             Form::Listpack(l) => Some(l.to_listpack()),
             Form::Table(_) => None,
         }
     }
 
-    pub fn is_listpack(&self) -> bool {
+    pub(crate) fn is_listpack(&self) -> bool {
         matches!(self.repr.form(), Form::Listpack(_))
     }
 
     /// Bytes of memory held behind the word; estimated from some pairs of large hashes.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self.repr.form() {
             Form::Listpack(l) => l.memory(),
             Form::Table(t) => {

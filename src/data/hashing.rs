@@ -9,7 +9,7 @@ static SHARED: SharedSeed = SharedSeed::from_u64(0x0BAD_5EED_CAFE);
 
 /// Hashes bytes under a seed (see [`Encodings::hash_seed`](super::Encodings::hash_seed)).
 #[inline]
-pub fn hash(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let mut hasher = FoldHasher::with_seed(seed, &SHARED);
     hasher.write(bytes);
     hasher.finish()

@@ -12,7 +12,7 @@ const HEADER: usize = 8;
 static EMPTY: Image<HEADER> = Image([2, 0, 0, 0, 0, 0, 0, 0]);
 
 /// The byte layout, for [`Flat`].
-pub struct Layout;
+pub(crate) struct Layout;
 
 #[inline]
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -108,7 +108,7 @@ impl std::fmt::Debug for Intset {
 }
 
 impl Intset {
-    pub fn new() -> Intset {
+    pub(crate) fn new() -> Intset {
         Intset::default()
     }
 
@@ -119,18 +119,18 @@ impl Intset {
     }
 
     /// Copies bytes that have passed [`validate`]. Others panic, here or later.
-    pub fn from_validated_bytes(bytes: &[u8]) -> Intset {
+    pub(crate) fn from_validated_bytes(bytes: &[u8]) -> Intset {
         Intset {
             flat: Flat::from_slice(bytes),
         }
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.flat.as_slice()
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.flat.memory()
     }
 
@@ -138,7 +138,7 @@ impl Intset {
         word(self.as_bytes(), 0) as usize
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         word(self.as_bytes(), 4) as usize
     }
 
@@ -147,7 +147,7 @@ impl Intset {
     }
 
     /// The `index`th lowest; None out of range.
-    pub fn get(&self, index: usize) -> Option<i64> {
+    pub(crate) fn get(&self, index: usize) -> Option<i64> {
         let bytes = self.as_bytes();
         (index < self.len()).then(|| read(bytes, self.width(), index))
     }
@@ -231,7 +231,7 @@ impl Intset {
     }
 
     /// The lowest and the highest.
-    pub fn bounds(&self) -> Option<(i64, i64)> {
+    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
         let last = self.len().checked_sub(1)?;
         Some((self.get(0)?, self.get(last)?))
     }

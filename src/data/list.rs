@@ -44,20 +44,20 @@ impl<'a> Item<'a> {
 
 /// A value to look for: compared with integers and with strings without formatting either.
 #[derive(Clone, Copy, Debug)]
-pub struct Needle<'a> {
+pub(crate) struct Needle<'a> {
     text: &'a [u8],
     as_int: Option<i64>,
 }
 
 impl<'a> Needle<'a> {
-    pub fn new(text: &'a [u8]) -> Needle<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Needle<'a> {
         Needle {
             text,
             as_int: parse_int(text),
         }
     }
 
-    pub fn is(&self, item: Item<'_>) -> bool {
+    pub(crate) fn is(&self, item: Item<'_>) -> bool {
         match item {
             Item::Int(n) => self.as_int == Some(n),
             Item::Bytes(b) => b == self.text,
@@ -67,9 +67,9 @@ impl<'a> Needle<'a> {
 
 /// How much one node may hold.
 #[derive(Clone, Copy, Debug)]
-pub struct NodeLimits {
-    pub bytes: usize,
-    pub count: usize,
+pub(crate) struct NodeLimits {
+    pub(crate) bytes: usize,
+    pub(crate) count: usize,
     /// The size limit is the one that was configured, not a safety net under a count.
     by_size: bool,
 }
@@ -78,7 +78,7 @@ impl NodeLimits {
     /// Nodes limited by count are never larger than this unless one element is.
     const SAFE_BYTES: usize = 8192;
 
-    pub fn of(enc: &Encodings) -> NodeLimits {
+    pub(crate) fn of(enc: &Encodings) -> NodeLimits {
         match enc.list_max_listpack_size {
             fill @ 0.. => NodeLimits {
                 bytes: Self::SAFE_BYTES,
@@ -94,12 +94,12 @@ impl NodeLimits {
     }
 
     /// Whether a node of so many bytes and elements is too much.
-    pub fn exceeded(&self, bytes: usize, count: usize) -> bool {
+    pub(crate) fn exceeded(&self, bytes: usize, count: usize) -> bool {
         bytes > self.bytes || count > self.count
     }
 
     /// Whether an element of `len` bytes may join a node. Its encoding is taken to cost 8 bytes.
-    pub fn admits(&self, node: &ListNode, len: usize) -> bool {
+    pub(crate) fn admits(&self, node: &ListNode, len: usize) -> bool {
         !self.exceeded(node.byte_len() + len + 8, node.count() + 1)
     }
 
@@ -162,7 +162,7 @@ impl List {
     }
 
     /// Adds elements at an end one after another, so that the last one ends up outermost.
-    pub fn push_all(&mut self, end: End, values: &[&[u8]], enc: &Encodings) {
+    pub(crate) fn push_all(&mut self, end: End, values: &[&[u8]], enc: &Encodings) {
         let limits = NodeLimits::of(enc);
         let bytes = values.iter().map(|v| v.len()).sum();
         self.make_room(bytes, values.len(), &limits);
@@ -233,7 +233,7 @@ impl List {
     }
 
     /// The place in 0..len of an index that may count from the tail.
-    pub fn place(&self, index: i64) -> Option<usize> {
+    pub(crate) fn place(&self, index: i64) -> Option<usize> {
         let len = self.len();
         let index = if index < 0 {
             len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
@@ -253,7 +253,7 @@ impl List {
     }
 
     /// False if the index is out of range.
-    pub fn set(&mut self, index: i64, value: &[u8], enc: &Encodings) -> bool {
+    pub(crate) fn set(&mut self, index: i64, value: &[u8], enc: &Encodings) -> bool {
         let limits = NodeLimits::of(enc);
         self.make_room(value.len(), 1, &limits);
         let Some(index) = self.place(index) else {
@@ -297,7 +297,7 @@ impl List {
     }
 
     /// All elements from `end` inwards, from the `skip`th on.
-    pub fn iter_from(&self, end: End, skip: usize) -> Iter<'_> {
+    pub(crate) fn iter_from(&self, end: End, skip: usize) -> Iter<'_> {
         let left = self.len().saturating_sub(skip);
         let rev = end == End::Tail;
         if left == 0 {
@@ -337,7 +337,7 @@ impl List {
     }
 
     /// Removes elements equal to `value`: `count` > 0 from the head, < 0 from the tail, 0 all.
-    pub fn remove(&mut self, value: &[u8], count: i64, enc: &Encodings) -> usize {
+    pub(crate) fn remove(&mut self, value: &[u8], count: i64, enc: &Encodings) -> usize {
         let from = if count < 0 { End::Tail } else { End::Head };
         let limit = match usize::try_from(count.unsigned_abs()) {
             Ok(0) | Err(_) => usize::MAX,
@@ -354,7 +354,7 @@ impl List {
     }
 
     /// Removes `count` elements from an index on (both within the list).
-    pub fn remove_span(&mut self, start: usize, count: usize, enc: &Encodings) {
+    pub(crate) fn remove_span(&mut self, start: usize, count: usize, enc: &Encodings) {
         let count = count.min(self.len().saturating_sub(start));
         if count == 0 {
             return;
@@ -367,7 +367,7 @@ impl List {
     }
 
     /// Keeps only `start..=stop` (clamped); an empty range empties the list.
-    pub fn trim(&mut self, start: usize, stop: usize, enc: &Encodings) {
+    pub(crate) fn trim(&mut self, start: usize, stop: usize, enc: &Encodings) {
         let len = self.len();
         if start > stop || start >= len {
             *self = List::new();
@@ -384,7 +384,7 @@ impl List {
     }
 
     /// "listpack" while it is one small node, else "quicklist" (Redis 7.2).
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         match &self.repr {
             Repr::Small(_) => "listpack",
             Repr::Large(_) => "quicklist",
@@ -392,7 +392,7 @@ impl List {
     }
 
     /// The listpack bytes of every node in order, for RDB's quicklist2.
-    pub fn nodes(&self) -> impl Iterator<Item = &[u8]> + '_ {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &[u8]> + '_ {
         let (small, large) = match &self.repr {
             Repr::Small(node) => (Some(node), None),
             Repr::Large(quick) => (None, Some(quick.nodes())),
@@ -404,7 +404,7 @@ impl List {
     }
 
     /// As `nodes`, from a node's number on; whole chunks before it are passed over.
-    pub fn nodes_from(&self, first: usize) -> impl Iterator<Item = &[u8]> + '_ {
+    pub(crate) fn nodes_from(&self, first: usize) -> impl Iterator<Item = &[u8]> + '_ {
         let (small, large) = match &self.repr {
             Repr::Small(node) => ((first == 0).then_some(node), None),
             Repr::Large(quick) => (None, Some(quick.nodes_from(first))),
@@ -416,7 +416,7 @@ impl List {
     }
 
     /// How many nodes there are; the length of `nodes()`.
-    pub fn node_count(&self) -> usize {
+    pub(crate) fn node_count(&self) -> usize {
         match &self.repr {
             Repr::Small(_) => 1,
             Repr::Large(quick) => quick.node_count(),
@@ -424,7 +424,7 @@ impl List {
     }
 
     /// Appends a validated listpack as a node (RDB load). The bytes must have passed `listpack::validate`.
-    pub fn push_node(&mut self, listpack: Vec<u8>, enc: &Encodings) {
+    pub(crate) fn push_node(&mut self, listpack: Vec<u8>, enc: &Encodings) {
         let node = ListNode::from_listpack(listpack);
         if node.count() == 0 {
             return;
@@ -444,7 +444,7 @@ impl List {
     }
 
     /// Bytes of memory held, estimated (MEMORY USAGE).
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         size_of::<List>()
             + match &self.repr {
                 Repr::Small(node) => node.heap_bytes(),
@@ -541,7 +541,7 @@ impl<'a> Iter<'a> {
 
 impl Iter<'_> {
     /// The bytes of the element given last, to be held on to; None where its node isn't one that can be shared.
-    pub fn share(&self, element: &[u8]) -> Option<SharedElement> {
+    pub(crate) fn share(&self, element: &[u8]) -> Option<SharedElement> {
         let (quick, position) = self.nodes?;
         let node = quick.share_node(position);
         let within = node.bytes().as_ptr_range();
@@ -556,7 +556,7 @@ impl Iter<'_> {
 
 /// An element's bytes, shared with the list.
 #[derive(Clone, Debug)]
-pub struct SharedElement {
+pub(crate) struct SharedElement {
     node: Arc<ListNode>,
     range: Range<usize>,
 }

@@ -18,7 +18,7 @@ const EMPTY: [u8; 7] = [7, 0, 0, 0, 0, 0, 0xFF];
 const SHRINK_FROM: usize = 512;
 
 #[derive(Clone)]
-pub struct ListNode {
+pub(crate) struct ListNode {
     buf: Vec<u8>,
     start: u32,
     end: u32,
@@ -32,12 +32,12 @@ impl Default for ListNode {
 }
 
 impl ListNode {
-    pub fn new() -> ListNode {
+    pub(crate) fn new() -> ListNode {
         ListNode::with_room(EMPTY.len(), End::Tail)
     }
 
     /// An empty node with a buffer of so many bytes, the free part on the side where pushes will come.
-    pub fn with_room(bytes: usize, end: End) -> ListNode {
+    pub(crate) fn with_room(bytes: usize, end: End) -> ListNode {
         let bytes = size_class(bytes.max(EMPTY.len()));
         let mut buf = vec![0; bytes];
         let start = match end {
@@ -54,7 +54,7 @@ impl ListNode {
     }
 
     /// Takes a listpack that has passed `listpack::validate`.
-    pub fn from_listpack(bytes: Vec<u8>) -> ListNode {
+    pub(crate) fn from_listpack(bytes: Vec<u8>) -> ListNode {
         let count = View::from_validated_bytes(&bytes).len() as u32;
         ListNode {
             start: 0,
@@ -66,35 +66,35 @@ impl ListNode {
 
     /// The listpack.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.buf[self.start as usize..self.end as usize]
     }
 
     #[inline]
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View::from_validated_bytes(self.bytes())
     }
 
     /// How many elements.
     #[inline]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count as usize
     }
 
     /// Length of the listpack, bytes.
     #[inline]
-    pub fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         (self.end - self.start) as usize
     }
 
     /// Bytes of memory that the buffer holds.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         size_class(self.buf.len())
     }
 
     /// Adds an element at an end. `limit` is the size that a node is expected to reach, bytes: the buffer
     /// grows up to it by doubling, and past it only as far as it must.
-    pub fn push(&mut self, end: End, value: &[u8], limit: usize) {
+    pub(crate) fn push(&mut self, end: End, value: &[u8], limit: usize) {
         let at = match end {
             End::Head => HEADER,
             End::Tail => self.byte_len() - 1,
@@ -103,7 +103,7 @@ impl ListNode {
     }
 
     /// Inserts before the element at a position, or at the end if it is that of the end mark.
-    pub fn insert(&mut self, at: usize, value: &[u8], limit: usize) {
+    pub(crate) fn insert(&mut self, at: usize, value: &[u8], limit: usize) {
         let value = Encoded::of(value);
         let size = value.size();
         let gap = self.splice(at, 0, size + back_size(size), limit);
@@ -112,7 +112,7 @@ impl ListNode {
     }
 
     /// Puts another value in the place of the element at a position.
-    pub fn replace(&mut self, at: usize, value: &[u8], limit: usize) {
+    pub(crate) fn replace(&mut self, at: usize, value: &[u8], limit: usize) {
         let remove = self.view().after(at) - at;
         let value = Encoded::of(value);
         let size = value.size();
@@ -121,7 +121,7 @@ impl ListNode {
     }
 
     /// Removes the first or last element. Nothing happens to an empty node.
-    pub fn drop_end(&mut self, end: End) {
+    pub(crate) fn drop_end(&mut self, end: End) {
         let view = self.view();
         let at = match end {
             End::Head => view.first(),
@@ -133,7 +133,7 @@ impl ListNode {
     }
 
     /// Removes up to `count` elements from a position on.
-    pub fn delete(&mut self, at: usize, count: usize) {
+    pub(crate) fn delete(&mut self, at: usize, count: usize) {
         let view = self.view();
         let end = self.byte_len() - 1;
         let mut to = at;
@@ -148,7 +148,7 @@ impl ListNode {
     }
 
     /// Removes `count` elements from an index on.
-    pub fn delete_span(&mut self, index: usize, count: usize) {
+    pub(crate) fn delete_span(&mut self, index: usize, count: usize) {
         if count == 0 {
             return;
         }
@@ -166,7 +166,7 @@ impl ListNode {
     }
 
     /// Moves the elements from an index on into a node of their own.
-    pub fn split_off(&mut self, index: usize) -> ListNode {
+    pub(crate) fn split_off(&mut self, index: usize) -> ListNode {
         let end = self.byte_len() - 1;
         let at = self.view().seek(index as i64).unwrap_or(end);
         let mut right = ListNode::with_room(EMPTY.len() + end - at, End::Tail);
@@ -180,7 +180,7 @@ impl ListNode {
     }
 
     /// Adds all of another node's elements at the end.
-    pub fn append(&mut self, other: &ListNode, limit: usize) {
+    pub(crate) fn append(&mut self, other: &ListNode, limit: usize) {
         let more = &other.bytes()[HEADER..other.byte_len() - 1];
         let at = self.byte_len() - 1;
         let gap = self.splice(at, 0, more.len(), limit);

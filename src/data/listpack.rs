@@ -17,18 +17,18 @@ use super::tagged_pointer::Tagged;
 use crate::text::parse_int;
 
 /// Bytes before the first element.
-pub const HEADER: usize = counted::HEADER;
+pub(crate) const HEADER: usize = counted::HEADER;
 /// Redis never lets a listpack grow past this; collections leave the encoding first.
-pub const MAX_BYTES: usize = 1 << 30;
+pub(crate) const MAX_BYTES: usize = 1 << 30;
 const END: u8 = 0xFF;
 static EMPTY: Image<7> = Image([7, 0, 0, 0, 0, 0, END]);
 
 /// Why bytes are no listpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Offset into the bytes.
-    pub at: usize,
+    pub(crate) at: usize,
 }
 
 impl std::fmt::Display for Invalid {
@@ -40,7 +40,7 @@ impl std::fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 /// The byte layout, for [`Flat`].
-pub struct Layout;
+pub(crate) struct Layout;
 
 // SAFETY: total and set_total read and write the same four bytes of the six-byte header.
 unsafe impl SelfSized for Layout {
@@ -309,17 +309,17 @@ pub(super) fn equals(item: Item<'_>, text: &[u8], as_int: Option<i64>) -> bool {
 
 /// A borrowed look at a listpack's bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> View<'a> {
     /// Takes bytes that have passed [`validate`]. Others may panic later.
-    pub fn from_validated_bytes(bytes: &'a [u8]) -> View<'a> {
+    pub(crate) fn from_validated_bytes(bytes: &'a [u8]) -> View<'a> {
         View { bytes }
     }
 
-    pub fn as_bytes(self) -> &'a [u8] {
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
         self.bytes
     }
 
@@ -328,47 +328,47 @@ impl<'a> View<'a> {
     }
 
     /// How many elements; walks the whole if there are 65535 or more.
-    pub fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         match counted::stated(self.bytes) {
             UNKNOWN => self.iter().count(),
             n => usize::from(n),
         }
     }
 
-    pub fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.bytes.len() == EMPTY.0.len()
     }
 
-    pub fn first(self) -> Option<usize> {
+    pub(crate) fn first(self) -> Option<usize> {
         (!self.is_empty()).then_some(HEADER)
     }
 
-    pub fn last(self) -> Option<usize> {
+    pub(crate) fn last(self) -> Option<usize> {
         self.prev(self.end())
     }
 
     /// The element at a position.
     #[inline]
-    pub fn get(self, at: usize) -> Item<'a> {
+    pub(crate) fn get(self, at: usize) -> Item<'a> {
         decode(self.bytes, at).0
     }
 
     /// The offset just after the element at a position, which is the next element's or the end mark's.
     #[inline]
-    pub fn after(self, at: usize) -> usize {
+    pub(crate) fn after(self, at: usize) -> usize {
         let (_, size) = decode(self.bytes, at);
         at + size + back_size(size)
     }
 
     #[inline]
-    pub fn next(self, at: usize) -> Option<usize> {
+    pub(crate) fn next(self, at: usize) -> Option<usize> {
         let after = self.after(at);
         (after < self.end()).then_some(after)
     }
 
     /// The element before a position (or before the end mark).
     #[inline]
-    pub fn prev(self, at: usize) -> Option<usize> {
+    pub(crate) fn prev(self, at: usize) -> Option<usize> {
         if at <= HEADER {
             return None;
         }
@@ -388,7 +388,7 @@ impl<'a> View<'a> {
     }
 
     /// The position of the element with this index; negative ones count from the tail.
-    pub fn seek(self, index: i64) -> Option<usize> {
+    pub(crate) fn seek(self, index: i64) -> Option<usize> {
         let count = counted::stated(self.bytes);
         let mut index = index;
         if count != UNKNOWN {
@@ -419,13 +419,13 @@ impl<'a> View<'a> {
     }
 
     /// The element with this index, see [`View::seek`].
-    pub fn at(self, index: i64) -> Option<Item<'a>> {
+    pub(crate) fn at(self, index: i64) -> Option<Item<'a>> {
         self.seek(index).map(|at| self.get(at))
     }
 
     /// The first element equal to `value` from position `from` on, looking at every `step`th (1: all;
     /// 2: only fields, if `from` is a field).
-    pub fn find(self, from: usize, value: &[u8], step: usize) -> Option<usize> {
+    pub(crate) fn find(self, from: usize, value: &[u8], step: usize) -> Option<usize> {
         let as_int = parse_int(value);
         let end = self.end();
         let mut at = from;
@@ -452,7 +452,7 @@ impl<'a> View<'a> {
         None
     }
 
-    pub fn iter(self) -> Iter<'a> {
+    pub(crate) fn iter(self) -> Iter<'a> {
         Iter {
             bytes: self.bytes,
             front: HEADER,
@@ -461,7 +461,7 @@ impl<'a> View<'a> {
     }
 
     /// Elements from a position on.
-    pub fn iter_at(self, at: usize) -> Iter<'a> {
+    pub(crate) fn iter_at(self, at: usize) -> Iter<'a> {
         Iter {
             bytes: self.bytes,
             front: at,
@@ -470,7 +470,7 @@ impl<'a> View<'a> {
     }
 
     /// Elements up to and without the one at a position (or the end), for walking back from there.
-    pub fn iter_until(self, at: usize) -> Iter<'a> {
+    pub(crate) fn iter_until(self, at: usize) -> Iter<'a> {
         Iter {
             bytes: self.bytes,
             front: HEADER,
@@ -479,7 +479,7 @@ impl<'a> View<'a> {
     }
 
     /// Elements two by two (field and value, member and score). An odd last one is left out.
-    pub fn pairs(self) -> Pairs<'a> {
+    pub(crate) fn pairs(self) -> Pairs<'a> {
         Pairs { iter: self.iter() }
     }
 }
@@ -535,7 +535,7 @@ impl DoubleEndedIterator for Iter<'_> {
 
 /// Elements two by two.
 #[derive(Clone, Debug)]
-pub struct Pairs<'a> {
+pub(crate) struct Pairs<'a> {
     iter: Iter<'a>,
 }
 
@@ -574,7 +574,7 @@ impl std::fmt::Debug for Listpack {
 }
 
 impl Listpack {
-    pub fn new() -> Listpack {
+    pub(crate) fn new() -> Listpack {
         Listpack::default()
     }
 
@@ -585,14 +585,14 @@ impl Listpack {
     }
 
     /// Copies bytes that have passed [`validate`]. Others panic, here or later.
-    pub fn from_validated_bytes(bytes: &[u8]) -> Listpack {
+    pub(crate) fn from_validated_bytes(bytes: &[u8]) -> Listpack {
         Listpack {
             flat: Flat::from_slice(bytes),
         }
     }
 
     #[inline]
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View {
             bytes: self.flat.as_slice(),
         }
@@ -604,27 +604,27 @@ impl Listpack {
 
     /// Begins to bring the first elements into the cache.
     #[inline]
-    pub fn prefetch(&self) {
+    pub(crate) fn prefetch(&self) {
         self.flat.prefetch();
     }
 
     /// Length of the whole layout, bytes.
-    pub fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.flat.total()
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.flat.memory()
     }
 
     /// What an element of this value adds to the layout at most, bytes.
-    pub fn cost(value: &[u8]) -> usize {
+    pub(crate) fn cost(value: &[u8]) -> usize {
         value.len() + 10
     }
 
     /// Whether `more` bytes (see [`Listpack::cost`]) can be added.
-    pub fn fits(&self, more: usize) -> bool {
+    pub(crate) fn fits(&self, more: usize) -> bool {
         self.byte_len() + more <= MAX_BYTES
     }
 
@@ -632,7 +632,7 @@ impl Listpack {
         self.view().len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.view().is_empty()
     }
 
@@ -640,7 +640,7 @@ impl Listpack {
         self.view().iter()
     }
 
-    pub fn pairs(&self) -> Pairs<'_> {
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
         self.view().pairs()
     }
 
@@ -648,12 +648,12 @@ impl Listpack {
         self.view().seek(index)
     }
 
-    pub fn get(&self, at: usize) -> Item<'_> {
+    pub(crate) fn get(&self, at: usize) -> Item<'_> {
         self.view().get(at)
     }
 
     /// As [`View::find`].
-    pub fn find(&self, from: usize, value: &[u8], step: usize) -> Option<usize> {
+    pub(crate) fn find(&self, from: usize, value: &[u8], step: usize) -> Option<usize> {
         self.view().find(from, value, step)
     }
 
@@ -667,7 +667,7 @@ impl Listpack {
     }
 
     /// Inserts before the element at a position, or at the end if it is that of the end mark.
-    pub fn insert(&mut self, at: usize, value: &[u8]) {
+    pub(crate) fn insert(&mut self, at: usize, value: &[u8]) {
         self.splice(at, 0, &Encoded::of(value));
         self.add_count(1);
     }
@@ -684,7 +684,7 @@ impl Listpack {
     }
 
     /// Appends two elements (field and value, member and score) in one go.
-    pub fn append_pair(&mut self, first: &[u8], second: &[u8]) {
+    pub(crate) fn append_pair(&mut self, first: &[u8], second: &[u8]) {
         let (first, second) = (Encoded::of(first), Encoded::of(second));
         let end = self.view().end();
         let gap = self.flat.splice(end, 0, first.full() + second.full());
@@ -694,13 +694,13 @@ impl Listpack {
         self.add_count(2);
     }
 
-    pub fn append_int(&mut self, value: i64) {
+    pub(crate) fn append_int(&mut self, value: i64) {
         let end = self.view().end();
         self.splice(end, 0, &Encoded::Int(value));
         self.add_count(1);
     }
 
-    pub fn prepend(&mut self, value: &[u8]) {
+    pub(crate) fn prepend(&mut self, value: &[u8]) {
         self.insert(HEADER, value);
     }
 
@@ -716,7 +716,7 @@ impl Listpack {
     }
 
     /// Removes up to `count` elements from a position on; how many there were.
-    pub fn delete_many(&mut self, at: usize, count: usize) -> usize {
+    pub(crate) fn delete_many(&mut self, at: usize, count: usize) -> usize {
         let view = self.view();
         let mut to = at;
         let mut gone = 0;
@@ -732,7 +732,7 @@ impl Listpack {
     }
 
     /// Appends all elements of another listpack.
-    pub fn append_all(&mut self, other: &Listpack) {
+    pub(crate) fn append_all(&mut self, other: &Listpack) {
         let view = other.view();
         if view.is_empty() {
             return;
@@ -747,7 +747,7 @@ impl Listpack {
     }
 
     /// Takes the elements from a position (or the end) on into a listpack of their own.
-    pub fn split_off(&mut self, at: usize) -> Listpack {
+    pub(crate) fn split_off(&mut self, at: usize) -> Listpack {
         let view = self.view();
         let count = view.iter_at(at).count();
         let mut tail = Listpack::new();

@@ -23,7 +23,7 @@ struct Header {
     len: u32,
 }
 
-pub struct Member(NonNull<Header>);
+pub(crate) struct Member(NonNull<Header>);
 
 // SAFETY: the bytes are immutable and the rest is atomic.
 unsafe impl Send for Member {}
@@ -39,7 +39,7 @@ impl Member {
     }
 
     /// Panics if the bytes are 4 GB or more; requests are bounded far below.
-    pub fn new(bytes: &[u8], score: f64) -> Member {
+    pub(crate) fn new(bytes: &[u8], score: f64) -> Member {
         let layout = Self::layout(bytes.len());
         let Ok(len) = u32::try_from(bytes.len()) else {
             panic!("a member of {} bytes", bytes.len())
@@ -67,7 +67,7 @@ impl Member {
         unsafe { self.0.as_ref() }
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes were written behind the header at birth and never change.
         unsafe {
             let tail = self.0.as_ptr().add(1).cast::<u8>();
@@ -75,24 +75,24 @@ impl Member {
         }
     }
 
-    pub fn score(&self) -> f64 {
+    pub(crate) fn score(&self) -> f64 {
         f64::from_bits(self.header().score.load(Ordering::Relaxed))
     }
 
     /// See the invariants: `references` must have been seen to be the caller's own.
-    pub fn set_score(&self, score: f64) {
+    pub(crate) fn set_score(&self, score: f64) {
         self.header()
             .score
             .store(score.to_bits(), Ordering::Relaxed);
     }
 
     /// How many references there are. A number that is all the caller's own cannot grow behind its back.
-    pub fn references(&self) -> u32 {
+    pub(crate) fn references(&self) -> u32 {
         self.header().refs.load(Ordering::Acquire)
     }
 
     /// Bytes of memory held.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         size_class(size_of::<Header>() + self.bytes().len())
     }
 }

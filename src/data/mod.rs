@@ -6,35 +6,35 @@
 //! directory (copy-on-write): that is what lets a snapshot keep a huge collection as it was at the cut
 //! while writes go on, without any request copying it.
 
-pub mod blob;
+pub(crate) mod blob;
 mod counted;
-pub mod flat;
-pub mod hash;
-pub mod hashing;
-pub mod intset;
-pub mod list;
-pub mod list_node;
-pub mod listpack;
-pub mod member;
-pub mod ordered;
-pub mod pack;
-pub mod pieces;
-pub mod prefetch;
-pub mod quicklist;
+pub(crate) mod flat;
+pub(crate) mod hash;
+pub(crate) mod hashing;
+pub(crate) mod intset;
+pub(crate) mod list;
+pub(crate) mod list_node;
+pub(crate) mod listpack;
+pub(crate) mod member;
+pub(crate) mod ordered;
+pub(crate) mod pack;
+pub(crate) mod pieces;
+pub(crate) mod prefetch;
+pub(crate) mod quicklist;
 mod segment;
-pub mod segtable;
-pub mod set;
-pub mod shared_vec;
-pub mod string;
+pub(crate) mod segtable;
+pub(crate) mod set;
+pub(crate) mod shared_vec;
+pub(crate) mod string;
 mod tagged_pointer;
-pub mod zset;
-pub mod zset_range;
+pub(crate) mod zset;
+pub(crate) mod zset_range;
 
-pub use hash::Hash;
-pub use list::List;
-pub use set::Set;
-pub use string::StrRef;
-pub use zset::Zset;
+pub(crate) use hash::Hash;
+pub(crate) use list::List;
+pub(crate) use set::Set;
+pub(crate) use string::StrRef;
+pub(crate) use zset::Zset;
 
 /// An owned value, on its way into or out of the keyspace (RDB load, RENAME, COPY, RESTORE).
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub enum ValueRef<'a> {
 /// A mutable look at a collection in the keyspace. Strings change through the keyspace, which owns
 /// their bytes inside the key's own record.
 #[derive(Debug)]
-pub enum ValueMut<'a> {
+pub(crate) enum ValueMut<'a> {
     String(StrRef<'a>),
     List(&'a mut List),
     Set(&'a mut Set),
@@ -116,7 +116,7 @@ impl ValueRef<'_> {
     }
 
     /// An owned copy; for collections in their large form the nodes are shared, not copied.
-    pub fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match self {
             ValueRef::String(s) => Value::String(s.to_vec()),
             ValueRef::List(l) => Value::List(Box::new((*l).clone())),

@@ -32,8 +32,8 @@ const MERGED_MAX: usize = MAX * 3 / 4;
 
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub score: f64,
-    pub member: Member,
+    pub(crate) score: f64,
+    pub(crate) member: Member,
 }
 
 #[derive(Clone, Debug)]
@@ -336,7 +336,7 @@ fn mend(children: &mut SharedVec<Child>, at: usize) {
 
 /// The tree.
 #[derive(Clone, Debug)]
-pub struct Ordered {
+pub(crate) struct Ordered {
     root: Node,
     len: usize,
 }
@@ -348,7 +348,7 @@ impl Default for Ordered {
 }
 
 impl Ordered {
-    pub fn new() -> Ordered {
+    pub(crate) fn new() -> Ordered {
         Ordered {
             root: Node::Leaf(SharedVec::with_capacity(0)),
             len: 0,
@@ -360,7 +360,7 @@ impl Ordered {
     }
 
     /// Adds a member under its own score. It must not be there.
-    pub fn insert(&mut self, member: Member) {
+    pub(crate) fn insert(&mut self, member: Member) {
         let entry = Entry {
             score: member.score(),
             member,
@@ -384,7 +384,7 @@ impl Ordered {
     }
 
     /// Removes the entry with exactly this score and these bytes.
-    pub fn remove(&mut self, score: f64, bytes: &[u8]) -> Option<Member> {
+    pub(crate) fn remove(&mut self, score: f64, bytes: &[u8]) -> Option<Member> {
         let entry = self.root.remove(score, bytes)?;
         self.len -= 1;
         self.lower_root();
@@ -392,7 +392,7 @@ impl Ordered {
     }
 
     /// Removes a span of ranks, calling `sink` for each entry in it, in rising order.
-    pub fn remove_span(&mut self, span: Range<usize>, mut sink: impl FnMut(&Entry)) {
+    pub(crate) fn remove_span(&mut self, span: Range<usize>, mut sink: impl FnMut(&Entry)) {
         let span = span.start.min(self.len)..span.end.min(self.len);
         if span.start >= span.end {
             return;
@@ -417,7 +417,7 @@ impl Ordered {
     }
 
     /// How many entries come before (score, bytes).
-    pub fn rank(&self, score: f64, bytes: &[u8]) -> usize {
+    pub(crate) fn rank(&self, score: f64, bytes: &[u8]) -> usize {
         self.count_before(|s, m| {
             let order = compare(score, bytes, s, m);
             order == Ordering::Greater
@@ -425,7 +425,7 @@ impl Ordered {
     }
 
     /// How many entries from the lowest on satisfy `before`, which must hold for a prefix of the order.
-    pub fn count_before(&self, before: impl Fn(f64, &Member) -> bool) -> usize {
+    pub(crate) fn count_before(&self, before: impl Fn(f64, &Member) -> bool) -> usize {
         let mut rank = 0;
         let mut node = &self.root;
         loop {
@@ -459,13 +459,13 @@ impl Ordered {
         }
     }
 
-    pub fn get(&self, rank: usize) -> Option<&Entry> {
+    pub(crate) fn get(&self, rank: usize) -> Option<&Entry> {
         let (leaf, at) = self.leaf_of_rank(rank)?;
         leaf.get(at)
     }
 
     /// Entries of a span of ranks, rising, or falling from its end.
-    pub fn range(&self, span: Range<usize>, rev: bool) -> OrderedRange<'_> {
+    pub(crate) fn range(&self, span: Range<usize>, rev: bool) -> OrderedRange<'_> {
         OrderedRange {
             tree: self,
             span: span.start.min(self.len)..span.end.min(self.len),
@@ -475,7 +475,7 @@ impl Ordered {
     }
 
     /// Bytes of memory that the nodes hold, members not included; estimated from one path.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let mut node = &self.root;
         let mut nodes = 1;
         let mut total = 0;

@@ -22,7 +22,7 @@ use crate::text::parse_int;
 static EMPTY: Image<HEADER> = Image([6, 0, 0, 0, 0, 0]);
 
 /// The byte layout, for [`Flat`].
-pub struct Layout;
+pub(crate) struct Layout;
 
 // SAFETY: total and set_total read and write the same four bytes of the six-byte header.
 unsafe impl SelfSized for Layout {
@@ -47,7 +47,7 @@ unsafe impl SelfSized for Layout {
 /// Such a run: one word, one allocation (none while empty).
 #[derive(Clone, Default)]
 #[repr(transparent)]
-pub struct Pack {
+pub(crate) struct Pack {
     flat: Flat<Layout>,
 }
 
@@ -63,12 +63,12 @@ impl std::fmt::Debug for Pack {
 }
 
 impl Pack {
-    pub fn new() -> Pack {
+    pub(crate) fn new() -> Pack {
         Pack::default()
     }
 
     /// The elements of a listpack.
-    pub fn from_listpack(listpack: View<'_>) -> Pack {
+    pub(crate) fn from_listpack(listpack: View<'_>) -> Pack {
         let mut pack = Pack::new();
         let size = listpack.iter().map(|item| Encoded::from(item).size()).sum();
         let mut gap = pack.flat.splice(HEADER, 0, size);
@@ -85,7 +85,7 @@ impl Pack {
     }
 
     /// The elements as a listpack's bytes.
-    pub fn to_listpack(&self) -> Vec<u8> {
+    pub(crate) fn to_listpack(&self) -> Vec<u8> {
         let elements = self.iter().map(Encoded::from);
         listpack::bytes_of(elements, self.byte_len() + self.len() + 1)
     }
@@ -95,64 +95,64 @@ impl Pack {
     }
 
     /// Length of the whole layout, bytes.
-    pub fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.flat.total()
     }
 
     /// Begins to bring the first elements into the cache.
     #[inline]
-    pub fn prefetch(&self) {
+    pub(crate) fn prefetch(&self) {
         self.flat.prefetch();
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.flat.memory()
     }
 
     /// What an element of this value adds to the layout, and to a listpack of it, at most, bytes.
-    pub fn cost(value: &[u8]) -> usize {
+    pub(crate) fn cost(value: &[u8]) -> usize {
         listpack::Listpack::cost(value)
     }
 
     /// Whether `more` bytes (see [`Pack::cost`]) can be added.
-    pub fn fits(&self, more: usize) -> bool {
+    pub(crate) fn fits(&self, more: usize) -> bool {
         // As a listpack it must fit, too.
         self.byte_len() + 5 * self.len() + more <= listpack::MAX_BYTES
     }
 
     /// How many elements; walks the whole if there are 65535 or more.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match counted::stated(self.bytes()) {
             UNKNOWN => self.iter().count(),
             n => usize::from(n),
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.byte_len() == HEADER
     }
 
     /// The element at a position.
     #[inline]
-    pub fn get(&self, at: usize) -> Item<'_> {
+    pub(crate) fn get(&self, at: usize) -> Item<'_> {
         decode(self.bytes(), at).0
     }
 
     /// The offset just after the element at a position: the next one's, or the end.
     #[inline]
-    pub fn after(&self, at: usize) -> usize {
+    pub(crate) fn after(&self, at: usize) -> usize {
         at + decode(self.bytes(), at).1
     }
 
     #[inline]
-    pub fn next(&self, at: usize) -> Option<usize> {
+    pub(crate) fn next(&self, at: usize) -> Option<usize> {
         let after = self.after(at);
         (after < self.byte_len()).then_some(after)
     }
 
     /// The position of the element with this index.
-    pub fn seek(&self, index: usize) -> Option<usize> {
+    pub(crate) fn seek(&self, index: usize) -> Option<usize> {
         let end = self.byte_len();
         let mut at = HEADER;
         for _ in 0..index {
@@ -165,7 +165,7 @@ impl Pack {
     }
 
     /// The first element equal to `value`, looking at every `step`th (1: all; 2: only fields).
-    pub fn find(&self, value: &[u8], step: usize) -> Option<usize> {
+    pub(crate) fn find(&self, value: &[u8], step: usize) -> Option<usize> {
         let bytes = self.bytes();
         let as_int = parse_int(value);
         let mut at = HEADER;
@@ -192,7 +192,7 @@ impl Pack {
         None
     }
 
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         Iter {
             bytes: self.bytes(),
             at: HEADER,
@@ -200,7 +200,7 @@ impl Pack {
     }
 
     /// Elements two by two (field and value). An odd last one is left out.
-    pub fn pairs(&self) -> Pairs<'_> {
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
         Pairs { iter: self.iter() }
     }
 
@@ -213,18 +213,18 @@ impl Pack {
         value.write(gap);
     }
 
-    pub fn append(&mut self, value: &[u8]) {
+    pub(crate) fn append(&mut self, value: &[u8]) {
         self.splice(self.byte_len(), 0, &Encoded::of(value));
         self.add_count(1);
     }
 
-    pub fn append_int(&mut self, value: i64) {
+    pub(crate) fn append_int(&mut self, value: i64) {
         self.splice(self.byte_len(), 0, &Encoded::Int(value));
         self.add_count(1);
     }
 
     /// Appends field and value in one go.
-    pub fn append_pair(&mut self, first: &[u8], second: &[u8]) {
+    pub(crate) fn append_pair(&mut self, first: &[u8], second: &[u8]) {
         let (first, second) = (Encoded::of(first), Encoded::of(second));
         let end = self.byte_len();
         let gap = self.flat.splice(end, 0, first.size() + second.size());
@@ -235,13 +235,13 @@ impl Pack {
     }
 
     /// Puts another value in the place of the element at a position (which stays valid).
-    pub fn replace(&mut self, at: usize, value: &[u8]) {
+    pub(crate) fn replace(&mut self, at: usize, value: &[u8]) {
         let remove = self.after(at) - at;
         self.splice(at, remove, &Encoded::of(value));
     }
 
     /// Removes up to `count` elements from a position on; how many there were.
-    pub fn delete_many(&mut self, at: usize, count: usize) -> usize {
+    pub(crate) fn delete_many(&mut self, at: usize, count: usize) -> usize {
         let end = self.byte_len();
         let mut to = at;
         let mut gone = 0;

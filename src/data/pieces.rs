@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// From now on `pause` is called in this thread after each piece it frees.
-pub fn pause_between(pause: fn()) {
+pub(crate) fn pause_between(pause: fn()) {
     PAUSE.set(Some(pause));
 }
 

@@ -16,11 +16,11 @@ use super::member::Member;
 use super::segment::Segment;
 
 /// How many members are prefetched together. More would push out what came first.
-pub const PREFETCH_MAX: usize = 16;
+pub(crate) const PREFETCH_MAX: usize = 16;
 
 /// Begins to bring the cache line at an address into the cache.
 #[inline]
-pub fn prefetch<T>(at: *const T) {
+pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint and reads nothing; the feature is part of x86-64.
     unsafe {
@@ -32,14 +32,14 @@ pub fn prefetch<T>(at: *const T) {
 }
 
 /// A table's entry, which is a pointer to what it holds.
-pub trait Prefetch {
+pub(crate) trait Prefetch {
     /// Begins to bring what it points to into the cache.
     fn prefetch(&self);
 }
 
 /// Where a member is, as far as its hash tells.
 #[derive(Clone, Copy)]
-pub struct Probe<'a, T> {
+pub(crate) struct Probe<'a, T> {
     pub(super) segment: &'a Segment<T>,
     pub(super) tag: u8,
 }
@@ -61,7 +61,7 @@ enum Probed<'a> {
 
 /// Members that are to be prefetched; their segments are on their way already.
 #[derive(Default)]
-pub struct Prefetcher<'a> {
+pub(crate) struct Prefetcher<'a> {
     probed: SmallVec<[Probed<'a>; PREFETCH_MAX]>,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Prefetcher<'a> {
     /// Adds a collection's member (or field). Begins to prefetch its segment, or the whole of a collection that
     /// is small.
     #[inline]
-    pub fn add(&mut self, value: ValueRef<'a>, member: &[u8]) {
+    pub(crate) fn add(&mut self, value: ValueRef<'a>, member: &[u8]) {
         let probed = match value {
             ValueRef::Set(set) => set.probe(member).map(Probed::Set),
             ValueRef::Hash(hash) => hash.probe(member).map(Probed::Hash),
@@ -80,7 +80,7 @@ impl<'a> Prefetcher<'a> {
     }
 
     /// Prefetches them.
-    pub fn prefetch(self) {
+    pub(crate) fn prefetch(self) {
         if self.probed.is_empty() {
             return;
         }
@@ -108,7 +108,7 @@ const FEW: usize = 3;
 /// For a command of many members: prefetches the next of them, each `step`th argument from the first on, at most
 /// [`PREFETCH_MAX`].
 #[inline]
-pub fn prefetch_members(value: ValueRef<'_>, args: &[&[u8]], step: usize) {
+pub(crate) fn prefetch_members(value: ValueRef<'_>, args: &[&[u8]], step: usize) {
     if args.len() >= FEW * step {
         prefetch_many(value, args, step);
     }

@@ -42,14 +42,14 @@ struct Chunk {
 }
 
 #[derive(Clone, Default)]
-pub struct Quicklist {
+pub(crate) struct Quicklist {
     chunks: VecDeque<Chunk>,
     len: usize,
 }
 
 /// Where a node is: chunk and slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     chunk: usize,
     slot: usize,
 }
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Quicklist {
 }
 
 impl Quicklist {
-    pub fn of_node(node: ListNode) -> Quicklist {
+    pub(crate) fn of_node(node: ListNode) -> Quicklist {
         let mut quick = Quicklist::default();
         if node.count() > 0 {
             quick.push_node(node);
@@ -74,18 +74,18 @@ impl Quicklist {
         self.len
     }
 
-    pub fn node_count(&self) -> usize {
+    pub(crate) fn node_count(&self) -> usize {
         self.chunks.iter().map(|c| c.slots.len()).sum()
     }
 
-    pub fn nodes(&self) -> impl Iterator<Item = &ListNode> + '_ {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &ListNode> + '_ {
         self.chunks
             .iter()
             .flat_map(|c| c.slots.iter().map(|s| &*s.node))
     }
 
     /// Nodes from a node's number on.
-    pub fn nodes_from(&self, first: usize) -> impl Iterator<Item = &ListNode> + '_ {
+    pub(crate) fn nodes_from(&self, first: usize) -> impl Iterator<Item = &ListNode> + '_ {
         let mut skip = first;
         let mut chunk = 0;
         while let Some(c) = self.chunks.get(chunk)
@@ -101,7 +101,7 @@ impl Quicklist {
     }
 
     /// Bytes of memory held.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(|c| c.slots.heap_bytes()).sum();
         let nodes: usize = self
             .nodes()
@@ -112,12 +112,12 @@ impl Quicklist {
 
     // ---- finding nodes ----
 
-    pub fn node(&self, at: Position) -> &ListNode {
+    pub(crate) fn node(&self, at: Position) -> &ListNode {
         &self.chunks[at.chunk].slots[at.slot].node
     }
 
     /// A node to be held on to. A write to it meanwhile copies it first.
-    pub fn share_node(&self, at: Position) -> Arc<ListNode> {
+    pub(crate) fn share_node(&self, at: Position) -> Arc<ListNode> {
         self.chunks[at.chunk].slots[at.slot].node.clone()
     }
 
@@ -131,7 +131,7 @@ impl Quicklist {
         Some(Position { chunk, slot })
     }
 
-    pub fn after(&self, at: Position) -> Option<Position> {
+    pub(crate) fn after(&self, at: Position) -> Option<Position> {
         if at.slot + 1 < self.chunks[at.chunk].slots.len() {
             Some(Position {
                 chunk: at.chunk,
@@ -147,7 +147,7 @@ impl Quicklist {
         }
     }
 
-    pub fn before(&self, at: Position) -> Option<Position> {
+    pub(crate) fn before(&self, at: Position) -> Option<Position> {
         if at.slot > 0 {
             Some(Position {
                 chunk: at.chunk,
@@ -161,7 +161,7 @@ impl Quicklist {
     }
 
     /// The node that holds an index, and the index within it. Walks from the nearer end.
-    pub fn locate(&self, index: usize) -> Option<(Position, usize)> {
+    pub(crate) fn locate(&self, index: usize) -> Option<(Position, usize)> {
         if index >= self.len {
             return None;
         }
@@ -198,7 +198,7 @@ impl Quicklist {
         }
     }
 
-    pub fn get(&self, index: usize) -> Option<Item<'_>> {
+    pub(crate) fn get(&self, index: usize) -> Option<Item<'_>> {
         let (at, index) = self.locate(index)?;
         self.node(at).view().at(index as i64)
     }
@@ -286,7 +286,7 @@ impl Quicklist {
     }
 
     /// Appends a node that is not empty.
-    pub fn push_node(&mut self, node: ListNode) {
+    pub(crate) fn push_node(&mut self, node: ListNode) {
         let at = match self.last() {
             Some(last) => Position {
                 slot: last.slot + 1,
@@ -298,7 +298,7 @@ impl Quicklist {
     }
 
     /// The node of a quicklist that has just one.
-    pub fn single_node(&self) -> Option<&ListNode> {
+    pub(crate) fn single_node(&self) -> Option<&ListNode> {
         match self.chunks.front() {
             None => None,
             Some(chunk) if self.chunks.len() > 1 || chunk.slots.len() > 1 => None,
@@ -306,7 +306,7 @@ impl Quicklist {
         }
     }
 
-    pub fn take_single_node(&mut self) -> Option<ListNode> {
+    pub(crate) fn take_single_node(&mut self) -> Option<ListNode> {
         self.single_node()?;
         let mut chunk = self.chunks.pop_front()?;
         self.len = 0;
@@ -324,7 +324,7 @@ impl Quicklist {
         node
     }
 
-    pub fn push(&mut self, end: End, value: &[u8], limits: &NodeLimits) {
+    pub(crate) fn push(&mut self, end: End, value: &[u8], limits: &NodeLimits) {
         if let Some(at) = self.end(end)
             && limits.admits(self.node(at), value.len())
         {
@@ -340,7 +340,7 @@ impl Quicklist {
         }
     }
 
-    pub fn pop_with<R>(&mut self, end: End, f: impl FnOnce(Item<'_>) -> R) -> Option<R> {
+    pub(crate) fn pop_with<R>(&mut self, end: End, f: impl FnOnce(Item<'_>) -> R) -> Option<R> {
         let at = self.end(end)?;
         let node = self.node(at);
         let view = node.view();
@@ -359,7 +359,7 @@ impl Quicklist {
 
     /// Replaces the element at an index, which must be within the list. Its node keeps it, whatever its
     /// size, as Redis does.
-    pub fn set(&mut self, index: usize, value: &[u8], limits: &NodeLimits) {
+    pub(crate) fn set(&mut self, index: usize, value: &[u8], limits: &NodeLimits) {
         let Some((at, index)) = self.locate(index) else {
             return;
         };
@@ -371,7 +371,7 @@ impl Quicklist {
     }
 
     /// Inserts beside the first element equal to `pivot`; false if there is none.
-    pub fn insert_beside(
+    pub(crate) fn insert_beside(
         &mut self,
         pivot: &[u8],
         after: bool,
@@ -464,7 +464,7 @@ impl Quicklist {
     }
 
     /// Removes up to `limit` elements equal to `value`, beginning at an end; how many went.
-    pub fn remove(&mut self, value: &[u8], from: End, limit: usize) -> usize {
+    pub(crate) fn remove(&mut self, value: &[u8], from: End, limit: usize) -> usize {
         let mut gone = 0;
         let mut next = self.end(from);
         while let Some(at) = next {
@@ -501,7 +501,7 @@ impl Quicklist {
     }
 
     /// Removes `count` elements from an index on; both must be within the list.
-    pub fn remove_span(&mut self, start: usize, count: usize) {
+    pub(crate) fn remove_span(&mut self, start: usize, count: usize) {
         let mut left = count;
         while left > 0 {
             let Some((at, index)) = self.locate(start) else {

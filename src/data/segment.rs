@@ -119,7 +119,7 @@ impl<T> Segment<T> {
         entries.max(1).next_multiple_of(GROUP)
     }
 
-    pub fn new(depth: u8, room: usize) -> Segment<T> {
+    pub(super) fn new(depth: u8, room: usize) -> Segment<T> {
         let capacity = Self::capacity_of(room);
         let layout = Self::layout(capacity);
         // SAFETY: the size is not 0. The header and all tags are initialised before use.
@@ -152,12 +152,12 @@ impl<T> Segment<T> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.header().len as usize
     }
 
     #[inline]
-    pub fn depth(&self) -> u8 {
+    pub(super) fn depth(&self) -> u8 {
         self.header().depth
     }
 
@@ -180,14 +180,14 @@ impl<T> Segment<T> {
     }
 
     #[inline]
-    pub fn entries(&self) -> &[T] {
+    pub(super) fn entries(&self) -> &[T] {
         // SAFETY: the first `len` entries are initialised.
         unsafe { std::slice::from_raw_parts(self.entries_ptr(), self.len()) }
     }
 
     /// The slot of the entry that has this tag and that `eq` accepts.
     #[inline]
-    pub fn find(&self, tag: u8, mut eq: impl FnMut(&T) -> bool) -> Option<usize> {
+    pub(super) fn find(&self, tag: u8, mut eq: impl FnMut(&T) -> bool) -> Option<usize> {
         let mut matches = Matches {
             tags: self.tags(),
             tag,
@@ -202,14 +202,14 @@ impl<T> Segment<T> {
 
     /// Begins to bring the header and most tags into the cache.
     #[inline]
-    pub fn prefetch(&self) {
+    pub(super) fn prefetch(&self) {
         let start = self.ptr.as_ptr().cast_const().cast::<u8>();
         prefetch(start);
         prefetch(start.wrapping_add(64));
     }
 
     /// Bytes of memory held, without what the entries point to.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         super::flat::capacity_for(Self::layout(self.header().capacity as usize).size())
     }
 
@@ -241,7 +241,7 @@ impl<T> Segment<T> {
 impl<T: Clone> Segment<T> {
     /// The sole owner's view; copies the segment first if others share it.
     #[inline]
-    pub fn make_mut(&mut self) -> SegmentMut<'_, T> {
+    pub(super) fn make_mut(&mut self) -> SegmentMut<'_, T> {
         if !self.is_sole() {
             let mut copy = Segment::new(self.depth(), self.len());
             let mut filling = SegmentMut { segment: &mut copy };
@@ -261,7 +261,7 @@ pub(super) struct SegmentMut<'a, T> {
 
 impl<'a, T> SegmentMut<'a, T> {
     #[inline]
-    pub fn into_entry(self, slot: usize) -> &'a mut T {
+    pub(super) fn into_entry(self, slot: usize) -> &'a mut T {
         let len = self.segment.len();
         // SAFETY: the first `len` entries are initialised, and we are the sole owner for 'a.
         let entries = unsafe { std::slice::from_raw_parts_mut(self.segment.entries_ptr(), len) };
@@ -269,23 +269,23 @@ impl<'a, T> SegmentMut<'a, T> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.segment.len()
     }
 
     #[inline]
-    pub fn entries(&self) -> &[T] {
+    pub(super) fn entries(&self) -> &[T] {
         self.segment.entries()
     }
 
-    pub fn set_depth(&mut self, depth: u8) {
+    pub(super) fn set_depth(&mut self, depth: u8) {
         // SAFETY: sole owner.
         unsafe { self.segment.ptr.as_mut().depth = depth };
     }
 
     /// Adds an entry; its slot.
     #[inline]
-    pub fn push(&mut self, tag: u8, entry: T) -> usize {
+    pub(super) fn push(&mut self, tag: u8, entry: T) -> usize {
         let len = self.segment.len();
         if len == self.segment.header().capacity as usize {
             self.segment.resize(len + 1);
@@ -301,7 +301,7 @@ impl<'a, T> SegmentMut<'a, T> {
     }
 
     /// Takes an entry out; the last takes its slot. Gives memory back. Panics if there is no such slot.
-    pub fn swap_remove(&mut self, slot: usize) -> (u8, T) {
+    pub(super) fn swap_remove(&mut self, slot: usize) -> (u8, T) {
         let out = self.swap_take(slot);
         // Shrink late, so that removals and additions in turn don't move everything each time.
         let len = self.segment.len();
@@ -312,7 +312,7 @@ impl<'a, T> SegmentMut<'a, T> {
     }
 
     /// As `swap_remove`, keeping the memory.
-    pub fn swap_take(&mut self, slot: usize) -> (u8, T) {
+    pub(super) fn swap_take(&mut self, slot: usize) -> (u8, T) {
         let len = self.segment.len();
         assert!(slot < len);
         // SAFETY: sole owner; both slots are initialised, and the last one is given up.
@@ -328,7 +328,7 @@ impl<'a, T> SegmentMut<'a, T> {
     }
 
     /// Makes the capacity fit the length.
-    pub fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         let len = self.segment.len();
         if Segment::<T>::capacity_of(len) < self.segment.header().capacity as usize {
             self.segment.resize(len);

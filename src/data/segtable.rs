@@ -21,7 +21,7 @@ use super::prefetch::Probe;
 use super::segment::Segment;
 
 /// A segment splits when it would hold more.
-pub const MAX_ENTRIES: usize = 64;
+pub(crate) const MAX_ENTRIES: usize = 64;
 /// A segment looks for a neighbour to merge with when this few are left, and merges into at most twice that.
 const MERGE_BELOW: usize = 16;
 /// Bits of a chunk's directory at most.
@@ -268,7 +268,7 @@ impl<T: Clone> Chunk<T> {
 }
 
 /// The table. `clone()` shares everything and is quick at any size.
-pub struct SegTable<T> {
+pub(crate) struct SegTable<T> {
     len: usize,
     bits: u8,
     directory: Vec<u32>,
@@ -323,7 +323,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for SegTable<T> {
 }
 
 impl<T> SegTable<T> {
-    pub fn new() -> SegTable<T> {
+    pub(crate) fn new() -> SegTable<T> {
         SegTable {
             len: 0,
             bits: 0,
@@ -333,7 +333,7 @@ impl<T> SegTable<T> {
     }
 
     /// An empty table that takes about `entries` (bounded) with few splits.
-    pub fn with_capacity(entries: usize) -> SegTable<T> {
+    pub(crate) fn with_capacity(entries: usize) -> SegTable<T> {
         // Segments differ in how much they get: some room to spare saves nearly all splits.
         let entries = entries.min(PRESIZED_MAX);
         let segments = entries
@@ -355,11 +355,11 @@ impl<T> SegTable<T> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -370,7 +370,7 @@ impl<T> SegTable<T> {
 
     /// The entry with this hash that `eq` accepts.
     #[inline]
-    pub fn find(&self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&T> {
+    pub(crate) fn find(&self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&T> {
         let chunk = &*self.chunks[self.chunk_index(hash)];
         let segment = &chunk.segments[chunk.segment_index(hash)];
         let slot = segment.find(tag(hash), eq)?;
@@ -379,7 +379,7 @@ impl<T> SegTable<T> {
 
     /// Where an entry with this hash would be; its segment begins to come into the cache.
     #[inline]
-    pub fn probe(&self, hash: u64) -> Probe<'_, T> {
+    pub(crate) fn probe(&self, hash: u64) -> Probe<'_, T> {
         let chunk = &*self.chunks[self.chunk_index(hash)];
         let segment = &chunk.segments[chunk.segment_index(hash)];
         segment.prefetch();
@@ -390,7 +390,7 @@ impl<T> SegTable<T> {
     }
 
     /// Every entry once, in no order that means anything.
-    pub fn iter(&self) -> Iter<'_, T> {
+    pub(crate) fn iter(&self) -> Iter<'_, T> {
         Iter {
             chunks: self.chunks.iter(),
             segments: [].iter(),
@@ -402,7 +402,7 @@ impl<T> SegTable<T> {
     /// until `count` were seen; the next cursor, 0 at the end. Whatever stays in the table from the first
     /// step to the last is seen at least once, however the table grows or shrinks in between: the cursor
     /// is a prefix of hashes, and everything below it has been seen. Any number is a valid cursor.
-    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&T)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&T)) -> u64 {
         // Reversed, so that the few leading bits that matter make a small number.
         let mut hash = cursor.reverse_bits();
         let mut seen = 0;
@@ -429,7 +429,7 @@ impl<T> SegTable<T> {
     }
 
     /// A uniformly random entry.
-    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<&T> {
+    pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<&T> {
         if self.len == 0 {
             return None;
         }
@@ -455,7 +455,7 @@ impl<T> SegTable<T> {
     }
 
     /// Bytes of memory held, without what the entries point to; estimated from some chunks of large tables.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let step = self.chunks.len().div_ceil(8);
         let sample = self.chunks.iter().step_by(step);
         let chunks: usize = sample.clone().map(|chunk| chunk.memory()).sum();
@@ -468,7 +468,7 @@ impl<T> SegTable<T> {
 
 impl<T: Clone> SegTable<T> {
     /// As [`SegTable::find`], for changing the entry in ways that keep hash and equality.
-    pub fn find_mut(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&mut T> {
+    pub(crate) fn find_mut(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&mut T> {
         let chunk_index = self.chunk_index(hash);
         let chunk = &*self.chunks[chunk_index];
         let index = chunk.segment_index(hash);
@@ -479,7 +479,7 @@ impl<T: Clone> SegTable<T> {
 
     /// The entry that `eq` accepts, or else what `make` makes of it, and whether that is new. `hash_of`
     /// gives an entry's hash, for splits.
-    pub fn find_or_insert(
+    pub(crate) fn find_or_insert(
         &mut self,
         hash: u64,
         eq: impl FnMut(&T) -> bool,
@@ -501,7 +501,7 @@ impl<T: Clone> SegTable<T> {
 
     /// Adds what `make` makes, unless there is an entry that `eq` accepts; then nothing is copied even if
     /// the table is shared. True if it was added.
-    pub fn insert_if_absent(
+    pub(crate) fn insert_if_absent(
         &mut self,
         hash: u64,
         eq: impl FnMut(&T) -> bool,
@@ -516,7 +516,12 @@ impl<T: Clone> SegTable<T> {
     }
 
     /// Adds an entry that is known not to be there.
-    pub fn insert_new(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) -> &mut T {
+    pub(crate) fn insert_new(
+        &mut self,
+        hash: u64,
+        entry: T,
+        hash_of: impl Fn(&T) -> u64,
+    ) -> &mut T {
         self.len += 1;
         let (chunk_index, index) = self.make_room(hash, &hash_of);
         let chunk = Arc::make_mut(&mut self.chunks[chunk_index]);
@@ -571,7 +576,7 @@ impl<T: Clone> SegTable<T> {
     }
 
     /// Takes out the entry with this hash that `eq` accepts.
-    pub fn remove(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<T> {
+    pub(crate) fn remove(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<T> {
         let chunk_index = self.chunk_index(hash);
         let chunk = &*self.chunks[chunk_index];
         let index = chunk.segment_index(hash);

@@ -84,14 +84,14 @@ impl Set {
     }
 
     /// An empty listpack, which stays one for integers too.
-    pub fn new_listpack() -> Set {
+    pub(crate) fn new_listpack() -> Set {
         Set {
             repr: Repr::from(Pack::new()),
         }
     }
 
     /// An empty set in the encoding that SADD of `count` members gives a new key, the first being `first`.
-    pub fn for_members(first: &[u8], count: usize, enc: &Encodings) -> Set {
+    pub(crate) fn for_members(first: &[u8], count: usize, enc: &Encodings) -> Set {
         if count <= enc.set_max_intset_entries && parse_int(first).is_some() {
             Set::new()
         } else if count <= enc.set_max_listpack_entries {
@@ -105,7 +105,7 @@ impl Set {
 
     /// An empty set that an RDB's plain list of `count` members is to be inserted into. A false count
     /// costs bounded memory.
-    pub fn for_load(count: usize, enc: &Encodings) -> Set {
+    pub(crate) fn for_load(count: usize, enc: &Encodings) -> Set {
         if count > enc.set_max_intset_entries.min(INTSET_MAX) {
             Set {
                 repr: Repr::from(Boxed::new(Table::with_capacity(count, enc))),
@@ -117,7 +117,7 @@ impl Set {
 
     /// Takes over an intset that has passed `intset::validate` (RDB load), as a table if it is past the
     /// threshold.
-    pub fn from_intset(bytes: &[u8], enc: &Encodings) -> Set {
+    pub(crate) fn from_intset(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
             repr: Repr::from(Intset::from_validated_bytes(bytes)),
         };
@@ -128,7 +128,7 @@ impl Set {
     /// Takes over a listpack that has passed `listpack::validate` and has no member twice (RDB load). Goes
     /// to the large form if it has more members than the threshold; their sizes are not looked at, as in
     /// Redis.
-    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Set {
+    pub(crate) fn from_listpack(bytes: &[u8], enc: &Encodings) -> Set {
         let mut set = Set {
             repr: Repr::from(Pack::from_listpack(View::from_validated_bytes(bytes))),
         };
@@ -177,7 +177,7 @@ impl Set {
     }
 
     /// As `contains`, for a member of another set.
-    pub fn contains_item(&self, member: Item<'_>) -> bool {
+    pub(crate) fn contains_item(&self, member: Item<'_>) -> bool {
         match (self.repr.form(), member) {
             (Form::Intset(s), Item::Int(n)) => s.contains(n),
             _ => member.with(|member| self.contains(member)),
@@ -232,7 +232,7 @@ impl Set {
     }
 
     /// As `insert`, for a member of another set.
-    pub fn insert_item(&mut self, member: Item<'_>, enc: &Encodings) -> bool {
+    pub(crate) fn insert_item(&mut self, member: Item<'_>, enc: &Encodings) -> bool {
         match (self.repr.form_mut(), member) {
             (FormMut::Intset(s), Item::Int(n)) => {
                 let new = s.insert(n);
@@ -247,7 +247,7 @@ impl Set {
 
     /// About to get `count` more members at once: leaves a compact encoding that can't take them, as SADD
     /// does before it looks at them.
-    pub fn expect(&mut self, count: usize, enc: &Encodings) {
+    pub(crate) fn expect(&mut self, count: usize, enc: &Encodings) {
         let past = match self.repr.form() {
             Form::Intset(_) => count > enc.set_max_intset_entries,
             Form::Listpack(_) => count > enc.set_max_listpack_entries,
@@ -282,7 +282,7 @@ impl Set {
     }
 
     /// Makes it an intset, if all members are integers and few enough (results of SINTERSTORE).
-    pub fn prefer_intset(&mut self, enc: &Encodings) {
+    pub(crate) fn prefer_intset(&mut self, enc: &Encodings) {
         if matches!(self.repr.form(), Form::Intset(_))
             || self.len() > enc.set_max_intset_entries.min(INTSET_MAX)
         {
@@ -323,7 +323,7 @@ impl Set {
     }
 
     /// As `remove`, for a member of another set.
-    pub fn remove_item(&mut self, member: Item<'_>) -> bool {
+    pub(crate) fn remove_item(&mut self, member: Item<'_>) -> bool {
         match (self.repr.form_mut(), member) {
             (FormMut::Intset(s), Item::Int(n)) => s.remove(n),
             _ => member.with(|member| self.remove(member)),
@@ -339,7 +339,7 @@ impl Set {
     }
 
     /// The member with this index in the order of `iter`; quick for compact encodings only.
-    pub fn nth(&self, index: usize) -> Option<Item<'_>> {
+    pub(crate) fn nth(&self, index: usize) -> Option<Item<'_>> {
         match self.repr.form() {
             Form::Intset(s) => s.get(index).map(Item::Int),
             Form::Listpack(s) => s.seek(index).map(|at| s.get(at)),
@@ -361,7 +361,7 @@ impl Set {
     }
 
     /// Takes out a uniformly random member.
-    pub fn pop_random(&mut self, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
+    pub(crate) fn pop_random(&mut self, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
         let member = self.random(rng)?.to_vec();
         self.remove(&member);
         Some(member)
@@ -369,7 +369,7 @@ impl Set {
 
     /// SCAN step: calls `f` for members from `cursor` on, about `count` of them, and gives the next cursor
     /// (0 at the end). Compact encodings give everything at once. Redis's SCAN guarantee holds across growth.
-    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>)) -> u64 {
         match self.repr.form() {
             Form::Table(t) => t
                 .members
@@ -382,7 +382,7 @@ impl Set {
     }
 
     /// "intset", "listpack" or "hashtable".
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         match self.repr.form() {
             Form::Intset(_) => "intset",
             Form::Listpack(_) => "listpack",
@@ -391,7 +391,7 @@ impl Set {
     }
 
     /// The intset's bytes while in that encoding, for RDB.
-    pub fn as_intset(&self) -> Option<&[u8]> {
+    pub(crate) fn as_intset(&self) -> Option<&[u8]> {
         match self.repr.form() {
             Form::Intset(s) => Some(s.as_bytes()),
             _ => None,
@@ -399,7 +399,7 @@ impl Set {
     }
 
     /// Bytes of memory held behind the word; estimated from some members of large sets.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self.repr.form() {
             Form::Intset(s) => s.memory(),
             Form::Listpack(s) => s.memory(),
@@ -413,7 +413,7 @@ impl Set {
 
     /// The bytes as a listpack while in that encoding.
     #[cfg(test)]
-    pub fn to_listpack(&self) -> Option<Vec<u8>> {
+    pub(crate) fn to_listpack(&self) -> Option<Vec<u8>> {
         match self.repr.form() {
             Form::Listpack(s) => Some(s.to_listpack()),
             _ => None,

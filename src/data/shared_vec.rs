@@ -25,7 +25,7 @@ struct Header {
     cap: u32,
 }
 
-pub struct SharedVec<T> {
+pub(crate) struct SharedVec<T> {
     ptr: NonNull<Header>,
     items: PhantomData<T>,
 }
@@ -93,7 +93,7 @@ impl<T> SharedVec<T> {
     }
 
     /// Room for at least `cap` items.
-    pub fn with_capacity(cap: usize) -> SharedVec<T> {
+    pub(crate) fn with_capacity(cap: usize) -> SharedVec<T> {
         Self::allocate(Self::rounded(cap))
     }
 
@@ -121,18 +121,18 @@ impl<T> SharedVec<T> {
     }
 
     /// How many items fit before it grows.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.header().cap as usize
     }
 
     /// Whether no clone of this node lives. Once true it stays true until this one is cloned.
-    pub fn is_unique(&self) -> bool {
+    pub(crate) fn is_unique(&self) -> bool {
         // Acquire: the writes that follow must not come before a former co-owner's last reads.
         self.header().refs.load(Ordering::Acquire) == 1
     }
 
     /// Bytes of memory held by the node itself.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         size_class(Self::layout(self.capacity()).size())
     }
 }
@@ -167,18 +167,18 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// The items for writing; copies the node first if it is shared.
-    pub fn items_mut(&mut self) -> &mut [T] {
+    pub(crate) fn items_mut(&mut self) -> &mut [T] {
         self.reserve_total(0);
         // SAFETY: unshared now, and `0..len` is initialised.
         unsafe { std::slice::from_raw_parts_mut(self.items(), self.len()) }
     }
 
-    pub fn push(&mut self, item: T) {
+    pub(crate) fn push(&mut self, item: T) {
         self.insert(self.len(), item);
     }
 
     /// Panics if `at > len`.
-    pub fn insert(&mut self, at: usize, item: T) {
+    pub(crate) fn insert(&mut self, at: usize, item: T) {
         let len = self.len();
         assert!(at <= len, "insert at {at} of {len}");
         let grown = if len < self.capacity() {
@@ -197,7 +197,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// Panics if `at >= len`.
-    pub fn remove(&mut self, at: usize) -> T {
+    pub(crate) fn remove(&mut self, at: usize) -> T {
         let len = self.len();
         assert!(at < len, "remove {at} of {len}");
         self.reserve_total(0);
@@ -212,7 +212,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// Drops the items of `range`. Panics if it is out of bounds.
-    pub fn remove_range(&mut self, range: Range<usize>) {
+    pub(crate) fn remove_range(&mut self, range: Range<usize>) {
         let len = self.len();
         assert!(range.start <= range.end && range.end <= len);
         self.reserve_total(0);
@@ -229,7 +229,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// Moves the items from `at` on into a node of their own. Panics if `at > len`.
-    pub fn split_off(&mut self, at: usize) -> SharedVec<T> {
+    pub(crate) fn split_off(&mut self, at: usize) -> SharedVec<T> {
         let len = self.len();
         assert!(at <= len);
         self.reserve_total(0);
@@ -242,7 +242,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// Adds all of `other`'s items at the end.
-    pub fn append(&mut self, mut other: SharedVec<T>) {
+    pub(crate) fn append(&mut self, mut other: SharedVec<T>) {
         let (len, more) = (self.len(), other.len());
         self.reserve_total(len + more);
         if other.is_unique() {
@@ -261,7 +261,7 @@ impl<T: Clone> SharedVec<T> {
     }
 
     /// Gives memory back when the node is at most about half full.
-    pub fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         let wanted = Self::rounded(self.len() + self.len() / 8 + 1);
         if self.len() * 2 <= self.capacity() && wanted < self.capacity() {
             self.reallocate(wanted);

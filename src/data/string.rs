@@ -31,7 +31,7 @@ unsafe impl Sync for LongRef<'_> {}
 impl LongRef<'_> {
     /// # Safety
     /// `bytes` comes from [`Arc::into_raw`], and that `Arc` lives as long as the look.
-    pub unsafe fn new(bytes: *const Vec<u8>) -> Self {
+    pub(crate) unsafe fn new(bytes: *const Vec<u8>) -> Self {
         LongRef {
             bytes,
             lent: PhantomData,
@@ -39,7 +39,7 @@ impl LongRef<'_> {
     }
 
     /// The string, to be held on to.
-    pub fn share(&self) -> Arc<Vec<u8>> {
+    pub(crate) fn share(&self) -> Arc<Vec<u8>> {
         // SAFETY: by `new` it is a live `Arc`'s, of which this is one more count.
         unsafe {
             Arc::increment_strong_count(self.bytes);
@@ -59,7 +59,7 @@ impl Deref for LongRef<'_> {
 
 impl<'a> StrRef<'a> {
     /// Calls `f` with the bytes, formatting an integer on the stack.
-    pub fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
         match self {
             StrRef::Int(n) => f(itoa::Buffer::new().format(*n).as_bytes()),
             StrRef::Bytes(b) => f(b),
@@ -67,12 +67,12 @@ impl<'a> StrRef<'a> {
         }
     }
 
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
         self.with(<[u8]>::to_vec)
     }
 
     /// Length of the string's text, bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             StrRef::Int(n) => itoa::Buffer::new().format(*n).len(),
             StrRef::Bytes(b) => b.len(),
@@ -80,12 +80,12 @@ impl<'a> StrRef<'a> {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The value as an integer, if it spells one exactly as Redis's string2ll takes it.
-    pub fn as_int(&self) -> Option<i64> {
+    pub(crate) fn as_int(&self) -> Option<i64> {
         match self {
             StrRef::Int(n) => Some(*n),
             StrRef::Bytes(b) => parse_int(b),
@@ -94,7 +94,7 @@ impl<'a> StrRef<'a> {
     }
 
     /// OBJECT ENCODING's name. Redis embeds strings of up to 44 bytes.
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         match self {
             StrRef::Int(_) => "int",
             StrRef::Bytes(_) | StrRef::Long(_) if self.len() <= 44 => "embstr",

@@ -44,7 +44,7 @@ unsafe impl<T: Send> Send for Boxed<T> {}
 unsafe impl<T: Sync> Sync for Boxed<T> {}
 
 impl<T> Boxed<T> {
-    pub fn new(value: T) -> Boxed<T> {
+    pub(super) fn new(value: T) -> Boxed<T> {
         const { assert!(align_of::<T>() >= ALIGN && size_of::<T>() > 0) };
         let ptr = NonNull::from(Box::leak(Box::new(value))).cast::<u8>();
         Boxed {

@@ -175,7 +175,7 @@ impl Zset {
 
     /// An empty set for about so many members, of which one has this many bytes: Redis begins with the
     /// large form if they pass the thresholds.
-    pub fn for_members(members: usize, bytes: usize, enc: &Encodings) -> Zset {
+    pub(crate) fn for_members(members: usize, bytes: usize, enc: &Encodings) -> Zset {
         let repr =
             if members <= enc.zset_max_listpack_entries && bytes <= enc.zset_max_listpack_value {
                 Repr::from(Listpack::new())
@@ -186,7 +186,7 @@ impl Zset {
     }
 
     /// A set of these members, which must be distinct; in listpack form if the thresholds allow.
-    pub fn of_members(mut members: Vec<Member>, enc: &Encodings) -> Zset {
+    pub(crate) fn of_members(mut members: Vec<Member>, enc: &Encodings) -> Zset {
         members.sort_unstable_by(|a, b| match a.score().partial_cmp(&b.score()) {
             Some(Ordering::Equal) | None => a.bytes().cmp(b.bytes()),
             Some(order) => order,
@@ -206,7 +206,7 @@ impl Zset {
     }
 
     /// As `of_members`, for members that are not known to be distinct (RDB load): None if they are not.
-    pub fn of_loaded(mut members: Vec<Member>, enc: &Encodings) -> Option<Zset> {
+    pub(crate) fn of_loaded(mut members: Vec<Member>, enc: &Encodings) -> Option<Zset> {
         let longest = members.iter().map(|m| m.bytes().len()).max().unwrap_or(0);
         let mut zset = Zset::for_members(members.len(), longest, enc);
         match zset.repr.form_mut() {
@@ -268,7 +268,7 @@ impl Zset {
 
     /// Goes to the large form if `members` more would be too many for a listpack. Redis does this before
     /// it adds any, even if they then turn out to be there already.
-    pub fn expect(&mut self, members: usize, enc: &Encodings) {
+    pub(crate) fn expect(&mut self, members: usize, enc: &Encodings) {
         if members > enc.zset_max_listpack_entries {
             self.enlarge(members, enc);
         }
@@ -376,7 +376,7 @@ impl Zset {
         self.rank_and_score(member).map(|(rank, _)| rank)
     }
 
-    pub fn rank_and_score(&self, member: &[u8]) -> Option<(usize, f64)> {
+    pub(crate) fn rank_and_score(&self, member: &[u8]) -> Option<(usize, f64)> {
         match self.repr.form() {
             Form::Listpack(pack) => {
                 let view = pack.view();
@@ -392,7 +392,7 @@ impl Zset {
     }
 
     /// The half-open span of ranks whose scores lie in the range.
-    pub fn rank_span_by_score(&self, range: &ScoreRange) -> Range<usize> {
+    pub(crate) fn rank_span_by_score(&self, range: &ScoreRange) -> Range<usize> {
         match self.repr.form() {
             Form::Listpack(pack) => {
                 let mut span = 0..0;
@@ -416,7 +416,7 @@ impl Zset {
 
     /// The half-open span of ranks whose members lie in the range, if all scores are equal. If they are
     /// not, it is what Redis makes of a listpack when it walks it from the front, or (`rev`) the back.
-    pub fn rank_span_by_lex(&self, range: &LexRange, rev: bool) -> Range<usize> {
+    pub(crate) fn rank_span_by_lex(&self, range: &LexRange, rev: bool) -> Range<usize> {
         let len = self.len();
         match self.repr.form() {
             Form::Listpack(pack) => {
@@ -474,7 +474,7 @@ impl Zset {
     }
 
     /// Removes the span of ranks; how many went.
-    pub fn remove_span(&mut self, span: Range<usize>) -> usize {
+    pub(crate) fn remove_span(&mut self, span: Range<usize>) -> usize {
         let span = span.start.min(self.len())..span.end.min(self.len());
         if span.is_empty() {
             return 0;
@@ -491,7 +491,7 @@ impl Zset {
     }
 
     /// A uniformly random member with its score; None if empty.
-    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
+    pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
         if self.is_empty() {
             return None;
         }
@@ -500,7 +500,7 @@ impl Zset {
     }
 
     /// As `Set::scan`.
-    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, f64)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Item<'_>, f64)) -> u64 {
         match self.repr.form() {
             Form::Listpack(pack) => {
                 for (member, score) in pack.pairs() {
@@ -516,7 +516,7 @@ impl Zset {
     }
 
     /// "listpack" or "skiplist".
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         match self.repr.form() {
             Form::Listpack(_) => "listpack",
             Form::Large(_) => "skiplist",
@@ -524,7 +524,7 @@ impl Zset {
     }
 
     /// The listpack's bytes while in that encoding, for RDB.
-    pub fn as_listpack(&self) -> Option<&[u8]> {
+    pub(crate) fn as_listpack(&self) -> Option<&[u8]> {
         match self.repr.form() {
             Form::Listpack(pack) => Some(pack.as_bytes()),
             Form::Large(_) => None,
@@ -534,7 +534,7 @@ impl Zset {
     /// Takes over a listpack that has passed `listpack::validate`, has pairs in order and no member twice,
     /// and is not empty (RDB load). Goes to the large form if it has more entries than the threshold; sizes
     /// of values are not looked at, as in Redis.
-    pub fn from_listpack(bytes: &[u8], enc: &Encodings) -> Zset {
+    pub(crate) fn from_listpack(bytes: &[u8], enc: &Encodings) -> Zset {
         let mut zset = Zset {
             repr: Repr::from(Listpack::from_validated_bytes(bytes)),
         };
@@ -543,7 +543,7 @@ impl Zset {
     }
 
     /// Bytes of memory held behind the word; estimated from some members of large sets.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self.repr.form() {
             Form::Listpack(pack) => pack.memory(),
             Form::Large(large) => {

@@ -2,33 +2,33 @@
 
 /// One end of a score range.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreBound {
-    pub score: f64,
-    pub exclusive: bool,
+pub(crate) struct ScoreBound {
+    pub(crate) score: f64,
+    pub(crate) exclusive: bool,
 }
 
 /// `min..max` by score; infinite scores stand for open ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreRange {
-    pub min: ScoreBound,
-    pub max: ScoreBound,
+pub(crate) struct ScoreRange {
+    pub(crate) min: ScoreBound,
+    pub(crate) max: ScoreBound,
 }
 
 impl ScoreRange {
     #[inline]
-    pub fn is_above_min(&self, score: f64) -> bool {
+    pub(crate) fn is_above_min(&self, score: f64) -> bool {
         score > self.min.score || (!self.min.exclusive && score == self.min.score)
     }
 
     #[inline]
-    pub fn is_below_max(&self, score: f64) -> bool {
+    pub(crate) fn is_below_max(&self, score: f64) -> bool {
         score < self.max.score || (!self.max.exclusive && score == self.max.score)
     }
 }
 
 /// One end of a lexicographic range.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LexBound {
+pub(crate) enum LexBound {
     /// "-"
     Min,
     /// "+"
@@ -40,14 +40,14 @@ pub enum LexBound {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LexRange {
-    pub min: LexBound,
-    pub max: LexBound,
+pub(crate) struct LexRange {
+    pub(crate) min: LexBound,
+    pub(crate) max: LexBound,
 }
 
 impl LexRange {
     #[inline]
-    pub fn is_above_min(&self, member: &[u8]) -> bool {
+    pub(crate) fn is_above_min(&self, member: &[u8]) -> bool {
         match &self.min {
             LexBound::Min => true,
             LexBound::Max => false,
@@ -57,7 +57,7 @@ impl LexRange {
     }
 
     #[inline]
-    pub fn is_below_max(&self, member: &[u8]) -> bool {
+    pub(crate) fn is_below_max(&self, member: &[u8]) -> bool {
         match &self.max {
             LexBound::Min => false,
             LexBound::Max => true,
@@ -67,7 +67,7 @@ impl LexRange {
     }
 
     /// Whether any member could be in the range.
-    pub fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         use LexBound::{Exclusive, Inclusive, Max, Min};
         match (&self.min, &self.max) {
             (Max, _) | (_, Min) => false,

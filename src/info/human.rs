@@ -1,7 +1,7 @@
 //! Numbers for people.
 
 /// Bytes with a unit, as Redis writes them: "512B", "1.50K", "23.54G".
-pub fn human_bytes(bytes: u64) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["K", "M", "G", "T", "P", "E"];
     if bytes < 1024 {
         return format!("{bytes}B");

@@ -5,23 +5,23 @@ use crate::node_core::NodeCore;
 
 /// Where the memory is, bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Overhead {
-    pub startup: u64,
-    pub backlog: u64,
-    pub clients_normal: u64,
-    pub clients_replicas: u64,
+pub(crate) struct Overhead {
+    pub(crate) startup: u64,
+    pub(crate) backlog: u64,
+    pub(crate) clients_normal: u64,
+    pub(crate) clients_replicas: u64,
     /// All that isn't data.
-    pub total: u64,
-    pub dataset: u64,
+    pub(crate) total: u64,
+    pub(crate) dataset: u64,
     /// Share of the data in what was allocated since the start, percent.
-    pub dataset_percent: f64,
-    pub peak_percent: f64,
-    pub keys: u64,
+    pub(crate) dataset_percent: f64,
+    pub(crate) peak_percent: f64,
+    pub(crate) keys: u64,
 }
 
 impl Overhead {
     /// Measures; the memory report should be fresh.
-    pub fn measure(observed: &Observed<'_>) -> Overhead {
+    pub(crate) fn measure(observed: &Observed<'_>) -> Overhead {
         let node = observed.node;
         let used = node.memory.used();
         let mut overhead = Overhead {
@@ -56,7 +56,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 /// 0 if there is nothing to compare with.
-pub fn ratio(part: u64, whole: u64) -> f64 {
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     match whole {
         0 => 0.0,
         whole => part as f64 / whole as f64,

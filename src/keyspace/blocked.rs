@@ -19,11 +19,11 @@ use crate::data::Kind;
 
 /// A key somebody waits for to which something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadyKey {
-    pub db: usize,
-    pub key: Bytes,
+pub(crate) struct ReadyKey {
+    pub(crate) db: usize,
+    pub(crate) key: Bytes,
     /// It got elements. If not, it was changed or deleted.
-    pub filled: bool,
+    pub(crate) filled: bool,
 }
 
 /// What is waited for.
@@ -83,7 +83,7 @@ impl KeyQueues {
 
 /// The blocked clients of one shard.
 #[derive(Debug, Default)]
-pub struct Blocked {
+pub(crate) struct Blocked {
     queues: HashMap<KeyId, KeyQueues>,
     ready: Vec<ReadyKey>,
     /// How many stand in the queues, one at several keys as often.
@@ -100,24 +100,24 @@ const SWEEP_MIN: usize = 64;
 impl Blocked {
     /// Whether nobody is blocked here.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
     /// How many keys somebody waits for.
-    pub fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.queues.len()
     }
 
     /// Whether a key became ready since the last [`Blocked::take_ready`].
     #[inline]
-    pub fn has_ready(&self) -> bool {
+    pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
     /// Puts a waiter at the end of a key's queue. Its number is the highest here; a key that it names twice has it
     /// once.
-    pub fn add(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
+    pub(crate) fn add(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
         if self.standing >= self.sweep_at.max(SWEEP_MIN) {
             self.sweep();
         }
@@ -134,7 +134,7 @@ impl Blocked {
     }
 
     /// Takes a waiter out of a key's queue.
-    pub fn remove(&mut self, db: usize, key: &[u8], waiter: &Waiter) {
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8], waiter: &Waiter) {
         let Some(queues) = self.queues.get_mut(&KeyIdRef { db, key }) else {
             return;
         };
@@ -176,7 +176,7 @@ impl Blocked {
     }
 
     /// A key got elements: it goes on the ready list if somebody waits for it.
-    pub fn signal(&mut self, db: usize, key: &[u8]) {
+    pub(crate) fn signal(&mut self, db: usize, key: &[u8]) {
         if self.queues.is_empty() {
             return;
         }
@@ -187,12 +187,12 @@ impl Blocked {
     }
 
     /// Whether somebody waits for the end of a key here.
-    pub fn want_deletions(&self) -> bool {
+    pub(crate) fn want_deletions(&self) -> bool {
         self.deletion_waits > 0
     }
 
     /// A key was changed or deleted: it goes on the ready list if somebody waits for its end.
-    pub fn signal_change(&mut self, db: usize, key: &[u8]) {
+    pub(crate) fn signal_change(&mut self, db: usize, key: &[u8]) {
         if let Some((id, queues)) = self.queues.get_key_value_mut(&KeyIdRef { db, key })
             && queues.want_deletion()
         {
@@ -201,7 +201,7 @@ impl Blocked {
     }
 
     /// Likewise all of a database's keys.
-    pub fn signal_changes(&mut self, db: usize) {
+    pub(crate) fn signal_changes(&mut self, db: usize) {
         for (id, queues) in &mut self.queues {
             if id.db == db && queues.want_deletion() {
                 make_ready(id, queues, &mut self.ready);
@@ -210,20 +210,20 @@ impl Blocked {
     }
 
     /// The keys waited for in a database (SWAPDB looks which of them are there now).
-    pub fn keys_in(&self, db: usize) -> Vec<Bytes> {
+    pub(crate) fn keys_in(&self, db: usize) -> Vec<Bytes> {
         let ids = self.queues.keys().filter(|id| id.db == db);
         ids.map(|id| id.key.clone()).collect()
     }
 
     /// Everybody who waits here, once for each key, and nobody any more: for whoever ends all waits.
-    pub fn take_all(&mut self) -> Vec<Arc<Waiter>> {
+    pub(crate) fn take_all(&mut self) -> Vec<Arc<Waiter>> {
         let queues = std::mem::take(self).queues.into_values();
         let queues = queues.flat_map(|queues| queues.by_condition);
         queues.flat_map(|(_, queue)| queue.into_items()).collect()
     }
 
     /// The ready list, in the order in which keys became ready; empties it.
-    pub fn take_ready(&mut self) -> Vec<ReadyKey> {
+    pub(crate) fn take_ready(&mut self) -> Vec<ReadyKey> {
         let mut ready = std::mem::take(&mut self.ready);
         for ReadyKey { db, key, filled } in &mut ready {
             if let Some(queues) = self.queues.get_mut(&KeyIdRef { db: *db, key }) {
@@ -236,7 +236,7 @@ impl Blocked {
 
     /// The first whom a ready key that is of this kind now (None: gone) lets go on, behind the one with the number
     /// `after`.
-    pub fn next(
+    pub(crate) fn next(
         &mut self,
         ready: &ReadyKey,
         kind: Option<Kind>,

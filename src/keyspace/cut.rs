@@ -20,17 +20,17 @@ use super::table::Table;
 #[derive(Debug, Default)]
 pub(crate) struct CutShared {
     /// The snapshot was given up: nothing need be saved for it any more.
-    pub abandoned: AtomicBool,
+    pub(crate) abandoned: AtomicBool,
     /// Bytes of records saved and not yet collected.
-    pub saved_bytes: AtomicUsize,
+    pub(crate) saved_bytes: AtomicUsize,
 }
 
 /// How much one turn of the walk may look at.
 pub(crate) struct TurnLimit<'a> {
     /// Bytes of records that are left.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Asked after every [`LOOK`] records; true ends the turn.
-    pub enough: &'a mut dyn FnMut() -> bool,
+    pub(crate) enough: &'a mut dyn FnMut() -> bool,
 }
 
 /// After so many records a turn asks whether it has had its time.
@@ -49,7 +49,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub fn new(id: u32, db: usize, shared: Arc<CutShared>) -> Cut {
+    pub(super) fn new(id: u32, db: usize, shared: Arc<CutShared>) -> Cut {
         Cut {
             id,
             db,
@@ -61,25 +61,25 @@ impl Cut {
     }
 
     #[inline]
-    pub fn id(&self) -> u32 {
+    pub(super) fn id(&self) -> u32 {
         self.id
     }
 
     #[inline]
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    pub fn is_abandoned(&self) -> bool {
+    pub(super) fn is_abandoned(&self) -> bool {
         self.shared.abandoned.load(Ordering::Relaxed)
     }
 
     /// What was saved and not collected.
-    pub fn into_saved(self) -> Vec<Record> {
+    pub(super) fn into_saved(self) -> Vec<Record> {
         self.saved
     }
 
-    pub fn keep(&mut self, record: Record) {
+    pub(super) fn keep(&mut self, record: Record) {
         // Nodes that a large collection's copy shares cost nothing until they are written to; then what is
         // copied belongs to the live collection. The record's own bytes are what is held extra.
         let bytes = if record.is_large() {
@@ -101,25 +101,25 @@ pub(crate) struct Images {
     /// Where each plain record begins, and its database.
     plain_at: Vec<(u32, u16)>,
     /// Records that own what they point to.
-    pub owned: Vec<(usize, Record)>,
+    pub(crate) owned: Vec<(usize, Record)>,
 }
 
 impl Images {
-    pub fn plain_len(&self) -> usize {
+    pub(crate) fn plain_len(&self) -> usize {
         self.plain_at.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.plain_at.is_empty() && self.owned.is_empty()
     }
 
-    pub fn clear_plain(&mut self) {
+    pub(crate) fn clear_plain(&mut self) {
         self.plain.clear();
         self.plain_at.clear();
     }
 
     /// A plain record's database and entry.
-    pub fn plain(&self, index: usize) -> Option<(usize, super::Entry<'_>)> {
+    pub(crate) fn plain(&self, index: usize) -> Option<(usize, super::Entry<'_>)> {
         let &(at, db) = self.plain_at.get(index)?;
         // SAFETY: `push_plain` put a whole record there, which isn't changed while `self` is borrowed.
         let body = unsafe {
@@ -149,7 +149,7 @@ impl Images {
 
 impl Table {
     /// Makes the table part of a snapshot. An empty table needn't be.
-    pub fn begin_cut(&mut self, cut: Cut) {
+    pub(super) fn begin_cut(&mut self, cut: Cut) {
         if self.len() > 0 {
             self.cut = Some(Box::new(cut));
         } else {
@@ -158,13 +158,13 @@ impl Table {
     }
 
     /// Whether the snapshot `id` still wants something from this table.
-    pub fn is_cut_for(&self, id: u32) -> bool {
+    pub(super) fn is_cut_for(&self, id: u32) -> bool {
         self.cut.as_ref().is_some_and(|cut| cut.id == id)
     }
 
     /// A step of the walk: collects what was saved and walks on up to the limit, which is then less by what
     /// was looked at. Whether the table is through.
-    pub fn walk(&mut self, limit: &mut TurnLimit<'_>, images: &mut Images) -> bool {
+    pub(super) fn walk(&mut self, limit: &mut TurnLimit<'_>, images: &mut Images) -> bool {
         let Some(mut cut) = self.cut.take() else {
             return true;
         };

@@ -12,7 +12,7 @@ use crate::data::Value;
 
 /// Databases of every shard, being filled.
 #[derive(Debug)]
-pub struct DatasetBuilder {
+pub(crate) struct DatasetBuilder {
     hasher: Arc<KeyHasher>,
     databases: usize,
     /// By shard, then database.
@@ -27,7 +27,7 @@ const RESERVATION_MAX: usize = 1 << 22;
 /// Strings on their way into a builder together, so that their places are looked up with the cache misses
 /// overlapping: in a large table that is most of what an insertion costs. Reusable.
 #[derive(Debug, Default)]
-pub struct StringBatch {
+pub(crate) struct StringBatch {
     /// Keys and values, one after another.
     bytes: Vec<u8>,
     rows: Vec<Row>,
@@ -50,7 +50,14 @@ impl StringBatch {
     const ROWS: usize = 32;
     const BYTES: usize = 32 << 10;
 
-    pub fn push(&mut self, db: usize, key: &[u8], value: &[u8], expire_at: Option<i64>, lru: u32) {
+    pub(crate) fn push(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        value: &[u8],
+        expire_at: Option<i64>,
+        lru: u32,
+    ) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
@@ -66,11 +73,11 @@ impl StringBatch {
     }
 
     /// Whether it is to be inserted now. Strings of more than a few KB are better inserted directly.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.rows.len() >= Self::ROWS || self.bytes.len() >= Self::BYTES
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
@@ -78,7 +85,7 @@ impl StringBatch {
 /// A filled dataset.
 #[derive(Debug)]
 #[must_use = "dropping it here frees it here; large ones belong on another thread"]
-pub struct Dataset {
+pub(crate) struct Dataset {
     pub(super) shards: Vec<Vec<Db>>,
 }
 
@@ -93,7 +100,7 @@ impl DatasetBuilder {
         }
     }
 
-    pub fn databases(&self) -> usize {
+    pub(crate) fn databases(&self) -> usize {
         self.databases
     }
 
@@ -104,7 +111,7 @@ impl DatasetBuilder {
     }
 
     /// Adds a key. False if it was there already (it is overwritten).
-    pub fn insert(
+    pub(crate) fn insert(
         &mut self,
         db: usize,
         key: &[u8],
@@ -118,7 +125,7 @@ impl DatasetBuilder {
     }
 
     /// As `insert`, for a string that isn't owned.
-    pub fn insert_string(
+    pub(crate) fn insert_string(
         &mut self,
         db: usize,
         key: &[u8],
@@ -133,7 +140,7 @@ impl DatasetBuilder {
 
     /// Adds a batch's strings and empties it. A key that was there already (and is overwritten) is an error
     /// that gives it.
-    pub fn insert_batch(&mut self, batch: &mut StringBatch) -> Result<(), Vec<u8>> {
+    pub(crate) fn insert_batch(&mut self, batch: &mut StringBatch) -> Result<(), Vec<u8>> {
         let shards = self.shards.len();
         for row in &mut batch.rows {
             row.hash = self.hasher.hash(&batch.bytes[row.key..row.value]);
@@ -161,7 +168,7 @@ impl DatasetBuilder {
 
     /// How many keys are to come in a database: a hint that spares growing. Bounded over all databases, since it is
     /// an unchecked hint.
-    pub fn reserve(&mut self, db: usize, keys: usize) {
+    pub(crate) fn reserve(&mut self, db: usize, keys: usize) {
         let keys = keys.min(self.reservation_left);
         self.reservation_left -= keys;
         let each = keys / self.shards.len();
@@ -173,11 +180,11 @@ impl DatasetBuilder {
     }
 
     /// Keys so far.
-    pub fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.shards.iter().flatten().map(Db::len).sum()
     }
 
-    pub fn finish(self) -> Dataset {
+    pub(crate) fn finish(self) -> Dataset {
         Dataset {
             shards: self.shards,
         }
@@ -185,7 +192,7 @@ impl DatasetBuilder {
 }
 
 impl Dataset {
-    pub fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.shards.iter().flatten().map(Db::len).sum()
     }
 }
@@ -194,7 +201,11 @@ impl Entered<'_> {
     /// Adds a dataset's keys to what is there. A key of both is the dataset's if `overwrite`; else it is an
     /// error that names it, and nothing has changed. Watchers are marked and keys with waiters become ready.
     /// What was overwritten is the caller's to drop. Every shard must be entered.
-    pub fn merge(&mut self, dataset: Dataset, overwrite: bool) -> Result<Vec<Value>, Vec<u8>> {
+    pub(crate) fn merge(
+        &mut self,
+        dataset: Dataset,
+        overwrite: bool,
+    ) -> Result<Vec<Value>, Vec<u8>> {
         debug_assert!(self.is_all());
         let hasher = self.keyspace().hasher();
         if !overwrite {

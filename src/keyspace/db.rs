@@ -21,18 +21,18 @@ pub enum Expiry {
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     pub key: &'a [u8],
-    pub value: ValueRef<'a>,
+    pub(crate) value: ValueRef<'a>,
     /// Unix time, milliseconds.
-    pub expire_at: Option<i64>,
+    pub(crate) expire_at: Option<i64>,
     /// Seconds of Redis's LRU clock or LFU counters (24 bits), see `maxmemory-policy`.
-    pub lru: u32,
+    pub(crate) lru: u32,
     /// A string that was edited in place (APPEND, SETRANGE) and is "raw" to OBJECT ENCODING.
-    pub raw: bool,
+    pub(crate) raw: bool,
 }
 
 impl Entry<'_> {
     /// The name OBJECT ENCODING gives.
-    pub fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         if self.raw {
             "raw"
         } else {
@@ -41,25 +41,25 @@ impl Entry<'_> {
     }
 
     /// Whether the key's time has come: Redis lets a key live through the millisecond it names.
-    pub fn is_expired(&self, now_ms: i64) -> bool {
+    pub(crate) fn is_expired(&self, now_ms: i64) -> bool {
         self.expire_at.is_some_and(|at| at < now_ms)
     }
 }
 
 /// A record that may be that of some key, see [`Db::candidate`].
 #[derive(Clone, Copy)]
-pub struct Candidate<'a>(&'a Slot);
+pub(crate) struct Candidate<'a>(&'a Slot);
 
 impl<'a> Candidate<'a> {
     /// Begins to bring the record into the cache.
     #[inline]
-    pub fn prefetch(self) {
+    pub(crate) fn prefetch(self) {
         self.0.prefetch();
     }
 
     /// What it holds. Reads the record.
     #[inline]
-    pub fn value(self) -> ValueRef<'a> {
+    pub(crate) fn value(self) -> ValueRef<'a> {
         self.0.value()
     }
 }
@@ -90,35 +90,35 @@ impl Db {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many keys have an expiry.
-    pub fn expires(&self) -> usize {
+    pub(crate) fn expires(&self) -> usize {
         self.table.expires()
     }
 
     /// Where a key's record is, until the database next changes.
     #[inline]
-    pub fn locate(&self, key: &[u8], hash: u64) -> Option<Place> {
+    pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Place> {
         self.table.find(key, hash)
     }
 
     /// The record that most likely is that of the key with this hash, found without looking at records:
     /// for prefetching a pipeline's keys before its commands run one by one.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64) -> Option<Candidate<'_>> {
+    pub(crate) fn candidate(&self, hash: u64) -> Option<Candidate<'_>> {
         self.table.candidate(hash).map(Candidate)
     }
 
     /// The entry at a place that [`Db::locate`] gave.
     #[inline]
-    pub fn at(&self, place: Place) -> Entry<'_> {
+    pub(crate) fn at(&self, place: Place) -> Entry<'_> {
         self.table.slot(place).entry()
     }
 
@@ -128,26 +128,26 @@ impl Db {
     }
 
     /// Stamps the record's LRU/LFU field.
-    pub fn stamp(&mut self, key: &[u8], hash: u64, lru: u32) {
+    pub(crate) fn stamp(&mut self, key: &[u8], hash: u64, lru: u32) {
         if let Some(place) = self.table.find(key, hash) {
             self.stamp_at(place, lru);
         }
     }
 
     #[inline]
-    pub fn stamp_at(&mut self, place: Place, lru: u32) {
+    pub(crate) fn stamp_at(&mut self, place: Place, lru: u32) {
         self.table.slot_mut(place).set_lru(lru);
     }
 
     /// For changing a collection in place.
-    pub fn get_mut(&mut self, key: &[u8], hash: u64) -> Option<ValueMut<'_>> {
+    pub(crate) fn get_mut(&mut self, key: &[u8], hash: u64) -> Option<ValueMut<'_>> {
         let place = self.table.find(key, hash)?;
         Some(self.at_mut(place))
     }
 
     /// As `get_mut`, at a place that [`Db::locate`] gave.
     #[inline]
-    pub fn at_mut(&mut self, place: Place) -> ValueMut<'_> {
+    pub(crate) fn at_mut(&mut self, place: Place) -> ValueMut<'_> {
         self.table.protect(place);
         self.table.slot_mut(place).value_mut()
     }
@@ -168,7 +168,7 @@ impl Db {
 
     /// As `put_string`, where [`Db::locate`] has just been asked: `place` is its answer.
     #[inline]
-    pub fn put_string_at(
+    pub(crate) fn put_string_at(
         &mut self,
         place: Option<Place>,
         key: &[u8],
@@ -182,7 +182,7 @@ impl Db {
 
     /// As `put_string_at`, of an integer's text; keeps the expiry.
     #[inline]
-    pub fn put_integer_at(
+    pub(crate) fn put_integer_at(
         &mut self,
         place: Option<Place>,
         key: &[u8],
@@ -195,7 +195,7 @@ impl Db {
     }
 
     /// Sets (adds or overwrites) any value. `lru`: the record's access stamp.
-    pub fn put(
+    pub(crate) fn put(
         &mut self,
         key: &[u8],
         hash: u64,
@@ -255,14 +255,14 @@ impl Db {
     }
 
     /// As `put`, for whoever keeps no access stamps. True if the key was new.
-    pub fn set(&mut self, key: &[u8], hash: u64, value: Value, expiry: Expiry) -> bool {
+    pub(crate) fn set(&mut self, key: &[u8], hash: u64, value: Value, expiry: Expiry) -> bool {
         matches!(self.put(key, hash, value, expiry, 0), Put::New)
     }
 
     /// Changes a string's bytes in place (APPEND, SETRANGE), creating it empty if absent. Growth is
     /// amortised for strings that are appended to repeatedly. The key must hold a string or nothing; an
     /// integer becomes its text, and the result is text even if it spells an integer, as in Redis.
-    pub fn edit_string(
+    pub(crate) fn edit_string(
         &mut self,
         key: &[u8],
         hash: u64,
@@ -282,7 +282,7 @@ impl Db {
     }
 
     /// Removes the key and gives what it held.
-    pub fn remove(&mut self, key: &[u8], hash: u64) -> Option<Value> {
+    pub(crate) fn remove(&mut self, key: &[u8], hash: u64) -> Option<Value> {
         let place = self.table.find(key, hash)?;
         Some(self.table.remove(place, true)?.into_value())
     }
@@ -290,18 +290,18 @@ impl Db {
     /// Removes the key: None if it wasn't there, else its record, for the caller to drop (or nothing, if
     /// a snapshot has taken it).
     #[inline]
-    pub fn unlink(&mut self, key: &[u8], hash: u64) -> Option<Option<Record>> {
+    pub(crate) fn unlink(&mut self, key: &[u8], hash: u64) -> Option<Option<Record>> {
         let place = self.table.find(key, hash)?;
         Some(self.table.remove(place, false))
     }
 
     /// Removes without looking at the value. True if it was there.
-    pub fn delete(&mut self, key: &[u8], hash: u64) -> bool {
+    pub(crate) fn delete(&mut self, key: &[u8], hash: u64) -> bool {
         self.unlink(key, hash).is_some()
     }
 
     /// Sets or clears the expiry (unix ms). False if the key is absent.
-    pub fn set_expire(&mut self, key: &[u8], hash: u64, at: Option<i64>) -> bool {
+    pub(crate) fn set_expire(&mut self, key: &[u8], hash: u64, at: Option<i64>) -> bool {
         let Some(place) = self.table.find(key, hash) else {
             return false;
         };
@@ -321,18 +321,18 @@ impl Db {
         self.table.random(rng)
     }
 
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
+    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
         Box::new(self.table.iter())
     }
 
     /// The earliest moment (unix ms) at which a key may be due to expire; a lower bound.
-    pub fn next_due_ms(&self) -> Option<i64> {
+    pub(crate) fn next_due_ms(&self) -> Option<i64> {
         self.table.next_due()
     }
 
     /// Removes expired records from the one segment that has been due longest, at most `limit`. False:
     /// nothing is due. See `Shard::expire_step`.
-    pub fn expire_segment(
+    pub(crate) fn expire_segment(
         &mut self,
         now_ms: i64,
         limit: usize,
@@ -343,12 +343,12 @@ impl Db {
     }
 
     /// Makes room for loading so many keys. Only while the database is empty.
-    pub fn reserve(&mut self, keys: usize) {
+    pub(crate) fn reserve(&mut self, keys: usize) {
         self.table.reserve(keys);
     }
 
     /// Estimated bytes held for a key: record plus value (MEMORY USAGE).
-    pub fn memory(&self, key: &[u8], hash: u64) -> Option<usize> {
+    pub(crate) fn memory(&self, key: &[u8], hash: u64) -> Option<usize> {
         let place = self.table.find(key, hash)?;
         // A slot and its control byte, at the usual fill.
         const SLOT: usize = 14;
@@ -357,7 +357,7 @@ impl Db {
 
     /// Bytes held by the table's structure, without records.
     #[cfg(test)]
-    pub fn overhead(&self) -> usize {
+    pub(crate) fn overhead(&self) -> usize {
         self.table.overhead()
     }
 }

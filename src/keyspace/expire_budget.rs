@@ -5,22 +5,22 @@
 
 /// The budgets of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpireBudget {
+pub(crate) struct ExpireBudget {
     /// For the cycle that runs `hz` times a second, microseconds.
-    pub slow_us: u64,
+    pub(crate) slow_us: u64,
     /// For the short cycle between two commands' bursts, run while the slow one falls behind.
-    pub fast_us: u64,
+    pub(crate) fast_us: u64,
     /// Segments to open in one step inside the shard.
-    pub segments: usize,
+    pub(crate) segments: usize,
     /// Records to remove in one step at most.
-    pub records: usize,
+    pub(crate) records: usize,
     /// How long a segment is left alone after it was opened, ms for each of its volatile records.
-    pub reopen_ms: i64,
+    pub(crate) reopen_ms: i64,
 }
 
 impl ExpireBudget {
     /// `hz` and `active_expire_effort` (1..=10) are the directives.
-    pub fn new(hz: u32, active_expire_effort: u32) -> ExpireBudget {
+    pub(crate) fn new(hz: u32, active_expire_effort: u32) -> ExpireBudget {
         let effort = u64::from(active_expire_effort.clamp(1, 10) - 1);
         let percent = 25 + 2 * effort;
         ExpireBudget {

@@ -10,13 +10,13 @@ use foldhash::quality::FoldHasher;
 
 /// Hashes keys; everything about it follows from one seed.
 #[derive(Clone, Debug)]
-pub struct KeyHasher {
+pub(crate) struct KeyHasher {
     seed: u64,
     shared: SharedSeed,
 }
 
 impl KeyHasher {
-    pub fn new(seed: u64) -> KeyHasher {
+    pub(crate) fn new(seed: u64) -> KeyHasher {
         KeyHasher {
             seed,
             shared: SharedSeed::from_u64(seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15),
@@ -24,7 +24,7 @@ impl KeyHasher {
     }
 
     #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         hasher.write(key);
         hasher.finish()

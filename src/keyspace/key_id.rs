@@ -4,16 +4,16 @@ use bytes::Bytes;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyId {
-    pub db: usize,
-    pub key: Bytes,
+pub(crate) struct KeyId {
+    pub(crate) db: usize,
+    pub(crate) key: Bytes,
 }
 
 /// The same, borrowed, for looking up. It hashes alike: `Bytes` hashes as its slice.
 #[derive(Hash)]
-pub struct KeyIdRef<'a> {
-    pub db: usize,
-    pub key: &'a [u8],
+pub(crate) struct KeyIdRef<'a> {
+    pub(crate) db: usize,
+    pub(crate) key: &'a [u8],
 }
 
 impl hashbrown::Equivalent<KeyId> for KeyIdRef<'_> {

@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 
 /// How many values may wait to be freed.
-pub const QUEUE_LIMIT: usize = 1 << 16;
+pub(crate) const QUEUE_LIMIT: usize = 1 << 16;
 
 /// Anything whose drop may take long.
-pub type Garbage = Box<dyn Any + Send>;
+pub(crate) type Garbage = Box<dyn Any + Send>;
 
 #[derive(Default)]
 struct Queue {
@@ -23,21 +23,21 @@ struct Queue {
 
 /// The queue and its counters.
 #[derive(Default)]
-pub struct LazyFree {
+pub(crate) struct LazyFree {
     queue: Mutex<Queue>,
     pending: AtomicUsize,
     freed: AtomicU64,
 }
 
 /// What was taken from the queue; counts as freed when dropped.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     owner: &'a LazyFree,
     garbage: Vec<Garbage>,
 }
 
 impl LazyFree {
     /// Queues a value to be dropped elsewhere; drops it here when the queue is full.
-    pub fn push(&self, garbage: Garbage) {
+    pub(crate) fn push(&self, garbage: Garbage) {
         let mut queue = self.queue.lock();
         if queue.waiting.len() >= QUEUE_LIMIT {
             drop(queue);
@@ -54,7 +54,7 @@ impl LazyFree {
     }
 
     /// Takes all that is queued.
-    pub fn take(&self) -> Batch<'_> {
+    pub(crate) fn take(&self) -> Batch<'_> {
         Batch {
             owner: self,
             garbage: std::mem::take(&mut self.queue.lock().waiting),
@@ -62,7 +62,7 @@ impl LazyFree {
     }
 
     /// Ready when something is queued; until then it leaves a waker for the next push.
-    pub fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
         if queue.waiting.is_empty() {
             queue.waker = Some(cx.waker().clone());
@@ -72,7 +72,7 @@ impl LazyFree {
     }
 
     /// Wakes whatever waits for a push: the node is closed.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.queue.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -80,7 +80,7 @@ impl LazyFree {
     }
 
     /// Takes all that is queued, or leaves a waker for the next push.
-    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Batch<'_>> {
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Batch<'_>> {
         let mut queue = self.queue.lock();
         if queue.waiting.is_empty() {
             queue.waker = Some(cx.waker().clone());
@@ -93,16 +93,16 @@ impl LazyFree {
     }
 
     /// Values queued or being dropped (`lazyfree_pending_objects`).
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
 
     /// Values dropped since the start or the last reset (`lazyfreed_objects`).
-    pub fn freed(&self) -> u64 {
+    pub(crate) fn freed(&self) -> u64 {
         self.freed.load(Ordering::Relaxed)
     }
 
-    pub fn reset_freed(&self) {
+    pub(crate) fn reset_freed(&self) {
         self.freed.store(0, Ordering::Relaxed);
     }
 }

@@ -19,7 +19,7 @@ const KEYS_MAX: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct OwnExpiries {
+pub(crate) struct OwnExpiries {
     /// Something is remembered: looked at without the lock.
     any: AtomicBool,
     due: Mutex<Due>,
@@ -33,20 +33,20 @@ struct Due {
 }
 
 impl OwnExpiries {
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
     /// How many keys are remembered.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.due.lock().at_ms.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub fn remember(&self, db: usize, key: &[u8], at_ms: i64) {
+    pub(crate) fn remember(&self, db: usize, key: &[u8], at_ms: i64) {
         let id = KeyId::from(&KeyIdRef { db, key });
         let mut due = self.due.lock();
         let room = due.at_ms.len() < KEYS_MAX;
@@ -69,7 +69,7 @@ impl OwnExpiries {
     }
 
     /// Forgets and gives the keys that are due and `mine`. Looks at none that are not due.
-    pub fn take_due(&self, now_ms: i64, mine: impl Fn(&[u8]) -> bool) -> Vec<KeyId> {
+    pub(crate) fn take_due(&self, now_ms: i64, mine: impl Fn(&[u8]) -> bool) -> Vec<KeyId> {
         let due = &mut *self.due.lock();
         let until = (now_ms, 0, Bytes::new());
         let passed = due.in_order.range(..until);
@@ -86,7 +86,7 @@ impl OwnExpiries {
     }
 
     /// As a master, or with another master's dataset, there is nothing to remember.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         *self.due.lock() = Due::default();
         self.any.store(false, Ordering::Relaxed);
     }

@@ -61,7 +61,7 @@ const HASH: u8 = 5;
 const ZSET: u8 = 6;
 
 /// Whether dropping or encoding a value may take long.
-pub fn is_large(value: ValueRef<'_>) -> bool {
+pub(crate) fn is_large(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::String(StrRef::Int(_)) => false,
         ValueRef::String(text) => text.len() > LARGE_BYTES,
@@ -85,7 +85,7 @@ pub(super) enum Content<'a> {
 impl<'a> Content<'a> {
     /// The best form of a string.
     #[inline]
-    pub fn string(bytes: &'a [u8]) -> Content<'a> {
+    pub(super) fn string(bytes: &'a [u8]) -> Content<'a> {
         match parse_short_int(bytes) {
             Some(n) => Content::Integer(n),
             None if bytes.len() <= EMBED_MAX => Content::Embedded(bytes),
@@ -94,7 +94,7 @@ impl<'a> Content<'a> {
     }
 
     /// The best form of a value.
-    pub fn value(value: &'a mut Value) -> Content<'a> {
+    pub(super) fn value(value: &'a mut Value) -> Content<'a> {
         match value {
             Value::String(bytes) if bytes.len() > EMBED_MAX => {
                 Content::Big(Arc::new(std::mem::take(bytes)))
@@ -134,12 +134,12 @@ unsafe impl Sync for Record {}
 #[allow(clippy::missing_safety_doc)]
 impl Body {
     #[inline]
-    pub fn new(ptr: NonNull<u8>) -> Body {
+    pub(super) fn new(ptr: NonNull<u8>) -> Body {
         Body(ptr)
     }
 
     #[inline]
-    pub fn ptr(self) -> NonNull<u8> {
+    pub(super) fn ptr(self) -> NonNull<u8> {
         self.0
     }
 
@@ -168,13 +168,13 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn lru(self) -> u32 {
+    pub(super) unsafe fn lru(self) -> u32 {
         // SAFETY: the caller promises a live record.
         unsafe { self.meta() & 0x00ff_ffff }
     }
 
     #[inline]
-    pub unsafe fn set_lru(self, lru: u32) {
+    pub(super) unsafe fn set_lru(self, lru: u32) {
         // SAFETY: the caller promises a live record that nobody else looks at; it begins with this word.
         unsafe { self.write(0, (self.meta() & 0xff00_0000) | (lru & 0x00ff_ffff)) }
     }
@@ -203,7 +203,7 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn key<'a>(self) -> &'a [u8] {
+    pub(super) unsafe fn key<'a>(self) -> &'a [u8] {
         // SAFETY: the key begins there and is so long, by the header; the bytes live as long as the caller
         // promises the record to.
         unsafe {
@@ -214,7 +214,7 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn expire_at(self) -> Option<i64> {
+    pub(super) unsafe fn expire_at(self) -> Option<i64> {
         // SAFETY: the eight bytes behind the header are the expiry if the flag is set.
         unsafe {
             if self.flags() & HAS_EXPIRY == 0 {
@@ -243,7 +243,7 @@ impl Body {
 
     /// The bytes of a record that points nowhere, to be copied as they are.
     #[inline]
-    pub unsafe fn plain_bytes<'a>(self) -> Option<&'a [u8]> {
+    pub(super) unsafe fn plain_bytes<'a>(self) -> Option<&'a [u8]> {
         // SAFETY: the record is `total` bytes long and lives as long as the caller promises.
         unsafe {
             if self.flags() & KIND > INTEGER {
@@ -268,7 +268,7 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn value<'a>(self) -> ValueRef<'a> {
+    pub(super) unsafe fn value<'a>(self) -> ValueRef<'a> {
         // SAFETY: each kind is read as what `build` stored under it: so many embedded bytes, an integer, the
         // pointer to a live vector or list, or a collection's word, which is aligned because a record with
         // one is never copied. All of it lives as long as the record.
@@ -293,7 +293,7 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn value_mut<'a>(self) -> ValueMut<'a> {
+    pub(super) unsafe fn value_mut<'a>(self) -> ValueMut<'a> {
         // SAFETY: as in `value`, and the caller promises that nobody else looks meanwhile.
         unsafe {
             let flags = self.flags();
@@ -312,7 +312,7 @@ impl Body {
     }
 
     #[inline]
-    pub unsafe fn entry<'a>(self) -> Entry<'a> {
+    pub(super) unsafe fn entry<'a>(self) -> Entry<'a> {
         // SAFETY: the caller promises a record that lives as long as the entry.
         unsafe {
             Entry {
@@ -326,14 +326,14 @@ impl Body {
     }
 
     /// Whether dropping or encoding what it holds may take long.
-    pub unsafe fn is_large(self) -> bool {
+    pub(super) unsafe fn is_large(self) -> bool {
         // SAFETY: the caller promises a live record.
         unsafe { is_large(self.value()) }
     }
 
     /// Overwrites the string with another of the same form and room, if it can be done in place.
     #[inline]
-    pub unsafe fn overwrite(self, content: &Content<'_>, expiry: Expiry) -> bool {
+    pub(super) unsafe fn overwrite(self, content: &Content<'_>, expiry: Expiry) -> bool {
         // SAFETY: the caller promises that nobody else looks meanwhile, and what is written has room: a
         // string where the capacity stays the same, an integer over an integer, an expiry over an expiry.
         unsafe {
@@ -376,7 +376,7 @@ impl Body {
 
     /// Changes the expiry if that can be done in place.
     #[inline]
-    pub unsafe fn replace_expiry(self, at: Option<i64>) -> bool {
+    pub(super) unsafe fn replace_expiry(self, at: Option<i64>) -> bool {
         // SAFETY: the caller promises that nobody else looks meanwhile; an expiry is written only over an
         // expiry.
         unsafe {
@@ -410,7 +410,7 @@ impl Body {
     }
 
     /// A record like this one with another expiry; this one's allocation is given back.
-    pub unsafe fn with_expiry(self, at: Option<i64>) -> Record {
+    pub(super) unsafe fn with_expiry(self, at: Option<i64>) -> Record {
         // SAFETY: what the record holds has moved into the new one, or was copied, before its allocation is
         // given back; the caller uses it no more.
         unsafe {
@@ -422,7 +422,7 @@ impl Body {
     }
 
     /// Edits the string's bytes. Returns a new record if this one was given back.
-    pub unsafe fn edit(self, f: &mut dyn FnMut(&mut Vec<u8>)) -> Option<Record> {
+    pub(super) unsafe fn edit(self, f: &mut dyn FnMut(&mut Vec<u8>)) -> Option<Record> {
         // SAFETY: the caller promises that nobody else looks meanwhile. A big string's `Arc` is made of the
         // pointer that this record owns a count by, and is not dropped; its new pointer is stored before `f`
         // may panic. Any other record is dropped once its copy is made, and the caller uses it no more.
@@ -451,7 +451,7 @@ impl Body {
     }
 
     /// A copy that shares what can be shared.
-    pub unsafe fn duplicate(self) -> Record {
+    pub(super) unsafe fn duplicate(self) -> Record {
         // SAFETY: the record stays as it is: what stands in it is copied, a big string's count is raised
         // before a second `Arc` takes it, a collection is cloned.
         unsafe {
@@ -478,7 +478,7 @@ impl Body {
     }
 
     /// Bytes of memory held by the record and what it holds.
-    pub unsafe fn memory(self) -> usize {
+    pub(super) unsafe fn memory(self) -> usize {
         // SAFETY: the caller promises a live record; the pointer of a big string is to a live vector.
         unsafe {
             let value = match self.value() {
@@ -626,35 +626,35 @@ impl Record {
         Record(body)
     }
 
-    pub fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         // SAFETY: the record is live for as long as it is borrowed.
         unsafe { self.0.key() }
     }
 
-    pub fn entry(&self) -> Entry<'_> {
+    pub(crate) fn entry(&self) -> Entry<'_> {
         // SAFETY: as above.
         unsafe { self.0.entry() }
     }
 
-    pub fn expire_at(&self) -> Option<i64> {
+    pub(crate) fn expire_at(&self) -> Option<i64> {
         // SAFETY: as above.
         unsafe { self.0.expire_at() }
     }
 
     /// Whether dropping it may take long.
-    pub fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         // SAFETY: as above.
         unsafe { self.0.is_large() }
     }
 
     /// Bytes of memory held.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         // SAFETY: as above.
         unsafe { self.0.memory() }
     }
 
     /// What it holds.
-    pub fn into_value(self) -> Value {
+    pub(crate) fn into_value(self) -> Value {
         let body = self.into_body();
         // SAFETY: this was the owner; each pointer is taken once, and the shell is given back.
         unsafe {

@@ -62,22 +62,22 @@ impl Slot {
     }
 
     #[inline]
-    pub fn tag(&self) -> u64 {
+    pub(super) fn tag(&self) -> u64 {
         self.0 >> 49
     }
 
     #[inline]
-    pub fn is_marked(&self) -> bool {
+    pub(super) fn is_marked(&self) -> bool {
         self.0 & MARK != 0
     }
 
     #[inline]
-    pub fn set_mark(&mut self, mark: bool) {
+    pub(super) fn set_mark(&mut self, mark: bool) {
         self.0 = (self.0 & !MARK) | if mark { MARK } else { 0 };
     }
 
     #[inline]
-    pub fn body(&self) -> Body {
+    pub(super) fn body(&self) -> Body {
         let ptr = std::ptr::with_exposed_provenance_mut((self.0 & ADDRESS) as usize);
         // SAFETY: a slot is made from a record's pointer, which isn't null.
         Body::new(unsafe { NonNull::new_unchecked(ptr) })
@@ -91,7 +91,7 @@ impl Slot {
 
     /// Has the record brought into the cache.
     #[inline]
-    pub fn prefetch(&self) {
+    pub(super) fn prefetch(&self) {
         // Most records lie in one or two lines.
         let start = self.body().ptr().as_ptr().cast_const();
         prefetch(start);
@@ -99,14 +99,14 @@ impl Slot {
     }
 
     /// Exchanges the record.
-    pub fn replace(&mut self, record: Record) -> Record {
+    pub(super) fn replace(&mut self, record: Record) -> Record {
         let old = self.body();
         self.put(record.into_body());
         // SAFETY: the slot owned it, and does no longer.
         unsafe { Record::from_body(old) }
     }
 
-    pub fn into_record(self) -> Record {
+    pub(super) fn into_record(self) -> Record {
         let body = self.body();
         std::mem::forget(self);
         // SAFETY: the slot owned it and is gone.
@@ -114,47 +114,47 @@ impl Slot {
     }
 
     #[inline]
-    pub fn key(&self) -> &[u8] {
+    pub(super) fn key(&self) -> &[u8] {
         // SAFETY: the slot owns a live record, borrowed for as long as the slot is; likewise below.
         unsafe { self.body().key() }
     }
 
     #[inline]
-    pub fn entry(&self) -> Entry<'_> {
+    pub(super) fn entry(&self) -> Entry<'_> {
         // SAFETY: as for `key`.
         unsafe { self.body().entry() }
     }
 
     #[inline]
-    pub fn value(&self) -> ValueRef<'_> {
+    pub(super) fn value(&self) -> ValueRef<'_> {
         // SAFETY: as for `key`.
         unsafe { self.body().value() }
     }
 
     #[inline]
-    pub fn expire_at(&self) -> Option<i64> {
+    pub(super) fn expire_at(&self) -> Option<i64> {
         // SAFETY: as for `key`.
         unsafe { self.body().expire_at() }
     }
 
-    pub fn value_mut(&mut self) -> ValueMut<'_> {
+    pub(super) fn value_mut(&mut self) -> ValueMut<'_> {
         // SAFETY: as for `key`; the slot is borrowed mutably.
         unsafe { self.body().value_mut() }
     }
 
     #[inline]
-    pub fn set_lru(&mut self, lru: u32) {
+    pub(super) fn set_lru(&mut self, lru: u32) {
         // SAFETY: as for `value_mut`.
         unsafe { self.body().set_lru(lru) }
     }
 
     #[inline]
-    pub fn overwrite(&mut self, content: &Content<'_>, expiry: Expiry) -> bool {
+    pub(super) fn overwrite(&mut self, content: &Content<'_>, expiry: Expiry) -> bool {
         // SAFETY: as for `value_mut`.
         unsafe { self.body().overwrite(content, expiry) }
     }
 
-    pub fn set_expire(&mut self, at: Option<i64>) {
+    pub(super) fn set_expire(&mut self, at: Option<i64>) {
         // SAFETY: as for `value_mut`; where the old record was given back, the new one takes its place.
         unsafe {
             if !self.body().replace_expiry(at) {
@@ -164,7 +164,7 @@ impl Slot {
         }
     }
 
-    pub fn edit(&mut self, f: &mut dyn FnMut(&mut Vec<u8>)) {
+    pub(super) fn edit(&mut self, f: &mut dyn FnMut(&mut Vec<u8>)) {
         // SAFETY: as for `set_expire`.
         unsafe {
             if let Some(record) = self.body().edit(f) {
@@ -174,12 +174,12 @@ impl Slot {
     }
 
     /// A copy that shares what can be shared.
-    pub fn duplicate(&self) -> Record {
+    pub(super) fn duplicate(&self) -> Record {
         // SAFETY: as for `key`.
         unsafe { self.body().duplicate() }
     }
 
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         // SAFETY: as for `key`.
         unsafe { self.body().memory() }
     }
@@ -194,19 +194,19 @@ impl Drop for Slot {
 
 /// See the file's head.
 pub(super) struct Segment {
-    pub table: HashTable<Slot>,
+    pub(crate) table: HashTable<Slot>,
     /// A lower bound of the earliest expiry, unix ms; [`NEVER`].
-    pub next_expiry: i64,
+    pub(crate) next_expiry: i64,
     /// The prefix that all hashes share, left-aligned in [`PREFIX_BITS`].
-    pub prefix: u32,
+    pub(crate) prefix: u32,
     /// The snapshot to which the slots' marks belong; of any other they mean nothing.
-    pub marked_for: u32,
+    pub(crate) marked_for: u32,
     /// Length of the shared prefix, bits.
-    pub depth: u8,
+    pub(crate) depth: u8,
 }
 
 impl Segment {
-    pub fn new(prefix: u64, depth: u32, capacity: usize) -> Segment {
+    pub(super) fn new(prefix: u64, depth: u32, capacity: usize) -> Segment {
         Segment {
             table: HashTable::with_capacity(capacity),
             next_expiry: NEVER,
@@ -217,18 +217,18 @@ impl Segment {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// The first prefix after this segment's.
     #[inline]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         u64::from(self.prefix) + (1 << (PREFIX_BITS - u32::from(self.depth)))
     }
 
     #[inline]
-    pub fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
+    pub(super) fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
         let tag = tag_of(hash);
         self.table.find_bucket_index(inner_hash(tag), |slot| {
             slot.tag() == tag && slot.key() == key
@@ -237,14 +237,14 @@ impl Segment {
 
     /// The slot that most likely holds the key of a hash, found without looking at records.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64) -> Option<&Slot> {
+    pub(super) fn candidate(&self, hash: u64) -> Option<&Slot> {
         let tag = tag_of(hash);
         self.table.find(inner_hash(tag), |slot| slot.tag() == tag)
     }
 
     /// Whether an insert needs the segment to be split first.
     #[inline]
-    pub fn must_split(&self) -> bool {
+    pub(super) fn must_split(&self) -> bool {
         self.table.len() == self.table.capacity()
             && self.table.num_buckets() >= SLOTS_MAX
             && u32::from(self.depth) < PREFIX_BITS
@@ -253,7 +253,7 @@ impl Segment {
 
     /// Adds a record that isn't there; the segment needn't be split.
     #[inline]
-    pub fn insert(&mut self, record: Record, hash: u64, mark: bool) -> usize {
+    pub(super) fn insert(&mut self, record: Record, hash: u64, mark: bool) -> usize {
         let tag = tag_of(hash);
         if self.table.len() == self.table.capacity() && self.table.num_buckets() >= SLOTS_MAX {
             // Removed entries have left their traces; without them there is room.
@@ -267,7 +267,7 @@ impl Segment {
 
     /// Moves all into a fresh inner table.
     #[cold]
-    pub fn rebuild(&mut self, capacity: usize) {
+    pub(super) fn rebuild(&mut self, capacity: usize) {
         let mut table = HashTable::with_capacity(capacity);
         for slot in self.table.drain() {
             let hash = inner_hash(slot.tag());
@@ -277,7 +277,7 @@ impl Segment {
     }
 
     /// Takes over slots of records that belong here.
-    pub fn adopt(&mut self, slots: Vec<Slot>) {
+    pub(super) fn adopt(&mut self, slots: Vec<Slot>) {
         let needed = self.table.len() + slots.len();
         if self.table.capacity() < needed {
             self.rebuild(needed);
@@ -291,14 +291,14 @@ impl Segment {
 
     /// Takes a record out.
     #[inline]
-    pub fn remove(&mut self, bucket: usize) -> Option<Record> {
+    pub(super) fn remove(&mut self, bucket: usize) -> Option<Record> {
         let entry = self.table.get_bucket_entry(bucket).ok()?;
         Some(entry.remove().0.into_record())
     }
 
     /// Makes the slots' marks mean the snapshot `id`, all clear if they didn't.
     #[inline]
-    pub fn mark_for(&mut self, id: u32) {
+    pub(super) fn mark_for(&mut self, id: u32) {
         if self.marked_for != id {
             self.marked_for = id;
             for slot in self.table.iter_mut() {

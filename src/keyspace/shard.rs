@@ -13,10 +13,10 @@ use super::{
 /// One shard's state.
 #[derive(Debug)]
 pub struct Shard {
-    pub index: usize,
+    pub(crate) index: usize,
     pub dbs: Vec<Db>,
-    pub watches: Watches,
-    pub blocked: Blocked,
+    pub(crate) watches: Watches,
+    pub(crate) blocked: Blocked,
     /// Somebody may watch a key or wait for its end: changes are to be told. Looked at for each of them.
     observed: bool,
     /// Tables that were flushed or replaced while a snapshot walks them; it gives them up when it is through.
@@ -35,12 +35,12 @@ pub struct Dropped {
 
 impl Dropped {
     /// How many keys go.
-    pub fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.dbs.iter().map(Db::len).sum::<usize>() + self.records.len()
     }
 
     /// Whether dropping it is no work.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys() == 0
     }
 }
@@ -59,24 +59,30 @@ impl Shard {
     }
 
     /// Watches a key; `expired`: it is there but logically expired already. The number by which to end it.
-    pub fn watch(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) -> u64 {
+    pub(crate) fn watch(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        dirty: &Arc<AtomicBool>,
+        expired: bool,
+    ) -> u64 {
         self.observed = true;
         self.watches.add(db, key, dirty, expired)
     }
 
-    pub fn unwatch(&mut self, db: usize, key: &[u8], number: u64) {
+    pub(crate) fn unwatch(&mut self, db: usize, key: &[u8], number: u64) {
         self.watches.remove(db, key, number);
     }
 
     /// Whether changes are to be told ([`Shard::touch`]).
     #[inline]
-    pub fn is_observed(&self) -> bool {
+    pub(crate) fn is_observed(&self) -> bool {
         self.observed
     }
 
     /// A key changed, or is gone: marks its watchers, and makes it ready for those who wait for its end.
     #[inline]
-    pub fn touch(&mut self, db: usize, key: &[u8], hash: u64) {
+    pub(crate) fn touch(&mut self, db: usize, key: &[u8], hash: u64) {
         if self.observed {
             self.touch_observed(db, key, hash);
         }
@@ -93,25 +99,25 @@ impl Shard {
     }
 
     /// Puts a waiter at the end of the queue of a key of this shard.
-    pub fn block(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
+    pub(crate) fn block(&mut self, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
         self.observed |= waiter.on_deletion;
         self.blocked.add(db, key, waiter);
     }
 
-    pub fn unblock(&mut self, db: usize, key: &[u8], waiter: &Waiter) {
+    pub(crate) fn unblock(&mut self, db: usize, key: &[u8], waiter: &Waiter) {
         self.blocked.remove(db, key, waiter);
     }
 
     /// A key got elements: it goes on the ready list if somebody waits for it.
     #[inline]
-    pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
+    pub(crate) fn signal_ready(&mut self, db: usize, key: &[u8]) {
         if !self.blocked.is_empty() {
             self.blocked.signal(db, key);
         }
     }
 
     /// The ready list; empties it.
-    pub fn take_ready(&mut self) -> Vec<ReadyKey> {
+    pub(crate) fn take_ready(&mut self) -> Vec<ReadyKey> {
         self.blocked.take_ready()
     }
 
@@ -180,7 +186,7 @@ impl Shard {
     }
 
     /// Empties one database; what was there is the caller's to drop.
-    pub fn flush(&mut self, db: usize, hasher: &Arc<KeyHasher>) -> Dropped {
+    pub(crate) fn flush(&mut self, db: usize, hasher: &Arc<KeyHasher>) -> Dropped {
         self.touch_flushed(db, hasher);
         self.blocked.signal_changes(db);
         let old = std::mem::replace(&mut self.dbs[db], Db::new(hasher));
@@ -198,7 +204,7 @@ impl Shard {
     }
 
     /// Gives away what was kept for a snapshot that has been aborted.
-    pub fn take_abandoned(&mut self) -> Dropped {
+    pub(crate) fn take_abandoned(&mut self) -> Dropped {
         let mut dropped = Dropped::default();
         for part in &mut self.dbs {
             if let Some(cut) = part.table.cut.take_if(|cut| cut.is_abandoned()) {
@@ -257,7 +263,7 @@ impl Shard {
     /// A step of active expiry: removes records whose time has come (`expire_at` before `now_ms`) and says
     /// which, by database, and whether more is due. The caller tells watchers, the log and subscribers
     /// before it leaves the shard.
-    pub fn expire_step(
+    pub(crate) fn expire_step(
         &mut self,
         now_ms: i64,
         budget: &ExpireBudget,
@@ -287,7 +293,7 @@ impl Shard {
 
 impl Entered<'_> {
     /// Keys in a database, over the entered shards.
-    pub fn len(&self, db: usize) -> usize {
+    pub(crate) fn len(&self, db: usize) -> usize {
         self.iter().map(|shard| shard.dbs[db].len()).sum()
     }
 
@@ -297,13 +303,13 @@ impl Entered<'_> {
     }
 
     /// Keys with an expiry in a database, over the entered shards.
-    pub fn expires(&self, db: usize) -> usize {
+    pub(crate) fn expires(&self, db: usize) -> usize {
         self.iter().map(|shard| shard.dbs[db].expires()).sum()
     }
 
     /// Empties one database, or all; the watchers of its keys are marked. What was there is the caller's
     /// to drop, here or on another thread. Every shard must be entered.
-    pub fn flush(&mut self, db: Option<usize>) -> Dropped {
+    pub(crate) fn flush(&mut self, db: Option<usize>) -> Dropped {
         debug_assert!(self.is_all());
         let hasher = self.keyspace().hasher();
         let mut dropped = Dropped::default();
@@ -318,7 +324,7 @@ impl Entered<'_> {
 
     /// Puts a dataset built aside (`Keyspace::builder`) in the place of all there is, in one step. What was
     /// there is the caller's to drop. Every shard must be entered.
-    pub fn replace(&mut self, dataset: Dataset, now_ms: i64) -> Dropped {
+    pub(crate) fn replace(&mut self, dataset: Dataset, now_ms: i64) -> Dropped {
         debug_assert!(self.is_all());
         let hasher = self.keyspace().hasher();
         let mut dropped = Dropped::default();
@@ -336,7 +342,7 @@ impl Entered<'_> {
 
     /// Exchanges two databases. Watches and blocked clients stay with the number. Every shard must be
     /// entered.
-    pub fn swap_dbs(&mut self, a: usize, b: usize, now_ms: i64) {
+    pub(crate) fn swap_dbs(&mut self, a: usize, b: usize, now_ms: i64) {
         debug_assert!(self.is_all());
         if a == b {
             return;

@@ -38,14 +38,14 @@ struct Queue {
 
 /// The tasks of a node that wait to be run.
 #[derive(Default)]
-pub struct ShardTasks {
+pub(crate) struct ShardTasks {
     queue: Mutex<Queue>,
 }
 
 impl ShardTasks {
     /// Runs `f` inside the shards and waits for its result. Not for arbiters. None: the arbiter that had
     /// begun it was stopped, or a shard is poisoned.
-    pub fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         &self,
         keyspace: &Keyspace,
         set: ShardSet,
@@ -90,7 +90,7 @@ impl ShardTasks {
     }
 
     /// Has the task of the arbiter that runs them polled.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.queue.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -99,7 +99,7 @@ impl ShardTasks {
 
     /// Runs one task if there is one and its shards are free; asks to be polled again when there is more.
     /// One task of a node calls this, on an arbiter that serves.
-    pub fn poll(&self, keyspace: &Keyspace, cx: &mut Context<'_>) {
+    pub(crate) fn poll(&self, keyspace: &Keyspace, cx: &mut Context<'_>) {
         let (number, set) = {
             let mut queue = self.queue.lock();
             match queue.waiting.front() {

@@ -33,7 +33,7 @@ const DEPTH_COUNTS: usize = PREFIX_BITS as usize + 1;
 
 /// Where a record is, until the table next changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     segment: u32,
     bucket: u32,
 }
@@ -54,7 +54,7 @@ pub(super) struct Table {
     /// (expiry bound, segment): a segment is to be looked at when its own bound is still that.
     due: BinaryHeap<Reverse<(i64, u32)>>,
     /// The snapshot that is walking this table.
-    pub cut: Option<Box<Cut>>,
+    pub(crate) cut: Option<Box<Cut>>,
 }
 
 impl Drop for Table {
@@ -67,7 +67,7 @@ impl Drop for Table {
 }
 
 impl Table {
-    pub fn new(hasher: Arc<KeyHasher>) -> Table {
+    pub(super) fn new(hasher: Arc<KeyHasher>) -> Table {
         Table {
             hasher,
             directory: Vec::new(),
@@ -83,11 +83,11 @@ impl Table {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub fn expires(&self) -> usize {
+    pub(super) fn expires(&self) -> usize {
         self.expires
     }
 
@@ -303,7 +303,7 @@ impl Table {
     }
 
     /// Makes room for so many records at once, for loading. Only an empty table takes it.
-    pub fn reserve(&mut self, records: usize) {
+    pub(super) fn reserve(&mut self, records: usize) {
         if !self.directory.is_empty() || records <= FULL {
             return;
         }
@@ -324,7 +324,7 @@ impl Table {
     // ---- records ----
 
     #[inline]
-    pub fn find(&self, key: &[u8], hash: u64) -> Option<Place> {
+    pub(super) fn find(&self, key: &[u8], hash: u64) -> Option<Place> {
         let segment = self.number(hash)?;
         let bucket = self.segment(segment).find(key, hash)? as u32;
         Some(Place { segment, bucket })
@@ -332,12 +332,12 @@ impl Table {
 
     /// The slot that most likely holds the key of a hash, found without looking at records.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64) -> Option<&Slot> {
+    pub(super) fn candidate(&self, hash: u64) -> Option<&Slot> {
         self.segment(self.number(hash)?).candidate(hash)
     }
 
     #[inline]
-    pub fn slot(&self, place: Place) -> &Slot {
+    pub(super) fn slot(&self, place: Place) -> &Slot {
         self.segment(place.segment)
             .table
             .get_bucket(place.bucket as usize)
@@ -346,7 +346,7 @@ impl Table {
 
     /// For changes that a snapshot doesn't mind (access stamps), or after [`Table::protect`].
     #[inline]
-    pub fn slot_mut(&mut self, place: Place) -> &mut Slot {
+    pub(super) fn slot_mut(&mut self, place: Place) -> &mut Slot {
         self.segment_mut(place.segment)
             .table
             .get_bucket_mut(place.bucket as usize)
@@ -355,7 +355,7 @@ impl Table {
 
     /// Before a record changes: a running snapshot that hasn't walked it keeps it as it is now.
     #[inline]
-    pub fn protect(&mut self, place: Place) {
+    pub(super) fn protect(&mut self, place: Place) {
         if self.cut.is_some() {
             self.save(place);
         }
@@ -405,7 +405,7 @@ impl Table {
     }
 
     /// Adds a record whose key isn't there.
-    pub fn insert(&mut self, record: Record, hash: u64) -> Place {
+    pub(super) fn insert(&mut self, record: Record, hash: u64) -> Place {
         let mut number = self.number_or_first(hash);
         while self.segment(number).must_split() {
             self.split(number);
@@ -434,7 +434,7 @@ impl Table {
     }
 
     /// Exchanges a record for another of the same key; the old one, unless a snapshot takes it.
-    pub fn replace(&mut self, place: Place, record: Record) -> Option<Record> {
+    pub(super) fn replace(&mut self, place: Place, record: Record) -> Option<Record> {
         let claimed = self.claims(place);
         let expire_at = record.expire_at();
         let old = self.slot_mut(place).replace(record);
@@ -451,7 +451,7 @@ impl Table {
     }
 
     /// Removes a record; it, unless a snapshot takes it (then a copy that shares what can be shared).
-    pub fn remove(&mut self, place: Place, wants_it: bool) -> Option<Record> {
+    pub(super) fn remove(&mut self, place: Place, wants_it: bool) -> Option<Record> {
         let claimed = self.claims(place);
         let segment = self.segment_mut(place.segment);
         let record = segment.remove(place.bucket as usize)?;
@@ -473,7 +473,7 @@ impl Table {
     }
 
     /// Sets or clears a record's expiry.
-    pub fn set_expire(&mut self, place: Place, at: Option<i64>) {
+    pub(super) fn set_expire(&mut self, place: Place, at: Option<i64>) {
         self.protect(place);
         let slot = self.slot_mut(place);
         let before = slot.expire_at();
@@ -487,7 +487,7 @@ impl Table {
 
     /// A record's expiry was changed in place from one moment to another.
     #[inline]
-    pub fn note_moved_expiry(&mut self, place: Place) {
+    pub(super) fn note_moved_expiry(&mut self, place: Place) {
         if let Some(at) = self.slot(place).expire_at() {
             self.note_expiry(place.segment, at);
         }
@@ -522,14 +522,14 @@ impl Table {
     }
 
     /// The earliest moment at which something may be due.
-    pub fn next_due(&self) -> Option<i64> {
+    pub(super) fn next_due(&self) -> Option<i64> {
         self.due.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Opens the segment that has been due longest and removes what is expired in it (`expire_at` before
     /// `now_ms`), at most `limit` records. `reopen_ms` per record with an expiry that stays: how long the
     /// segment is then left alone at least. False: nothing is due.
-    pub fn expire_segment(
+    pub(super) fn expire_segment(
         &mut self,
         now_ms: i64,
         limit: usize,
@@ -613,14 +613,14 @@ impl Table {
     // ---- going through ----
 
     /// The segment that holds a prefix.
-    pub fn segment_at(&self, prefix: u64) -> Option<&Segment> {
+    pub(super) fn segment_at(&self, prefix: u64) -> Option<&Segment> {
         if self.directory.is_empty() || prefix >= PREFIX_END {
             return None;
         }
         Some(self.segment(self.number_at(prefix)))
     }
 
-    pub fn segment_at_mut(&mut self, prefix: u64) -> Option<&mut Segment> {
+    pub(super) fn segment_at_mut(&mut self, prefix: u64) -> Option<&mut Segment> {
         if self.directory.is_empty() || prefix >= PREFIX_END {
             return None;
         }
@@ -629,7 +629,7 @@ impl Table {
     }
 
     /// Every segment, by rising prefix.
-    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+    pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
         let mut prefix = 0;
         std::iter::from_fn(move || {
             let segment = self.segment_at(prefix)?;
@@ -638,7 +638,7 @@ impl Table {
         })
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         self.segments()
             .flat_map(|segment| segment.table.iter().map(Slot::entry))
     }
@@ -646,7 +646,7 @@ impl Table {
     /// A SCAN step, see [`super::Db::scan`]. A cursor is a segment's depth and prefix and the first tag
     /// not yet seen in it. A segment that has split since is a stretch of segments, of which the first
     /// goes on at the tag; one that has merged since begins anew.
-    pub fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Entry<'_>)) -> u64 {
+    pub(super) fn scan(&self, cursor: u64, count: usize, f: &mut dyn FnMut(Entry<'_>)) -> u64 {
         let mut cursor = Cursor::from(cursor);
         let mut left = count.max(1);
         loop {
@@ -700,7 +700,7 @@ impl Table {
     }
 
     /// A record, each with the same chance.
-    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<Entry<'_>> {
+    pub(super) fn random(&self, rng: &mut fastrand::Rng) -> Option<Entry<'_>> {
         if self.len == 0 {
             return None;
         }
@@ -726,7 +726,7 @@ impl Table {
 
     /// Bytes of the structure itself, without the records.
     #[cfg(test)]
-    pub fn overhead(&self) -> usize {
+    pub(super) fn overhead(&self) -> usize {
         let inner: usize = self
             .segments()
             .map(|segment| segment.table.allocation_size())

@@ -18,7 +18,7 @@ use crate::resp::Resp;
 
 /// Where a wait stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaiterState {
+pub(crate) enum WaiterState {
     Waiting,
     /// Some thread is running the command for it, or telling it that the wait is over.
     Serving,
@@ -27,7 +27,7 @@ pub enum WaiterState {
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitEnd {
+pub(crate) enum WaitEnd {
     /// The command ran; its reply is in the client's outbox.
     Served,
     TimedOut,
@@ -49,27 +49,27 @@ const GONE: u8 = 6;
 
 /// One wait.
 #[derive(Debug)]
-pub struct Waiter {
+pub(crate) struct Waiter {
     /// Later waits have higher ones: `Keyspace::wait_number`.
-    pub number: u64,
-    pub client: Arc<Client>,
+    pub(crate) number: u64,
+    pub(crate) client: Arc<Client>,
     /// The command to run again when a key is ready.
-    pub args: OwnedArgs,
-    pub db: usize,
-    pub resp: Resp,
+    pub(crate) args: OwnedArgs,
+    pub(crate) db: usize,
+    pub(crate) resp: Resp,
     /// Which of the arguments are the keys, in the order in which they are to be tried.
     key_args: Range<usize>,
     /// Unix ms; None: for ever.
-    pub deadline_ms: Option<i64>,
+    pub(crate) deadline_ms: Option<i64>,
     /// Which kind of key ends the wait.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// It ends, too, when a key is gone or holds another kind.
-    pub on_deletion: bool,
+    pub(crate) on_deletion: bool,
     /// The reply at timeout: a null array or a null.
-    pub null_array: bool,
-    pub user: String,
+    pub(crate) null_array: bool,
+    pub(crate) user: String,
     /// How long the command ran before it began to wait, us.
-    pub ran_us: u64,
+    pub(crate) ran_us: u64,
     /// Log offset after what it wrote when it was served; 0: nothing.
     write_offset: AtomicU64,
     state: AtomicU8,
@@ -80,7 +80,7 @@ impl Waiter {
         clippy::too_many_arguments,
         reason = "a plain record, built in one place"
     )]
-    pub fn new(
+    pub(crate) fn new(
         number: u64,
         client: Arc<Client>,
         args: OwnedArgs,
@@ -113,11 +113,11 @@ impl Waiter {
     }
 
     /// In the order in which they are to be tried.
-    pub fn keys(&self) -> &[Bytes] {
+    pub(crate) fn keys(&self) -> &[Bytes] {
         self.args.get(self.key_args.clone()).unwrap_or_default()
     }
 
-    pub fn state(&self) -> WaiterState {
+    pub(crate) fn state(&self) -> WaiterState {
         match self.state.load(Ordering::Acquire) {
             WAITING => WaiterState::Waiting,
             SERVING => WaiterState::Serving,
@@ -137,32 +137,32 @@ impl Waiter {
 
     /// Claims the wait for serving, or for ending it with a reply. False: it is over, or another thread is at
     /// it (the outcome wakes the client).
-    pub fn claim(&self) -> bool {
+    pub(crate) fn claim(&self) -> bool {
         self.turn(WAITING, SERVING)
     }
 
     /// There was nothing to take: the wait goes on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.turn(SERVING, WAITING);
     }
 
     /// The reply has been pushed: the wait is over. Only the thread that claimed it may call this.
-    pub fn finish(&self, how: WaitEnd) {
+    pub(crate) fn finish(&self, how: WaitEnd) {
         self.turn(SERVING, code(how));
     }
 
     /// The client went away: nobody is to reply. False if the wait is over, or is being served right now.
-    pub fn abandon(&self) -> bool {
+    pub(crate) fn abandon(&self) -> bool {
         self.turn(WAITING, GONE)
     }
 
     /// What it was served with is in the log, up to `offset`. Called before `finish`.
-    pub fn wrote_until(&self, offset: u64) {
+    pub(crate) fn wrote_until(&self, offset: u64) {
         self.write_offset.store(offset, Ordering::Release);
     }
 
     /// The log offset that a WAIT after this command is to wait for; 0: it wrote nothing.
-    pub fn write_offset(&self) -> u64 {
+    pub(crate) fn write_offset(&self) -> u64 {
         self.write_offset.load(Ordering::Acquire)
     }
 }

@@ -6,13 +6,13 @@ use hashbrown::HashMap;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Wakers {
+pub(crate) struct Wakers {
     /// By what makes a waker: its data and how that is used.
     by_task: HashMap<(usize, usize), Waker>,
 }
 
 impl Wakers {
-    pub fn add(&mut self, waker: &Waker) {
+    pub(crate) fn add(&mut self, waker: &Waker) {
         let task = (
             waker.data().addr(),
             std::ptr::from_ref(waker.vtable()).addr(),
@@ -22,7 +22,7 @@ impl Wakers {
     }
 
     /// Wakes all, and forgets them.
-    pub fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         for (_, waker) in self.by_task.drain() {
             waker.wake();
         }

@@ -34,7 +34,7 @@ impl Watcher {
 
 /// What became of a watched key, for telling a change from a deletion of what was expired anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
+pub(crate) enum KeyState {
     Absent,
     /// There, but logically expired.
     Expired,
@@ -43,7 +43,7 @@ pub enum KeyState {
 
 /// The watched keys of one shard, by database.
 #[derive(Debug, Default)]
-pub struct Watches {
+pub(crate) struct Watches {
     dbs: Vec<HashMap<Box<[u8]>, Queue<Watcher>>>,
     /// Keys watched, over all databases.
     keys: usize,
@@ -61,13 +61,19 @@ const SWEEP_MIN: usize = 64;
 impl Watches {
     /// Whether nobody watches anything here.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys == 0
     }
 
     /// Adds a watcher, which watches no key twice; `expired`: the key is there but logically expired already. The
     /// number by which it is known.
-    pub fn add(&mut self, db: usize, key: &[u8], dirty: &Arc<AtomicBool>, expired: bool) -> u64 {
+    pub(crate) fn add(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        dirty: &Arc<AtomicBool>,
+        expired: bool,
+    ) -> u64 {
         if self.watchers >= self.sweep_at.max(SWEEP_MIN) {
             self.sweep();
         }
@@ -105,7 +111,7 @@ impl Watches {
     }
 
     /// Removes a watcher, if it is still there.
-    pub fn remove(&mut self, db: usize, key: &[u8], number: u64) {
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8], number: u64) {
         let watchers = self.dbs.get_mut(db).and_then(|map| map.get_mut(key));
         if let Some(watchers) = watchers
             && watchers.remove(number).is_some()
@@ -132,14 +138,14 @@ impl Watches {
 
     /// Whether this watch began on a key that was logically expired, or saw one come in a SWAPDB: that it is
     /// expired is then no change.
-    pub fn is_stale(&self, db: usize, key: &[u8], number: u64) -> bool {
+    pub(crate) fn is_stale(&self, db: usize, key: &[u8], number: u64) -> bool {
         let watchers = self.dbs.get(db).and_then(|map| map.get(key));
         let own = watchers.and_then(|watchers| watchers.get(number));
         own.is_some_and(|watcher| watcher.expired)
     }
 
     /// A key changed; `there`: it exists now (expired or not).
-    pub fn touch(&mut self, db: usize, key: &[u8], there: bool) {
+    pub(crate) fn touch(&mut self, db: usize, key: &[u8], there: bool) {
         let Some(watchers) = self.dbs.get_mut(db).and_then(|map| map.get_mut(key)) else {
             return;
         };
@@ -158,7 +164,7 @@ impl Watches {
     }
 
     /// All of a database is replaced: `before` and `after` say what a key was and becomes.
-    pub fn touch_all(
+    pub(crate) fn touch_all(
         &mut self,
         db: usize,
         mut before: impl FnMut(&[u8]) -> bool,

@@ -8,14 +8,14 @@
 mod models;
 
 #[cfg(not(feature = "model"))]
-pub use here::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
+pub(crate) use here::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
 #[cfg(feature = "model")]
 pub use modelled::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
 
 #[cfg(not(feature = "model"))]
 mod here {
-    pub use parking_lot::{Condvar, Mutex};
-    pub use std::sync::atomic::{AtomicBool, AtomicU8, fence};
+    pub(crate) use parking_lot::{Condvar, Mutex};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, fence};
 
     use std::time::Duration;
 
@@ -23,28 +23,28 @@ mod here {
     use parking_lot::lock_api::{RawMutex as _, RawMutexTimed as _};
 
     /// A lock that guards what stands beside it.
-    pub struct RawLock(RawMutex);
+    pub(crate) struct RawLock(RawMutex);
 
     impl RawLock {
-        pub fn new() -> RawLock {
+        pub(crate) fn new() -> RawLock {
             RawLock(RawMutex::INIT)
         }
 
         #[inline]
-        pub fn try_lock(&self) -> bool {
+        pub(crate) fn try_lock(&self) -> bool {
             self.0.try_lock()
         }
 
         /// Blocks, at most so long.
         #[inline]
-        pub fn try_lock_for(&self, timeout: Duration) -> bool {
+        pub(crate) fn try_lock_for(&self, timeout: Duration) -> bool {
             self.0.try_lock_for(timeout)
         }
 
         /// # Safety
         /// This thread holds it.
         #[inline]
-        pub unsafe fn unlock(&self) {
+        pub(crate) unsafe fn unlock(&self) {
             // SAFETY: the caller holds it.
             unsafe { self.0.unlock() };
         }

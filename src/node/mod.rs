@@ -22,7 +22,7 @@
 //! # Ok::<(), understudy::StartError>(())
 //! ```
 
-pub mod local_client;
+pub(crate) mod local_client;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -378,6 +378,7 @@ impl Node {
     }
 
     /// The node's shared state: settings, statistics, replication. For observing, not for changing.
+    #[doc(hidden)]
     pub fn observe(&self) -> &Arc<NodeCore> {
         &self.core
     }
@@ -420,6 +421,7 @@ impl Node {
     }
 
     /// Asks the node to end as a signal would, by its `shutdown-on-*` settings; `wait` returns then.
+    #[doc(hidden)]
     pub fn handle(&self) -> Addr<Root> {
         self.root.clone()
     }

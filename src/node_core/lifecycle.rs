@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// It reads its dump; most commands are answered LOADING.
     Loading,
     /// It has its data and serves.
@@ -26,16 +26,16 @@ pub enum Stage {
 
 /// How a node came to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct End {
     /// For the process: 0 if the node was asked to end and could do what it was asked.
-    pub exit_code: i32,
+    pub(crate) exit_code: i32,
     /// Why it ended though nobody asked for it, in words.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     /// The stage, for those that only read it.
     stage: AtomicU8,
     end: Mutex<End>,
@@ -56,33 +56,33 @@ impl Default for Lifecycle {
 
 impl Lifecycle {
     /// Where the node stands now. Lock-free.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         STAGES[usize::from(self.stage.load(Ordering::Acquire)).min(STAGES.len() - 1)]
     }
 
     /// Whether the node serves no more. Lock-free.
     #[inline]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.stage.load(Ordering::Acquire) >= Stage::Closed as u8
     }
 
     /// The dataset is in place.
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         self.advance(Stage::Ready, End::default);
     }
 
     /// The node serves no more. Whoever calls this wakes the clients then.
-    pub fn close(&self, exit_code: i32, failure: Option<String>) {
+    pub(crate) fn close(&self, exit_code: i32, failure: Option<String>) {
         self.advance(Stage::Closed, || End { exit_code, failure });
     }
 
     /// The exit code of a node that is closed turns out to be another; to be known before it is ended.
-    pub fn amend_exit_code(&self, exit_code: i32) {
+    pub(crate) fn amend_exit_code(&self, exit_code: i32) {
         self.end.lock().exit_code = exit_code;
     }
 
     /// The node's threads are gone. A node that was not closed before has failed.
-    pub fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.close(1, Some("its threads ended by themselves".into()));
         self.advance(Stage::Ended, End::default);
     }
@@ -102,7 +102,7 @@ impl Lifecycle {
 
     /// Waits until the node has come to `stage` or past it, at most `timeout` (None: without a bound). Where
     /// it stands then. Blocks the thread.
-    pub fn wait_for(&self, stage: Stage, timeout: Option<Duration>) -> Stage {
+    pub(crate) fn wait_for(&self, stage: Stage, timeout: Option<Duration>) -> Stage {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut end = self.end.lock();
         while self.stage() < stage {
@@ -119,7 +119,7 @@ impl Lifecycle {
     }
 
     /// How it ended, once it is closed.
-    pub fn end(&self) -> End {
+    pub(crate) fn end(&self) -> End {
         self.end.lock().clone()
     }
 }

@@ -10,36 +10,36 @@ use crate::repl::wire;
 
 /// Another node, and as whom to speak to it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    pub host: String,
+pub(crate) struct Target {
+    pub(crate) host: String,
     /// 0: the argument was no port.
-    pub port: u16,
-    pub user: Option<Bytes>,
-    pub password: Option<Bytes>,
+    pub(crate) port: u16,
+    pub(crate) user: Option<Bytes>,
+    pub(crate) password: Option<Bytes>,
 }
 
 /// A MIGRATE under way.
 pub struct Migration {
-    pub target: Target,
+    pub(crate) target: Target,
     /// Where the keys are here.
-    pub db: usize,
+    pub(crate) db: usize,
     /// Where they go there.
-    pub target_db: i64,
+    pub(crate) target_db: i64,
     /// Longest wait for the target at a time.
-    pub timeout: Duration,
-    pub copy: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) copy: bool,
 }
 
 /// A packed key.
 pub struct PackedKey {
-    pub key: Bytes,
+    pub(crate) key: Bytes,
     /// Unix ms.
-    pub expire_at: Option<i64>,
-    pub payload: Vec<u8>,
+    pub(crate) expire_at: Option<i64>,
+    pub(crate) payload: Vec<u8>,
     /// Set when the key has changed since it was packed.
-    pub changed: Arc<AtomicBool>,
+    pub(crate) changed: Arc<AtomicBool>,
     /// By which its shard knows that; None: it is not watched.
-    pub watch: Option<u64>,
+    pub(crate) watch: Option<u64>,
 }
 
 /// One thing that the target is to do.
@@ -55,7 +55,7 @@ pub enum TargetCommand {
 
 impl TargetCommand {
     /// Appends the command for it.
-    pub fn write(&self, now_ms: i64, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, now_ms: i64, out: &mut Vec<u8>) {
         match self {
             TargetCommand::Delete(key) => wire::command(out, &[b"DEL".as_slice(), key]),
             TargetCommand::Restore { packed, replace } => {

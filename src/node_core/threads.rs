@@ -29,20 +29,20 @@ struct Entry {
 
 /// Counts a node's threads.
 #[derive(Clone, Debug, Default)]
-pub struct Threads {
+pub(crate) struct Threads {
     shared: Arc<Shared>,
 }
 
 /// A thread that counts, until this is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     shared: Arc<Shared>,
     number: u64,
 }
 
 impl Threads {
     /// Counts one more thread, the calling one, which holds the result.
-    pub fn enter(&self) -> Running {
+    pub(crate) fn enter(&self) -> Running {
         let running = self.announce();
         running.begins_here();
         running
@@ -64,7 +64,7 @@ impl Threads {
     }
 
     /// Starts a thread that counts.
-    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub(crate) fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let running = self.announce();
         std::thread::Builder::new()
             .name(name.into())
@@ -77,18 +77,18 @@ impl Threads {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.shared.running.lock().len()
     }
 
     /// Calls `f` with the system's number of each. None of them ends meanwhile.
-    pub fn each(&self, f: impl Fn(i32)) {
+    pub(crate) fn each(&self, f: impl Fn(i32)) {
         let running = self.shared.running.lock();
         running.iter().filter_map(|e| e.system_id).for_each(f);
     }
 
     /// Waits until there are none, at most `timeout`. Blocks the thread. How many are left.
-    pub fn wait(&self, timeout: Duration) -> usize {
+    pub(crate) fn wait(&self, timeout: Duration) -> usize {
         may_block_here();
         let until = Instant::now() + timeout;
         let mut running = self.shared.running.lock();

@@ -22,15 +22,15 @@ struct Counters {
 
 /// A command's figures at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CommandFigures {
+pub(crate) struct CommandFigures {
     /// Runs, failed ones included.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// Microseconds that all runs took.
-    pub took_us: u64,
+    pub(crate) took_us: u64,
     /// Refused before they ran.
-    pub rejected: u64,
+    pub(crate) rejected: u64,
     /// Ran and answered an error.
-    pub failed: u64,
+    pub(crate) failed: u64,
 }
 
 /// Runs that took fewer microseconds than this are counted by their time in a [`BatchCounters`].
@@ -41,7 +41,7 @@ const COUNTED: usize = 4;
 /// The runs of one batch, added to the shared counters at its end: four counters per command that several threads
 /// write to would cost each of them more than a GET does otherwise.
 #[derive(Debug, Default)]
-pub struct BatchCounters {
+pub(crate) struct BatchCounters {
     rows: SmallVec<[Row; COUNTED]>,
 }
 
@@ -57,7 +57,13 @@ struct Row {
 impl BatchCounters {
     /// As [`CommandStats::record`].
     #[inline]
-    pub fn record(&mut self, stats: &CommandStats, id: u32, took_us: u64, track_latency: bool) {
+    pub(crate) fn record(
+        &mut self,
+        stats: &CommandStats,
+        id: u32,
+        took_us: u64,
+        track_latency: bool,
+    ) {
         let known = self.rows.iter().position(|row| row.id == id);
         let at = known.unwrap_or_else(|| {
             if self.rows.len() == COUNTED {
@@ -81,7 +87,7 @@ impl BatchCounters {
     }
 
     /// Adds what was counted to the shared counters.
-    pub fn flush(&mut self, stats: &CommandStats) {
+    pub(crate) fn flush(&mut self, stats: &CommandStats) {
         for row in self.rows.drain(..) {
             let Some(counters) = stats.counters.get(row.id as usize) else {
                 continue;
@@ -100,13 +106,13 @@ impl BatchCounters {
 
 /// The statistics of all commands.
 #[derive(Debug)]
-pub struct CommandStats {
+pub(crate) struct CommandStats {
     counters: Box<[Counters]>,
 }
 
 impl CommandStats {
     /// For ids below `ids`; others are ignored.
-    pub fn new(ids: usize) -> CommandStats {
+    pub(crate) fn new(ids: usize) -> CommandStats {
         CommandStats {
             counters: (0..ids).map(|_| Counters::default()).collect(),
         }
@@ -115,7 +121,7 @@ impl CommandStats {
     /// A run that took so long; `track_latency` says whether the histogram counts it too
     /// (`latency-tracking`).
     #[inline]
-    pub fn record(&self, id: u32, took_us: u64, track_latency: bool) {
+    pub(crate) fn record(&self, id: u32, took_us: u64, track_latency: bool) {
         let Some(counters) = self.counters.get(id as usize) else {
             return;
         };
@@ -135,7 +141,7 @@ impl CommandStats {
     }
 
     /// A run that answered an error.
-    pub fn fail(&self, id: u32, took_us: u64, track_latency: bool) {
+    pub(crate) fn fail(&self, id: u32, took_us: u64, track_latency: bool) {
         self.record(id, took_us, track_latency);
         if let Some(counters) = self.counters.get(id as usize) {
             counters.failed.fetch_add(1, Ordering::Relaxed);
@@ -143,14 +149,14 @@ impl CommandStats {
     }
 
     /// Refused before it ran.
-    pub fn reject(&self, id: u32) {
+    pub(crate) fn reject(&self, id: u32) {
         if let Some(counters) = self.counters.get(id as usize) {
             counters.rejected.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Runs of all commands.
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         let calls = self
             .counters
             .iter()
@@ -158,7 +164,7 @@ impl CommandStats {
         calls.sum()
     }
 
-    pub fn figures(&self, id: u32) -> CommandFigures {
+    pub(crate) fn figures(&self, id: u32) -> CommandFigures {
         self.counters
             .get(id as usize)
             .map_or_else(CommandFigures::default, |c| CommandFigures {
@@ -170,13 +176,13 @@ impl CommandStats {
     }
 
     /// The histogram, if it holds anything.
-    pub fn latency(&self, id: u32) -> Option<&Histogram> {
+    pub(crate) fn latency(&self, id: u32) -> Option<&Histogram> {
         let latency = self.counters.get(id as usize)?.latency.get()?;
         (latency.total() > 0).then_some(latency)
     }
 
     /// CONFIG RESETSTAT.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         for counters in &self.counters {
             counters.calls.store(0, Ordering::Relaxed);
             counters.took_us.store(0, Ordering::Relaxed);

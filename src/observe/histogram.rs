@@ -14,7 +14,7 @@ const VALUE_MAX_NS: u64 = 1_000_000_000;
 
 /// Counts per bucket; 24 KiB.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     counts: Box<[AtomicU64]>,
 }
 
@@ -44,20 +44,20 @@ fn highest_of(bucket: usize) -> u64 {
 
 impl Histogram {
     #[inline]
-    pub fn record(&self, value_ns: u64) {
+    pub(crate) fn record(&self, value_ns: u64) {
         self.record_many(value_ns, 1);
     }
 
     /// Counts a value that came `times` times.
     #[inline]
-    pub fn record_many(&self, value_ns: u64, times: u64) {
+    pub(crate) fn record_many(&self, value_ns: u64, times: u64) {
         let (bucket, _) = bucket_of(value_ns.min(VALUE_MAX_NS));
         if let Some(count) = self.counts.get(bucket) {
             count.fetch_add(times, Ordering::Relaxed);
         }
     }
 
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.counts().sum()
     }
 
@@ -65,14 +65,14 @@ impl Histogram {
         self.counts.iter().map(|c| c.load(Ordering::Relaxed))
     }
 
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         for count in &self.counts {
             count.store(0, Ordering::Relaxed);
         }
     }
 
     /// The value in ns at or below which `percentile` (0 to 100) of the values lie.
-    pub fn percentile_ns(&self, percentile: f64) -> u64 {
+    pub(crate) fn percentile_ns(&self, percentile: f64) -> u64 {
         let counts: Vec<u64> = self.counts().collect();
         let total: u64 = counts.iter().sum();
         let wanted = (percentile.min(100.0) / 100.0 * total as f64 + 0.5) as u64;
@@ -89,7 +89,7 @@ impl Histogram {
 
     /// Cumulative counts at powers of two from about 1 us on, as (us, count), leaving out those that add
     /// nothing.
-    pub fn cumulative_us(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn cumulative_us(&self) -> Vec<(u64, u64)> {
         let counts: Vec<u64> = self.counts().collect();
         let total: u64 = counts.iter().sum();
         let mut points = Vec::new();

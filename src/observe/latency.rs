@@ -13,32 +13,32 @@ const SAMPLES_MAX: usize = 160;
 
 /// The worst latency within one second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Unix seconds.
-    pub time_s: u64,
-    pub latency_ms: u64,
+    pub(crate) time_s: u64,
+    pub(crate) latency_ms: u64,
 }
 
 /// One kind of event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Series {
+pub(crate) struct Series {
     /// Oldest first.
-    pub samples: VecDeque<Sample>,
+    pub(crate) samples: VecDeque<Sample>,
     /// The worst ever, ms.
-    pub worst_ms: u64,
+    pub(crate) worst_ms: u64,
 }
 
 /// What a series amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    pub samples: u64,
-    pub mean_ms: u64,
-    pub lowest_ms: u64,
-    pub highest_ms: u64,
+pub(crate) struct Summary {
+    pub(crate) samples: u64,
+    pub(crate) mean_ms: u64,
+    pub(crate) lowest_ms: u64,
+    pub(crate) highest_ms: u64,
     /// Mean absolute deviation.
-    pub deviation_ms: u64,
+    pub(crate) deviation_ms: u64,
     /// Seconds since the oldest sample, at least 1.
-    pub period_s: u64,
+    pub(crate) period_s: u64,
 }
 
 impl Series {
@@ -57,7 +57,7 @@ impl Series {
     }
 
     /// At unix second `now_s`.
-    pub fn summary(&self, now_s: u64) -> Summary {
+    pub(crate) fn summary(&self, now_s: u64) -> Summary {
         let count = self.samples.len() as u64;
         if count == 0 {
             return Summary::default();
@@ -78,13 +78,13 @@ impl Series {
 
 /// The latency events of a node.
 #[derive(Debug, Default)]
-pub struct Latency {
+pub(crate) struct Latency {
     events: Mutex<BTreeMap<&'static str, Series>>,
 }
 
 impl Latency {
     /// Notes that `event` took `latency_ms` until `now_us` (unix). The caller compares with the threshold.
-    pub fn record(&self, event: &'static str, now_us: u64, latency_ms: u64) {
+    pub(crate) fn record(&self, event: &'static str, now_us: u64, latency_ms: u64) {
         self.events.lock().entry(event).or_default().add(Sample {
             time_s: now_us / 1_000_000,
             latency_ms,
@@ -92,7 +92,7 @@ impl Latency {
     }
 
     /// Forgets the events of that name, in any case; None: all. How many there were.
-    pub fn reset(&self, event: Option<&[u8]>) -> usize {
+    pub(crate) fn reset(&self, event: Option<&[u8]>) -> usize {
         let mut events = self.events.lock();
         let before = events.len();
         match event {
@@ -103,7 +103,7 @@ impl Latency {
     }
 
     /// The series of exactly that name.
-    pub fn series(&self, event: &[u8]) -> Option<(&'static str, Series)> {
+    pub(crate) fn series(&self, event: &[u8]) -> Option<(&'static str, Series)> {
         let events = self.events.lock();
         events
             .iter()
@@ -112,7 +112,7 @@ impl Latency {
     }
 
     /// Every event, by name.
-    pub fn all(&self) -> Vec<(&'static str, Series)> {
+    pub(crate) fn all(&self) -> Vec<(&'static str, Series)> {
         let events = self.events.lock();
         events.iter().map(|(name, s)| (*name, s.clone())).collect()
     }

@@ -50,7 +50,7 @@ pub trait MemoryProbe: Send + Sync {
 
 /// A node's view of its memory.
 #[derive(Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     probe: Option<Box<dyn MemoryProbe>>,
     used: AtomicU64,
     peak: AtomicU64,
@@ -61,7 +61,7 @@ pub struct Memory {
 
 impl Memory {
     /// The first answer is what the empty node uses.
-    pub fn new(probe: Option<Box<dyn MemoryProbe>>) -> Memory {
+    pub(crate) fn new(probe: Option<Box<dyn MemoryProbe>>) -> Memory {
         let memory = Memory {
             probe,
             ..Memory::default()
@@ -73,7 +73,7 @@ impl Memory {
     }
 
     /// Asks the probe. A report of zeros without one.
-    pub fn refresh(&self) -> MemoryReport {
+    pub(crate) fn refresh(&self) -> MemoryReport {
         let Some(probe) = &self.probe else {
             return MemoryReport::default();
         };
@@ -86,42 +86,42 @@ impl Memory {
 
     /// Bytes given out when last asked. Lock-free.
     #[inline]
-    pub fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    pub fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 
     /// Bytes in use when the node was made.
-    pub fn startup(&self) -> u64 {
+    pub(crate) fn startup(&self) -> u64 {
         self.startup.load(Ordering::Relaxed)
     }
 
     /// The last report.
-    pub fn last(&self) -> MemoryReport {
+    pub(crate) fn last(&self) -> MemoryReport {
         *self.last.lock()
     }
 
-    pub fn purge(&self) {
+    pub(crate) fn purge(&self) {
         if let Some(probe) = &self.probe {
             probe.purge();
         }
     }
 
-    pub fn statistics(&self) -> Option<String> {
+    pub(crate) fn statistics(&self) -> Option<String> {
         self.probe.as_ref()?.statistics()
     }
 
-    pub fn allocator(&self) -> String {
+    pub(crate) fn allocator(&self) -> String {
         self.probe
             .as_ref()
             .map_or_else(|| "libc".into(), |probe| probe.allocator())
     }
 
     /// Kernel, release and machine; the probe is asked once.
-    pub fn system(&self) -> &str {
+    pub(crate) fn system(&self) -> &str {
         self.system.get_or_init(|| {
             let probe = self.probe.as_ref();
             probe.map_or_else(String::new, |probe| probe.system())

@@ -11,7 +11,7 @@ use crate::clients::client::Client;
 
 /// The clients in MONITOR.
 #[derive(Debug, Default)]
-pub struct Monitors {
+pub(crate) struct Monitors {
     /// By id.
     clients: RwLock<HashMap<u64, Arc<Client>>>,
     count: AtomicUsize,
@@ -20,17 +20,17 @@ pub struct Monitors {
 impl Monitors {
     /// Whether anybody listens. Lock-free.
     #[inline]
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    pub fn add(&self, client: Arc<Client>) {
+    pub(crate) fn add(&self, client: Arc<Client>) {
         let mut clients = self.clients.write();
         clients.insert(client.id, client);
         self.count.store(clients.len(), Ordering::Relaxed);
     }
 
-    pub fn remove(&self, id: u64) {
+    pub(crate) fn remove(&self, id: u64) {
         let mut clients = self.clients.write();
         clients.remove(&id);
         if clients.is_empty() {
@@ -40,7 +40,7 @@ impl Monitors {
     }
 
     /// Shows a command that `client` ran in database `db` at `now_us` (unix). `args`: without secrets.
-    pub fn feed(&self, now_us: u64, db: usize, client: &Client, args: &[&[u8]]) {
+    pub(crate) fn feed(&self, now_us: u64, db: usize, client: &Client, args: &[&[u8]]) {
         let line = Bytes::from(line(now_us, db, client, args));
         for monitor in self.clients.read().values() {
             monitor.push_shared(&line);
@@ -78,7 +78,7 @@ fn line(now_us: u64, db: usize, client: &Client, args: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Appends bytes in quotes, with what isn't printable as escapes.
-pub fn quote(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn quote(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     for &byte in bytes {
         match byte {

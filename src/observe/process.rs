@@ -12,20 +12,20 @@ pub const UNDERSTUDY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Fixed at start.
 #[derive(Clone, Debug)]
-pub struct Process {
-    pub pid: u32,
+pub(crate) struct Process {
+    pub(crate) pid: u32,
     /// Forty hex digits, new at every start.
-    pub run_id: String,
+    pub(crate) run_id: String,
     /// Absolute; empty if unknown.
-    pub executable: String,
+    pub(crate) executable: String,
     /// Absolute; what CONFIG REWRITE writes.
-    pub config_file: Option<PathBuf>,
-    pub started_unix_us: u64,
-    pub started_monotonic_us: u64,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) started_unix_us: u64,
+    pub(crate) started_monotonic_us: u64,
 }
 
 impl Process {
-    pub fn new(clock: &dyn Clock, config_file: Option<PathBuf>) -> Process {
+    pub(crate) fn new(clock: &dyn Clock, config_file: Option<PathBuf>) -> Process {
         let random = [clock.random(), clock.random(), clock.random()];
         let mut run_id: String = random.iter().map(|n| format!("{n:016x}")).collect();
         run_id.truncate(40);
@@ -40,7 +40,7 @@ impl Process {
         }
     }
 
-    pub fn uptime_s(&self, clock: &dyn Clock) -> u64 {
+    pub(crate) fn uptime_s(&self, clock: &dyn Clock) -> u64 {
         clock
             .monotonic_us()
             .saturating_sub(self.started_monotonic_us)

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 /// What stands in their place.
-pub const REDACTED: &[u8] = b"(redacted)";
+pub(crate) const REDACTED: &[u8] = b"(redacted)";
 
 /// Which of a command's arguments are secret: a property of the command, by whatever name it is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Secrets {
+pub(crate) enum Secrets {
     #[default]
     None,
     /// All arguments of AUTH.
@@ -21,7 +21,7 @@ pub enum Secrets {
 }
 
 /// The arguments with the secret ones replaced.
-pub fn redact<'s, 'a>(secrets: Secrets, args: &'s [&'a [u8]]) -> Cow<'s, [&'a [u8]]> {
+pub(crate) fn redact<'s, 'a>(secrets: Secrets, args: &'s [&'a [u8]]) -> Cow<'s, [&'a [u8]]> {
     let mut shown = Cow::Borrowed(args);
     secrets.for_each(args, |index| shown.to_mut()[index] = REDACTED);
     shown

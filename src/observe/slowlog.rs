@@ -16,20 +16,20 @@ const ARGUMENT_BYTES_MAX: usize = 128;
 
 /// A slow command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlowEntry {
-    pub id: u64,
+pub(crate) struct SlowEntry {
+    pub(crate) id: u64,
     /// Unix seconds at which it ended.
-    pub time_s: u64,
-    pub took_us: u64,
+    pub(crate) time_s: u64,
+    pub(crate) took_us: u64,
     /// Shortened and without passwords.
-    pub args: Vec<Vec<u8>>,
-    pub addr: String,
-    pub name: String,
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) addr: String,
+    pub(crate) name: String,
 }
 
 /// The slow log of a node.
 #[derive(Debug, Default)]
-pub struct Slowlog {
+pub(crate) struct Slowlog {
     /// Newest first.
     entries: Mutex<VecDeque<SlowEntry>>,
     next_id: AtomicU64,
@@ -37,7 +37,14 @@ pub struct Slowlog {
 
 impl Slowlog {
     /// Adds a command (`args`: without secrets) that took `took_us` until `now_us` (unix), keeping at most `max_len` entries.
-    pub fn push(&self, max_len: usize, now_us: u64, took_us: u64, args: &[&[u8]], client: &Client) {
+    pub(crate) fn push(
+        &self,
+        max_len: usize,
+        now_us: u64,
+        took_us: u64,
+        args: &[&[u8]],
+        client: &Client,
+    ) {
         let entry = SlowEntry {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             time_s: now_us / 1_000_000,
@@ -52,24 +59,24 @@ impl Slowlog {
     }
 
     /// Drops what is over a lowered `slowlog-max-len`.
-    pub fn trim(&self, max_len: usize) {
+    pub(crate) fn trim(&self, max_len: usize) {
         self.entries.lock().truncate(max_len);
     }
 
     /// The newest entries first, at most `count`.
-    pub fn newest(&self, count: usize) -> Vec<SlowEntry> {
+    pub(crate) fn newest(&self, count: usize) -> Vec<SlowEntry> {
         self.entries.lock().iter().take(count).cloned().collect()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.lock().len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.entries.lock().clear();
     }
 }

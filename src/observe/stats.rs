@@ -8,24 +8,24 @@ use parking_lot::Mutex;
 
 /// A counter that any thread may add to.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]
-    pub fn add(&self, n: u64) {
+    pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     #[inline]
-    pub fn inc(&self) {
+    pub(crate) fn inc(&self) {
         self.add(1);
     }
 
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub fn set(&self, n: u64) {
+    pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 }
@@ -100,14 +100,14 @@ counters! {
 
 impl Stats {
     /// Zeroes everything (CONFIG RESETSTAT).
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.zero_counters();
         self.errors.map.lock().clear();
         *self.rates.lock() = Rates::default();
     }
 
     /// Counts an error reply by its code ("ERR", "WRONGTYPE"): the text up to the first space.
-    pub fn count_error(&self, text: &str) {
+    pub(crate) fn count_error(&self, text: &str) {
         self.error_replies.inc();
         let code = match text.split_once(' ') {
             Some((code, _)) => code,
@@ -122,7 +122,7 @@ impl Stats {
     }
 
     /// Error codes and how often each was replied, by code.
-    pub fn errors(&self) -> Vec<(String, u64)> {
+    pub(crate) fn errors(&self) -> Vec<(String, u64)> {
         let map = self.errors.map.lock();
         map.iter()
             .map(|(code, &count)| (code.clone(), count))
@@ -130,7 +130,7 @@ impl Stats {
     }
 
     /// Takes a sample for the rates; called about ten times a second. `commands`: how many have run.
-    pub fn sample(&self, monotonic_us: u64, commands: u64) {
+    pub(crate) fn sample(&self, monotonic_us: u64, commands: u64) {
         let now = Sample {
             at_us: monotonic_us,
             commands,
@@ -143,7 +143,7 @@ impl Stats {
     }
 
     /// An expiry cycle of a shard has ended: so many of its keys with an expiry were past it.
-    pub fn note_expiry_cycle(&self, expired: u64, expires: u64) {
+    pub(crate) fn note_expiry_cycle(&self, expired: u64, expires: u64) {
         let now_ppm = (expired * 1_000_000).checked_div(expires).unwrap_or(0);
         let before_ppm = self.expired_stale_ppm.get();
         // Weighted as in Redis. Two shards' cycles that end together may lose one of their figures.
@@ -151,7 +151,7 @@ impl Stats {
     }
 
     /// What happened per second over the last second or two.
-    pub fn rates(&self) -> PerSecond {
+    pub(crate) fn rates(&self) -> PerSecond {
         self.rates.lock().per_second()
     }
 }
@@ -176,12 +176,12 @@ struct Sample {
 
 /// Rates a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PerSecond {
-    pub commands: f64,
-    pub input_bytes: f64,
-    pub output_bytes: f64,
-    pub repl_input_bytes: f64,
-    pub repl_output_bytes: f64,
+pub(crate) struct PerSecond {
+    pub(crate) commands: f64,
+    pub(crate) input_bytes: f64,
+    pub(crate) output_bytes: f64,
+    pub(crate) repl_input_bytes: f64,
+    pub(crate) repl_output_bytes: f64,
 }
 
 const SAMPLES: usize = 16;

@@ -22,11 +22,11 @@ const TEXT_MAX: u64 = 64 << 20;
 
 /// The file that CONFIG REWRITE writes, and how the node began.
 #[derive(Clone, Debug)]
-pub struct ConfigFile {
-    pub path: PathBuf,
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
     /// What names of included files are relative to: the working directory when the file was read.
-    pub directory: PathBuf,
-    pub at_start: StartSettings,
+    pub(crate) directory: PathBuf,
+    pub(crate) at_start: StartSettings,
 }
 
 /// Reads all layers: the file, standard input if asked for, the process's environment, and the flags (lines
@@ -105,7 +105,7 @@ fn environment() -> Result<HashMap<String, String>, InvalidConfig> {
 
 /// CONFIG REWRITE: puts the settings into the file's text and replaces the file in one step, unless it says
 /// all of them already. The error is the system's word for it.
-pub fn write_back(file: &ConfigFile, settings: &Settings) -> Result<(), String> {
+pub(crate) fn write_back(file: &ConfigFile, settings: &Settings) -> Result<(), String> {
     may_block_here();
     // What a symbolic link leads to is written, and the link stays.
     let path = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());

@@ -24,7 +24,7 @@ impl std::fmt::Display for BindError {
 }
 
 /// Why an address could not be bound, in Redis's words.
-pub fn bind_failure(address: &str, error: &io::Error) -> String {
+pub(crate) fn bind_failure(address: &str, error: &io::Error) -> String {
     let error = system_text(error);
     let port = address.rsplit_once(':').map(|(_, port)| port);
     match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
@@ -35,13 +35,13 @@ pub fn bind_failure(address: &str, error: &io::Error) -> String {
 
 /// A bound address.
 #[derive(Debug)]
-pub enum Listener {
+pub(crate) enum Listener {
     Tcp(std::net::TcpListener),
     Unix(std::os::unix::net::UnixListener, PathBuf),
 }
 
 /// Binds a TCP address as redis-server does: reusable, IPv6 apart from IPv4, `backlog` connections waiting.
-pub fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {
+pub(crate) fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {
     use socket2::{Domain, Protocol, Type};
     let socket = socket2::Socket::new(
         Domain::for_address(address),
@@ -59,7 +59,7 @@ pub fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Liste
 }
 
 /// Binds a Unix socket, replacing a stale one. `permissions` 0: as the umask leaves them.
-pub fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
+pub(crate) fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
     let _ = std::fs::remove_file(path);
     let listener = std::os::unix::net::UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
@@ -70,7 +70,7 @@ pub fn bind_unix(path: &str, permissions: u32) -> io::Result<Listener> {
 }
 
 /// Binds every address of the settings.
-pub fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, BindError> {
+pub(crate) fn bind(settings: &Settings, tcp: bool) -> Result<Vec<Listener>, BindError> {
     // A name is looked up.
     may_block_here();
     let mut listeners = Vec::new();

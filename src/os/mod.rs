@@ -1,10 +1,10 @@
 //! The operating system's parts: files, sockets, limits, scheduling, /proc.
 
-pub mod config_file;
-pub mod file_limit;
-pub mod listener;
+pub(crate) mod config_file;
+pub(crate) mod file_limit;
+pub(crate) mod listener;
 pub(crate) mod outgoing;
-pub mod priority;
+pub(crate) mod priority;
 pub(crate) mod process_number;
-pub mod socket;
-pub mod system_probe;
+pub(crate) mod socket;
+pub(crate) mod system_probe;

@@ -50,7 +50,7 @@ thread_local! {
 
 /// The calling thread serves requests: its share stays what it is, in the shortest slices, with which the system lets
 /// it preempt the longer ones of others. What the operator chose for the process (a nice value, a policy) is left.
-pub fn serve() {
+pub(crate) fn serve() {
     // SAFETY: all fields are numbers, for which zero is a value.
     let mut present: libc::sched_attr = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::sched_attr>() as u32;
@@ -62,13 +62,13 @@ pub fn serve() {
 }
 
 /// Lowers the calling thread's priority to a tenth of a share.
-pub fn lower_to_a_tenth() {
+pub(crate) fn lower_to_a_tenth() {
     schedule(libc::SCHED_BATCH, NICE);
 }
 
 /// Lowers the calling thread's priority as far as it may be raised again. From then on it calls [`raise_if_starved`]
 /// now and then.
-pub fn lower() {
+pub(crate) fn lower() {
     lower_to_a_tenth();
     if may_raise()
         && let Some((ran_ns, waited_ns)) = times()
@@ -83,7 +83,7 @@ pub fn lower() {
 }
 
 /// Gives the calling thread normal priority again, where that is allowed: its end is waited for.
-pub fn restore() {
+pub(crate) fn restore() {
     LOWERED.set(None);
     schedule(libc::SCHED_OTHER, 0);
 }
@@ -97,12 +97,12 @@ pub fn raise_to_log() {
 }
 
 /// As [`restore`], for another thread of this process, by the system's number.
-pub fn raise_other(thread: i32) {
+pub(crate) fn raise_other(thread: i32) {
     schedule_thread(thread, libc::SCHED_OTHER, 0);
 }
 
 /// Raises the calling thread's priority over others, where that is allowed: what it has not done yet takes memory.
-pub fn raise() {
+pub(crate) fn raise() {
     schedule(libc::SCHED_OTHER, NICE_FIRST);
 }
 
@@ -110,13 +110,13 @@ pub fn raise() {
 /// forwards the log as well, but a thread that waits for its core gets it between two chunks, and not after a slice.
 /// The threads that free memory and load dumps call it after each piece: what the system grants in slices it takes
 /// back at its ticks only.
-pub fn yield_core() {
+pub(crate) fn yield_core() {
     std::thread::yield_now();
 }
 
 /// A thread of the lowest priority asks now and then whether it gets any time at all, and is raised if not. Costs a
 /// reading of the clock.
-pub fn raise_if_starved() {
+pub(crate) fn raise_if_starved() {
     let Some(before) = LOWERED.get() else {
         return;
     };

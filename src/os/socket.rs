@@ -9,14 +9,14 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
 #[derive(Debug)]
-pub enum Socket {
+pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Socket {
     /// Whether the peer is on this machine, as far as its address tells.
-    pub fn peer_is_here(&self) -> bool {
+    pub(crate) fn peer_is_here(&self) -> bool {
         match self {
             Socket::Tcp(s) => match (s.peer_addr(), s.local_addr()) {
                 (Ok(peer), Ok(local)) => peer.ip() == local.ip(),
@@ -26,21 +26,21 @@ impl Socket {
         }
     }
 
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(s) => s.try_read(buffer),
             Socket::Unix(s) => s.try_read(buffer),
         }
     }
 
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(s) => s.try_write(bytes),
             Socket::Unix(s) => s.try_write(bytes),
         }
     }
 
-    pub fn try_write_vectored(&self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write_vectored(&self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Socket::Tcp(s) => s.try_write_vectored(bytes),
             Socket::Unix(s) => s.try_write_vectored(bytes),
@@ -50,7 +50,7 @@ impl Socket {
     /// Reads what there is. A read that doesn't fill the buffer has emptied the socket, and the next poll
     /// waits for the kernel to say that more has come: with `try_read` every request cost a second call that
     /// found nothing.
-    pub fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
@@ -63,14 +63,14 @@ impl Socket {
         polled.map_ok(|()| read.filled().len())
     }
 
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Tcp(s) => s.poll_read_ready(cx),
             Socket::Unix(s) => s.poll_read_ready(cx),
         }
     }
 
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Tcp(s) => s.poll_write_ready(cx),
             Socket::Unix(s) => s.poll_write_ready(cx),
@@ -78,19 +78,19 @@ impl Socket {
     }
 
     /// Takes the socket off the reactor it was made on and registers it with the calling arbiter's.
-    pub fn rebind(self) -> io::Result<Socket> {
+    pub(crate) fn rebind(self) -> io::Result<Socket> {
         Ok(match self {
             Socket::Tcp(s) => Socket::Tcp(TcpStream::from_std(s.into_std()?)?),
             Socket::Unix(s) => Socket::Unix(UnixStream::from_std(s.into_std()?)?),
         })
     }
 
-    pub fn is_unix(&self) -> bool {
+    pub(crate) fn is_unix(&self) -> bool {
         matches!(self, Socket::Unix(_))
     }
 
     /// The descriptor's number, for CLIENT LIST.
-    pub fn fd(&self) -> i32 {
+    pub(crate) fn fd(&self) -> i32 {
         use std::os::fd::AsRawFd;
         match self {
             Socket::Tcp(s) => s.as_raw_fd(),

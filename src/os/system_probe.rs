@@ -63,12 +63,12 @@ pub fn cpu_us() -> (u64, u64) {
 }
 
 /// As [`cpu_us`], of one thread of the process by the number that [`thread_id`] gives it.
-pub fn thread_cpu_us(thread: i32) -> (u64, u64) {
+pub(crate) fn thread_cpu_us(thread: i32) -> (u64, u64) {
     cpu_us_of(&format!("/proc/self/task/{thread}/stat"))
 }
 
 /// The number of the calling thread.
-pub fn thread_id() -> i32 {
+pub(crate) fn thread_id() -> i32 {
     // SAFETY: takes nothing and can't fail.
     unsafe { libc::gettid() }
 }

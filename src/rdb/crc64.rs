@@ -7,7 +7,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 
 /// A running checksum over a stream.
 #[derive(Clone, Copy, Debug)]
-pub struct Crc64 {
+pub(crate) struct Crc64 {
     digest: Digest,
 }
 
@@ -18,18 +18,18 @@ impl Default for Crc64 {
 }
 
 impl Crc64 {
-    pub fn new() -> Crc64 {
+    pub(crate) fn new() -> Crc64 {
         Crc64 {
             digest: Digest::new(CrcAlgorithm::Crc64Redis),
         }
     }
 
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
     }
 
     /// The checksum of all bytes so far.
-    pub fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.digest.finalize()
     }
 }

@@ -60,11 +60,11 @@ impl From<std::io::Error> for Fault {
 /// A fault with its place: how many bytes of the dump had been read, and which key was being read, if any.
 #[derive(Debug)]
 pub struct RdbError {
-    pub fault: Fault,
+    pub(crate) fault: Fault,
     /// Bytes from the start of the dump; the fault lies at or shortly before it.
     pub offset: u64,
-    pub db: u64,
-    pub key: Option<Vec<u8>>,
+    pub(crate) db: u64,
+    pub(crate) key: Option<Vec<u8>>,
 }
 
 impl fmt::Display for RdbError {

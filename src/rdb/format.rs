@@ -1,81 +1,81 @@
 //! The format's numbers: opcodes, value types and versions.
 
 /// What the writer makes. Redis 5 and later read it.
-pub const WRITTEN_VERSION: u32 = 10;
+pub(crate) const WRITTEN_VERSION: u32 = 10;
 /// The newest that the reader takes (Redis 7.4).
-pub const NEWEST_VERSION: u32 = 12;
+pub(crate) const NEWEST_VERSION: u32 = 12;
 /// What Valkey counts its own versions from; up to type [`kind::STREAM_LISTPACKS_3`] its values are Redis's.
-pub const VALKEY_VERSIONS: std::ops::RangeInclusive<u32> = 80..=81;
+pub(crate) const VALKEY_VERSIONS: std::ops::RangeInclusive<u32> = 80..=81;
 /// From this version on a checksum follows the end mark.
-pub const CHECKSUM_SINCE: u32 = 5;
+pub(crate) const CHECKSUM_SINCE: u32 = 5;
 
 /// What stands where a value's type may stand.
-pub mod opcode {
-    pub const SLOT_INFO: u8 = 244;
-    pub const FUNCTION2: u8 = 245;
-    pub const FUNCTION_PRE_GA: u8 = 246;
-    pub const MODULE_AUX: u8 = 247;
-    pub const IDLE: u8 = 248;
-    pub const FREQUENCY: u8 = 249;
-    pub const AUX: u8 = 250;
-    pub const RESIZE_DB: u8 = 251;
-    pub const EXPIRE_MS: u8 = 252;
-    pub const EXPIRE_SECONDS: u8 = 253;
-    pub const SELECT_DB: u8 = 254;
-    pub const END: u8 = 255;
+pub(crate) mod opcode {
+    pub(crate) const SLOT_INFO: u8 = 244;
+    pub(crate) const FUNCTION2: u8 = 245;
+    pub(crate) const FUNCTION_PRE_GA: u8 = 246;
+    pub(crate) const MODULE_AUX: u8 = 247;
+    pub(crate) const IDLE: u8 = 248;
+    pub(crate) const FREQUENCY: u8 = 249;
+    pub(crate) const AUX: u8 = 250;
+    pub(crate) const RESIZE_DB: u8 = 251;
+    pub(crate) const EXPIRE_MS: u8 = 252;
+    pub(crate) const EXPIRE_SECONDS: u8 = 253;
+    pub(crate) const SELECT_DB: u8 = 254;
+    pub(crate) const END: u8 = 255;
 }
 
 /// How a value is laid out.
-pub mod kind {
-    pub const STRING: u8 = 0;
-    pub const LIST: u8 = 1;
-    pub const SET: u8 = 2;
+pub(crate) mod kind {
+    pub(crate) const STRING: u8 = 0;
+    pub(crate) const LIST: u8 = 1;
+    pub(crate) const SET: u8 = 2;
     /// Scores as text.
-    pub const ZSET: u8 = 3;
-    pub const HASH: u8 = 4;
+    pub(crate) const ZSET: u8 = 3;
+    pub(crate) const HASH: u8 = 4;
     /// Scores as eight bytes.
-    pub const ZSET_2: u8 = 5;
-    pub const MODULE_PRE_GA: u8 = 6;
-    pub const MODULE_2: u8 = 7;
-    pub const HASH_ZIPMAP: u8 = 9;
-    pub const LIST_ZIPLIST: u8 = 10;
-    pub const SET_INTSET: u8 = 11;
-    pub const ZSET_ZIPLIST: u8 = 12;
-    pub const HASH_ZIPLIST: u8 = 13;
+    pub(crate) const ZSET_2: u8 = 5;
+    pub(crate) const MODULE_PRE_GA: u8 = 6;
+    pub(crate) const MODULE_2: u8 = 7;
+    pub(crate) const HASH_ZIPMAP: u8 = 9;
+    pub(crate) const LIST_ZIPLIST: u8 = 10;
+    pub(crate) const SET_INTSET: u8 = 11;
+    pub(crate) const ZSET_ZIPLIST: u8 = 12;
+    pub(crate) const HASH_ZIPLIST: u8 = 13;
     /// Nodes are ziplists.
-    pub const LIST_QUICKLIST: u8 = 14;
-    pub const STREAM_LISTPACKS: u8 = 15;
-    pub const HASH_LISTPACK: u8 = 16;
-    pub const ZSET_LISTPACK: u8 = 17;
+    pub(crate) const LIST_QUICKLIST: u8 = 14;
+    pub(crate) const STREAM_LISTPACKS: u8 = 15;
+    pub(crate) const HASH_LISTPACK: u8 = 16;
+    pub(crate) const ZSET_LISTPACK: u8 = 17;
     /// Nodes are listpacks or single elements.
-    pub const LIST_QUICKLIST_2: u8 = 18;
-    pub const STREAM_LISTPACKS_2: u8 = 19;
-    pub const SET_LISTPACK: u8 = 20;
-    pub const STREAM_LISTPACKS_3: u8 = 21;
-    pub const HASH_EXPIRING_PRE_GA: u8 = 22;
-    pub const HASH_LISTPACK_EXPIRING_PRE_GA: u8 = 23;
-    pub const HASH_EXPIRING: u8 = 24;
-    pub const HASH_LISTPACK_EXPIRING: u8 = 25;
+    pub(crate) const LIST_QUICKLIST_2: u8 = 18;
+    pub(crate) const STREAM_LISTPACKS_2: u8 = 19;
+    pub(crate) const SET_LISTPACK: u8 = 20;
+    pub(crate) const STREAM_LISTPACKS_3: u8 = 21;
+    pub(crate) const HASH_EXPIRING_PRE_GA: u8 = 22;
+    pub(crate) const HASH_LISTPACK_EXPIRING_PRE_GA: u8 = 23;
+    pub(crate) const HASH_EXPIRING: u8 = 24;
+    pub(crate) const HASH_LISTPACK_EXPIRING: u8 = 25;
 }
 
 /// What a node of a [`kind::LIST_QUICKLIST_2`] holds.
-pub mod node {
-    pub const PLAIN: u64 = 1;
-    pub const PACKED: u64 = 2;
+pub(crate) mod node {
+    pub(crate) const PLAIN: u64 = 1;
+    pub(crate) const PACKED: u64 = 2;
 }
 
 /// What stands before each part of a module's data.
-pub mod module {
-    pub const END: u64 = 0;
-    pub const SIGNED: u64 = 1;
-    pub const UNSIGNED: u64 = 2;
-    pub const FLOAT: u64 = 3;
-    pub const DOUBLE: u64 = 4;
-    pub const STRING: u64 = 5;
+pub(crate) mod module {
+    pub(crate) const END: u64 = 0;
+    pub(crate) const SIGNED: u64 = 1;
+    pub(crate) const UNSIGNED: u64 = 2;
+    pub(crate) const FLOAT: u64 = 3;
+    pub(crate) const DOUBLE: u64 = 4;
+    pub(crate) const STRING: u64 = 5;
 }
 
 /// A value type's name for people; None if no version up to [`NEWEST_VERSION`] knows it.
-pub fn kind_name(kind: u8) -> Option<&'static str> {
+pub(crate) fn kind_name(kind: u8) -> Option<&'static str> {
     Some(match kind {
         kind::STRING => "string",
         kind::LIST => "list",
@@ -107,7 +107,7 @@ pub fn kind_name(kind: u8) -> Option<&'static str> {
 }
 
 /// A module type's nine-character name, which its 64-bit id spells in 54 bits.
-pub fn module_name(id: u64) -> String {
+pub(crate) fn module_name(id: u64) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     (0..9)
         .map(|i| {

@@ -147,9 +147,9 @@ fn zipmap_length(bytes: &[u8]) -> Result<(usize, &[u8]), Fault> {
 
 /// Builds the old encodings for tests.
 #[cfg(test)]
-pub mod build {
+pub(crate) mod build {
     /// A ziplist of texts; what spells an integer is stored as one, as Redis did.
-    pub fn ziplist(items: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn ziplist(items: &[&[u8]]) -> Vec<u8> {
         let mut out = vec![0; super::ZIPLIST_HEADER];
         let mut previous = 0usize;
         let mut tail = super::ZIPLIST_HEADER;
@@ -203,7 +203,7 @@ pub mod build {
     }
 
     /// A zipmap, with `free` unused bytes behind every value.
-    pub fn zipmap(pairs: &[(&[u8], &[u8])], free: u8) -> Vec<u8> {
+    pub(crate) fn zipmap(pairs: &[(&[u8], &[u8])], free: u8) -> Vec<u8> {
         fn length(out: &mut Vec<u8>, n: usize) {
             if n < 254 {
                 out.push(n as u8);

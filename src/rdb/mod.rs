@@ -12,19 +12,19 @@
 //! Nothing here trusts a length, a count or an offset that it read: allocation follows the bytes that
 //! have really arrived, and every error says where in the input it was found.
 
-pub mod crc64;
-pub mod decode;
-pub mod error;
-pub mod format;
-pub mod legacy;
-pub mod lzf;
-pub mod opaque;
-pub mod payload;
-pub mod pieces;
-pub mod reader;
-pub mod source;
-pub mod usage;
-pub mod writer;
+pub(crate) mod crc64;
+pub(crate) mod decode;
+pub(crate) mod error;
+pub(crate) mod format;
+pub(crate) mod legacy;
+pub(crate) mod lzf;
+pub(crate) mod opaque;
+pub(crate) mod payload;
+pub(crate) mod pieces;
+pub(crate) mod reader;
+pub(crate) mod source;
+pub(crate) mod usage;
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod round_trip_tests;

@@ -58,7 +58,7 @@ pub fn read(payload: &[u8], encodings: &Encodings) -> Result<Value, PayloadError
 
 /// The value of a payload, whose checksum need not be right if it isn't `checked`; and how many encoded collections
 /// and nodes of such it held.
-pub fn read_checked(
+pub(crate) fn read_checked(
     payload: &[u8],
     encodings: &Encodings,
     checked: bool,

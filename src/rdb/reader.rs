@@ -87,10 +87,10 @@ pub struct Summary {
     /// Keys handed to the loader.
     pub keys: u64,
     /// Keys passed over because their collection was empty.
-    pub empty_keys: u64,
-    pub functions: u64,
+    pub(crate) empty_keys: u64,
+    pub(crate) functions: u64,
     /// Encoded collections and nodes of such that were checked.
-    pub encoded: u64,
+    pub(crate) encoded: u64,
     /// Whether the dump carried a checksum, and it was verified.
     pub checksum_verified: bool,
     /// Length of the dump, bytes.
@@ -99,7 +99,7 @@ pub struct Summary {
 
 /// Reads one dump.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub(crate) struct Reader<R> {
     source: Source<R>,
     options: Options,
     summary: Summary,
@@ -119,7 +119,7 @@ pub fn load<R: Read>(
 }
 
 impl<R: Read> Reader<R> {
-    pub fn new(input: R, options: Options) -> Reader<R> {
+    pub(crate) fn new(input: R, options: Options) -> Reader<R> {
         Reader {
             source: Source::new(input, options.checksum),
             options,
@@ -131,7 +131,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Reads the dump to its end. Bytes behind it are left to [`Reader::into_rest`].
-    pub fn load(&mut self, loader: &mut impl Loader) -> Result<Summary, RdbError> {
+    pub(crate) fn load(&mut self, loader: &mut impl Loader) -> Result<Summary, RdbError> {
         match self.run(loader) {
             Ok(()) => {
                 self.summary.bytes = self.source.offset();
@@ -148,7 +148,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// What was read ahead, and the input behind it.
-    pub fn into_rest(self) -> (Vec<u8>, R) {
+    pub(crate) fn into_rest(self) -> (Vec<u8>, R) {
         self.source.into_rest()
     }
 

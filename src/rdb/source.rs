@@ -13,13 +13,13 @@ use super::error::Fault;
 use super::lzf;
 
 /// Also the largest span that can be lent.
-pub const BUFFER_BYTES: usize = 256 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 /// How much a vector for a long string grows at a time at first; afterwards it doubles with what has come.
 const GROWTH_BYTES: usize = 1 << 20;
 
 /// A length prefix: a length, or a special encoding of the string that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
+pub(crate) enum Length {
     Plain(u64),
     Encoded(u8),
 }
@@ -33,7 +33,7 @@ pub enum Text<'a> {
 
 impl Text<'_> {
     /// Calls `f` with the bytes, formatting an integer on the stack.
-    pub fn with<T>(&self, f: impl FnOnce(&[u8]) -> T) -> T {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Text::Int(n) => f(itoa::Buffer::new().format(*n).as_bytes()),
             Text::Bytes(bytes) => f(bytes),
@@ -62,7 +62,7 @@ pub struct Source<R> {
 
 impl<R: Read> Source<R> {
     /// `checksum`: whether to compute one at all.
-    pub fn new(input: R, checksum: bool) -> Source<R> {
+    pub(crate) fn new(input: R, checksum: bool) -> Source<R> {
         Source::with_buffer(input, checksum, BUFFER_BYTES)
     }
 
@@ -83,12 +83,12 @@ impl<R: Read> Source<R> {
     }
 
     /// Bytes taken so far.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.base + self.start as u64
     }
 
     /// The checksum of all bytes taken so far; zero if none is computed.
-    pub fn checksum(&mut self) -> u64 {
+    pub(crate) fn checksum(&mut self) -> u64 {
         let taken = self.start;
         match &mut self.crc {
             Some(crc) => {
@@ -101,7 +101,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Bytes read ahead of what was taken, and the input: whatever follows the dump is in them, in order.
-    pub fn into_rest(self) -> (Vec<u8>, R) {
+    pub(crate) fn into_rest(self) -> (Vec<u8>, R) {
         (self.buffer[self.start..self.end].to_vec(), self.input)
     }
 
@@ -137,7 +137,7 @@ impl<R: Read> Source<R> {
     }
 
     #[inline]
-    pub fn byte(&mut self) -> Result<u8, Fault> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
         self.need(1)?;
         let byte = self.buffer[self.start];
         self.start += 1;
@@ -145,7 +145,7 @@ impl<R: Read> Source<R> {
     }
 
     #[inline]
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         self.need(N)?;
         let mut array = [0; N];
         array.copy_from_slice(&self.buffer[self.start..self.start + N]);
@@ -189,7 +189,7 @@ impl<R: Read> Source<R> {
 
     /// A length, or the number of a string encoding.
     #[inline]
-    pub fn length_or_encoding(&mut self) -> Result<Length, Fault> {
+    pub(crate) fn length_or_encoding(&mut self) -> Result<Length, Fault> {
         let first = self.byte()?;
         let low = first & 0x3f;
         Ok(match first >> 6 {
@@ -204,7 +204,7 @@ impl<R: Read> Source<R> {
 
     /// A length where an encoding makes no sense.
     #[inline]
-    pub fn length(&mut self) -> Result<u64, Fault> {
+    pub(crate) fn length(&mut self) -> Result<u64, Fault> {
         match self.length_or_encoding()? {
             Length::Plain(length) => Ok(length),
             Length::Encoded(_) => Err(Fault::Corrupt("length prefix")),
@@ -213,7 +213,7 @@ impl<R: Read> Source<R> {
 
     /// A string in any of its encodings, lent until the next call.
     #[inline]
-    pub fn text(&mut self) -> Result<Text<'_>, Fault> {
+    pub(crate) fn text(&mut self) -> Result<Text<'_>, Fault> {
         match self.length_or_encoding()? {
             Length::Plain(length) if self.lendable(length) => {
                 Ok(Text::Bytes(self.lend(length as usize)?))
@@ -234,7 +234,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Appends a string's bytes to `out`.
-    pub fn text_to(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(crate) fn text_to(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self.text()? {
             Text::Bytes(bytes) => out.extend_from_slice(bytes),
             Text::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
@@ -243,18 +243,18 @@ impl<R: Read> Source<R> {
     }
 
     /// An encoded collection or a node of one, to be checked by whoever asked; lent until the next call.
-    pub fn encoded(&mut self) -> Result<&[u8], Fault> {
+    pub(crate) fn encoded(&mut self) -> Result<&[u8], Fault> {
         self.encoded += 1;
         self.blob()
     }
 
     /// How many encoded collections and nodes have been taken.
-    pub fn encoded_taken(&self) -> u64 {
+    pub(crate) fn encoded_taken(&self) -> u64 {
         self.encoded
     }
 
     /// A string that has to be bytes, lent until the next call.
-    pub fn blob(&mut self) -> Result<&[u8], Fault> {
+    pub(crate) fn blob(&mut self) -> Result<&[u8], Fault> {
         match self.text()? {
             Text::Bytes(bytes) => Ok(bytes),
             Text::Int(_) => Err(Fault::Corrupt("encoded collection")),
@@ -263,12 +263,12 @@ impl<R: Read> Source<R> {
 
     /// A double as eight bytes, little endian.
     #[inline]
-    pub fn double(&mut self) -> Result<f64, Fault> {
+    pub(crate) fn double(&mut self) -> Result<f64, Fault> {
         Ok(f64::from_le_bytes(self.array()?))
     }
 
     /// A double as text behind a length byte; 253, 254 and 255 stand for not-a-number and the infinities.
-    pub fn double_text(&mut self) -> Result<f64, Fault> {
+    pub(crate) fn double_text(&mut self) -> Result<f64, Fault> {
         let length = match self.byte()? {
             255 => return Ok(f64::NEG_INFINITY),
             254 => return Ok(f64::INFINITY),

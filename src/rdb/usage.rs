@@ -10,15 +10,15 @@ const FIELD_MASK: u32 = 0xff_ffff;
 const MINUTES_MASK: u32 = 0xffff;
 
 /// The field for a use now.
-pub fn lru_now(now_ms: i64) -> u32 {
+pub(crate) fn lru_now(now_ms: i64) -> u32 {
     (now_ms / 1000) as u32 & FIELD_MASK
 }
 
 /// An LFU counter to begin with: a new key is not the first to go.
-pub const LFU_FIRST: u32 = 5;
+pub(crate) const LFU_FIRST: u32 = 5;
 
 /// The field of a key that has just come, under either kind of policy.
-pub fn first(policy: MaxmemoryPolicy, now_ms: i64) -> u32 {
+pub(crate) fn first(policy: MaxmemoryPolicy, now_ms: i64) -> u32 {
     if policy.is_lfu() {
         ((now_ms / 60_000) as u32 & MINUTES_MASK) << 8 | LFU_FIRST
     } else {
@@ -27,7 +27,12 @@ pub fn first(policy: MaxmemoryPolicy, now_ms: i64) -> u32 {
 }
 
 /// What a dump is to say of a record, which Redis does for the policies that evict by use.
-pub fn usage_of(lru: u32, policy: MaxmemoryPolicy, decay_time_min: u32, now_ms: i64) -> Usage {
+pub(crate) fn usage_of(
+    lru: u32,
+    policy: MaxmemoryPolicy,
+    decay_time_min: u32,
+    now_ms: i64,
+) -> Usage {
     if policy.is_lfu() {
         let now_min = (now_ms / 60_000) as u32 & MINUTES_MASK;
         let elapsed_min = now_min.wrapping_sub(lru >> 8) & MINUTES_MASK;
@@ -42,7 +47,7 @@ pub fn usage_of(lru: u32, policy: MaxmemoryPolicy, decay_time_min: u32, now_ms: 
 
 /// The field that a dump's or a command's word about use asks for; None if it says nothing that the policy
 /// can use.
-pub fn field_of(
+pub(crate) fn field_of(
     idle_seconds: Option<u64>,
     frequency: Option<u8>,
     policy: MaxmemoryPolicy,

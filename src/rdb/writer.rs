@@ -80,36 +80,36 @@ impl Encoder {
     }
 
     /// Signature and version.
-    pub fn header(&self, out: &mut Vec<u8>) {
+    pub(crate) fn header(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("REDIS{WRITTEN_VERSION:04}").as_bytes());
     }
 
-    pub fn aux(&mut self, out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    pub(crate) fn aux(&mut self, out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
         out.push(opcode::AUX);
         self.string(out, name);
         self.string(out, value);
     }
 
-    pub fn select(&self, out: &mut Vec<u8>, db: usize) {
+    pub(crate) fn select(&self, out: &mut Vec<u8>, db: usize) {
         out.push(opcode::SELECT_DB);
         length(out, db as u64);
     }
 
     /// How many keys, and keys with an expiry, the selected database has: a hint for the reader.
-    pub fn resize(&self, out: &mut Vec<u8>, keys: usize, expires: usize) {
+    pub(crate) fn resize(&self, out: &mut Vec<u8>, keys: usize, expires: usize) {
         out.push(opcode::RESIZE_DB);
         length(out, keys as u64);
         length(out, expires as u64);
     }
 
     /// A whole entry.
-    pub fn entry(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, value: ValueRef<'_>) {
+    pub(crate) fn entry(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, value: ValueRef<'_>) {
         self.key_header(out, header, kind_of(value));
         self.value(out, value);
     }
 
     /// What stands before a value of a kind.
-    pub fn key_header(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, kind: u8) {
+    pub(crate) fn key_header(&mut self, out: &mut Vec<u8>, header: KeyHeader<'_>, kind: u8) {
         if let Some(at) = header.expire_at {
             out.push(opcode::EXPIRE_MS);
             out.extend_from_slice(&at.to_le_bytes());
@@ -198,7 +198,7 @@ impl Encoder {
 
     /// A string in the shortest of its encodings.
     #[inline]
-    pub fn string(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+    pub(crate) fn string(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
         // The longest integer that has an encoding has eleven characters.
         if bytes.len() <= 11
             && let Some(n) = parse_int(bytes)
@@ -321,7 +321,7 @@ fn small_integer(out: &mut Vec<u8>, n: i64) -> bool {
 }
 
 /// The kind that a value is written as.
-pub fn kind_of(value: ValueRef<'_>) -> u8 {
+pub(crate) fn kind_of(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => kind::STRING,
         ValueRef::List(_) => kind::LIST_QUICKLIST_2,
@@ -364,10 +364,10 @@ pub struct Preamble {
 /// The point of the replication stream that a dump's data corresponds to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationMark {
-    pub replid: String,
-    pub offset: i64,
+    pub(crate) replid: String,
+    pub(crate) offset: i64,
     /// The database that the stream has selected; -1: none.
-    pub stream_db: i64,
+    pub(crate) stream_db: i64,
 }
 
 /// Puts a dump together and hands it on in chunks.
@@ -375,7 +375,7 @@ pub struct ReplicationMark {
 /// Entries of one database should come together: a change of database costs a few bytes each time.
 #[derive(Debug)]
 pub struct ChunkWriter {
-    pub encoder: Encoder,
+    pub(crate) encoder: Encoder,
     buffer: Vec<u8>,
     chunk_bytes: usize,
     crc: Option<Crc64>,
@@ -427,7 +427,7 @@ impl ChunkWriter {
     }
 
     /// Selects a database and says how large it is. Once for each database, before its first entry.
-    pub fn begin_db(&mut self, db: usize, keys: usize, expires: usize) {
+    pub(crate) fn begin_db(&mut self, db: usize, keys: usize, expires: usize) {
         self.select(db);
         self.encoder.resize(&mut self.buffer, keys, expires);
     }
@@ -446,7 +446,11 @@ impl ChunkWriter {
     }
 
     /// For entries that come already encoded (pre-images), or in pieces: `f` appends to the chunk.
-    pub fn raw<T>(&mut self, db: usize, f: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> T) -> T {
+    pub(crate) fn raw<T>(
+        &mut self,
+        db: usize,
+        f: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> T,
+    ) -> T {
         self.select(db);
         f(&mut self.encoder, &mut self.buffer)
     }
@@ -460,7 +464,7 @@ impl ChunkWriter {
     }
 
     /// Hands on what there is.
-    pub fn flush(&mut self, sink: &mut impl ChunkSink) {
+    pub(crate) fn flush(&mut self, sink: &mut impl ChunkSink) {
         if self.buffer.is_empty() {
             return;
         }
@@ -483,12 +487,12 @@ impl ChunkWriter {
     }
 
     /// Bytes handed on so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
     /// Bytes not yet handed on.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.buffer.len()
     }
 }

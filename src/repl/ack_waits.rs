@@ -10,31 +10,31 @@ use hashbrown::HashMap;
 use super::replicas::Replicas;
 
 /// A wait's name: unique among those that are going on.
-pub type WaitId = usize;
+pub(crate) type WaitId = usize;
 
 /// One wait.
 #[derive(Debug)]
-pub struct AckWait<W> {
+pub(crate) struct AckWait<W> {
     /// Whom to answer.
-    pub waiting: W,
+    pub(crate) waiting: W,
     /// How many replicas are to have acked `offset`.
-    pub replicas: usize,
-    pub offset: u64,
+    pub(crate) replicas: usize,
+    pub(crate) offset: u64,
     /// Unix ms; None: never.
-    pub deadline_ms: Option<i64>,
+    pub(crate) deadline_ms: Option<i64>,
     /// WAITAOF: they are to have it in their append-only files.
-    pub aof: bool,
+    pub(crate) aof: bool,
 }
 
 /// What the online replicas have acked: offsets, falling.
 #[derive(Debug, Default)]
-pub struct Acked {
+pub(crate) struct Acked {
     processed: Vec<u64>,
     fsynced: Vec<u64>,
 }
 
 impl Acked {
-    pub fn by(replicas: &Replicas) -> Acked {
+    pub(crate) fn by(replicas: &Replicas) -> Acked {
         let sorted = |mut offsets: Vec<u64>| {
             offsets.sort_unstable_by(|a, b| b.cmp(a));
             offsets
@@ -50,7 +50,7 @@ impl Acked {
     }
 
     /// How many have acked what a wait is for.
-    pub fn count<W>(&self, wait: &AckWait<W>) -> usize {
+    pub(crate) fn count<W>(&self, wait: &AckWait<W>) -> usize {
         let offsets = self.offsets(wait.aof);
         offsets.partition_point(|acked| *acked >= wait.offset)
     }
@@ -58,7 +58,7 @@ impl Acked {
 
 /// See the module.
 #[derive(Debug)]
-pub struct AckWaits<W> {
+pub(crate) struct AckWaits<W> {
     waits: HashMap<WaitId, AckWait<W>>,
     /// By `aof`, replicas and offset.
     wanted: BTreeSet<(bool, usize, u64, WaitId)>,
@@ -76,15 +76,15 @@ impl<W> Default for AckWaits<W> {
 }
 
 impl<W> AckWaits<W> {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.waits.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waits.is_empty()
     }
 
-    pub fn add(&mut self, id: WaitId, wait: AckWait<W>) {
+    pub(crate) fn add(&mut self, id: WaitId, wait: AckWait<W>) {
         self.wanted
             .insert((wait.aof, wait.replicas, wait.offset, id));
         if let Some(deadline_ms) = wait.deadline_ms {
@@ -93,7 +93,7 @@ impl<W> AckWaits<W> {
         self.waits.insert(id, wait);
     }
 
-    pub fn remove(&mut self, id: WaitId) -> Option<AckWait<W>> {
+    pub(crate) fn remove(&mut self, id: WaitId) -> Option<AckWait<W>> {
         let wait = self.waits.remove(&id)?;
         self.wanted
             .remove(&(wait.aof, wait.replicas, wait.offset, id));
@@ -104,7 +104,7 @@ impl<W> AckWaits<W> {
     }
 
     /// Takes those out that have what they want.
-    pub fn take_reached(&mut self, acked: &Acked) -> Vec<AckWait<W>> {
+    pub(crate) fn take_reached(&mut self, acked: &Acked) -> Vec<AckWait<W>> {
         let mut reached = Vec::new();
         for aof in [false, true] {
             let offsets = acked.offsets(aof);
@@ -125,7 +125,7 @@ impl<W> AckWaits<W> {
     }
 
     /// Takes those out whose time is up.
-    pub fn take_late(&mut self, now_ms: i64) -> Vec<AckWait<W>> {
+    pub(crate) fn take_late(&mut self, now_ms: i64) -> Vec<AckWait<W>> {
         let mut late = Vec::new();
         while let Some(&(deadline_ms, id)) = self.deadlines.first()
             && deadline_ms <= now_ms
@@ -136,7 +136,7 @@ impl<W> AckWaits<W> {
     }
 
     /// When the next one's time is up, Unix ms.
-    pub fn next_deadline_ms(&self) -> Option<i64> {
+    pub(crate) fn next_deadline_ms(&self) -> Option<i64> {
         self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
     }
 }

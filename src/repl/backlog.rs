@@ -7,7 +7,7 @@
 //! promised follows the larger of the means: a rate that has just risen must not be told by what it was.
 
 /// The least size, bytes: Redis's default.
-pub const MIN_BYTES: u64 = 1 << 20;
+pub(crate) const MIN_BYTES: u64 = 1 << 20;
 /// Between two looks at the rate, ms.
 const LOOK_MS: i64 = 1000;
 /// The mean covers about so many seconds.
@@ -21,7 +21,7 @@ const SPARE: f64 = 1.25;
 
 /// `repl-backlog-size` and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BacklogSize {
+pub(crate) enum BacklogSize {
     /// Whoever sets it sets the log's limit; nothing is decided here.
     Fixed,
     Auto {
@@ -33,7 +33,7 @@ pub enum BacklogSize {
 
 /// How fast the stream grows.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct WriteRate {
+pub(crate) struct WriteRate {
     last: Option<(u64, i64)>,
     /// Bytes a second.
     mean: f64,
@@ -43,7 +43,7 @@ pub struct WriteRate {
 
 impl WriteRate {
     /// The stream ends at `end`. To be told often; it looks once a second.
-    pub fn observe(&mut self, end: u64, now_ms: i64) {
+    pub(crate) fn observe(&mut self, end: u64, now_ms: i64) {
         let Some((before, then_ms)) = self.last else {
             self.last = Some((end, now_ms));
             return;
@@ -71,17 +71,17 @@ impl WriteRate {
     }
 
     /// Bytes a second, of late.
-    pub fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.mean
     }
 
     /// Bytes a second that are to be reckoned with now: no less than of late, and more once the rate has risen.
-    pub fn present(&self) -> f64 {
+    pub(crate) fn present(&self) -> f64 {
         self.mean.max(self.quick_mean)
     }
 
     /// The limit that a backlog of `present` bytes should have now; None: it is right.
-    pub fn resize(&self, size: BacklogSize, present: u64) -> Option<u64> {
+    pub(crate) fn resize(&self, size: BacklogSize, present: u64) -> Option<u64> {
         let BacklogSize::Auto { seconds, max_bytes } = size else {
             return None;
         };
@@ -99,7 +99,7 @@ impl WriteRate {
 
 /// How long an outage a backlog of `limit` bytes survives at this rate, seconds; None: nothing is written,
 /// so any.
-pub fn survives_s(limit: u64, bytes_per_second: f64) -> Option<u64> {
+pub(crate) fn survives_s(limit: u64, bytes_per_second: f64) -> Option<u64> {
     (bytes_per_second >= 1.0).then(|| (limit as f64 / bytes_per_second) as u64)
 }
 

@@ -10,7 +10,7 @@ const PORTION_MIN: u64 = 16 * 1024;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Bandwidth {
+pub(crate) struct Bandwidth {
     /// Bytes a second; 0: no bound.
     rate: u64,
     /// Bytes that may go; negative: a debt.
@@ -20,7 +20,7 @@ pub struct Bandwidth {
 
 impl Bandwidth {
     /// Changes the rate, bytes a second; 0: no bound.
-    pub fn set_rate(&mut self, rate: u64, now_us: u64) {
+    pub(crate) fn set_rate(&mut self, rate: u64, now_us: u64) {
         if rate != self.rate {
             self.rate = rate;
             self.tokens = 0;
@@ -29,7 +29,7 @@ impl Bandwidth {
     }
 
     /// Whether there is a bound.
-    pub fn is_bounded(&self) -> bool {
+    pub(crate) fn is_bounded(&self) -> bool {
         self.rate > 0
     }
 
@@ -47,7 +47,7 @@ impl Bandwidth {
     }
 
     /// How long to wait before more is sent, microseconds; 0: not at all.
-    pub fn wait_us(&mut self, now_us: u64) -> u64 {
+    pub(crate) fn wait_us(&mut self, now_us: u64) -> u64 {
         if self.rate == 0 {
             return 0;
         }
@@ -61,7 +61,7 @@ impl Bandwidth {
     }
 
     /// So many bytes have gone.
-    pub fn spend(&mut self, bytes: u64) {
+    pub(crate) fn spend(&mut self, bytes: u64) {
         if self.rate > 0 {
             self.tokens = self.tokens.saturating_sub(bytes as i64);
         }
@@ -70,7 +70,7 @@ impl Bandwidth {
     /// How much to send at once, at most `most` bytes: what the rate gives in a quarter of a millisecond, so
     /// that replicas on one machine are fed in turns that nobody beside them feels; no less than
     /// `PORTION_MIN`, unless a debt would then take more than half a second.
-    pub fn portion(&self, most: usize) -> usize {
+    pub(crate) fn portion(&self, most: usize) -> usize {
         match self.rate {
             0 => most,
             rate => {

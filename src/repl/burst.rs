@@ -10,14 +10,14 @@ use crate::locks::{AtomicBool, Mutex};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Burst {
+pub(crate) struct Burst {
     pending: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Burst {
     #[inline]
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             let waker = self.waker.lock().take();
             if let Some(waker) = waker {
@@ -27,7 +27,7 @@ impl Burst {
     }
 
     /// Ready once after each burst of wakes; only one task may wait.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.pending.swap(false, Ordering::AcqRel) {
             return Poll::Ready(());
         }
@@ -40,7 +40,7 @@ impl Burst {
     }
 
     /// Nobody waits any more.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.waker.lock() = None;
     }
 }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 /// A reader's place in the log, by which its bytes are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cursor(u64);
+pub(crate) struct Cursor(u64);
 
 #[derive(Clone, Copy, Debug)]
 struct Held {

@@ -13,11 +13,11 @@ use super::stream::Stream;
 use super::view::{LinkView, ReplicationView};
 
 /// How many are kept.
-pub const KEPT: usize = 100;
+pub(crate) const KEPT: usize = 100;
 
 /// On which side of the resync we were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// A replica of ours resynced.
     Master,
     /// We did, with our master.
@@ -25,7 +25,7 @@ pub enum Side {
 }
 
 impl Side {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Side::Master => "master",
             Side::Replica => "replica",
@@ -35,19 +35,19 @@ impl Side {
 
 /// A full resync.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resync {
+pub(crate) struct Resync {
     /// Unix ms.
-    pub at_ms: i64,
+    pub(crate) at_ms: i64,
     /// Which side we were.
-    pub side: Side,
+    pub(crate) side: Side,
     /// Address and port of the other.
-    pub peer: String,
-    pub reason: String,
+    pub(crate) peer: String,
+    pub(crate) reason: String,
 }
 
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
-pub struct Explain {
+pub(crate) struct Explain {
     resyncs: VecDeque<Resync>,
     /// Resyncs seen in all, forgotten ones included.
     total: u64,
@@ -57,7 +57,7 @@ pub struct Explain {
 
 impl Explain {
     /// Keeps a resync. Its texts may hold what a peer sent, so they are made one line of bounded length.
-    pub fn record(&mut self, mut resync: Resync) {
+    pub(crate) fn record(&mut self, mut resync: Resync) {
         for text in [&mut resync.peer, &mut resync.reason] {
             *text = one_line(text);
         }
@@ -69,16 +69,16 @@ impl Explain {
     }
 
     /// The newest first.
-    pub fn resyncs(&self) -> impl Iterator<Item = &Resync> {
+    pub(crate) fn resyncs(&self) -> impl Iterator<Item = &Resync> {
         self.resyncs.iter()
     }
 
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
     /// We disconnected a replica.
-    pub fn departed(&mut self, name: &str, why: &'static str) {
+    pub(crate) fn departed(&mut self, name: &str, why: &'static str) {
         self.returned(name);
         if self.departures.len() == KEPT {
             self.departures.pop_front();
@@ -87,7 +87,7 @@ impl Explain {
     }
 
     /// It is back; why it had been disconnected, if it was by us.
-    pub fn returned(&mut self, name: &str) -> Option<&'static str> {
+    pub(crate) fn returned(&mut self, name: &str) -> Option<&'static str> {
         let at = self.departures.iter().position(|(n, _)| n == name)?;
         self.departures.remove(at).map(|(_, why)| why)
     }
@@ -104,7 +104,12 @@ fn one_line(text: &str) -> String {
 
 /// Why a replica gets a full sync, with the numbers that the decision was made of. `dump_only`: it wants a
 /// dump and no stream.
-pub fn in_words(stream: &Stream, request: &Request, reason: &Reason, dump_only: bool) -> String {
+pub(crate) fn in_words(
+    stream: &Stream,
+    request: &Request,
+    reason: &Reason,
+    dump_only: bool,
+) -> String {
     match reason {
         Reason::Asked if dump_only => "a dump was asked for by hand (REPLCONF rdb-only)".into(),
         Reason::Asked if *request == Request::Sync => {
@@ -152,7 +157,7 @@ fn within(bytes: u64, bytes_per_second: f64) -> String {
 }
 
 /// What would happen if this replica's link were cut now.
-pub fn fate_of_replica(replica: &Replica, view: &ReplicationView) -> String {
+pub(crate) fn fate_of_replica(replica: &Replica, view: &ReplicationView) -> String {
     match replica.state {
         ReplicaState::WaitSnapshot => {
             return "full resync: it still waits for its snapshot, and would queue anew".into();
@@ -190,7 +195,7 @@ pub fn fate_of_replica(replica: &Replica, view: &ReplicationView) -> String {
 }
 
 /// What would happen if the link to our master were cut now.
-pub fn fate_of_link(link: &LinkView, view: &ReplicationView) -> String {
+pub(crate) fn fate_of_link(link: &LinkView, view: &ReplicationView) -> String {
     let asks = format!("PSYNC {} {}", view.history.id, view.offset + 1);
     match link.state {
         LinkState::Connected if link.resumable => format!(

@@ -18,11 +18,11 @@ use tracing::info;
 
 use super::replicas::{Replica, ReplicaState, Replicas};
 
-pub mod driver;
+pub(crate) mod driver;
 
 /// Where a failover stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailoverState {
+pub(crate) enum FailoverState {
     #[default]
     None,
     /// Writes are paused until the target has everything.
@@ -33,7 +33,7 @@ pub enum FailoverState {
 
 impl FailoverState {
     /// INFO's master_failover_state.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             FailoverState::None => "no-failover",
             FailoverState::WaitingForSync => "waiting-for-sync",
@@ -44,17 +44,17 @@ impl FailoverState {
 
 /// A FAILOVER's arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FailoverRequest {
+pub(crate) struct FailoverRequest {
     /// Address and listening port of the replica; None: the first that has everything.
-    pub target: Option<(String, u16)>,
+    pub(crate) target: Option<(String, u16)>,
     /// At the timeout hand over all the same.
-    pub force: bool,
-    pub timeout_ms: Option<i64>,
+    pub(crate) force: bool,
+    pub(crate) timeout_ms: Option<i64>,
 }
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     Wait,
     /// Follow this replica, with PSYNC FAILOVER. `forced`: the time is up, it may lack something.
     HandOver {
@@ -68,7 +68,7 @@ pub enum Step {
 
 /// What the target said to PSYNC FAILOVER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
+pub(crate) enum Answered {
     /// It is the master now.
     Accepted,
     /// It stays a replica, so we must be a master again; the reason.
@@ -76,13 +76,13 @@ pub enum Answered {
 }
 
 /// The abort reasons, in Redis's words.
-pub const TIMED_OUT: &str = "Replica never caught up before timeout";
-pub const BY_HAND: &str = "Failover manually aborted";
-pub const REFUSED: &str = "Failover target rejected psync request";
+pub(crate) const TIMED_OUT: &str = "Replica never caught up before timeout";
+pub(crate) const BY_HAND: &str = "Failover manually aborted";
+pub(crate) const REFUSED: &str = "Failover target rejected psync request";
 
 /// The failover of one node.
 #[derive(Debug, Default)]
-pub struct Failover {
+pub(crate) struct Failover {
     state: FailoverState,
     target: Option<(String, u16)>,
     force: bool,
@@ -156,20 +156,20 @@ impl Failover {
 }
 
 /// Whether a replica is the one that a host and a port name.
-pub fn is_at(replica: &Replica, host: &str, port: u16) -> bool {
+pub(crate) fn is_at(replica: &Replica, host: &str, port: u16) -> bool {
     replica.ip().eq_ignore_ascii_case(host) && replica.listening_port == port
 }
 
 /// The failover as the node's threads share it: its state is read without a lock.
 #[derive(Debug, Default)]
-pub struct FailoverCell {
+pub(crate) struct FailoverCell {
     state: AtomicU8,
     inner: Mutex<Failover>,
 }
 
 impl FailoverCell {
     #[inline]
-    pub fn state(&self) -> FailoverState {
+    pub(crate) fn state(&self) -> FailoverState {
         match self.state.load(Ordering::Acquire) {
             0 => FailoverState::None,
             1 => FailoverState::WaitingForSync,
@@ -178,7 +178,7 @@ impl FailoverCell {
     }
 
     #[inline]
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.state.load(Ordering::Acquire) != 0
     }
 
@@ -190,28 +190,28 @@ impl FailoverCell {
     }
 
     /// Begins to wait for the target. The caller has paused writes and holds every shard.
-    pub fn begin(&self, request: FailoverRequest, now_ms: i64) {
+    pub(crate) fn begin(&self, request: FailoverRequest, now_ms: i64) {
         self.change(|f| f.begin(request, now_ms));
     }
 
     /// What is to be done now; see [`Step`].
-    pub fn look(&self, replicas: &Replicas, end: u64, now_ms: i64) -> Step {
+    pub(crate) fn look(&self, replicas: &Replicas, end: u64, now_ms: i64) -> Step {
         self.inner.lock().look(replicas, end, now_ms)
     }
 
     /// The node is about to follow that replica.
-    pub fn hand_over(&self, host: &str, port: u16, forced: bool) {
+    pub(crate) fn hand_over(&self, host: &str, port: u16, forced: bool) {
         self.change(|f| f.hand_over(host, port, forced));
     }
 
     /// It failed; the state it was in. From [`FailoverState::InProgress`] the node must become a master
     /// again, from any the pause ends.
-    pub fn abort(&self, why: &str) -> FailoverState {
+    pub(crate) fn abort(&self, why: &str) -> FailoverState {
         self.change(|f| f.abort(why))
     }
 
     /// The target took over.
-    pub fn done(&self) {
+    pub(crate) fn done(&self) {
         self.change(|f| *f = Failover::default());
     }
 }

@@ -15,7 +15,7 @@ use super::spool::{Spill, Spool};
 
 /// See the module. Not locked: the owner is.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     log: Log,
     joinable: bool,
     ended: bool,
@@ -24,7 +24,7 @@ pub struct Feed {
 
 impl Feed {
     /// An empty feed that can be joined.
-    pub fn new(spool: Arc<Spool>) -> Feed {
+    pub(crate) fn new(spool: Arc<Spool>) -> Feed {
         Feed {
             log: Log::keeping_all(spool),
             joinable: true,
@@ -34,7 +34,7 @@ impl Feed {
     }
 
     /// Adds a taker, which begins at the first byte. False if that is gone.
-    pub fn join(&mut self, id: u64) -> bool {
+    pub(crate) fn join(&mut self, id: u64) -> bool {
         if !self.joinable {
             return false;
         }
@@ -43,45 +43,45 @@ impl Feed {
         cursor.is_ok()
     }
 
-    pub fn is_joinable(&self) -> bool {
+    pub(crate) fn is_joinable(&self) -> bool {
         self.joinable
     }
 
     /// Nobody else comes: what every taker has had may go.
-    pub fn close_joins(&mut self) {
+    pub(crate) fn close_joins(&mut self) {
         self.joinable = false;
         self.log.set_limit(0);
     }
 
-    pub fn leave(&mut self, id: u64) {
+    pub(crate) fn leave(&mut self, id: u64) {
         if let Some(at) = self.takers.iter().position(|(taker, _)| *taker == id) {
             let (_, cursor) = self.takers.swap_remove(at);
             self.log.detach(cursor);
         }
     }
 
-    pub fn push(&mut self, chunk: Bytes) {
+    pub(crate) fn push(&mut self, chunk: Bytes) {
         self.log.append_shared(chunk);
     }
 
     /// No more comes.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.ended = true;
     }
 
     /// Bytes so far, and whether that is all.
-    pub fn length(&self) -> (u64, bool) {
+    pub(crate) fn length(&self) -> (u64, bool) {
         (self.log.end(), self.ended)
     }
 
     /// Bytes in memory.
-    pub fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.log.held()
     }
 
     /// What comes after `position`; everything before it is no longer needed by this taker. `Next::End` only
     /// when no more comes.
-    pub fn next(&mut self, id: u64, position: u64, most: usize) -> Next {
+    pub(crate) fn next(&mut self, id: u64, position: u64, most: usize) -> Next {
         let Some((_, cursor)) = self.takers.iter().find(|(taker, _)| *taker == id) else {
             return Next::Lost;
         };
@@ -93,7 +93,7 @@ impl Feed {
 
     /// Bytes that must go to disk now, with `memory` bytes for the feed. Closes the feed to joins if nothing is
     /// taken there and the memory is full.
-    pub fn spill(&mut self, memory: u64) -> Option<Spill> {
+    pub(crate) fn spill(&mut self, memory: u64) -> Option<Spill> {
         // Half of it, so that more can be pushed while the other half is written.
         let spill = self.log.spill_beyond(memory / 2);
         let spool = self.log.spool();
@@ -109,28 +109,28 @@ impl Feed {
     }
 
     /// Nothing is taken on disk at the moment.
-    pub fn refuse(&self, reason: &str) {
+    pub(crate) fn refuse(&self, reason: &str) {
         self.log.spool().refuse(reason.to_owned());
     }
 
     /// How the last write to disk went.
-    pub fn spilled(&mut self, segment: u64, written: bool) {
+    pub(crate) fn spilled(&mut self, segment: u64, written: bool) {
         self.log.spilled(segment, written);
     }
 
     /// Segments to be deleted, each named once.
-    pub fn take_released(&mut self) -> Vec<u64> {
+    pub(crate) fn take_released(&mut self) -> Vec<u64> {
         self.log.take_released()
     }
 
     /// Nobody will take anything any more. All segments are released.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.takers.clear();
         self.log.reset(0);
     }
 
     /// Whether somebody takes it, or may yet.
-    pub fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         self.joinable || !self.takers.is_empty()
     }
 }

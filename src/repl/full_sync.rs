@@ -32,12 +32,12 @@ const CAUGHT_UP_BYTES: u64 = 1 << 20;
 
 /// A dump without keys, for one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FilteredDump {
-    pub filter: DumpFilter,
+pub(crate) struct FilteredDump {
+    pub(crate) filter: DumpFilter,
     /// The place at which the replica resumes the stream.
-    pub history: ReplId,
-    pub offset: u64,
-    pub database: usize,
+    pub(crate) history: ReplId,
+    pub(crate) offset: u64,
+    pub(crate) database: usize,
 }
 
 impl Master {
@@ -120,7 +120,12 @@ impl Master {
 
     /// A replica could not be given the snapshot that it had joined, because the feed's first bytes went in that very
     /// moment. It has been sent nothing of it, and waits again, in the first place.
-    pub fn join_failed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
+    pub(crate) fn join_failed(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        out: &mut Vec<MasterAction>,
+    ) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -223,7 +228,7 @@ impl Master {
     }
 
     /// The snapshot that was ordered is cut.
-    pub fn snapshot_started(
+    pub(crate) fn snapshot_started(
         &mut self,
         env: &mut MasterEnv<'_>,
         cut: StreamCut,
@@ -243,7 +248,7 @@ impl Master {
     }
 
     /// Which replicas take the snapshot that is being made.
-    pub fn takers(&self, replicas: &Replicas) -> Vec<u64> {
+    pub(crate) fn takers(&self, replicas: &Replicas) -> Vec<u64> {
         let number = self.snapshot_running();
         replicas
             .iter()
@@ -255,7 +260,7 @@ impl Master {
 
     /// The snapshot is complete (for sockets: all of it has been handed to the feed, from which the replicas
     /// take it, each to be reported by [`Master::dump_streamed`]) or has failed.
-    pub fn snapshot_ended(
+    pub(crate) fn snapshot_ended(
         &mut self,
         env: &mut MasterEnv<'_>,
         result: Result<(), &str>,
@@ -349,7 +354,12 @@ impl Master {
 
     /// One replica has been sent the whole of a marked dump. It is online, but what follows waits for its
     /// first ack: the end mark must be the last thing it reads before it loads.
-    pub fn dump_streamed(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
+    pub(crate) fn dump_streamed(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        out: &mut Vec<MasterAction>,
+    ) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -397,7 +407,12 @@ impl Master {
     }
 
     /// One replica has been sent the whole dump file.
-    pub fn dump_sent(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
+    pub(crate) fn dump_sent(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        out: &mut Vec<MasterAction>,
+    ) {
         let Some(replica) = env.replicas.get_mut(id) else {
             return;
         };
@@ -455,19 +470,19 @@ impl Master {
     }
 
     /// The number of the snapshot for replicas that is ordered or being made.
-    pub fn snapshot_running(&self) -> Option<u64> {
+    pub(crate) fn snapshot_running(&self) -> Option<u64> {
         let snapshot = self.snapshot.as_ref().filter(|s| s.is_making());
         snapshot.map(SyncSnapshot::number)
     }
 
     /// Whether a finished snapshot is kept for replicas that come late.
-    pub fn snapshot_kept(&self) -> bool {
+    pub(crate) fn snapshot_kept(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|s| !s.is_making())
     }
 }
 
 /// What a replica that waits for a dump is told if none will come, as Redis begins it.
-pub fn give_up_line(error: &str) -> String {
+pub(crate) fn give_up_line(error: &str) -> String {
     let error = printable(error.as_bytes());
     format!("-ERR BGSAVE failed, replication can't continue: {error}\r\n")
 }

@@ -10,24 +10,24 @@ use super::hub::Hub;
 use super::replid::ReplId;
 
 /// Why a dataset was refused, for the log and INFO.
-pub const REFUSED: &str = "the master's dataset is empty and its replication ID is none that we know, while this \
+pub(crate) const REFUSED: &str = "the master's dataset is empty and its replication ID is none that we know, while this \
     replica holds data. It may have restarted without its data. The old data serves on and the sync is tried \
     again; REPLICAOF host port FORCE takes the empty dataset (replica-empty-master-guard)";
 
 /// A loaded dump that is about to take the place of the data, seen with every shard entered.
 #[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
-    pub hub: &'a Hub,
+pub(crate) struct Offer<'a> {
+    pub(crate) hub: &'a Hub,
     /// It holds no key.
-    pub is_empty: bool,
+    pub(crate) is_empty: bool,
     /// We hold some key.
-    pub replaces_data: bool,
+    pub(crate) replaces_data: bool,
     /// The database that the stream has selected after it, if it says.
-    pub database: Option<usize>,
+    pub(crate) database: Option<usize>,
 }
 
 /// Whether what is offered, a state of the history `id`, must not replace our data.
-pub fn refuses(id: ReplId, offer: &Offer<'_>) -> bool {
+pub(crate) fn refuses(id: ReplId, offer: &Offer<'_>) -> bool {
     let history = offer.hub.history();
     let is_known = id == history.id || id == history.id2;
     offer.is_empty && offer.replaces_data && !is_known && !offer.hub.guard_is_lifted()
@@ -35,26 +35,26 @@ pub fn refuses(id: ReplId, offer: &Offer<'_>) -> bool {
 
 /// What the guard has done since the last good sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Guard {
+pub(crate) struct Guard {
     /// Datasets refused in a row.
-    pub refusals: u64,
+    pub(crate) refusals: u64,
     /// When the first of them was, Unix ms.
-    pub since_ms: Option<i64>,
+    pub(crate) since_ms: Option<i64>,
 }
 
 impl Guard {
-    pub fn refuse(&mut self, now_ms: i64) {
+    pub(crate) fn refuse(&mut self, now_ms: i64) {
         self.refusals += 1;
         self.since_ms.get_or_insert(now_ms);
     }
 
     /// A sync was good, or the role changed.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Guard::default();
     }
 
     /// Whether the data served is that of a master that has come back empty.
-    pub fn is_refusing(&self) -> bool {
+    pub(crate) fn is_refusing(&self) -> bool {
         self.refusals > 0
     }
 }

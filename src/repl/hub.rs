@@ -31,7 +31,7 @@ use crate::keyspace::wakers::Wakers;
 use crate::may_block::Held;
 
 /// Redis's default for repl-backlog-size, bytes.
-pub const DEFAULT_BACKLOG: u64 = 1024 * 1024;
+pub(crate) const DEFAULT_BACKLOG: u64 = 1024 * 1024;
 
 /// Shared by dispatch, connections and the replication actors of one node.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Default for Hub {
 
 impl Hub {
     /// A master with a fresh replid and no backlog yet. `backlog`: repl-backlog-size, bytes.
-    pub fn new(clock: &dyn Clock, backlog: u64) -> Hub {
+    pub(crate) fn new(clock: &dyn Clock, backlog: u64) -> Hub {
         Hub::with_id(ReplId::random(clock), backlog)
     }
 
@@ -88,19 +88,19 @@ impl Hub {
 
     /// Whether our own writes must be logged (a backlog exists and we are no replica). Lock-free.
     #[inline]
-    pub fn log_active(&self) -> bool {
+    pub(crate) fn log_active(&self) -> bool {
         self.active.load(Ordering::Acquire)
     }
 
     /// Appends one execution unit's effects: RESP commands in `bytes`, run in database `db`; adds SELECT when
     /// the log's database differs and MULTI/EXEC when `transaction`. Called inside the shards. The log's end
     /// offset after it.
-    pub fn append(&self, db: usize, bytes: &[u8], transaction: bool) -> u64 {
+    pub(crate) fn append(&self, db: usize, bytes: &[u8], transaction: bool) -> u64 {
         self.append_unit(&[(db, bytes)], transaction)
     }
 
     /// As [`Hub::append`], for a unit whose effects are in several databases, in order.
-    pub fn append_unit(&self, parts: &[(usize, &[u8])], transaction: bool) -> u64 {
+    pub(crate) fn append_unit(&self, parts: &[(usize, &[u8])], transaction: bool) -> u64 {
         let mut stream = self.stream.lock();
         // The backlog may have gone between the caller's look at `log_active` and now.
         if !stream.active || self.is_replica() {
@@ -113,7 +113,7 @@ impl Hub {
 
     /// Appends our master's bytes as they came (chained replicas get the same offsets). `database`: what the
     /// stream has selected after them; `epoch`: [`Hub::epoch`] when that master was ours.
-    pub fn append_from_master(&self, epoch: u64, bytes: &[u8], database: usize) -> u64 {
+    pub(crate) fn append_from_master(&self, epoch: u64, bytes: &[u8], database: usize) -> u64 {
         let mut stream = self.stream.lock();
         if self.epoch() != epoch {
             // Promoted since, or pointed elsewhere: the stream is no longer that master's.
@@ -126,7 +126,7 @@ impl Hub {
     }
 
     /// Appends bytes of ours that belong to no database (PING, REPLCONF GETACK). As a replica, nothing.
-    pub fn append_raw(&self, bytes: &[u8]) -> u64 {
+    pub(crate) fn append_raw(&self, bytes: &[u8]) -> u64 {
         let mut stream = self.stream.lock();
         if !stream.active || stream.quiet || self.is_replica() {
             return stream.log.end();
@@ -144,38 +144,38 @@ impl Hub {
 
     /// As a replica: whether the link to the master is up. Lock-free.
     #[inline]
-    pub fn link_up(&self) -> bool {
+    pub(crate) fn link_up(&self) -> bool {
         self.link_up.load(Ordering::Acquire)
     }
 
     /// Replicas that acked within `min-replicas-max-lag`. Lock-free.
     #[inline]
-    pub fn good_replicas(&self) -> usize {
+    pub(crate) fn good_replicas(&self) -> usize {
         self.good_replicas.load(Ordering::Relaxed)
     }
 
     /// Wakes the MasterActor to forward what was appended; at most once until it has run.
     #[inline]
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.burst.wake();
     }
 
     /// The log's end offset (master_repl_offset). Lock-free.
     #[inline]
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset.load(Ordering::Acquire)
     }
 
     // ---- failover ----
 
     /// The failover, if one is on.
-    pub fn failover(&self) -> &FailoverCell {
+    pub(crate) fn failover(&self) -> &FailoverCell {
         &self.failover
     }
 
     /// Begins a failover: asks the replicas how far they are, and adds nothing to the stream after that.
     /// Called with every shard entered and writes paused.
-    pub fn begin_failover(&self, request: FailoverRequest, now_ms: i64) {
+    pub(crate) fn begin_failover(&self, request: FailoverRequest, now_ms: i64) {
         let mut stream = self.stream();
         stream.quiet = true;
         self.failover.begin(request, now_ms);
@@ -187,60 +187,60 @@ impl Hub {
     }
 
     /// What the failover needs now.
-    pub fn look_at_failover(&self, now_ms: i64) -> Step {
+    pub(crate) fn look_at_failover(&self, now_ms: i64) -> Step {
         let end = self.stream.lock().log.end();
         self.failover
             .look(&self.published.lock().replicas, end, now_ms)
     }
 
     /// The failover is over, well or not: the stream is ours again, if we are a master.
-    pub fn end_quiet(&self) {
+    pub(crate) fn end_quiet(&self) {
         self.stream.lock().quiet = false;
     }
 
     /// REPLICAOF ... FORCE (true) or without (false): whether the next full sync may replace data by nothing.
-    pub fn lift_guard(&self, lifted: bool) {
+    pub(crate) fn lift_guard(&self, lifted: bool) {
         self.guard_lifted.store(lifted, Ordering::Release);
     }
 
     /// Whether the guard against empty masters is lifted.
-    pub fn guard_is_lifted(&self) -> bool {
+    pub(crate) fn guard_is_lifted(&self) -> bool {
         self.guard_lifted.load(Ordering::Acquire)
     }
 
     // ---- the replication actors ----
 
     /// Whoever waits for the log to grow is gone.
-    pub fn forget_waiting(&self) {
+    pub(crate) fn forget_waiting(&self) {
         self.burst.forget();
         let followers = std::mem::take(&mut *self.followers.lock());
         drop(followers);
     }
 
     /// Ready once after each burst of [`Hub::wake`]; only one task may wait.
-    pub fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_burst(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.burst.poll(cx)
     }
 
     /// Has `waker` woken when the log has next grown. Register, then look at the log once more.
-    pub fn wake_when_grown(&self, waker: &Waker) {
+    pub(crate) fn wake_when_grown(&self, waker: &Waker) {
         self.followers.lock().add(waker);
     }
 
     /// The log has grown: those who follow it go on. Called once per burst, by whom [`Hub::poll_burst`] wakes: on his
     /// arbiter a wake is no thread switch.
-    pub fn wake_followers(&self) {
+    pub(crate) fn wake_followers(&self) {
         let mut followers = std::mem::take(&mut *self.followers.lock());
         followers.wake();
     }
 
     /// The bounds and accounts of what is spooled for full syncs.
-    pub fn spool(&self) -> Arc<Spool> {
+    pub(crate) fn spool(&self) -> Arc<Spool> {
         self.stream.lock().log.spool().clone()
     }
 
     /// The stream, for decisions that need several of its parts at once. Never held across anything slow.
-    pub fn stream(&self) -> StreamGuard<'_> {
+    pub(crate) fn stream(&self) -> StreamGuard<'_> {
         StreamGuard {
             hub: self,
             stream: self.stream.lock(),
@@ -248,13 +248,13 @@ impl Hub {
         }
     }
 
-    pub fn set_backlog_size(&self, bytes: u64) {
+    pub(crate) fn set_backlog_size(&self, bytes: u64) {
         self.stream.lock().log.set_limit(bytes);
     }
 
     /// Becomes (or stays) a replica of that master: from here on our own writes are not logged. Called with
     /// every shard entered, so that no write is under way that would then be missing from the log.
-    pub fn follow(&self, host: String, port: u16) {
+    pub(crate) fn follow(&self, host: String, port: u16) {
         let stream = self.stream.lock();
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.replica.store(true, Ordering::Release);
@@ -272,7 +272,7 @@ impl Hub {
 
     /// Becomes a master, if we are a replica: a new replid, the old one becomes the second. Called with every
     /// shard entered. Whether it was a replica; if so, all replicas are to be disconnected.
-    pub fn promote(&self, clock: &dyn Clock) -> bool {
+    pub(crate) fn promote(&self, clock: &dyn Clock) -> bool {
         let mut stream = self.stream();
         if !self.replica.swap(false, Ordering::AcqRel) {
             return false;
@@ -299,7 +299,7 @@ impl Hub {
 
     /// As a replica, as long as the epoch is `epoch`: our master continues from our offset, under a new id if it
     /// names one. The database that the stream is in; None: the role has changed.
-    pub fn resume(&self, epoch: u64, new_id: Option<ReplId>) -> Option<usize> {
+    pub(crate) fn resume(&self, epoch: u64, new_id: Option<ReplId>) -> Option<usize> {
         let mut stream = self.stream();
         // The epoch changes under this lock, so it holds for what is done here.
         if self.epoch() != epoch {
@@ -318,7 +318,7 @@ impl Hub {
     }
 
     /// Shows how the link stands, as long as the epoch is `epoch`. `view` is given what is shown now.
-    pub fn publish_link(&self, epoch: u64, up: bool, view: impl FnOnce(&mut LinkView)) {
+    pub(crate) fn publish_link(&self, epoch: u64, up: bool, view: impl FnOnce(&mut LinkView)) {
         let _stream = self.stream.lock();
         if self.epoch() != epoch {
             return;
@@ -328,23 +328,23 @@ impl Hub {
     }
 
     /// A number that changes with every change of role or master; inside every shard and the stream's lock.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
     /// What the replication actors publish. Locked after the stream, if both are.
-    pub fn published(&self) -> MutexGuard<'_, PublishedState> {
+    pub(crate) fn published(&self) -> MutexGuard<'_, PublishedState> {
         self.published.lock()
     }
 
     /// Counts the good replicas anew: `min-replicas-max-lag` has changed.
-    pub fn count_good_replicas(&self, max_lag_s: i64, now_ms: i64) {
+    pub(crate) fn count_good_replicas(&self, max_lag_s: i64, now_ms: i64) {
         let good = self.published.lock().replicas.good(max_lag_s, now_ms);
         self.set_good_replicas(good);
     }
 
     /// Everything INFO replication and ROLE need.
-    pub fn observe(&self) -> ReplicationView {
+    pub(crate) fn observe(&self) -> ReplicationView {
         let stream = self.stream.lock();
         let published = self.published.lock();
         ReplicationView {
@@ -373,7 +373,7 @@ impl Hub {
     }
 
     /// The last full resyncs, the newest first, and how many there were in all.
-    pub fn resyncs(&self) -> (Vec<Resync>, u64) {
+    pub(crate) fn resyncs(&self) -> (Vec<Resync>, u64) {
         let published = self.published.lock();
         (
             published.explain.resyncs().cloned().collect(),
@@ -381,19 +381,19 @@ impl Hub {
         )
     }
 
-    pub fn set_good_replicas(&self, n: usize) {
+    pub(crate) fn set_good_replicas(&self, n: usize) {
         self.good_replicas.store(n, Ordering::Relaxed);
     }
 
     /// The replids and their bounds.
-    pub fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         self.stream.lock().history
     }
 
     /// Where the stream stands at a snapshot's cut; called with every shard entered. `for_replicas`: the log is held
     /// from there on, and the next write of a master says SELECT again, since a replica that loads that snapshot
     /// knows of none before it. As a replica the stream isn't ours to change.
-    pub fn cut(&self, for_replicas: bool) -> StreamCut {
+    pub(crate) fn cut(&self, for_replicas: bool) -> StreamCut {
         let mut stream = self.stream();
         let offset = stream.log.end();
         let mut cut = StreamCut {
@@ -414,7 +414,13 @@ impl Hub {
     /// Resumes the stream that a dump is a state of, at a start. A replica asks its master for the rest of it. A
     /// master begins a stream of its own, under a new id, that continues the old one: replicas that have come as far
     /// as the dump get what follows.
-    pub fn take_up(&self, id: ReplId, offset: u64, database: Option<usize>, clock: &dyn Clock) {
+    pub(crate) fn take_up(
+        &self,
+        id: ReplId,
+        offset: u64,
+        database: Option<usize>,
+        clock: &dyn Clock,
+    ) {
         let mut history = History::new(id);
         let is_replica = self.is_replica();
         if !is_replica {
@@ -427,19 +433,19 @@ impl Hub {
 
 /// A stream at a snapshot's cut.
 #[derive(Debug)]
-pub struct StreamCut {
+pub(crate) struct StreamCut {
     /// The history, and the bytes of it before the cut.
-    pub id: ReplId,
-    pub offset: u64,
+    pub(crate) id: ReplId,
+    pub(crate) offset: u64,
     /// The database that is selected there; None: there is no stream.
-    pub database: Option<usize>,
+    pub(crate) database: Option<usize>,
     /// Holds the log from there on, for replicas.
-    pub pin: Option<Cursor>,
+    pub(crate) pin: Option<Cursor>,
 }
 
 /// The locked stream; when released, the lock-free copies of its offset and activity are brought up to date.
 #[derive(Debug)]
-pub struct StreamGuard<'a> {
+pub(crate) struct StreamGuard<'a> {
     hub: &'a Hub,
     stream: MutexGuard<'a, Stream>,
     _held: Held,

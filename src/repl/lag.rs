@@ -12,13 +12,13 @@ const RESOLUTION: i64 = 64;
 
 /// Marks of the stream's end, rising in both.
 #[derive(Debug, Default)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     marks: VecDeque<(u64, i64)>,
 }
 
 impl Timeline {
     /// The stream ends at `end` now.
-    pub fn note(&mut self, end: u64, now_ms: i64) {
+    pub(crate) fn note(&mut self, end: u64, now_ms: i64) {
         match self.marks.back_mut() {
             Some((last, _)) if *last > end => self.marks.clear(),
             Some((last, _)) if *last == end => return,
@@ -52,7 +52,7 @@ impl Timeline {
     }
 
     /// How long ago the first byte after `offset` was written, ms; 0: there is none, up to `end`.
-    pub fn lag_ms(&self, offset: u64, end: u64, now_ms: i64) -> u64 {
+    pub(crate) fn lag_ms(&self, offset: u64, end: u64, now_ms: i64) -> u64 {
         if offset >= end {
             return 0;
         }

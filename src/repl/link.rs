@@ -35,9 +35,9 @@ use super::replid::ReplId;
 use super::transfer::Transfer;
 use super::wire;
 
-pub mod driver;
+pub(crate) mod driver;
 mod handshake;
-pub mod io;
+pub(crate) mod io;
 
 /// Longest line accepted from a master in the handshake, bytes.
 const LINE_MAX: usize = 64 * 1024;
@@ -150,7 +150,7 @@ pub enum LinkState {
 }
 
 impl LinkState {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             LinkState::Connect => "connect",
             LinkState::Connecting => "connecting",
@@ -222,37 +222,37 @@ impl Link {
         }
     }
 
-    pub fn config(&self) -> &LinkConfig {
+    pub(crate) fn config(&self) -> &LinkConfig {
         &self.config
     }
 
-    pub fn set_config(&mut self, config: LinkConfig) {
+    pub(crate) fn set_config(&mut self, config: LinkConfig) {
         self.config = config;
     }
 
-    pub fn resumable(&self) -> bool {
+    pub(crate) fn resumable(&self) -> bool {
         self.resumable
     }
 
     /// The place in the master's queue for a transfer, from 1 on, if it told one; 0: it waits in none.
-    pub fn queue_place(&self) -> usize {
+    pub(crate) fn queue_place(&self) -> usize {
         self.queue_place
     }
 
     /// What the last attempt, or the link, failed of; None once the link is up.
-    pub fn last_error(&self) -> Option<&str> {
+    pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
     /// The stream broke in a way that leaves our data in doubt: the next sync must be a full one.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         if std::mem::take(&mut self.resumable) {
             info!("Discarding previously cached master state.");
         }
     }
 
     /// Nothing that we have can be resumed any more; `why`, in words.
-    pub fn discard(&mut self, why: &str) {
+    pub(crate) fn discard(&mut self, why: &str) {
         self.forget();
         self.forgotten = Some(why.to_owned());
     }
@@ -273,7 +273,7 @@ impl Link {
     }
 
     /// Bytes of the dump read so far, and its size if known.
-    pub fn progress(&self) -> Option<(u64, Option<u64>)> {
+    pub(crate) fn progress(&self) -> Option<(u64, Option<u64>)> {
         match &self.state {
             State::Transfer(t) => Some((t.read(), t.total())),
             _ => None,
@@ -281,7 +281,7 @@ impl Link {
     }
 
     /// How long the transfer under way will take yet at the rate it had so far, ms; None: nobody knows.
-    pub fn eta_ms(&self, now_ms: i64) -> Option<u64> {
+    pub(crate) fn eta_ms(&self, now_ms: i64) -> Option<u64> {
         let (read, total) = self.progress()?;
         let passed_ms = u64::try_from(now_ms - self.transfer_since_ms).ok()?;
         let left = total?.saturating_sub(read);
@@ -289,7 +289,7 @@ impl Link {
     }
 
     /// When the master was last heard of.
-    pub fn last_io_ms(&self) -> i64 {
+    pub(crate) fn last_io_ms(&self) -> i64 {
         self.last_io_ms
     }
 
@@ -302,7 +302,7 @@ impl Link {
     }
 
     /// The owner is still busy with what it was given, so silence isn't the master's fault.
-    pub fn touch(&mut self, env: &Env) {
+    pub(crate) fn touch(&mut self, env: &Env) {
         self.last_io_ms = env.now_ms;
     }
 
@@ -413,7 +413,7 @@ impl Link {
     }
 
     /// The master asked how far we are.
-    pub fn answer_getack(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
+    pub(crate) fn answer_getack(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         if matches!(self.state, State::Streaming) {
             send(out, &["REPLCONF", "ACK", &env.offset.to_string()]);
         }
@@ -448,14 +448,14 @@ impl Link {
     }
 
     /// If it isn't connected: tries again after so many ms, not earlier.
-    pub fn put_off(&mut self, env: &Env, pause_ms: i64) {
+    pub(crate) fn put_off(&mut self, env: &Env, pause_ms: i64) {
         if let State::Idle { retry_at_ms } = &mut self.state {
             *retry_at_ms = env.now_ms + pause_ms;
         }
     }
 
     /// The dump is loaded, and the owner won't take it. The old data is still there.
-    pub fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
+    pub(crate) fn refused(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         if matches!(self.state, State::Loading { .. }) {
             if self.is_new_refusal(why) {
                 warn!("Refusing the MASTER's dataset: {why}");
@@ -481,7 +481,7 @@ impl Link {
 
     /// The stream continues with what this node, as it is set up, can't apply. What was applied stands and will be
     /// resumed from. The master can only send the same again, so it is asked ever more rarely.
-    pub fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
+    pub(crate) fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         if self.is_new_refusal(why) {
             warn!("The MASTER's stream can't be applied: {why}");
         }
@@ -502,23 +502,23 @@ impl Link {
 
     /// The owner can't take the stream for now: the link ends, and no attempt is made until [`Link::release`].
     /// What was not applied will be asked for again.
-    pub fn hold(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
+    pub(crate) fn hold(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
         warn!("{why}");
         self.drop_link(env, why, out);
         self.held = true;
     }
 
     /// The owner can take the stream again.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.held = false;
     }
 
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.held
     }
 
     /// The stream can't be understood. What was applied stands, but nothing more can be resumed.
-    pub fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<LinkAction>) {
+    pub(crate) fn broken(&mut self, env: &Env, error: &str, out: &mut Vec<LinkAction>) {
         warn!("Protocol error from master: {error}");
         let why = format!("its stream could not be understood ({error})");
         self.discard(&why);
@@ -526,7 +526,7 @@ impl Link {
     }
 
     /// Ends whatever is going on, for good: the link is about to be dropped or pointed elsewhere.
-    pub fn stop(&mut self, out: &mut Vec<LinkAction>) {
+    pub(crate) fn stop(&mut self, out: &mut Vec<LinkAction>) {
         self.end_connection(out);
         self.state = State::Idle { retry_at_ms: 0 };
         self.failures = 0;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-pub use super::cursors::Cursor;
+pub(crate) use super::cursors::Cursor;
 use super::cursors::Cursors;
 use super::spool::{Place, SPILL_BYTES, SegmentIndex, Spill, Spool};
 
@@ -37,8 +37,8 @@ const FREED_MAX: usize = 32;
 /// The asked position is no longer, or not yet, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfLog {
-    pub first: u64,
-    pub end: u64,
+    pub(crate) first: u64,
+    pub(crate) end: u64,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Piece {
 
 /// What a reader of a [`Log`] gets.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Bytes, and the position after them.
     Bytes(Vec<Bytes>, u64),
     /// They are on disk.
@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// An empty log that keeps everything, for a dump's bytes; see [`Log::set_limit`].
-    pub fn keeping_all(spool: Arc<Spool>) -> Log {
+    pub(crate) fn keeping_all(spool: Arc<Spool>) -> Log {
         Log {
             spool,
             ..Log::new(0, u64::MAX)
@@ -114,12 +114,12 @@ impl Log {
     }
 
     /// The bounds and accounts of what is spilled.
-    pub fn spool(&self) -> &Arc<Spool> {
+    pub(crate) fn spool(&self) -> &Arc<Spool> {
         &self.spool
     }
 
     /// Position of the oldest byte held.
-    pub fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         self.first
     }
 
@@ -129,26 +129,26 @@ impl Log {
     }
 
     /// Bytes held (repl_backlog_histlen).
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.end - self.first
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
     /// Whether a reader at `position` can resume here.
-    pub fn covers(&self, position: u64) -> bool {
+    pub(crate) fn covers(&self, position: u64) -> bool {
         (self.first..=self.end).contains(&position)
     }
 
     /// Whether only full syncs hold what follows `position`, so that it may be on disk: a reader that resumes there
     /// needs a spillable cursor.
-    pub fn needs_spillable(&self, position: u64) -> bool {
+    pub(crate) fn needs_spillable(&self, position: u64) -> bool {
         position
             < self
                 .end
@@ -157,7 +157,7 @@ impl Log {
     }
 
     /// Drops everything, cursors too, and goes on after `end` bytes of (another) stream.
-    pub fn reset(&mut self, end: u64) {
+    pub(crate) fn reset(&mut self, end: u64) {
         self.drop_cursors();
         // Whoever changes the stream may hold every shard: the memory is freed later.
         self.retired.append(&mut self.pieces);
@@ -170,12 +170,12 @@ impl Log {
     }
 
     /// Whoever reads by a cursor finds it gone: from here on the bytes belong to another stream.
-    pub fn drop_cursors(&mut self) {
+    pub(crate) fn drop_cursors(&mut self) {
         self.cursors.clear();
         self.trim();
     }
 
-    pub fn set_limit(&mut self, limit: u64) {
+    pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
         self.trim();
     }
@@ -205,7 +205,7 @@ impl Log {
     }
 
     /// As [`Log::append`], of bytes that are taken as they are.
-    pub fn append_shared(&mut self, bytes: Bytes) -> u64 {
+    pub(crate) fn append_shared(&mut self, bytes: Bytes) -> u64 {
         if bytes.is_empty() {
             return self.end;
         }
@@ -274,7 +274,7 @@ impl Log {
     }
 
     /// What nobody needs any more, to be dropped outside of the lock.
-    pub fn take_freed(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take_freed(&mut self) -> Vec<Bytes> {
         let mut freed: Vec<Bytes> = self.retired.drain(..).map(|p| p.bytes).collect();
         while let Some(piece) = self.pieces.pop_front_if(|p| p.end() <= self.first) {
             self.held -= piece.bytes.len() as u64;
@@ -300,12 +300,12 @@ impl Log {
 
     /// What is to be written next, if more than `memory` bytes are held for spillable cursors alone beside the limit;
     /// then call [`Log::spilled`]. None too while a write is under way, or if the spool takes none.
-    pub fn spill(&mut self, memory: u64) -> Option<Spill> {
+    pub(crate) fn spill(&mut self, memory: u64) -> Option<Spill> {
         self.spill_beyond(self.limit.saturating_add(memory))
     }
 
     /// As [`Log::spill`], with all that may be in memory.
-    pub fn spill_beyond(&mut self, memory: u64) -> Option<Spill> {
+    pub(crate) fn spill_beyond(&mut self, memory: u64) -> Option<Spill> {
         self.free();
         if self.segments.is_writing() || !self.spool.takes() {
             return None;
@@ -334,12 +334,12 @@ impl Log {
     }
 
     /// Why what was to be spilled is still in memory, in words.
-    pub fn delay_reason(&self) -> String {
+    pub(crate) fn delay_reason(&self) -> String {
         self.segments.delay_reason(&self.spool)
     }
 
     /// A spill has been written, or could not be.
-    pub fn spilled(&mut self, segment: u64, written: bool) {
+    pub(crate) fn spilled(&mut self, segment: u64, written: bool) {
         if let Some(end) = self.segments.finish(&self.spool, segment, written) {
             while self.pieces.front().is_some_and(|p| p.end() <= end) {
                 self.pop_front();
@@ -356,7 +356,7 @@ impl Log {
     }
 
     /// Where the bytes after `position` are on disk, at most `max` of them; None if they are in memory.
-    pub fn on_disk(&self, position: u64, max: usize) -> Option<Place> {
+    pub(crate) fn on_disk(&self, position: u64, max: usize) -> Option<Place> {
         if position < self.first || position >= self.memory_first() {
             return None;
         }
@@ -364,7 +364,7 @@ impl Log {
     }
 
     /// Segments of the disk to be deleted, each named once.
-    pub fn take_released(&mut self) -> Vec<u64> {
+    pub(crate) fn take_released(&mut self) -> Vec<u64> {
         self.segments.take_released()
     }
 
@@ -403,7 +403,7 @@ impl Log {
     }
 
     /// What a reader gets that is done with everything before `position`: up to `max` bytes.
-    pub fn next(&mut self, cursor: Cursor, position: u64, max: usize) -> Next {
+    pub(crate) fn next(&mut self, cursor: Cursor, position: u64, max: usize) -> Next {
         if self.position(cursor).is_none() {
             return Next::Lost;
         }
@@ -420,12 +420,12 @@ impl Log {
     }
 
     /// Holds everything from `position` on until the cursor moves past it or is detached.
-    pub fn attach(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
+    pub(crate) fn attach(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
         self.hold(position, false)
     }
 
     /// As [`Log::attach`], by a reader that can read from disk.
-    pub fn attach_spillable(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
+    pub(crate) fn attach_spillable(&mut self, position: u64) -> Result<Cursor, OutOfLog> {
         self.hold(position, true)
     }
 
@@ -440,57 +440,57 @@ impl Log {
     }
 
     /// The cursor's owner is done with everything before `position`. Cursors only move forward.
-    pub fn advance(&mut self, cursor: Cursor, position: u64) {
+    pub(crate) fn advance(&mut self, cursor: Cursor, position: u64) {
         if self.cursors.advance(cursor, position) {
             self.trim();
         }
     }
 
     /// The cursor's owner has caught up: from here on it holds its bytes in memory.
-    pub fn make_pinned(&mut self, cursor: Cursor) {
+    pub(crate) fn make_pinned(&mut self, cursor: Cursor) {
         self.cursors.make_pinned(cursor);
     }
 
-    pub fn detach(&mut self, cursor: Cursor) {
+    pub(crate) fn detach(&mut self, cursor: Cursor) {
         self.cursors.remove(cursor);
         self.trim();
     }
 
     /// Where a cursor is.
-    pub fn position(&self, cursor: Cursor) -> Option<u64> {
+    pub(crate) fn position(&self, cursor: Cursor) -> Option<u64> {
         self.cursors.position(cursor)
     }
 
     /// Bytes between a cursor and the end: what a reader has yet to take.
-    pub fn behind(&self, cursor: Cursor) -> u64 {
+    pub(crate) fn behind(&self, cursor: Cursor) -> u64 {
         let at = self.position(cursor).unwrap_or(self.end);
         self.end.saturating_sub(at)
     }
 
     /// The part of [`Log::behind`] that is in memory.
-    pub fn behind_in_memory(&self, cursor: Cursor) -> u64 {
+    pub(crate) fn behind_in_memory(&self, cursor: Cursor) -> u64 {
         let at = self.position(cursor).unwrap_or(self.end);
         self.end.saturating_sub(at.max(self.memory_first()))
     }
 
-    pub fn cursors(&self) -> usize {
+    pub(crate) fn cursors(&self) -> usize {
         self.cursors.len()
     }
 
     /// Bytes of the sequence in memory.
-    pub fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.held + self.tail.len() as u64
     }
 
     /// Of that, what a cursor alone still keeps: the bytes older than the limit would have left. The rest of a block
     /// that has just begun to pass out of the limit is held for no reader.
-    pub fn held_for_cursors(&self) -> u64 {
+    pub(crate) fn held_for_cursors(&self) -> u64 {
         let oldest = self.first.max(self.memory_first());
         self.end.saturating_sub(self.limit).saturating_sub(oldest)
     }
 
     /// Bytes of memory held for the stream, bookkeeping included, shared slices counted once.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.held as usize + self.tail.capacity() + self.pieces.capacity() * size_of::<Piece>()
     }
 }

@@ -19,33 +19,33 @@ use super::sync_snapshot::SyncSnapshot;
 use super::wire;
 use crate::clock::Clock;
 
-pub mod driver;
+pub(crate) mod driver;
 
 /// Replicas ack once a second: after so much silence the lag of one is no longer as its last ack said, ms.
 const SILENT_MS: i64 = 1500;
 
 /// The directives that matter here.
 #[derive(Clone, Copy, Debug)]
-pub struct MasterSettings {
-    pub diskless: bool,
+pub(crate) struct MasterSettings {
+    pub(crate) diskless: bool,
     /// repl-diskless-sync-delay and -max-replicas (0: no early start).
-    pub diskless_delay_ms: i64,
-    pub diskless_max_replicas: usize,
-    pub ping_period_ms: i64,
+    pub(crate) diskless_delay_ms: i64,
+    pub(crate) diskless_max_replicas: usize,
+    pub(crate) ping_period_ms: i64,
     /// repl-timeout.
-    pub timeout_ms: i64,
+    pub(crate) timeout_ms: i64,
     /// repl-backlog-ttl; 0: never freed.
-    pub backlog_ttl_ms: i64,
-    pub limit: OutputLimit,
+    pub(crate) backlog_ttl_ms: i64,
+    pub(crate) limit: OutputLimit,
     /// repl-max-transfers: full syncs at a time; 0: no bound.
-    pub transfers_max: usize,
+    pub(crate) transfers_max: usize,
     /// repl-snapshot-keep: how long a finished snapshot is kept for replicas that come late.
-    pub keep_ms: i64,
+    pub(crate) keep_ms: i64,
     /// Whether there are save points: a dump on the disk is then of use without replicas as well.
-    pub saves: bool,
+    pub(crate) saves: bool,
     /// How old the last ack of a good replica may be.
-    pub min_replicas_max_lag_s: i64,
-    pub backlog: BacklogSize,
+    pub(crate) min_replicas_max_lag_s: i64,
+    pub(crate) backlog: BacklogSize,
 }
 
 impl Default for MasterSettings {
@@ -73,7 +73,7 @@ impl Default for MasterSettings {
 
 /// Where a snapshot's bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// Straight to the sockets of the replicas that wait, ended by a mark.
     Sockets,
     /// To the dump file, which is then sent.
@@ -82,7 +82,7 @@ pub enum Target {
 
 /// What the owner must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MasterAction {
+pub(crate) enum MasterAction {
     /// Write these bytes to the replica's socket.
     Send {
         id: u64,
@@ -129,31 +129,31 @@ pub enum MasterAction {
 }
 
 /// What an event may look at and change.
-pub struct MasterEnv<'a> {
-    pub now_ms: i64,
-    pub stream: &'a mut Stream,
-    pub replicas: &'a mut Replicas,
-    pub settings: &'a MasterSettings,
-    pub clock: &'a dyn Clock,
+pub(crate) struct MasterEnv<'a> {
+    pub(crate) now_ms: i64,
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) replicas: &'a mut Replicas,
+    pub(crate) settings: &'a MasterSettings,
+    pub(crate) clock: &'a dyn Clock,
     /// We are a replica ourselves.
-    pub is_replica: bool,
+    pub(crate) is_replica: bool,
     /// The feed that the present snapshot goes into has its first byte, so that others can join.
-    pub feed_is_open: bool,
+    pub(crate) feed_is_open: bool,
     /// Where the reasons of full syncs are kept.
-    pub explain: &'a mut Explain,
+    pub(crate) explain: &'a mut Explain,
 }
 
 /// Counts for INFO stats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SyncCounts {
-    pub full: u64,
-    pub partial_ok: u64,
-    pub partial_err: u64,
+pub(crate) struct SyncCounts {
+    pub(crate) full: u64,
+    pub(crate) partial_ok: u64,
+    pub(crate) partial_err: u64,
 }
 
 impl SyncCounts {
     /// What was added since `before`.
-    pub fn since(self, before: SyncCounts) -> SyncCounts {
+    pub(crate) fn since(self, before: SyncCounts) -> SyncCounts {
         SyncCounts {
             full: self.full - before.full,
             partial_ok: self.partial_ok - before.partial_ok,
@@ -164,7 +164,7 @@ impl SyncCounts {
 
 /// The state that isn't in the stream or the table.
 #[derive(Debug, Default)]
-pub struct Master {
+pub(crate) struct Master {
     /// The snapshot for full syncs that is ordered, being made, or kept.
     pub(super) snapshot: Option<SyncSnapshot>,
     /// Snapshots to sockets that some replica takes, and how many have had all of them.
@@ -180,14 +180,14 @@ pub struct Master {
     alone_since_ms: i64,
     timeline: Timeline,
     rate: WriteRate,
-    pub counts: SyncCounts,
+    pub(crate) counts: SyncCounts,
 }
 
 impl Master {
     /// A replica asks to be attached, and nothing speaks against it
     /// (`psync::refusal`). `replica` describes it, its state is set here. An `Err` is
     /// the error reply, and the replica isn't attached.
-    pub fn attach(
+    pub(crate) fn attach(
         &mut self,
         env: &mut MasterEnv<'_>,
         mut replica: Replica,
@@ -353,7 +353,7 @@ impl Master {
     }
 
     /// REPLCONF ACK came. True if the replica is known.
-    pub fn acked(
+    pub(crate) fn acked(
         &mut self,
         env: &mut MasterEnv<'_>,
         id: u64,
@@ -380,7 +380,12 @@ impl Master {
     }
 
     /// A replica's connection is gone (for whatever reason, `Close` included).
-    pub fn detached(&mut self, env: &mut MasterEnv<'_>, id: u64, out: &mut Vec<MasterAction>) {
+    pub(crate) fn detached(
+        &mut self,
+        env: &mut MasterEnv<'_>,
+        id: u64,
+        out: &mut Vec<MasterAction>,
+    ) {
         let Some(replica) = env.replicas.remove(id) else {
             return;
         };
@@ -401,7 +406,7 @@ impl Master {
 
     /// Our history changed (promotion, a master that continues under a new id, a full sync of our own): all
     /// replicas must ask again. The owner then reports each as `detached`.
-    pub fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
+    pub(crate) fn close_all(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         self.alone_since_ms = env.now_ms;
         self.forget_kept(env, out);
         out.extend(
@@ -413,7 +418,7 @@ impl Master {
 
     /// Which replicas hold back more of the log than their limit allows. What is spooled for one that hasn't
     /// caught up since its full sync isn't counted, nor what the spool may hold in memory.
-    pub fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
+    pub(crate) fn check_limits(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         let backlog = env.stream.log.limit();
         for replica in env.replicas.iter() {
             let Some(cursor) = replica.cursor else {
@@ -454,7 +459,7 @@ impl Master {
     }
 
     /// Time passed; to be called about ten times a second.
-    pub fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
+    pub(crate) fn tick(&mut self, env: &mut MasterEnv<'_>, out: &mut Vec<MasterAction>) {
         let (now_ms, settings) = (env.now_ms, env.settings);
         self.maintain(env, out);
         self.look_at_rate(env);
@@ -519,12 +524,12 @@ impl Master {
     }
 
     /// The stream has grown to `end`; to be told once per burst.
-    pub fn wrote(&mut self, end: u64, now_ms: i64) {
+    pub(crate) fn wrote(&mut self, end: u64, now_ms: i64) {
         self.timeline.note(end, now_ms);
     }
 
     /// Bytes of stream a second at present.
-    pub fn write_rate(&self) -> f64 {
+    pub(crate) fn write_rate(&self) -> f64 {
         self.rate.present()
     }
 
@@ -551,7 +556,7 @@ impl Master {
     }
 
     /// Begins at this time: pings, newlines and the time without replicas count from here.
-    pub fn starting(now_ms: i64) -> Master {
+    pub(crate) fn starting(now_ms: i64) -> Master {
         Master {
             last_ping_ms: now_ms,
             last_newline_ms: now_ms,

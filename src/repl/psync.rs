@@ -59,7 +59,7 @@ impl Request {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Send the log from this position on, after [`continue_line`].
     Continue {
         position: u64,
@@ -69,7 +69,7 @@ pub enum Decision {
 
 /// Why a full sync is needed. `Display` is the line that Redis logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// SYNC, or PSYNC with "?".
     Asked,
     UnknownId {
@@ -110,7 +110,7 @@ impl fmt::Display for Reason {
 }
 
 /// Why a request can't be served at all now: the error reply. Asked when it comes, and again when it is served.
-pub fn refusal(hub: &Hub, request: &Request) -> Option<&'static str> {
+pub(crate) fn refusal(hub: &Hub, request: &Request) -> Option<&'static str> {
     if let Request::Psync {
         id, failover: true, ..
     } = request
@@ -131,7 +131,7 @@ pub fn refusal(hub: &Hub, request: &Request) -> Option<&'static str> {
 }
 
 /// Decides on a request; a pure function of the stream.
-pub fn decide(stream: &Stream, request: &Request) -> Decision {
+pub(crate) fn decide(stream: &Stream, request: &Request) -> Decision {
     let Request::Psync { id, offset, .. } = request else {
         return Decision::Full(Reason::Asked);
     };
@@ -168,18 +168,18 @@ pub fn decide(stream: &Stream, request: &Request) -> Decision {
 }
 
 /// A refusal as it is sent.
-pub fn refusal_line(error: &str) -> String {
+pub(crate) fn refusal_line(error: &str) -> String {
     format!("-{error}\r\n")
 }
 
 /// Instead of a sign of life, to a replica that waits for a transfer and understands it
 /// ([`wire::QUEUE_PLACE`](super::wire::QUEUE_PLACE)): its place, from 1 on.
-pub fn queued_line(place: usize) -> String {
+pub(crate) fn queued_line(place: usize) -> String {
     format!("+QUEUED {place}\r\n")
 }
 
 /// The reply to a request that may continue. Replicas of the second protocol are told our present replid.
-pub fn continue_line(id: &ReplId, capa_psync2: bool) -> String {
+pub(crate) fn continue_line(id: &ReplId, capa_psync2: bool) -> String {
     if capa_psync2 {
         format!("+CONTINUE {id}\r\n")
     } else {
@@ -188,7 +188,7 @@ pub fn continue_line(id: &ReplId, capa_psync2: bool) -> String {
 }
 
 /// The reply to PSYNC when a full sync begins: the snapshot is of this history after `offset` bytes.
-pub fn full_line(id: &ReplId, offset: u64) -> String {
+pub(crate) fn full_line(id: &ReplId, offset: u64) -> String {
     format!("+FULLRESYNC {id} {offset}\r\n")
 }
 

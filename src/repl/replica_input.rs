@@ -4,15 +4,15 @@
 
 /// REPLCONF ACK, in bytes of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    pub offset: u64,
+pub(crate) struct Ack {
+    pub(crate) offset: u64,
     /// Of these, so many are in its append-only file.
-    pub aof_offset: Option<u64>,
+    pub(crate) aof_offset: Option<u64>,
 }
 
 /// A command of a replica.
 #[derive(Debug, PartialEq, Eq)]
-pub enum ReplicaCommand {
+pub(crate) enum ReplicaCommand {
     Ack(Ack),
     /// One that Redis doesn't reply to.
     Ignored,
@@ -21,7 +21,7 @@ pub enum ReplicaCommand {
 }
 
 /// Parses a command of a replica.
-pub fn parse(args: &[&[u8]]) -> ReplicaCommand {
+pub(crate) fn parse(args: &[&[u8]]) -> ReplicaCommand {
     let is = |at: usize, word: &str| {
         args.get(at)
             .is_some_and(|arg: &&[u8]| arg.eq_ignore_ascii_case(word.as_bytes()))

@@ -8,7 +8,7 @@ use super::log::Cursor;
 
 /// How far a replica's attachment has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplicaState {
+pub(crate) enum ReplicaState {
     /// Waits for a snapshot to begin.
     WaitSnapshot,
     /// Its snapshot is being made (and, if diskless, sent).
@@ -21,7 +21,7 @@ pub enum ReplicaState {
 
 impl ReplicaState {
     /// The name in INFO replication.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ReplicaState::WaitSnapshot | ReplicaState::SnapshotRunning => "wait_bgsave",
             ReplicaState::SendingBulk => "send_bulk",
@@ -32,71 +32,71 @@ impl ReplicaState {
 
 /// How a replica's full sync is going; shared numbers, so that the sender can count without a lock.
 #[derive(Clone, Debug, Default)]
-pub struct SyncProgress {
+pub(crate) struct SyncProgress {
     /// Which snapshot it takes, by the master's count; 0: none yet.
-    pub snapshot: u64,
+    pub(crate) snapshot: u64,
     /// That snapshot goes by way of the dump file.
-    pub by_file: bool,
+    pub(crate) by_file: bool,
     /// The position at which that snapshot was cut, or, without one, from which the replica resumed.
-    pub cut: u64,
+    pub(crate) cut: u64,
     /// Bytes of the dump that its socket has taken.
-    pub sent: Arc<AtomicU64>,
+    pub(crate) sent: Arc<AtomicU64>,
     /// Bytes of the dump in all; 0: not known yet.
-    pub total: Arc<AtomicU64>,
+    pub(crate) total: Arc<AtomicU64>,
     /// It has yet to catch up with the stream since its snapshot's cut: the spool holds that for it.
-    pub catching_up: bool,
+    pub(crate) catching_up: bool,
     /// Its place in the queue for a transfer, from 1 on; 0: it isn't waiting.
-    pub place: usize,
+    pub(crate) place: usize,
 }
 
 /// What a replica wants of a dump, if not all of it (REPLCONF rdb-filter-only): no keys, and with `functions`
 /// the function libraries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DumpFilter {
-    pub functions: bool,
+pub(crate) struct DumpFilter {
+    pub(crate) functions: bool,
 }
 
 /// One attached replica.
 #[derive(Clone, Debug)]
-pub struct Replica {
+pub(crate) struct Replica {
     /// Its client's id.
-    pub id: u64,
+    pub(crate) id: u64,
     /// Where the connection comes from.
-    pub peer_ip: String,
-    pub peer_port: u16,
+    pub(crate) peer_ip: String,
+    pub(crate) peer_port: u16,
     /// What it announced by REPLCONF ip-address and listening-port.
-    pub announced_ip: Option<String>,
-    pub listening_port: u16,
+    pub(crate) announced_ip: Option<String>,
+    pub(crate) listening_port: u16,
     /// REPLCONF version, in one line; empty: it didn't say.
-    pub version: String,
-    pub capa_eof: bool,
-    pub capa_psync2: bool,
+    pub(crate) version: String,
+    pub(crate) capa_eof: bool,
+    pub(crate) capa_psync2: bool,
     /// It understands being told its place in the queue for a transfer (only our own replicas do).
-    pub capa_queue_place: bool,
-    pub state: ReplicaState,
+    pub(crate) capa_queue_place: bool,
+    pub(crate) state: ReplicaState,
     /// It came by SYNC: no acks are to be expected of it.
-    pub legacy: bool,
+    pub(crate) legacy: bool,
     /// It wants a dump and no stream (REPLCONF rdb-only).
-    pub dump_only: bool,
+    pub(crate) dump_only: bool,
     /// It doesn't want all of a dump.
-    pub filter: Option<DumpFilter>,
+    pub(crate) filter: Option<DumpFilter>,
     /// Its place in the log, once it has one.
-    pub cursor: Option<Cursor>,
+    pub(crate) cursor: Option<Cursor>,
     /// Bytes of stream it says it has processed, and fsynced to its append-only file.
-    pub ack_offset: u64,
-    pub ack_aof_offset: u64,
+    pub(crate) ack_offset: u64,
+    pub(crate) ack_aof_offset: u64,
     /// When it last acked, Unix ms.
-    pub ack_ms: i64,
+    pub(crate) ack_ms: i64,
     /// How its full sync is going.
-    pub sync: SyncProgress,
+    pub(crate) sync: SyncProgress,
     /// Diskless: the stream is held back until its first ack shows that it is done with the dump.
-    pub waits_for_ack: bool,
+    pub(crate) waits_for_ack: bool,
     /// How long ago the first byte that it has not acked was written, ms; 0: it has acked all.
-    pub lag_ms: u64,
+    pub(crate) lag_ms: u64,
 }
 
 /// How the log names a replica: address and, once it has told it, listening port.
-pub fn name_of(ip: &str, listening_port: u16) -> String {
+pub(crate) fn name_of(ip: &str, listening_port: u16) -> String {
     match listening_port {
         0 => format!("{ip}:<unknown-replica-port>"),
         port => format!("{ip}:{port}"),
@@ -105,7 +105,7 @@ pub fn name_of(ip: &str, listening_port: u16) -> String {
 
 impl Replica {
     /// One that has just asked for synchronization, and told nothing about itself.
-    pub fn arriving(id: u64) -> Replica {
+    pub(crate) fn arriving(id: u64) -> Replica {
         Replica {
             id,
             peer_ip: String::new(),
@@ -131,33 +131,33 @@ impl Replica {
     }
 
     /// The address INFO and ROLE show.
-    pub fn ip(&self) -> &str {
+    pub(crate) fn ip(&self) -> &str {
         self.announced_ip.as_deref().unwrap_or(&self.peer_ip)
     }
 
     /// How the log names it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         name_of(self.ip(), self.listening_port)
     }
 
     /// The position up to which it said that it has the stream: by its last ack, or before the first one by
     /// where it began.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.ack_offset.max(self.sync.cut)
     }
 
     /// Bytes of stream between that and `end`.
-    pub fn behind(&self, end: u64) -> u64 {
+    pub(crate) fn behind(&self, end: u64) -> u64 {
         end.saturating_sub(self.position())
     }
 
     /// No ack has shown yet that it has loaded the dump that it was sent.
-    pub fn may_be_loading(&self) -> bool {
+    pub(crate) fn may_be_loading(&self) -> bool {
         self.waits_for_ack || (self.sync.snapshot != 0 && self.ack_offset < self.sync.cut)
     }
 
     /// What its full sync is at, in a word, for INFO.
-    pub fn phase(&self) -> &'static str {
+    pub(crate) fn phase(&self) -> &'static str {
         match self.state {
             ReplicaState::WaitSnapshot => "queued",
             ReplicaState::SnapshotRunning if self.sync.by_file => "snapshot",
@@ -169,53 +169,59 @@ impl Replica {
     }
 
     /// Seconds since its last ack.
-    pub fn lag_s(&self, now_ms: i64) -> i64 {
+    pub(crate) fn lag_s(&self, now_ms: i64) -> i64 {
         ((now_ms / 1000) - (self.ack_ms / 1000)).max(0)
     }
 }
 
 /// All replicas of a node, in the order in which they came.
 #[derive(Clone, Debug, Default)]
-pub struct Replicas {
+pub(crate) struct Replicas {
     list: Vec<Replica>,
 }
 
 impl Replicas {
-    pub fn add(&mut self, replica: Replica) {
+    pub(crate) fn add(&mut self, replica: Replica) {
         self.list.push(replica);
     }
 
-    pub fn remove(&mut self, id: u64) -> Option<Replica> {
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Replica> {
         let at = self.list.iter().position(|r| r.id == id)?;
         Some(self.list.remove(at))
     }
 
-    pub fn get(&self, id: u64) -> Option<&Replica> {
+    pub(crate) fn get(&self, id: u64) -> Option<&Replica> {
         self.list.iter().find(|r| r.id == id)
     }
 
-    pub fn get_mut(&mut self, id: u64) -> Option<&mut Replica> {
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Replica> {
         self.list.iter_mut().find(|r| r.id == id)
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Replica> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Replica> {
         self.list.iter_mut()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Replica> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Replica> {
         self.list.iter()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Takes an ack in; offsets never go back. True if the replica is known.
-    pub fn ack(&mut self, id: u64, offset: u64, aof_offset: Option<u64>, now_ms: i64) -> bool {
+    pub(crate) fn ack(
+        &mut self,
+        id: u64,
+        offset: u64,
+        aof_offset: Option<u64>,
+        now_ms: i64,
+    ) -> bool {
         let Some(replica) = self.get_mut(id) else {
             return false;
         };
@@ -228,21 +234,21 @@ impl Replicas {
     }
 
     /// How many online replicas have processed `offset` bytes (WAIT).
-    pub fn acked(&self, offset: u64) -> usize {
+    pub(crate) fn acked(&self, offset: u64) -> usize {
         self.online().filter(|r| r.ack_offset >= offset).count()
     }
 
     /// How many online replicas have `offset` bytes in their append-only file (WAITAOF).
-    pub fn acked_aof(&self, offset: u64) -> usize {
+    pub(crate) fn acked_aof(&self, offset: u64) -> usize {
         self.online().filter(|r| r.ack_aof_offset >= offset).count()
     }
 
-    pub fn online(&self) -> impl Iterator<Item = &Replica> {
+    pub(crate) fn online(&self) -> impl Iterator<Item = &Replica> {
         self.list.iter().filter(|r| r.state == ReplicaState::Online)
     }
 
     /// Online replicas whose last ack is at most `max_lag_s` seconds old.
-    pub fn good(&self, max_lag_s: i64, now_ms: i64) -> usize {
+    pub(crate) fn good(&self, max_lag_s: i64, now_ms: i64) -> usize {
         self.online()
             .filter(|r| r.lag_s(now_ms) <= max_lag_s)
             .count()
@@ -251,26 +257,32 @@ impl Replicas {
 
 /// A client class's output buffer limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputLimit {
+pub(crate) struct OutputLimit {
     /// Bytes; 0: none.
-    pub hard: u64,
-    pub soft: u64,
+    pub(crate) hard: u64,
+    pub(crate) soft: u64,
     /// How long `soft` may be exceeded, seconds.
-    pub soft_s: u64,
+    pub(crate) soft_s: u64,
 }
 
 /// Watches one replica's backlog of unsent bytes against the limit.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LimitWatch {
+pub(crate) struct LimitWatch {
     soft_since_ms: Option<i64>,
     /// It is being closed; not to be said again before the next tick.
-    pub closing: bool,
+    pub(crate) closing: bool,
 }
 
 impl LimitWatch {
     /// True if the replica must be closed. As in Redis, a limit below the backlog's size counts as the
     /// backlog's size: those bytes are held anyway.
-    pub fn exceeded(&mut self, unsent: u64, limit: OutputLimit, backlog: u64, now_ms: i64) -> bool {
+    pub(crate) fn exceeded(
+        &mut self,
+        unsent: u64,
+        limit: OutputLimit,
+        backlog: u64,
+        now_ms: i64,
+    ) -> bool {
         let raise = |bytes: u64| if bytes > 0 { bytes.max(backlog) } else { 0 };
         let (hard, soft) = (raise(limit.hard), raise(limit.soft));
         if hard > 0 && unsent >= hard {
@@ -289,7 +301,7 @@ impl LimitWatch {
 pub(crate) mod tests {
     use super::*;
 
-    pub fn replica(id: u64, state: ReplicaState) -> Replica {
+    pub(crate) fn replica(id: u64, state: ReplicaState) -> Replica {
         Replica {
             peer_ip: "10.0.0.1".into(),
             peer_port: 4000,

@@ -16,10 +16,10 @@ pub struct ReplId([u8; 40]);
 
 impl ReplId {
     /// The "none" of INFO and of an unset second replid.
-    pub const ZERO: ReplId = ReplId([b'0'; 40]);
+    pub(crate) const ZERO: ReplId = ReplId([b'0'; 40]);
 
     /// A fresh one.
-    pub fn random(clock: &dyn Clock) -> ReplId {
+    pub(crate) fn random(clock: &dyn Clock) -> ReplId {
         let mut digits = [0u8; 40];
         for part in digits.chunks_mut(8) {
             let mut bits = clock.random();
@@ -32,7 +32,7 @@ impl ReplId {
     }
 
     /// Reads forty characters that a peer or a file gave; None if there are more, fewer, or others than hex.
-    pub fn parse(text: &[u8]) -> Option<ReplId> {
+    pub(crate) fn parse(text: &[u8]) -> Option<ReplId> {
         let digits: [u8; 40] = text.try_into().ok()?;
         digits
             .iter()
@@ -40,12 +40,12 @@ impl ReplId {
             .then_some(ReplId(digits.map(|d| d.to_ascii_lowercase())))
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // Only hex digits get in, so the fallback is never taken.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -70,12 +70,12 @@ impl fmt::Debug for ReplId {
 
 /// The histories a node can speak for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct History {
-    pub id: ReplId,
+pub(crate) struct History {
+    pub(crate) id: ReplId,
     /// The history before the last promotion; [`ReplId::ZERO`] if none.
-    pub id2: ReplId,
+    pub(crate) id2: ReplId,
     /// First offset *not* shared with `id2` (INFO's second_repl_offset); -1 if there is no `id2`.
-    pub second_offset: i64,
+    pub(crate) second_offset: i64,
 }
 
 impl Default for History {
@@ -85,7 +85,7 @@ impl Default for History {
 }
 
 impl History {
-    pub fn new(id: ReplId) -> History {
+    pub(crate) fn new(id: ReplId) -> History {
         History {
             id,
             id2: ReplId::ZERO,
@@ -94,12 +94,12 @@ impl History {
     }
 
     /// A new stream that shares nothing with any other.
-    pub fn restart(&mut self, id: ReplId) {
+    pub(crate) fn restart(&mut self, id: ReplId) {
         *self = History::new(id);
     }
 
     /// A new stream that continues the present one after `end` bytes (promotion).
-    pub fn shift(&mut self, new_id: ReplId, end: u64) {
+    pub(crate) fn shift(&mut self, new_id: ReplId, end: u64) {
         self.id2 = self.id;
         self.second_offset = end as i64 + 1;
         self.id = new_id;

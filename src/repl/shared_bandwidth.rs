@@ -54,7 +54,7 @@ struct Loader {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct SharedBandwidth {
+pub(crate) struct SharedBandwidth {
     bucket: Bandwidth,
     /// In the order in which they came.
     askers: Vec<Asker>,
@@ -65,17 +65,17 @@ pub struct SharedBandwidth {
 
 impl SharedBandwidth {
     /// Changes the rate, bytes a second; 0: no bound.
-    pub fn set_rate(&mut self, rate: u64, now_us: u64) {
+    pub(crate) fn set_rate(&mut self, rate: u64, now_us: u64) {
         self.bucket.set_rate(rate, now_us);
     }
 
     /// Changes how many may load on this machine before others wait; 0: any number.
-    pub fn set_loaders_max(&mut self, loaders_max: usize) {
+    pub(crate) fn set_loaders_max(&mut self, loaders_max: usize) {
         self.loaders_max = loaders_max;
     }
 
     /// How long `id` waits before it sends, microseconds; 0: not at all. Then it asks again.
-    pub fn ask(&mut self, id: u64, now_us: u64) -> u64 {
+    pub(crate) fn ask(&mut self, id: u64, now_us: u64) -> u64 {
         let at = self.askers.iter().position(|asker| asker.id == id);
         let at = at.unwrap_or_else(|| {
             self.askers.push(Asker {
@@ -119,12 +119,12 @@ impl SharedBandwidth {
     }
 
     /// As [`Bandwidth::portion`].
-    pub fn portion(&self, most: usize) -> usize {
+    pub(crate) fn portion(&self, most: usize) -> usize {
         self.bucket.portion(most)
     }
 
     /// So many bytes have gone to `id`.
-    pub fn spend(&mut self, id: u64, bytes: u64, now_us: u64) {
+    pub(crate) fn spend(&mut self, id: u64, bytes: u64, now_us: u64) {
         self.bucket.spend(bytes);
         if let Some(asker) = self.askers.iter_mut().find(|asker| asker.id == id) {
             asker.served_us = now_us;
@@ -132,7 +132,7 @@ impl SharedBandwidth {
     }
 
     /// `id` has all of its dump, and loads it on this machine.
-    pub fn loads_here(&mut self, id: u64, now_us: u64) {
+    pub(crate) fn loads_here(&mut self, id: u64, now_us: u64) {
         self.leave(id);
         self.loaders.push(Loader {
             id,
@@ -142,7 +142,7 @@ impl SharedBandwidth {
     }
 
     /// `id` said something; `online`: that it has loaded. Of no effect on one that doesn't load here.
-    pub fn heard(&mut self, id: u64, online: bool, now_us: u64) {
+    pub(crate) fn heard(&mut self, id: u64, online: bool, now_us: u64) {
         if online {
             self.loaders.retain(|loader| loader.id != id);
         } else if let Some(loader) = self.loaders.iter_mut().find(|loader| loader.id == id) {
@@ -151,7 +151,7 @@ impl SharedBandwidth {
     }
 
     /// `id` is done, or gone.
-    pub fn leave(&mut self, id: u64) {
+    pub(crate) fn leave(&mut self, id: u64) {
         self.askers.retain(|asker| asker.id != id);
         self.loaders.retain(|loader| loader.id != id);
     }

@@ -19,22 +19,22 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 /// A segment takes no further write once it holds so many bytes: disk space comes back a segment at a time.
-pub const SEGMENT_BYTES: u64 = 16 << 20;
+pub(crate) const SEGMENT_BYTES: u64 = 16 << 20;
 /// Bytes handed out to be written at a time.
-pub const SPILL_BYTES: usize = 4 << 20;
+pub(crate) const SPILL_BYTES: usize = 4 << 20;
 
 /// The bounds and accounts that all sequences of a node share.
 #[derive(Debug, Default)]
-pub struct Spool {
+pub(crate) struct Spool {
     /// There is a writer for what is spilled.
     open: AtomicBool,
     memory_max: AtomicU64,
     disk_max: AtomicU64,
     disk: AtomicU64,
     /// Dumps on their way; they share their part of the memory.
-    pub feeds: AtomicU64,
+    pub(crate) feeds: AtomicU64,
     /// Bytes of those dumps in memory, as last seen.
-    pub feed_memory: AtomicU64,
+    pub(crate) feed_memory: AtomicU64,
     spilled_total: AtomicU64,
     next_segment: AtomicU64,
     refusal: Mutex<Option<String>>,
@@ -44,34 +44,34 @@ pub struct Spool {
 
 impl Spool {
     /// Sets the bounds, bytes; `disk_max` 0: none. From here on there is a writer.
-    pub fn configure(&self, memory_max: u64, disk_max: u64) {
+    pub(crate) fn configure(&self, memory_max: u64, disk_max: u64) {
         self.memory_max.store(memory_max, Ordering::Relaxed);
         self.disk_max.store(disk_max, Ordering::Relaxed);
         self.open.store(true, Ordering::Release);
     }
 
     /// Bytes that may be held in memory for replicas that aren't online.
-    pub fn memory_max(&self) -> u64 {
+    pub(crate) fn memory_max(&self) -> u64 {
         self.memory_max.load(Ordering::Relaxed)
     }
 
     /// Bytes on disk.
-    pub fn disk(&self) -> u64 {
+    pub(crate) fn disk(&self) -> u64 {
         self.disk.load(Ordering::Relaxed)
     }
 
     /// Bytes ever written.
-    pub fn spilled_total(&self) -> u64 {
+    pub(crate) fn spilled_total(&self) -> u64 {
         self.spilled_total.load(Ordering::Relaxed)
     }
 
     /// Why nothing goes to disk now although it should, if so.
-    pub fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<String> {
         self.refusal.lock().clone()
     }
 
     /// Spilling failed. True if that is news.
-    pub fn refuse(&self, reason: String) -> bool {
+    pub(crate) fn refuse(&self, reason: String) -> bool {
         self.retry.store(false, Ordering::Relaxed);
         let mut refusal = self.refusal.lock();
         let news = refusal.is_none();
@@ -80,12 +80,12 @@ impl Spool {
     }
 
     /// What was refused may be tried once more. To be called now and then.
-    pub fn retry(&self) {
+    pub(crate) fn retry(&self) {
         self.retry.store(true, Ordering::Relaxed);
     }
 
     /// Whether something could be spilled now.
-    pub fn takes(&self) -> bool {
+    pub(crate) fn takes(&self) -> bool {
         self.open.load(Ordering::Acquire)
             && (self.retry.load(Ordering::Relaxed) || self.refusal.lock().is_none())
     }
@@ -111,18 +111,18 @@ impl Spool {
 
 /// Bytes to be written to a segment at an offset.
 #[derive(Clone, Debug)]
-pub struct Spill {
-    pub segment: u64,
-    pub offset: u64,
-    pub bytes: Vec<Bytes>,
+pub(crate) struct Spill {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<Bytes>,
 }
 
 /// Where bytes are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub segment: u64,
-    pub offset: u64,
-    pub len: usize,
+pub(crate) struct Place {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
 }
 
 #[derive(Debug)]
@@ -141,7 +141,7 @@ struct Writing {
 
 /// One sequence's part on disk.
 #[derive(Debug, Default)]
-pub struct SegmentIndex {
+pub(crate) struct SegmentIndex {
     segments: VecDeque<Segment>,
     writing: Option<Writing>,
     /// Takes no further write: its last one failed.
@@ -152,7 +152,7 @@ pub struct SegmentIndex {
 impl SegmentIndex {
     /// Begins to write `bytes`, which are those from position `start` on. None while something else is being
     /// written, or if the spool takes nothing.
-    pub fn begin(&mut self, spool: &Spool, start: u64, bytes: Vec<Bytes>) -> Option<Spill> {
+    pub(crate) fn begin(&mut self, spool: &Spool, start: u64, bytes: Vec<Bytes>) -> Option<Spill> {
         if self.writing.is_some() {
             return None;
         }
@@ -191,7 +191,7 @@ impl SegmentIndex {
 
     /// The write to `segment` has ended. The position up to which everything is on disk now; None if it
     /// failed, or was given up meanwhile.
-    pub fn finish(&mut self, spool: &Spool, segment: u64, written: bool) -> Option<u64> {
+    pub(crate) fn finish(&mut self, spool: &Spool, segment: u64, written: bool) -> Option<u64> {
         let writing = self.writing.take_if(|w| w.segment == segment)?;
         let bytes = writing.end - writing.start;
         let last = self.segments.back_mut().filter(|s| s.id == segment);
@@ -211,7 +211,7 @@ impl SegmentIndex {
     }
 
     /// Everything before `position` is no longer needed.
-    pub fn trim(&mut self, spool: &Spool, position: u64) {
+    pub(crate) fn trim(&mut self, spool: &Spool, position: u64) {
         while let Some(front) = self.segments.front() {
             let growing = self.writing.as_ref().is_some_and(|w| w.segment == front.id);
             if growing || front.end > position {
@@ -224,7 +224,7 @@ impl SegmentIndex {
     }
 
     /// Nothing of it is needed any more.
-    pub fn clear(&mut self, spool: &Spool) {
+    pub(crate) fn clear(&mut self, spool: &Spool) {
         if let Some(writing) = self.writing.take() {
             spool.release(writing.end - writing.start);
         }
@@ -235,7 +235,7 @@ impl SegmentIndex {
     }
 
     /// Where the byte after `position` is, and up to `max` bytes with it; None if it isn't on disk.
-    pub fn find(&self, position: u64, max: usize) -> Option<Place> {
+    pub(crate) fn find(&self, position: u64, max: usize) -> Option<Place> {
         let at = self.segments.partition_point(|s| s.end <= position);
         let segment = self.segments.get(at).filter(|s| s.start <= position)?;
         Some(Place {
@@ -246,13 +246,13 @@ impl SegmentIndex {
     }
 
     /// Whether a write is under way.
-    pub fn is_writing(&self) -> bool {
+    pub(crate) fn is_writing(&self) -> bool {
         self.writing.is_some()
     }
 
     /// Why what was to go to disk is still in memory, in words. How the first write came out is known only when it
     /// has ended, so the disk is called slow after that at the earliest.
-    pub fn delay_reason(&self, spool: &Spool) -> String {
+    pub(crate) fn delay_reason(&self, spool: &Spool) -> String {
         if let Some(refusal) = spool.refusal() {
             return refusal;
         }
@@ -263,7 +263,7 @@ impl SegmentIndex {
     }
 
     /// Segments to be deleted, each named once.
-    pub fn take_released(&mut self) -> Vec<u64> {
+    pub(crate) fn take_released(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.released)
     }
 }

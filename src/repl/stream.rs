@@ -12,20 +12,20 @@ use super::replid::{History, ReplId};
 use super::wire;
 
 #[derive(Debug)]
-pub struct Stream {
-    pub log: Log,
-    pub history: History,
+pub(crate) struct Stream {
+    pub(crate) log: Log,
+    pub(crate) history: History,
     /// There is a backlog: bytes are kept and counted. Without it the node's writes are no stream at all.
-    pub active: bool,
+    pub(crate) active: bool,
     /// Database that the stream's last SELECT chose; None forces a SELECT before the next command.
-    pub database: Option<usize>,
+    pub(crate) database: Option<usize>,
     /// A failover waits for a replica to have every byte: what is not data (PING, GETACK) must not be added.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     scratch: Vec<u8>,
 }
 
 impl Stream {
-    pub fn new(id: ReplId, limit: u64) -> Stream {
+    pub(crate) fn new(id: ReplId, limit: u64) -> Stream {
         Stream {
             log: Log::new(0, limit),
             history: History::new(id),
@@ -37,7 +37,7 @@ impl Stream {
     }
 
     /// Begins a stream of our own that shares nothing with what was before, from the present offset on.
-    pub fn open_backlog(&mut self, id: ReplId) {
+    pub(crate) fn open_backlog(&mut self, id: ReplId) {
         self.history.restart(id);
         self.log.reset(self.log.end());
         self.database = None;
@@ -46,7 +46,7 @@ impl Stream {
 
     /// Frees the backlog. Writes that follow are not counted, so the old id must not be honoured again: the
     /// caller passes a fresh one.
-    pub fn close_backlog(&mut self, id: ReplId) {
+    pub(crate) fn close_backlog(&mut self, id: ReplId) {
         self.history.restart(id);
         self.log.reset(self.log.end());
         self.active = false;
@@ -54,13 +54,13 @@ impl Stream {
 
     /// What follows belongs to a new history that continues the present one. No reader of the log as the present one
     /// may be sent it: they must ask again.
-    pub fn shift(&mut self, id: ReplId) {
+    pub(crate) fn shift(&mut self, id: ReplId) {
         self.history.shift(id, self.log.end());
         self.log.drop_cursors();
     }
 
     /// Takes up a history at an offset, with an empty backlog: after a full sync, or from a dump.
-    pub fn adopt(&mut self, history: History, offset: u64, database: Option<usize>) {
+    pub(crate) fn adopt(&mut self, history: History, offset: u64, database: Option<usize>) {
         self.history = history;
         self.log.reset(offset);
         self.database = database;
@@ -84,7 +84,7 @@ impl Stream {
 
     /// Appends one execution unit: runs of RESP commands, each with its database. As Redis does, MULTI comes
     /// before the SELECT.
-    pub fn append_unit(&mut self, parts: &[(usize, &[u8])], transaction: bool) -> u64 {
+    pub(crate) fn append_unit(&mut self, parts: &[(usize, &[u8])], transaction: bool) -> u64 {
         if transaction {
             self.log.append(b"*1\r\n$5\r\nMULTI\r\n");
         }
@@ -100,7 +100,7 @@ impl Stream {
     }
 
     /// Appends bytes that belong to no database: PING, REPLCONF GETACK, or a master's stream.
-    pub fn append_raw(&mut self, bytes: &[u8]) -> u64 {
+    pub(crate) fn append_raw(&mut self, bytes: &[u8]) -> u64 {
         self.log.append(bytes)
     }
 }

@@ -13,7 +13,7 @@ use crate::text::printable::printable;
 const SHOWN_BYTES: usize = 20;
 
 /// Why a command of the stream can't run on a node with that many databases; None: it can.
-pub fn refusal(args: &[&[u8]], databases: usize) -> Option<String> {
+pub(crate) fn refusal(args: &[&[u8]], databases: usize) -> Option<String> {
     // By its length nearly every command is passed.
     let (name, named): (&str, &[&[u8]]) = match args[0].len() {
         6 if is(args[0], "SELECT") => ("SELECT", args.get(1..2).unwrap_or_default()),
@@ -30,7 +30,7 @@ pub fn refusal(args: &[&[u8]], databases: usize) -> Option<String> {
 }
 
 /// Why a dump can't be followed by its master's stream, which goes on in database `index`; None: it can.
-pub fn refusal_to_resume(index: usize, databases: usize) -> Option<String> {
+pub(crate) fn refusal_to_resume(index: usize, databases: usize) -> Option<String> {
     (index >= databases).then(|| lacks("repl-stream-db", index.to_string().as_bytes(), databases))
 }
 

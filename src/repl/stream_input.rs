@@ -10,7 +10,7 @@ use crate::resp::request::{Batch, Limits, Parser};
 
 /// What became of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ran {
+pub(crate) enum Ran {
     Done,
     /// It can't run now; the owner knows why, and comes again.
     Later,
@@ -21,7 +21,7 @@ pub enum Ran {
 }
 
 /// Runs the commands of one batch.
-pub trait StreamRunner {
+pub(crate) trait StreamRunner {
     /// Runs the batch's command `index`. `raw`: the bytes to be logged with what it did, which may be later
     /// (at the end of a transaction), but before the shards are left.
     fn run(&mut self, index: usize, args: &[&[u8]], raw: &[u8]) -> Ran;
@@ -29,52 +29,52 @@ pub trait StreamRunner {
 
 /// How a round of running went.
 #[derive(Debug, Default)]
-pub struct Round {
+pub(crate) struct Round {
     /// Bytes that are done with.
-    pub used: usize,
+    pub(crate) used: usize,
     /// The master wants to know how far we are (GETACK).
-    pub ack_wanted: bool,
+    pub(crate) ack_wanted: bool,
     /// The stream can't be understood from here on; why.
-    pub broken: Option<String>,
+    pub(crate) broken: Option<String>,
     /// A command could not run now.
-    pub later: bool,
+    pub(crate) later: bool,
     /// A command must not run.
-    pub refused: bool,
+    pub(crate) refused: bool,
     /// A command can't run on this node; why.
-    pub impossible: Option<String>,
+    pub(crate) impossible: Option<String>,
 }
 
 /// Bytes received and not run yet.
 #[derive(Debug, Default)]
-pub struct StreamInput {
+pub(crate) struct StreamInput {
     bytes: BytesMut,
     parser: Parser,
     batch: Batch,
 }
 
 impl StreamInput {
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Bytes received and not run.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// The connection is over: what did not run comes again.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.parser.reset();
     }
 
     /// Runs every whole command that has come, until one can't run. `with_batch` is given each batch, its
     /// bytes, and the work to be done with a runner for it.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         mut with_batch: impl FnMut(&Batch, &[u8], &mut dyn FnMut(&mut dyn StreamRunner)),
     ) -> Round {

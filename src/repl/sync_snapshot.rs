@@ -41,23 +41,23 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Cut {
     /// Whose history `offset` belongs to.
-    pub id: ReplId,
-    pub offset: u64,
+    pub(crate) id: ReplId,
+    pub(crate) offset: u64,
     pin: Option<Cursor>,
 }
 
 /// What a replica that takes a snapshot has to know of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joinable {
-    pub number: u64,
-    pub offset: u64,
-    pub target: Target,
+    pub(crate) number: u64,
+    pub(crate) offset: u64,
+    pub(crate) target: Target,
     /// Only for replicas that understand a marked end.
-    pub needs_eof: bool,
+    pub(crate) needs_eof: bool,
 }
 
 impl SyncSnapshot {
-    pub fn ordered(number: u64, target: Target, capa_eof: bool) -> SyncSnapshot {
+    pub(super) fn ordered(number: u64, target: Target, capa_eof: bool) -> SyncSnapshot {
         SyncSnapshot {
             number,
             target,
@@ -66,21 +66,21 @@ impl SyncSnapshot {
         }
     }
 
-    pub fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    pub fn target(&self) -> Target {
+    pub(super) fn target(&self) -> Target {
         self.target
     }
 
     /// Whether it is ordered and not cut yet, so that whoever comes is served by it.
-    pub fn is_ordered(&self) -> bool {
+    pub(super) fn is_ordered(&self) -> bool {
         matches!(self.stage, Stage::Ordered)
     }
 
     /// Whether it is ordered or being made, not kept.
-    pub fn is_making(&self) -> bool {
+    pub(super) fn is_making(&self) -> bool {
         !matches!(self.stage, Stage::Kept { .. })
     }
 
@@ -92,7 +92,7 @@ impl SyncSnapshot {
     }
 
     /// It is cut there.
-    pub fn cut(&mut self, cut: StreamCut) {
+    pub(super) fn cut(&mut self, cut: StreamCut) {
         self.stage = Stage::Making(Cut {
             id: cut.id,
             offset: cut.offset,
@@ -101,7 +101,7 @@ impl SyncSnapshot {
     }
 
     /// All of it has been made: one for sockets that was cut is kept until then. Else it is given back: it is over.
-    pub fn keep(self, until_ms: i64) -> Result<SyncSnapshot, SyncSnapshot> {
+    pub(super) fn keep(self, until_ms: i64) -> Result<SyncSnapshot, SyncSnapshot> {
         match self {
             SyncSnapshot {
                 target: Target::Sockets,
@@ -116,7 +116,7 @@ impl SyncSnapshot {
     }
 
     /// What a replica that comes now can be given, in that history. `feed_is_open`: the feed has its first byte.
-    pub fn joinable(&self, history: ReplId, feed_is_open: bool) -> Option<Joinable> {
+    pub(super) fn joinable(&self, history: ReplId, feed_is_open: bool) -> Option<Joinable> {
         let cut = self.place().filter(|cut| cut.id == history)?;
         let there = self.target == Target::Disk || feed_is_open;
         there.then_some(Joinable {
@@ -129,7 +129,13 @@ impl SyncSnapshot {
 
     /// Of one that is kept: whether it can't be given to anybody any more, or its time is over and nobody waits for
     /// it, or it holds more of the log than may be held.
-    pub fn is_useless(&self, log: &Log, history: ReplId, is_wanted: bool, now_ms: i64) -> bool {
+    pub(super) fn is_useless(
+        &self,
+        log: &Log,
+        history: ReplId,
+        is_wanted: bool,
+        now_ms: i64,
+    ) -> bool {
         let Stage::Kept { cut, until_ms } = &self.stage else {
             return false;
         };
@@ -141,7 +147,7 @@ impl SyncSnapshot {
     }
 
     /// It is over: lets go of the log.
-    pub fn release(self, log: &mut Log) {
+    pub(super) fn release(self, log: &mut Log) {
         if let Stage::Making(cut) | Stage::Kept { cut, .. } = self.stage
             && let Some(pin) = cut.pin
         {

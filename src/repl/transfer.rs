@@ -7,18 +7,18 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 /// Length of the end mark, bytes.
-pub const MARK: usize = 40;
+pub(crate) const MARK: usize = 40;
 
 /// How the end of the dump is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     Length(u64),
     Mark([u8; MARK]),
 }
 
 impl Form {
     /// Reads the header line without its line end; None if it is neither form.
-    pub fn parse(line: &[u8]) -> Option<Form> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Form> {
         let rest = line.strip_prefix(b"$")?;
         if let Some(mark) = rest.strip_prefix(b"EOF:") {
             return Some(Form::Mark(mark.get(..MARK)?.try_into().ok()?));
@@ -31,7 +31,7 @@ impl Form {
     }
 
     /// The header line a master sends.
-    pub fn header(&self) -> Vec<u8> {
+    pub(crate) fn header(&self) -> Vec<u8> {
         match self {
             Form::Length(n) => format!("${n}\r\n").into_bytes(),
             Form::Mark(mark) => [b"$EOF:".as_slice(), mark, b"\r\n"].concat(),
@@ -41,7 +41,7 @@ impl Form {
 
 /// A dump on its way in.
 #[derive(Debug)]
-pub struct Transfer {
+pub(crate) struct Transfer {
     form: Form,
     /// Bytes of dump handed out so far.
     read: u64,
@@ -49,7 +49,7 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    pub fn new(form: Form) -> Transfer {
+    pub(crate) fn new(form: Form) -> Transfer {
         Transfer {
             form,
             read: 0,
@@ -57,12 +57,12 @@ impl Transfer {
         }
     }
 
-    pub fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.read
     }
 
     /// The dump's size, if it was announced.
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         match self.form {
             Form::Length(n) => Some(n),
             Form::Mark(_) => None,
@@ -71,7 +71,7 @@ impl Transfer {
 
     /// Takes received bytes: the dump's next bytes (may be empty), and, once the dump is complete, what
     /// came after it.
-    pub fn feed(&mut self, mut input: Bytes) -> (Bytes, Option<Bytes>) {
+    pub(crate) fn feed(&mut self, mut input: Bytes) -> (Bytes, Option<Bytes>) {
         match &self.form {
             Form::Length(total) => {
                 let left = total - self.read;

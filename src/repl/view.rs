@@ -13,78 +13,78 @@ use super::spool::Spool;
 
 /// Our link to a master, as its actor last described it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LinkView {
-    pub host: String,
-    pub port: u16,
-    pub state: LinkState,
+pub(crate) struct LinkView {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) state: LinkState,
     /// When the master was last heard of, Unix ms; None: never in this attempt.
-    pub last_io_ms: Option<i64>,
+    pub(crate) last_io_ms: Option<i64>,
     /// Since when the link is down, Unix ms; None: it is up, or never was up or down.
-    pub down_since_ms: Option<i64>,
+    pub(crate) down_since_ms: Option<i64>,
     /// A full sync's dump is coming in: bytes read, and all, if known.
-    pub transfer: Option<(u64, Option<u64>)>,
+    pub(crate) transfer: Option<(u64, Option<u64>)>,
     /// How long it will take yet, ms, if that can be told.
-    pub transfer_eta_ms: Option<u64>,
+    pub(crate) transfer_eta_ms: Option<u64>,
     /// Our place in the master's queue for a transfer; 0: in none, or the master does not tell.
-    pub queue_place: usize,
+    pub(crate) queue_place: usize,
     /// Bytes of stream received, applied or not (slave_read_repl_offset).
-    pub read_offset: u64,
+    pub(crate) read_offset: u64,
     /// What the last sync failed of; None once the link is up.
-    pub last_error: Option<String>,
+    pub(crate) last_error: Option<String>,
     /// Whether PSYNC may name our history (it may not after SYNC, or on a fresh node).
-    pub resumable: bool,
+    pub(crate) resumable: bool,
 }
 
 /// What the replication actors publish; part of the hub.
 #[derive(Debug, Default)]
-pub struct PublishedState {
-    pub replicas: Replicas,
+pub(crate) struct PublishedState {
+    pub(crate) replicas: Replicas,
     /// Set while we are a replica.
-    pub link: Option<LinkView>,
-    pub counts: SyncCounts,
+    pub(crate) link: Option<LinkView>,
+    pub(crate) counts: SyncCounts,
     /// The last full resyncs, of our replicas and our own.
-    pub explain: Explain,
+    pub(crate) explain: Explain,
     /// What the guard against empty masters has done.
-    pub guard: Guard,
+    pub(crate) guard: Guard,
     /// Bytes of stream a second, lately.
-    pub write_rate: f64,
+    pub(crate) write_rate: f64,
 }
 
 /// Everything INFO replication and ROLE need.
 #[derive(Clone, Debug)]
-pub struct ReplicationView {
-    pub link: Option<LinkView>,
-    pub replicas: Vec<Replica>,
-    pub history: History,
+pub(crate) struct ReplicationView {
+    pub(crate) link: Option<LinkView>,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) history: History,
     /// master_repl_offset.
-    pub offset: u64,
-    pub backlog_active: bool,
-    pub backlog_size: u64,
+    pub(crate) offset: u64,
+    pub(crate) backlog_active: bool,
+    pub(crate) backlog_size: u64,
     /// repl_backlog_first_byte_offset; 0 without a backlog.
-    pub backlog_first_byte: u64,
-    pub backlog_bytes: u64,
+    pub(crate) backlog_first_byte: u64,
+    pub(crate) backlog_bytes: u64,
     /// Memory the log holds, shared slices counted once.
-    pub log_memory: usize,
+    pub(crate) log_memory: usize,
     /// The part of the log in memory that is beyond the backlog's size, bytes.
-    pub log_held: u64,
+    pub(crate) log_held: u64,
     /// What is spooled for full syncs.
-    pub spool: Arc<Spool>,
+    pub(crate) spool: Arc<Spool>,
     /// Database that the stream has selected; None: the next command will say.
-    pub database: Option<usize>,
-    pub good_replicas: usize,
-    pub counts: SyncCounts,
-    pub failover: FailoverState,
-    pub guard: Guard,
-    pub write_rate: f64,
+    pub(crate) database: Option<usize>,
+    pub(crate) good_replicas: usize,
+    pub(crate) counts: SyncCounts,
+    pub(crate) failover: FailoverState,
+    pub(crate) guard: Guard,
+    pub(crate) write_rate: f64,
 }
 
 impl ReplicationView {
-    pub fn is_replica(&self) -> bool {
+    pub(crate) fn is_replica(&self) -> bool {
         self.link.is_some()
     }
 
     /// Whether the link to our master streams ("up" in INFO).
-    pub fn link_up(&self) -> bool {
+    pub(crate) fn link_up(&self) -> bool {
         let state = self.link.as_ref().map(|l| l.state);
         state == Some(LinkState::Connected)
     }

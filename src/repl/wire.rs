@@ -16,14 +16,14 @@ pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
 }
 
 /// What a master's cron sends to keep the link known alive.
-pub const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+pub(crate) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 /// Asks every replica to acknowledge at once.
-pub const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+pub(crate) const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
 /// A capability of our own (`REPLCONF capa`; masters that don't know it ignore it): while such a replica waits
 /// for its transfer, the line that keeps the link alive tells it its place in the queue, `+QUEUED <place>`.
-pub const QUEUE_PLACE: &str = "queue-place";
+pub(crate) const QUEUE_PLACE: &str = "queue-place";
 
 #[cfg(test)]
 mod tests {

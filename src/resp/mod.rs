@@ -1,10 +1,10 @@
 //! RESP: bytes to commands and replies to bytes, both protocol versions. No IO, no actors.
 
-pub mod output;
-pub mod reply;
-pub mod request;
-pub mod value;
+pub(crate) mod output;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod value;
 mod words;
 
-pub use output::Output;
-pub use reply::{Reply, Resp};
+pub(crate) use output::Output;
+pub(crate) use reply::{Reply, Resp};

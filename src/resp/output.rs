@@ -14,7 +14,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// A tail of this size becomes a piece when more has to be written, bytes.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 /// Below this a tail grows by copying, and what has to be written is no reason for a new chunk, bytes.
 const SMALL_BYTES: usize = CHUNK_BYTES / 4;
 /// Shorter messages are copied: to hold a reference to one costs as much, bytes.
@@ -24,7 +24,7 @@ const FIRST_BYTES: usize = 64;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Output {
+pub(crate) struct Output {
     pieces: Option<Box<Pieces>>,
     pub(super) tail: BytesMut,
 }
@@ -45,35 +45,35 @@ impl Pieces {
 impl Output {
     /// Bytes that wait.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.in_pieces() + self.tail.len()
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_none() && self.tail.is_empty()
     }
 
     /// Those of them that are in pieces.
     #[inline]
-    pub fn in_pieces(&self) -> usize {
+    pub(crate) fn in_pieces(&self) -> usize {
         self.pieces.as_ref().map_or(0, |pieces| pieces.bytes)
     }
 
     /// How many pieces there are, the tail not counted.
     #[inline]
-    pub fn pieces(&self) -> usize {
+    pub(crate) fn pieces(&self) -> usize {
         self.pieces.as_ref().map_or(0, |pieces| pieces.queue.len())
     }
 
     /// The bytes if they are in one buffer, as most replies are.
     #[inline]
-    pub fn as_one(&self) -> Option<&[u8]> {
+    pub(crate) fn as_one(&self) -> Option<&[u8]> {
         self.pieces.is_none().then_some(&self.tail[..])
     }
 
     /// All of the bytes in one buffer.
-    pub fn into_bytes(self) -> BytesMut {
+    pub(crate) fn into_bytes(self) -> BytesMut {
         let Some(pieces) = self.pieces else {
             return self.tail;
         };
@@ -87,7 +87,7 @@ impl Output {
 
     /// The byte at a position.
     #[inline]
-    pub fn byte_at(&self, position: usize) -> Option<u8> {
+    pub(crate) fn byte_at(&self, position: usize) -> Option<u8> {
         match position.checked_sub(self.in_pieces()) {
             Some(at) => self.tail.get(at).copied(),
             None => self.piece_byte_at(position),
@@ -107,12 +107,12 @@ impl Output {
 
     /// Adds a copy of the bytes.
     #[inline]
-    pub fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.room(bytes.len()).extend_from_slice(bytes);
     }
 
     /// Adds the bytes without copying them, if they are long enough for that to pay.
-    pub fn share(&mut self, bytes: Bytes) {
+    pub(crate) fn share(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {
             self.put(&bytes);
         } else {
@@ -122,7 +122,7 @@ impl Output {
     }
 
     /// Adds all that `other` holds. What is short is copied, the rest moved.
-    pub fn append(&mut self, other: Output) {
+    pub(crate) fn append(&mut self, other: Output) {
         if self.is_empty() {
             *self = other;
             return;
@@ -147,7 +147,7 @@ impl Output {
 
     /// Takes all that `other` holds, and leaves it its buffer to go on with. What is short is copied, so that
     /// it doesn't keep the buffer that it stands in.
-    pub fn take_from(&mut self, other: &mut Output) {
+    pub(crate) fn take_from(&mut self, other: &mut Output) {
         for piece in other.pieces.take().into_iter().flat_map(|p| p.queue) {
             if piece.len() < SMALL_BYTES {
                 self.put(&piece);
@@ -167,7 +167,7 @@ impl Output {
     }
 
     /// Cuts it down to its first `len` bytes.
-    pub fn truncate(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) {
         let in_pieces = self.in_pieces();
         if len >= in_pieces {
             self.tail.truncate(len - in_pieces);
@@ -193,7 +193,7 @@ impl Output {
     }
 
     /// Inserts bytes before those at a position, without moving more than a chunk.
-    pub fn insert(&mut self, position: usize, bytes: &[u8]) {
+    pub(crate) fn insert(&mut self, position: usize, bytes: &[u8]) {
         let in_pieces = self.in_pieces();
         if position >= in_pieces {
             let at = (position - in_pieces).min(self.tail.len());
@@ -228,7 +228,7 @@ impl Output {
 
     /// The first `n` bytes are gone.
     #[inline]
-    pub fn advance(&mut self, mut n: usize) {
+    pub(crate) fn advance(&mut self, mut n: usize) {
         if self.pieces.is_some() {
             n = self.advance_pieces(n);
         }
@@ -262,7 +262,7 @@ impl Output {
     }
 
     /// Fills `slices` with the bytes from the first one on, as many as fit; how many slices that are.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let pieces = self.pieces.iter().flat_map(|pieces| &pieces.queue);
         let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
         let mut count = 0;
@@ -275,13 +275,13 @@ impl Output {
 
     /// Forgets all of it; the tail's buffer is kept.
     #[inline]
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.pieces = None;
         self.tail.clear();
     }
 
     /// Makes sure that there is a whole chunk to write to. It must be empty.
-    pub fn keep_chunk(&mut self) {
+    pub(crate) fn keep_chunk(&mut self) {
         debug_assert!(self.is_empty());
         if self.tail.capacity() < CHUNK_BYTES / 2 {
             self.tail = BytesMut::with_capacity(CHUNK_BYTES);

@@ -24,11 +24,11 @@ pub enum Resp {
 /// Where an aggregate of unknown length began.
 #[derive(Debug)]
 #[must_use]
-pub struct Mark(usize);
+pub(crate) struct Mark(usize);
 
 /// The kinds of aggregate; RESP2 shows all of them as arrays (a map of n as an array of 2n).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregate {
+pub(crate) enum Aggregate {
     Array,
     Map,
     Set,
@@ -38,7 +38,7 @@ pub enum Aggregate {
 #[derive(Debug)]
 pub struct Reply {
     output: Output,
-    pub resp: Resp,
+    pub(crate) resp: Resp,
     /// Most bytes that it may hold.
     limit: usize,
     /// The limit has been passed.
@@ -54,7 +54,7 @@ impl Default for Reply {
 impl Reply {
     /// Values from this length on are shared with the keyspace where it can share them, bytes. Below it the
     /// bookkeeping costs as much as copying.
-    pub const SHARED_BYTES_MIN: usize = 16 * 1024;
+    pub(crate) const SHARED_BYTES_MIN: usize = 16 * 1024;
 
     pub fn new(resp: Resp) -> Reply {
         Reply {
@@ -65,7 +65,7 @@ impl Reply {
         }
     }
 
-    pub fn is_resp3(&self) -> bool {
+    pub(crate) fn is_resp3(&self) -> bool {
         self.resp == Resp::V3
     }
 
@@ -75,30 +75,30 @@ impl Reply {
         self.output.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.output.is_empty()
     }
 
     /// From now on it may hold so many bytes.
-    pub fn limit(&mut self, bytes: usize) {
+    pub(crate) fn limit(&mut self, bytes: usize) {
         self.limit = bytes;
         self.over = false;
     }
 
     /// Whether it holds, or held, more than it may.
     #[inline]
-    pub fn is_over_limit(&self) -> bool {
+    pub(crate) fn is_over_limit(&self) -> bool {
         self.over || self.output.len() > self.limit
     }
 
     /// Whether an error begins at a position.
     #[inline]
-    pub fn is_error_at(&self, position: usize) -> bool {
+    pub(crate) fn is_error_at(&self, position: usize) -> bool {
         self.output.byte_at(position) == Some(b'-')
     }
 
     /// Forgets what was written behind the first `len` bytes.
-    pub fn truncate(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) {
         self.output.truncate(len);
     }
 
@@ -107,17 +107,17 @@ impl Reply {
     }
 
     /// What has been written.
-    pub fn output(&self) -> &Output {
+    pub(crate) fn output(&self) -> &Output {
         &self.output
     }
 
     /// What has been written, to be taken or added to.
-    pub fn output_mut(&mut self) -> &mut Output {
+    pub(crate) fn output_mut(&mut self) -> &mut Output {
         &mut self.output
     }
 
     /// Takes what has been written.
-    pub fn take(&mut self) -> Output {
+    pub(crate) fn take(&mut self) -> Output {
         std::mem::take(&mut self.output)
     }
 
@@ -150,12 +150,12 @@ impl Reply {
 
     /// Bytes already in RESP form.
     #[inline]
-    pub fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.room(bytes.len()).extend_from_slice(bytes);
     }
 
     /// What was written elsewhere.
-    pub fn append(&mut self, other: Output) {
+    pub(crate) fn append(&mut self, other: Output) {
         if self.over || self.output.len() + other.len() > self.limit {
             self.over = true;
             self.output.clear();
@@ -164,12 +164,12 @@ impl Reply {
         }
     }
 
-    pub fn ok(&mut self) {
+    pub(crate) fn ok(&mut self) {
         self.raw(b"+OK\r\n");
     }
 
     /// A simple string; must hold no CR or LF.
-    pub fn simple(&mut self, text: &str) {
+    pub(crate) fn simple(&mut self, text: &str) {
         let buf = self.room(text.len() + 3);
         buf.put_u8(b'+');
         buf.put_slice(text.as_bytes());
@@ -178,7 +178,7 @@ impl Reply {
 
     /// An error whose text begins with its code ("ERR ...", "WRONGTYPE ..."), without the '-'.
     /// CR and LF in it become spaces, as Redis does.
-    pub fn error(&mut self, text: &str) {
+    pub(crate) fn error(&mut self, text: &str) {
         let buf = self.room(text.len() + 3);
         buf.put_u8(b'-');
         let mut utf8 = [0; 4];
@@ -239,7 +239,7 @@ impl Reply {
     }
 
     /// A bulk string without a copy of its bytes; for those of [`Reply::SHARED_BYTES_MIN`] and more.
-    pub fn bulk_shared(&mut self, bytes: Bytes) {
+    pub(crate) fn bulk_shared(&mut self, bytes: Bytes) {
         self.header(b'$', bytes.len() as i64);
         self.append_shared(bytes);
         self.raw(b"\r\n");
@@ -255,13 +255,13 @@ impl Reply {
     }
 
     /// An integer as a bulk string.
-    pub fn bulk_int(&mut self, n: i64) {
+    pub(crate) fn bulk_int(&mut self, n: i64) {
         let mut digits = itoa::Buffer::new();
         self.bulk(digits.format(n).as_bytes());
     }
 
     /// The null of "no such value": `$-1` or `_`.
-    pub fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         match self.resp {
             Resp::V2 => self.raw(b"$-1\r\n"),
             Resp::V3 => self.raw(b"_\r\n"),
@@ -269,14 +269,14 @@ impl Reply {
     }
 
     /// The null of "no such array": `*-1` or `_`.
-    pub fn null_array(&mut self) {
+    pub(crate) fn null_array(&mut self) {
         match self.resp {
             Resp::V2 => self.raw(b"*-1\r\n"),
             Resp::V3 => self.raw(b"_\r\n"),
         }
     }
 
-    pub fn aggregate(&mut self, kind: Aggregate, n: usize) {
+    pub(crate) fn aggregate(&mut self, kind: Aggregate, n: usize) {
         match (self.resp, kind) {
             (_, Aggregate::Array) | (Resp::V2, Aggregate::Set | Aggregate::Push) => {
                 self.header(b'*', n as i64)
@@ -293,20 +293,20 @@ impl Reply {
     }
 
     /// A map of `n` pairs.
-    pub fn map(&mut self, n: usize) {
+    pub(crate) fn map(&mut self, n: usize) {
         self.aggregate(Aggregate::Map, n);
     }
 
-    pub fn set(&mut self, n: usize) {
+    pub(crate) fn set(&mut self, n: usize) {
         self.aggregate(Aggregate::Set, n);
     }
 
-    pub fn push(&mut self, n: usize) {
+    pub(crate) fn push(&mut self, n: usize) {
         self.aggregate(Aggregate::Push, n);
     }
 
     /// A double: `,3.14` or a bulk string, with Redis's shortest round-trip form ("inf", "-inf", "nan").
-    pub fn double(&mut self, value: f64) {
+    pub(crate) fn double(&mut self, value: f64) {
         let text = DoubleText::new(value);
         match self.resp {
             Resp::V2 => self.bulk(text.as_bytes()),
@@ -319,7 +319,7 @@ impl Reply {
     }
 
     /// `#t`/`#f`, or 1/0.
-    pub fn boolean(&mut self, value: bool) {
+    pub(crate) fn boolean(&mut self, value: bool) {
         match (self.resp, value) {
             (Resp::V2, _) => self.int(i64::from(value)),
             (Resp::V3, true) => self.raw(b"#t\r\n"),
@@ -328,7 +328,7 @@ impl Reply {
     }
 
     /// Text with a three-letter format ("txt", "mkd"); a bulk string in RESP2.
-    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+    pub(crate) fn verbatim(&mut self, format: &str, text: &[u8]) {
         debug_assert_eq!(format.len(), 3);
         match self.resp {
             Resp::V2 => self.bulk(text),
@@ -343,7 +343,7 @@ impl Reply {
     }
 
     /// A number past 64 bits, given as its decimal digits.
-    pub fn big_number(&mut self, digits: &str) {
+    pub(crate) fn big_number(&mut self, digits: &str) {
         match self.resp {
             Resp::V2 => self.bulk(digits.as_bytes()),
             Resp::V3 => {
@@ -355,12 +355,12 @@ impl Reply {
     }
 
     /// Begins an aggregate whose length isn't known yet.
-    pub fn begin(&mut self) -> Mark {
+    pub(crate) fn begin(&mut self) -> Mark {
         Mark(self.output.len())
     }
 
     /// Ends it: inserts the header in front of what was written since.
-    pub fn end(&mut self, mark: Mark, kind: Aggregate, n: usize) {
+    pub(crate) fn end(&mut self, mark: Mark, kind: Aggregate, n: usize) {
         if self.over {
             return;
         }
@@ -375,7 +375,7 @@ const CARRIER: u32 = 0x10_ff00;
 
 /// Bytes as a part of an error's text: those that are no UTF-8 are carried as private characters, which
 /// [`Reply::error`] turns into the bytes again.
-pub fn error_text(mut bytes: &[u8]) -> String {
+pub(crate) fn error_text(mut bytes: &[u8]) -> String {
     let mut text = String::new();
     while !bytes.is_empty() {
         let valid = match std::str::from_utf8(bytes) {
@@ -400,7 +400,7 @@ fn carried_byte(c: char) -> Option<u8> {
 }
 
 /// Formats a double as Redis 7.2 does in replies; [`DoubleText`] is the form without an allocation.
-pub fn format_double(value: f64) -> String {
+pub(crate) fn format_double(value: f64) -> String {
     DoubleText::new(value).as_str().to_owned()
 }
 

@@ -35,7 +35,7 @@ const ARGS_AHEAD: usize = 8 * 1024;
 /// What an argument costs while its command runs: its span, and a slice of it.
 const BYTES_PER_ARG: usize = size_of::<Span>() + size_of::<&[u8]>();
 /// A request that takes more memory than its sender may have.
-pub const TOO_LARGE: &str = "request exceeds client-query-buffer-limit";
+pub(crate) const TOO_LARGE: &str = "request exceeds client-query-buffer-limit";
 /// Spans whose start has this bit lie in the arena.
 const ARENA: usize = 1 << (usize::BITS - 1);
 
@@ -66,7 +66,7 @@ impl Default for Limits {
 
 /// A breach of the protocol; the connection answers it and closes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProtocolError(pub String);
+pub struct ProtocolError(pub(crate) String);
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +115,7 @@ impl Batch {
         self.requests.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
 
@@ -131,7 +131,7 @@ impl Batch {
     }
 
     /// Where in the buffer command `index` ends.
-    pub fn end_of(&self, index: usize) -> usize {
+    pub(crate) fn end_of(&self, index: usize) -> usize {
         self.requests[index].end
     }
 
@@ -145,7 +145,12 @@ impl Batch {
 
     /// Argument `nth` of command `index` (0: its name), if there is one.
     #[inline]
-    pub fn arg<'b>(&'b self, index: usize, nth: usize, buffer: &'b [u8]) -> Option<&'b [u8]> {
+    pub(crate) fn arg<'b>(
+        &'b self,
+        index: usize,
+        nth: usize,
+        buffer: &'b [u8],
+    ) -> Option<&'b [u8]> {
         let request = self.requests.get(index)?;
         if nth >= request.count {
             return None;
@@ -172,7 +177,7 @@ impl Batch {
     }
 
     /// Gives back what a huge command has made it hold.
-    pub fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         if self.spans.capacity() > SPANS_KEPT {
             self.spans = Vec::new();
         }
@@ -427,7 +432,7 @@ fn long_bulk_line(
 
 impl Parser {
     /// Forgets a half-received command: its bytes are gone.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.progress = Progress::default();
     }
 

@@ -23,7 +23,7 @@ use crate::text::glob;
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
+pub(crate) enum Topic {
     Channel,
     Pattern,
     ShardChannel,
@@ -129,7 +129,7 @@ impl<'a> Encoded<'a> {
 
 /// Who listens to what in a node.
 #[derive(Debug, Default)]
-pub struct PubSub {
+pub(crate) struct PubSub {
     channels: Registry,
     patterns: Registry,
     shard_channels: Registry,
@@ -146,7 +146,7 @@ impl PubSub {
 
     /// Sends to channel and pattern subscribers; how many got it (a client once for each of its
     /// subscriptions that match).
-    pub fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
+    pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         let mut receivers = self.channels.push(channel, "message", message);
         if !self.patterns.is_empty() {
             for (pattern, listeners) in self.patterns.map.read().iter() {
@@ -160,12 +160,12 @@ impl PubSub {
     }
 
     /// Sends to a shard channel's subscribers; how many got it.
-    pub fn publish_shard(&self, channel: &[u8], message: &[u8]) -> usize {
+    pub(crate) fn publish_shard(&self, channel: &[u8], message: &[u8]) -> usize {
         self.shard_channels.push(channel, "smessage", message)
     }
 
     /// Subscribes. False: it was subscribed already.
-    pub fn subscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
+    pub(crate) fn subscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
         let names = names_mut(session.subscribed.get_or_insert_default(), topic);
         if names.contains(name) {
             return false;
@@ -177,7 +177,7 @@ impl PubSub {
     }
 
     /// Ends a subscription. False: there was none.
-    pub fn unsubscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
+    pub(crate) fn unsubscribe(&self, session: &mut Session, topic: Topic, name: &[u8]) -> bool {
         let Some(subscribed) = &mut session.subscribed else {
             return false;
         };
@@ -189,7 +189,7 @@ impl PubSub {
     }
 
     /// Ends all of a session's subscriptions (RESET, or the connection is gone).
-    pub fn forget(&self, session: &mut Session) {
+    pub(crate) fn forget(&self, session: &mut Session) {
         let Some(mut subscribed) = session.subscribed.take() else {
             return;
         };
@@ -201,7 +201,7 @@ impl PubSub {
     }
 
     /// The names with listeners, those that match `pattern` if one is given.
-    pub fn active(&self, topic: Topic, pattern: Option<&[u8]>) -> Vec<Bytes> {
+    pub(crate) fn active(&self, topic: Topic, pattern: Option<&[u8]>) -> Vec<Bytes> {
         let map = self.registry(topic).map.read();
         map.keys()
             .filter(|name| pattern.is_none_or(|p| glob::matches(p, name, false)))
@@ -210,12 +210,12 @@ impl PubSub {
     }
 
     /// How many names have listeners.
-    pub fn count(&self, topic: Topic) -> usize {
+    pub(crate) fn count(&self, topic: Topic) -> usize {
         self.registry(topic).count.load(Ordering::Acquire)
     }
 
     /// How many listen at exactly that name.
-    pub fn listeners(&self, topic: Topic, name: &[u8]) -> usize {
+    pub(crate) fn listeners(&self, topic: Topic, name: &[u8]) -> usize {
         self.registry(topic).listeners(name)
     }
 }
@@ -229,7 +229,7 @@ fn names_mut(subscribed: &mut Subscriptions, topic: Topic) -> &mut HashSet<Bytes
 }
 
 /// The names that a session listens to.
-pub fn subscribed(session: &Session, topic: Topic) -> Option<&HashSet<Bytes>> {
+pub(crate) fn subscribed(session: &Session, topic: Topic) -> Option<&HashSet<Bytes>> {
     let subscribed = session.subscribed.as_ref()?;
     Some(match topic {
         Topic::Channel => &subscribed.channels,

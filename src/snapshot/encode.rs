@@ -26,7 +26,7 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
-    pub fn new(sizes: Vec<(usize, usize)>, options: &Options, now_ms: i64) -> Encoding {
+    pub(super) fn new(sizes: Vec<(usize, usize)>, options: &Options, now_ms: i64) -> Encoding {
         Encoding {
             sizes: sizes.into_iter().map(Some).collect(),
             policy: options.policy,
@@ -37,12 +37,12 @@ impl Encoding {
         }
     }
 
-    pub fn has_more(&self, images: &Images) -> bool {
+    pub(super) fn has_more(&self, images: &Images) -> bool {
         self.pieces.is_some() || !images.is_empty()
     }
 
     /// Encodes until about `budget` bytes are written; how many entries were completed.
-    pub fn run(
+    pub(super) fn run(
         &mut self,
         images: &mut Images,
         writer: &mut ChunkWriter,

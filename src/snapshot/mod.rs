@@ -17,7 +17,7 @@
 //! A snapshot that is dropped before its end is given up: tables notice and stop keeping anything.
 
 mod encode;
-pub mod persistence;
+pub(crate) mod persistence;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +49,7 @@ pub struct Options {
 
 impl Options {
     /// As the directives say.
-    pub fn from_settings(settings: &Settings) -> Options {
+    pub(crate) fn from_settings(settings: &Settings) -> Options {
         Options {
             compression: settings.rdbcompression,
             checksum: settings.rdbchecksum,
@@ -88,13 +88,13 @@ pub enum Want {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Keys at the cut.
-    pub keys: u64,
+    pub(crate) keys: u64,
     /// Keys encoded.
-    pub keys_done: u64,
+    pub(crate) keys_done: u64,
     /// Bytes handed to the sink.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Bytes of records that the tables keep for the snapshot at this moment.
-    pub kept_bytes: usize,
+    pub(crate) kept_bytes: usize,
 }
 
 /// A snapshot in progress.
@@ -208,7 +208,7 @@ impl Snapshot {
         self.progress()
     }
 
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         Progress {
             keys: self.keys,
             keys_done: self.keys_done,

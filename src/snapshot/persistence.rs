@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Shared by all threads of a node; every field is an atomic of its own.
 #[derive(Debug)]
-pub struct Persistence {
+pub(crate) struct Persistence {
     /// Changes to the dataset since the node began.
     changes: AtomicU64,
     /// What `changes` was at the cut of the last good save.
@@ -22,33 +22,33 @@ pub struct Persistence {
     /// last background save.
     saving_in_background: AtomicBool,
     /// A snapshot for replicas' sockets is being made; it shows as a background save, and nothing is on disk.
-    pub sending: AtomicBool,
+    pub(crate) sending: AtomicBool,
     /// Such a snapshot may be made, and some replica takes it yet: to INFO that is a save as well.
-    pub streaming: AtomicBool,
+    pub(crate) streaming: AtomicBool,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: dumps and payloads with a wrong checksum are read all the same.
-    pub unchecked: AtomicBool,
+    pub(crate) unchecked: AtomicBool,
     /// The dump on disk was made for replicas and nothing else; see `rdb-del-sync-files`.
-    pub made_for_sync: AtomicBool,
+    pub(crate) made_for_sync: AtomicBool,
     /// Unix milliseconds of the last attempt at a background save.
-    pub last_attempt_ms: AtomicI64,
+    pub(crate) last_attempt_ms: AtomicI64,
     /// Dumps written since the start.
-    pub saves: AtomicU64,
+    pub(crate) saves: AtomicU64,
     /// Entries and bytes of the dump that was loaded at the start.
-    pub loaded_keys: AtomicU64,
-    pub loaded_expired: AtomicU64,
+    pub(crate) loaded_keys: AtomicU64,
+    pub(crate) loaded_expired: AtomicU64,
     /// Of the load in progress: unix seconds of its start, bytes in all, bytes read.
-    pub loading_start_s: AtomicI64,
-    pub loading_total_bytes: AtomicU64,
-    pub loading_loaded_bytes: AtomicU64,
+    pub(crate) loading_start_s: AtomicI64,
+    pub(crate) loading_total_bytes: AtomicU64,
+    pub(crate) loading_loaded_bytes: AtomicU64,
     /// A replica is loading beside the data that it serves.
-    pub async_loading: AtomicBool,
+    pub(crate) async_loading: AtomicBool,
     /// Of the save in progress: keys in all and keys done.
-    pub saving_keys_total: AtomicU64,
-    pub saving_keys_done: AtomicU64,
+    pub(crate) saving_keys_total: AtomicU64,
+    pub(crate) saving_keys_done: AtomicU64,
 }
 
 impl Persistence {
-    pub fn new(now_s: i64) -> Persistence {
+    pub(crate) fn new(now_s: i64) -> Persistence {
         Persistence {
             changes: AtomicU64::new(0),
             saved_changes: AtomicU64::new(0),
@@ -75,30 +75,30 @@ impl Persistence {
     }
 
     /// The dataset changed `n` times outside any shard; what changes inside is counted there.
-    pub fn add_changes(&self, n: u64) {
+    pub(crate) fn add_changes(&self, n: u64) {
         self.changes.fetch_add(n, Ordering::Relaxed);
     }
 
     /// Changes in all, those in the shards (`Keyspace::changes`) included; taken at a snapshot's cut and given
     /// back to [`Persistence::saved`].
-    pub fn changes(&self, inside: u64) -> u64 {
+    pub(crate) fn changes(&self, inside: u64) -> u64 {
         self.changes.load(Ordering::Relaxed) + inside
     }
 
     /// `rdb_changes_since_last_save`.
-    pub fn unsaved(&self, inside: u64) -> u64 {
+    pub(crate) fn unsaved(&self, inside: u64) -> u64 {
         self.changes(inside)
             .saturating_sub(self.saved_changes.load(Ordering::Relaxed))
     }
 
     /// The dataset is as on disk (after loading a dump, or after FLUSHALL saved an empty one).
-    pub fn nothing_unsaved(&self, inside: u64) {
+    pub(crate) fn nothing_unsaved(&self, inside: u64) {
         self.saved_changes
             .store(self.changes(inside), Ordering::Relaxed);
     }
 
     /// A save began; false: one is in progress.
-    pub fn begin(&self, monotonic_us: u64, now_ms: i64, background: bool) -> bool {
+    pub(crate) fn begin(&self, monotonic_us: u64, now_ms: i64, background: bool) -> bool {
         self.last_attempt_ms.store(now_ms, Ordering::Relaxed);
         let began = self
             .saving_since_us
@@ -112,7 +112,7 @@ impl Persistence {
     }
 
     /// The save that began is on disk; `changes_at_cut` were in it.
-    pub fn saved(&self, changes_at_cut: u64, now_s: i64, monotonic_us: u64) {
+    pub(crate) fn saved(&self, changes_at_cut: u64, now_s: i64, monotonic_us: u64) {
         self.saved_changes.store(changes_at_cut, Ordering::Relaxed);
         self.last_save_s.store(now_s, Ordering::Relaxed);
         self.saves.fetch_add(1, Ordering::Relaxed);
@@ -120,12 +120,12 @@ impl Persistence {
     }
 
     /// The save that began was broken off, and nothing is wrong.
-    pub fn given_up(&self, monotonic_us: u64) {
+    pub(crate) fn given_up(&self, monotonic_us: u64) {
         self.end(!self.last_save_failed(), monotonic_us);
     }
 
     /// The save that began failed. Of SAVE, SHUTDOWN and FLUSHALL only the caller hears that, as in Redis.
-    pub fn failed(&self, monotonic_us: u64) {
+    pub(crate) fn failed(&self, monotonic_us: u64) {
         let background = self.saving_in_background.load(Ordering::Relaxed);
         self.end(!background && !self.last_save_failed(), monotonic_us);
     }
@@ -139,12 +139,12 @@ impl Persistence {
         self.last_save_failed.store(!good, Ordering::Relaxed);
     }
 
-    pub fn is_saving(&self) -> bool {
+    pub(crate) fn is_saving(&self) -> bool {
         self.saving_since_us.load(Ordering::Relaxed) != 0
     }
 
     /// Seconds that the save in progress has run; -1: none is.
-    pub fn saving_for_s(&self, monotonic_us: u64) -> i64 {
+    pub(crate) fn saving_for_s(&self, monotonic_us: u64) -> i64 {
         match self.saving_since_us.load(Ordering::Relaxed) {
             0 => -1,
             since => (monotonic_us.saturating_sub(since) / 1_000_000) as i64,
@@ -152,16 +152,16 @@ impl Persistence {
     }
 
     /// LASTSAVE, unix seconds.
-    pub fn last_save_s(&self) -> i64 {
+    pub(crate) fn last_save_s(&self) -> i64 {
         self.last_save_s.load(Ordering::Relaxed)
     }
 
     #[inline]
-    pub fn last_save_failed(&self) -> bool {
+    pub(crate) fn last_save_failed(&self) -> bool {
         self.last_save_failed.load(Ordering::Relaxed)
     }
 
-    pub fn last_took_s(&self) -> i64 {
+    pub(crate) fn last_took_s(&self) -> i64 {
         self.last_took_s.load(Ordering::Relaxed)
     }
 }

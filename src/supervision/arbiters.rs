@@ -14,7 +14,7 @@ use super::{Owner, panics};
 
 /// One arbiter's record.
 #[derive(Debug)]
-pub struct Turning {
+pub(crate) struct Turning {
     name: String,
     /// Turns begun and ended: odd while one is under way.
     turns: AtomicU64,
@@ -26,13 +26,13 @@ pub struct Turning {
 
 /// A turn that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnderWay {
+pub(crate) struct UnderWay {
     /// Its number on its arbiter.
-    pub turn: u64,
-    pub arbiter: String,
-    pub owner: Owner,
+    pub(crate) turn: u64,
+    pub(crate) arbiter: String,
+    pub(crate) owner: Owner,
     /// The number of the client; 0: none.
-    pub client: u64,
+    pub(crate) client: u64,
 }
 
 impl Turning {
@@ -65,13 +65,13 @@ impl Turning {
 
 /// A node's arbiters.
 #[derive(Debug, Default)]
-pub struct Arbiters {
+pub(crate) struct Arbiters {
     all: Mutex<Vec<Arc<Turning>>>,
 }
 
 impl Arbiters {
     /// The calling thread is an arbiter of the node.
-    pub fn enter(&self, name: String) {
+    pub(crate) fn enter(&self, name: String) {
         let turning = Arc::new(Turning {
             name,
             turns: AtomicU64::new(0),
@@ -86,7 +86,7 @@ impl Arbiters {
     }
 
     /// The turns that are under way.
-    pub fn under_way(&self) -> Vec<UnderWay> {
+    pub(crate) fn under_way(&self) -> Vec<UnderWay> {
         self.all
             .lock()
             .iter()
@@ -116,7 +116,7 @@ thread_local! {
 /// A turn of an actor on this thread, or a thread's own work; `client`: the client's number, or 0. A panic comes back
 /// as its message.
 #[inline]
-pub fn turn<T>(owner: Owner, client: u64, f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn turn<T>(owner: Owner, client: u64, f: impl FnOnce() -> T) -> Result<T, String> {
     HERE.with(|here| {
         here.owner.set(Some(owner));
         here.client.set(client);

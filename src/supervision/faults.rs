@@ -24,13 +24,13 @@ impl Faults {
 
     /// Whether any fault still waits.
     #[cfg(debug_assertions)]
-    pub fn is_armed(&self) -> bool {
+    pub(crate) fn is_armed(&self) -> bool {
         self.any.load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// `owner` takes that step.
     #[cfg(debug_assertions)]
-    pub fn pass(&self, owner: Owner, step: &'static str) {
+    pub(crate) fn pass(&self, owner: Owner, step: &'static str) {
         if !self.is_armed() {
             return;
         }

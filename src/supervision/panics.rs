@@ -56,7 +56,7 @@ fn frames(backtrace: &str) -> Vec<String> {
 
 /// Runs `f`; a panic of it comes back as its message. What `f` was changing must not be used after that but to be
 /// given back.
-pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let text = text_of(&*payload);
         // A payload whose drop panics would end the process.

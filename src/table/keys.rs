@@ -15,23 +15,23 @@ use crate::text::is_word;
 
 /// A key among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyPosition {
+pub(crate) struct KeyPosition {
     /// Index into the arguments.
-    pub index: usize,
-    pub flags: KeyFlags,
+    pub(crate) index: usize,
+    pub(crate) flags: KeyFlags,
 }
 
 /// Few commands have more than four keys.
-pub type KeyPositions = SmallVec<[KeyPosition; 4]>;
+pub(crate) type KeyPositions = SmallVec<[KeyPosition; 4]>;
 
 /// The malformed call that key search gave up on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 impl Command {
     /// Calls `f` with each key, in the order of the key specs.
     #[inline]
-    pub fn for_each_key<'a>(&self, args: &Args<'a>, f: &mut impl FnMut(&'a [u8])) {
+    pub(crate) fn for_each_key<'a>(&self, args: &Args<'a>, f: &mut impl FnMut(&'a [u8])) {
         self.for_each_key_index(args, |index| {
             if let Some(key) = args.get(index) {
                 f(key);
@@ -42,7 +42,7 @@ impl Command {
     /// Calls `f` with the index of each key, in the order of the key specs. Nothing is allocated for the
     /// common forms.
     #[inline]
-    pub fn for_each_key_index(&self, args: &Args<'_>, mut f: impl FnMut(usize)) {
+    pub(crate) fn for_each_key_index(&self, args: &Args<'_>, mut f: impl FnMut(usize)) {
         match self.key_plan {
             KeyPlan::None => {}
             KeyPlan::First => {
@@ -74,7 +74,7 @@ impl Command {
     }
 
     /// The keys with how each is used, as COMMAND GETKEYSANDFLAGS shows them.
-    pub fn keys_of(&self, args: &Args<'_>) -> Result<KeyPositions, Malformed> {
+    pub(crate) fn keys_of(&self, args: &Args<'_>) -> Result<KeyPositions, Malformed> {
         match self.spec.special_keys {
             SpecialKeys::Set => return Ok(set_keys(args)),
             SpecialKeys::Sort => return Ok(sort_keys(args)),
@@ -99,7 +99,7 @@ impl Command {
     /// Whether this call must enter every shard, not only those of its keys. Only SORT's answer depends on
     /// the arguments.
     #[inline]
-    pub fn whole_keyspace(&self, args: &Args<'_>) -> bool {
+    pub(crate) fn whole_keyspace(&self, args: &Args<'_>) -> bool {
         match self.spec.special_keys {
             SpecialKeys::Sort | SpecialKeys::SortReadonly => sort_reaches_out(args),
             _ => self.spec.reach != Reach::Keys,

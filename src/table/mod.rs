@@ -3,10 +3,10 @@
 //!
 //! Invariant: ids are dense, from 0, and the same in every table: they follow [`rows`].
 
-pub mod error;
-pub mod keys;
+pub(crate) mod error;
+pub(crate) mod keys;
 mod names;
-pub mod spec;
+pub(crate) mod spec;
 
 use crate::clients::cross_protocol::is_http;
 use crate::resp::reply::error_text;
@@ -15,17 +15,17 @@ use names::NameIndex;
 use spec::bits;
 use spec::{BeginSearch, Categories, CommandSpec, FindKeys, Flags, GROUPS};
 
-pub use error::{CommandError, CommandResult};
+pub(crate) use error::{CommandError, CommandResult};
 
 /// A command's arguments, the name included at index 0.
-pub type Args<'a> = [&'a [u8]];
+pub(crate) type Args<'a> = [&'a [u8]];
 
 /// A command's place in per-command statistics: dense from 0.
-pub type CommandId = u32;
+pub(crate) type CommandId = u32;
 
 /// Where a command's keys are, in the simplest form that says it all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPlan {
+pub(crate) enum KeyPlan {
     None,
     /// Argument 1 only: by far the most common.
     First,
@@ -41,36 +41,36 @@ pub enum KeyPlan {
 
 /// A command as dispatch sees it.
 #[derive(Debug)]
-pub struct Command {
-    pub id: CommandId,
-    pub spec: &'static CommandSpec,
+pub(crate) struct Command {
+    pub(crate) id: CommandId,
+    pub(crate) spec: &'static CommandSpec,
     /// "get", or "config|get".
-    pub name: &'static str,
-    pub arity: i32,
+    pub(crate) name: &'static str,
+    pub(crate) arity: i32,
     /// The row's, with `MOVABLE_KEYS` where it holds.
-    pub flags: Flags,
+    pub(crate) flags: Flags,
     /// The row's, with those that follow from the flags.
-    pub categories: Categories,
+    pub(crate) categories: Categories,
     /// The legacy key range that COMMAND INFO shows; 0, 0, 0: none.
-    pub first_key: i32,
-    pub last_key: i32,
-    pub key_step: i32,
-    pub key_plan: KeyPlan,
+    pub(crate) first_key: i32,
+    pub(crate) last_key: i32,
+    pub(crate) key_step: i32,
+    pub(crate) key_plan: KeyPlan,
     /// Of those that can be found.
-    pub subcommands: Vec<CommandId>,
+    pub(crate) subcommands: Vec<CommandId>,
 }
 
 impl Command {
-    pub fn is_write(&self) -> bool {
+    pub(crate) fn is_write(&self) -> bool {
         self.flags.has(bits::WRITE)
     }
 
-    pub fn is_readonly(&self) -> bool {
+    pub(crate) fn is_readonly(&self) -> bool {
         self.flags.has(bits::READONLY)
     }
 
     /// Whether `count` arguments (the name included) are as many as it takes.
-    pub fn accepts(&self, count: usize) -> bool {
+    pub(crate) fn accepts(&self, count: usize) -> bool {
         if self.arity >= 0 {
             count == self.arity as usize
         } else {
@@ -80,7 +80,7 @@ impl Command {
 
     /// As `accepts`, with Redis's error.
     #[inline]
-    pub fn check_arity(&self, args: &Args<'_>) -> CommandResult {
+    pub(crate) fn check_arity(&self, args: &Args<'_>) -> CommandResult {
         if self.accepts(args.len()) {
             Ok(())
         } else {
@@ -89,14 +89,14 @@ impl Command {
     }
 
     /// Whether some calls have keys.
-    pub fn may_have_keys(&self) -> bool {
+    pub(crate) fn may_have_keys(&self) -> bool {
         self.key_plan != KeyPlan::None
     }
 }
 
 /// All commands of a node.
 #[derive(Debug)]
-pub struct CommandTable {
+pub(crate) struct CommandTable {
     /// By id.
     commands: Vec<Command>,
     /// Those that are no subcommands and can be found, in the order of the rows.
@@ -130,7 +130,7 @@ impl CommandTable {
     /// Applies a `rename-command` directive; an empty new name takes the command away, and so does one that ends a
     /// connection. False: there is no
     /// such command, or the new name is taken.
-    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
+    pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
         let Some(id) = self.lookup(from).map(|c| c.id) else {
             return false;
         };
@@ -151,12 +151,12 @@ impl CommandTable {
 
     /// The command (no subcommand) of that name, in any case.
     #[inline]
-    pub fn lookup(&self, name: &[u8]) -> Option<&Command> {
+    pub(crate) fn lookup(&self, name: &[u8]) -> Option<&Command> {
         self.commands.get(self.names.find(name)? as usize)
     }
 
     /// A container's subcommand by its short name, in any case.
-    pub fn lookup_sub(&self, container: &Command, name: &[u8]) -> Option<&Command> {
+    pub(crate) fn lookup_sub(&self, container: &Command, name: &[u8]) -> Option<&Command> {
         container
             .subcommands
             .iter()
@@ -166,7 +166,7 @@ impl CommandTable {
 
     /// The command that these arguments call, subcommand included; None: unknown.
     #[inline]
-    pub fn find(&self, args: &Args<'_>) -> Option<&Command> {
+    pub(crate) fn find(&self, args: &Args<'_>) -> Option<&Command> {
         let command = self.lookup(args.first()?)?;
         match args.get(1) {
             Some(sub) if !command.subcommands.is_empty() => self.lookup_sub(command, sub),
@@ -176,12 +176,12 @@ impl CommandTable {
 
     /// As `find`, with Redis's error for unknown commands and subcommands.
     #[inline]
-    pub fn resolve(&self, args: &Args<'_>) -> CommandResult<&Command> {
+    pub(crate) fn resolve(&self, args: &Args<'_>) -> CommandResult<&Command> {
         self.find(args).ok_or_else(|| self.unknown(args))
     }
 
     /// The command of that full name, "get" or "config|get", in any case. As Redis, "get|x" is no command.
-    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
+    pub(crate) fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
         match memchr::memchr(b'|', name) {
             None => self.lookup(name),
             Some(bar) => self.lookup_sub(self.lookup(&name[..bar])?, &name[bar + 1..]),
@@ -190,7 +190,7 @@ impl CommandTable {
 
     /// What Redis answers to arguments that call nothing.
     #[cold]
-    pub fn unknown(&self, args: &Args<'_>) -> CommandError {
+    pub(crate) fn unknown(&self, args: &Args<'_>) -> CommandError {
         const SHOWN: usize = 128;
         let shown = |arg: &[u8], limit: usize| {
             // C's %s ends at a zero byte.
@@ -229,42 +229,42 @@ impl CommandTable {
     }
 
     /// Panics on an id that is not of this table: ids only come from it.
-    pub fn get(&self, id: CommandId) -> &Command {
+    pub(crate) fn get(&self, id: CommandId) -> &Command {
         &self.commands[id as usize]
     }
 
     /// The command's name, if the number is one's.
-    pub fn name_of(&self, id: CommandId) -> Option<&'static str> {
+    pub(crate) fn name_of(&self, id: CommandId) -> Option<&'static str> {
         self.commands.get(id as usize).map(|command| command.name)
     }
 
     /// How many ids there are, those of rows without a handler included.
-    pub fn ids(&self) -> usize {
+    pub(crate) fn ids(&self) -> usize {
         self.commands.len()
     }
 
     /// The commands that are no subcommands.
-    pub fn top(&self) -> impl Iterator<Item = &Command> {
+    pub(crate) fn top(&self) -> impl Iterator<Item = &Command> {
         self.top.iter().map(|id| self.get(*id))
     }
 
     /// Commands and subcommands.
-    pub fn all(&self) -> impl Iterator<Item = &Command> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Command> {
         self.commands.iter()
     }
 
     /// How many commands there are, subcommands not counted.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.top.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.top.is_empty()
     }
 }
 
 /// Every row, in the order of their ids: each command's subcommands behind it.
-pub fn rows() -> impl Iterator<Item = &'static CommandSpec> {
+pub(crate) fn rows() -> impl Iterator<Item = &'static CommandSpec> {
     let all = GROUPS.iter().copied().flatten();
     all.flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
 }

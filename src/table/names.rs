@@ -85,7 +85,7 @@ impl Default for NameIndex {
 
 impl NameIndex {
     /// An index of these names, which differ in more than case.
-    pub fn new(names: Vec<(Vec<u8>, CommandId)>) -> NameIndex {
+    pub(super) fn new(names: Vec<(Vec<u8>, CommandId)>) -> NameIndex {
         let size = (names.len() * 2).next_power_of_two().max(8);
         let empty = Slot {
             name: [0; 3],
@@ -111,7 +111,7 @@ impl NameIndex {
 
     /// What the name stands for, in any case.
     #[inline]
-    pub fn find(&self, name: &[u8]) -> Option<CommandId> {
+    pub(super) fn find(&self, name: &[u8]) -> Option<CommandId> {
         let Some(folded) = fold(name) else {
             let mut long = self.long.iter();
             let found = long.find(|(long, _)| long.eq_ignore_ascii_case(name));
@@ -132,7 +132,7 @@ impl NameIndex {
     }
 
     /// Every name, in lower case, with what it stands for.
-    pub fn entries(&self) -> Vec<(Vec<u8>, CommandId)> {
+    pub(super) fn entries(&self) -> Vec<(Vec<u8>, CommandId)> {
         let short = self.slots.iter().filter(|s| s.id != EMPTY).map(|slot| {
             let bytes: Vec<u8> = slot.name.iter().flat_map(|w| w.to_le_bytes()).collect();
             let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);

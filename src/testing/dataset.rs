@@ -6,29 +6,29 @@
 use std::collections::BTreeMap;
 
 /// Databases of a simulated node.
-pub const DATABASES: usize = 3;
+pub(super) const DATABASES: usize = 3;
 
 /// A model of what a node holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dataset {
-    pub databases: [BTreeMap<u8, u64>; DATABASES],
-    pub fingerprint: u64,
+pub(super) struct Dataset {
+    pub(crate) databases: [BTreeMap<u8, u64>; DATABASES],
+    pub(crate) fingerprint: u64,
 }
 
 impl Dataset {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.databases.iter().all(BTreeMap::is_empty)
     }
 
     /// Whether it fits into so many databases.
-    pub fn fits(&self, databases: usize) -> bool {
+    pub(super) fn fits(&self, databases: usize) -> bool {
         self.databases
             .iter()
             .skip(databases)
             .all(BTreeMap::is_empty)
     }
 
-    pub fn set(&mut self, db: usize, key: u8, value: u64) {
+    pub(super) fn set(&mut self, db: usize, key: u8, value: u64) {
         self.databases[db].insert(key, value);
         let mut mixed = self.fingerprint ^ 0x9e37_79b9_7f4a_7c15;
         for word in [db as u64, u64::from(key), value] {
@@ -40,7 +40,7 @@ impl Dataset {
     }
 
     /// The dump, with the database that the stream has selected.
-    pub fn dump(&self, selected: Option<usize>) -> Vec<u8> {
+    pub(super) fn dump(&self, selected: Option<usize>) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
         out.push(selected.map_or(255, |db| db as u8));
@@ -56,7 +56,7 @@ impl Dataset {
     }
 
     /// The dataset of a dump and the selected database; None if it is broken.
-    pub fn load(mut dump: &[u8]) -> Option<(Dataset, Option<usize>)> {
+    pub(super) fn load(mut dump: &[u8]) -> Option<(Dataset, Option<usize>)> {
         let input = &mut dump;
         let mut data = Dataset {
             fingerprint: u64::from_le_bytes(take(input)?),
@@ -83,7 +83,7 @@ fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
 
 /// Cuts one command off the front: its arguments and its length, or None if it isn't complete. Bare line
 /// ends are skipped as commands without arguments.
-pub fn parse_command(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
+pub(super) fn parse_command(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
     fn line(bytes: &[u8], from: usize) -> Option<(&[u8], usize)> {
         let at = memchr::memchr(b'\n', bytes.get(from..)?)? + from;
         let text = &bytes[from..at];

@@ -19,16 +19,16 @@ const LOST_RACES: u8 = 16;
 
 /// A feed, with its write to disk that is under way.
 #[derive(Debug)]
-pub struct SimFeed {
-    pub number: u64,
-    pub feed: Feed,
-    pub writing: Writing,
+pub(super) struct SimFeed {
+    pub(crate) number: u64,
+    pub(crate) feed: Feed,
+    pub(crate) writing: Writing,
     mark: [u8; 40],
 }
 
 /// A snapshot that is being made.
 #[derive(Debug)]
-pub struct SimSnapshot {
+pub(super) struct SimSnapshot {
     number: u64,
     target: Target,
     /// Once it is cut.
@@ -40,7 +40,7 @@ pub struct SimSnapshot {
 }
 
 impl Host {
-    pub fn feed(&mut self, number: u64) -> Option<&mut SimFeed> {
+    pub(super) fn feed(&mut self, number: u64) -> Option<&mut SimFeed> {
         self.feeds.iter_mut().find(|f| f.number == number)
     }
 
@@ -53,7 +53,7 @@ impl Host {
     }
 
     /// A snapshot is complete: in its feed, or this is its file.
-    pub fn snapshot_made(&mut self, number: u64, result: &Result<Option<Bytes>, ()>) {
+    pub(super) fn snapshot_made(&mut self, number: u64, result: &Result<Option<Bytes>, ()>) {
         match result {
             Ok(None) => {
                 if let Some(sending) = self.feed(number) {
@@ -66,7 +66,7 @@ impl Host {
     }
 
     /// Lets the log and the feeds spill, and feeds go that nobody has any more.
-    pub fn step_spool(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn step_spool(&mut self, sim: &mut SimContext<'_>) {
         let mut stream = self.hub.stream();
         let memory = stream.log.spool().memory_max() / 2;
         self.disk

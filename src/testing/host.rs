@@ -19,13 +19,13 @@ use crate::repl::{Hub, MasterSettings, ReplId, SyncCounts};
 
 /// For the link's driver.
 #[derive(Debug)]
-pub enum Mail {
+pub(super) enum Mail {
     Retarget,
 }
 
 /// For the master's driver.
 #[derive(Debug)]
-pub enum ToMaster {
+pub(super) enum ToMaster {
     CloseReplicas {
         promoted: Option<u64>,
     },
@@ -51,10 +51,10 @@ pub enum ToMaster {
 
 /// Messages on their way between a node's own parts: each box in order, and at times late.
 #[derive(Debug, Default)]
-pub struct Mailboxes {
-    pub link: VecDeque<Mail>,
-    pub master: VecDeque<ToMaster>,
-    pub failover: Option<Answered>,
+pub(super) struct Mailboxes {
+    pub(crate) link: VecDeque<Mail>,
+    pub(crate) master: VecDeque<ToMaster>,
+    pub(crate) failover: Option<Answered>,
 }
 
 /// What survives a restart.
@@ -66,66 +66,66 @@ struct Saved {
 
 /// A dump on its way in.
 #[derive(Debug, Default)]
-pub struct Load {
-    pub bytes: Vec<u8>,
+pub(super) struct Load {
+    pub(crate) bytes: Vec<u8>,
     /// When the loader will be through; None: more bytes are to come.
-    pub ready_at_ms: Option<i64>,
-    pub unlimited: bool,
-    pub loaded: Option<(Dataset, Option<usize>)>,
+    pub(crate) ready_at_ms: Option<i64>,
+    pub(crate) unlimited: bool,
+    pub(crate) loaded: Option<(Dataset, Option<usize>)>,
 }
 
 /// What the drivers act with: a node's parts and its surroundings.
-pub struct Io<'a, 'w> {
-    pub host: &'a mut Host,
-    pub sim: &'a mut SimContext<'w>,
+pub(super) struct Io<'a, 'w> {
+    pub(crate) host: &'a mut Host,
+    pub(crate) sim: &'a mut SimContext<'w>,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct Host {
-    pub index: usize,
-    pub up: bool,
-    pub clock: Arc<ManualClock>,
-    pub hub: Hub,
-    pub settings: MasterSettings,
-    pub link_settings: LinkSettings,
+pub(super) struct Host {
+    pub(crate) index: usize,
+    pub(crate) up: bool,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) hub: Hub,
+    pub(crate) settings: MasterSettings,
+    pub(crate) link_settings: LinkSettings,
     /// Of 256 dumps, so many don't fit beside the old data.
-    pub too_large: u8,
+    pub(crate) too_large: u8,
     /// How many databases it has: at times fewer than others.
-    pub databases: usize,
-    pub data: Dataset,
-    pub mail: Mailboxes,
-    pub writes_paused: bool,
+    pub(crate) databases: usize,
+    pub(crate) data: Dataset,
+    pub(crate) mail: Mailboxes,
+    pub(crate) writes_paused: bool,
     /// A shard was busy in this step.
-    pub busy: bool,
-    pub link_connection: Option<u64>,
-    pub load: Option<Load>,
+    pub(crate) busy: bool,
+    pub(crate) link_connection: Option<u64>,
+    pub(crate) load: Option<Load>,
     /// Speaks for our master.
-    pub session: Session,
-    pub peers: Vec<Peer>,
-    pub snapshot: Option<SimSnapshot>,
+    pub(crate) session: Session,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) snapshot: Option<SimSnapshot>,
     /// Feeds that somebody takes or may join.
-    pub feeds: Vec<SimFeed>,
+    pub(crate) feeds: Vec<SimFeed>,
     /// The number of the snapshot whose feed can be joined.
-    pub present: Option<u64>,
-    pub finished_dump: Option<Bytes>,
-    pub disk: Disk,
-    pub writing: Writing,
+    pub(crate) present: Option<u64>,
+    pub(crate) finished_dump: Option<Bytes>,
+    pub(crate) disk: Disk,
+    pub(crate) writing: Writing,
     spool: (u64, u64),
     saved: Option<Saved>,
     /// Bytes a step that it sends to each replica.
-    pub bandwidth: usize,
-    pub counts: SyncCounts,
-    pub snapshots: u64,
+    pub(crate) bandwidth: usize,
+    pub(crate) counts: SyncCounts,
+    pub(crate) snapshots: u64,
     /// Empty datasets of strange masters that were refused, and failovers that were accepted.
-    pub guarded: u64,
-    pub failovers: u64,
+    pub(crate) guarded: u64,
+    pub(crate) failovers: u64,
     /// Commands and dumps for databases that it doesn't have.
-    pub out_of_place: u64,
+    pub(crate) out_of_place: u64,
 }
 
 impl Host {
-    pub fn new(
+    pub(super) fn new(
         index: usize,
         clock: Arc<ManualClock>,
         settings: MasterSettings,
@@ -172,19 +172,19 @@ impl Host {
     }
 
     /// Lends it to a driver.
-    pub fn io<'a, 'w>(&'a mut self, sim: &'a mut SimContext<'w>) -> Io<'a, 'w> {
+    pub(super) fn io<'a, 'w>(&'a mut self, sim: &'a mut SimContext<'w>) -> Io<'a, 'w> {
         Io { host: self, sim }
     }
 
     /// The node that we follow.
-    pub fn target(&self) -> Option<usize> {
+    pub(super) fn target(&self) -> Option<usize> {
         let published = self.hub.published();
         let host = &published.link.as_ref()?.host;
         host.trim_start_matches("node").parse().ok()
     }
 
     /// Records that our data is what (replid, offset) stands for.
-    pub fn claim(&self, sim: &mut SimContext<'_>) {
+    pub(super) fn claim(&self, sim: &mut SimContext<'_>) {
         let stream = self.hub.stream();
         if !stream.active {
             return;
@@ -197,7 +197,7 @@ impl Host {
     }
 
     /// Becomes a replica of that host, or a master; every shard is entered.
-    pub fn change_role(&mut self, host: Option<String>, sim: &mut SimContext<'_>) {
+    pub(super) fn change_role(&mut self, host: Option<String>, sim: &mut SimContext<'_>) {
         match host {
             Some(host) => self.hub.follow(host, 6379),
             None => {
@@ -211,7 +211,7 @@ impl Host {
     }
 
     /// SAVE.
-    pub fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         let cut = self.hub.cut(false);
         self.saved = Some(Saved {
             image: self.data.dump(cut.database),
@@ -220,7 +220,7 @@ impl Host {
     }
 
     /// Comes back with nothing but what was saved; whether a stream was taken up with it.
-    pub fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) -> bool {
+    pub(super) fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) -> bool {
         let target = self.target();
         let fresh = Host::new(
             self.index,

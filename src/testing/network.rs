@@ -6,24 +6,24 @@ use bytes::Bytes;
 
 /// A connection, dialled by one node and taken by another.
 #[derive(Debug)]
-pub struct Connection {
-    pub id: u64,
+pub(super) struct Connection {
+    pub(crate) id: u64,
     /// The two ends: who dialled, who took. A node that restarts has no ends any more.
-    pub ends: [usize; 2],
+    pub(crate) ends: [usize; 2],
     /// Bytes on their way to the dialler and to the taker, with the time of arrival.
     pipes: [VecDeque<(i64, Bytes)>; 2],
     /// When the taker's answer to the dialling arrives; None: it arrived.
-    pub established_at_ms: Option<i64>,
+    pub(crate) established_at_ms: Option<i64>,
     /// When each end learns that the connection is broken.
-    pub broken_at_ms: [Option<i64>; 2],
+    pub(crate) broken_at_ms: [Option<i64>; 2],
     /// Which ends still hold it.
-    pub held: [bool; 2],
+    pub(crate) held: [bool; 2],
 }
 
 /// All connections and what is wrong with the network.
 #[derive(Debug, Default)]
-pub struct Network {
-    pub connections: Vec<Connection>,
+pub(super) struct Network {
+    pub(crate) connections: Vec<Connection>,
     next_id: u64,
     /// Pairs of nodes that can't reach each other, until when.
     partitions: Vec<(usize, usize, i64)>,
@@ -32,28 +32,28 @@ pub struct Network {
 
 impl Network {
     /// Which node dialled a connection.
-    pub fn dialler(&self, id: u64) -> Option<usize> {
+    pub(super) fn dialler(&self, id: u64) -> Option<usize> {
         let connection = self.connections.iter().find(|c| c.id == id)?;
         Some(connection.ends[0])
     }
 
     /// `delay_max_ms`: each message takes up to this long.
-    pub fn new(delay_max_ms: i64) -> Network {
+    pub(super) fn new(delay_max_ms: i64) -> Network {
         Network {
             delay_max_ms,
             ..Network::default()
         }
     }
 
-    pub fn partition(&mut self, a: usize, b: usize, until_ms: i64) {
+    pub(super) fn partition(&mut self, a: usize, b: usize, until_ms: i64) {
         self.partitions.push((a.min(b), a.max(b), until_ms));
     }
 
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.partitions.clear();
     }
 
-    pub fn parted(&self, a: usize, b: usize, now_ms: i64) -> bool {
+    pub(super) fn parted(&self, a: usize, b: usize, now_ms: i64) -> bool {
         let pair = (a.min(b), a.max(b));
         self.partitions
             .iter()
@@ -64,7 +64,13 @@ impl Network {
         rng.i64(0..=self.delay_max_ms)
     }
 
-    pub fn dial(&mut self, from: usize, to: usize, now_ms: i64, rng: &mut fastrand::Rng) -> u64 {
+    pub(super) fn dial(
+        &mut self,
+        from: usize,
+        to: usize,
+        now_ms: i64,
+        rng: &mut fastrand::Rng,
+    ) -> u64 {
         self.next_id += 1;
         let established_at_ms = Some(now_ms + self.delay(rng));
         self.connections.push(Connection {
@@ -83,7 +89,7 @@ impl Network {
     }
 
     /// Sends from the end `from` (0: dialler) of a connection.
-    pub fn send(
+    pub(super) fn send(
         &mut self,
         id: u64,
         from: usize,
@@ -102,7 +108,7 @@ impl Network {
     }
 
     /// One end lets go; the other learns it after what was sent, unless a cut took that.
-    pub fn close(&mut self, id: u64, end: usize, now_ms: i64) {
+    pub(super) fn close(&mut self, id: u64, end: usize, now_ms: i64) {
         if let Some(c) = self.get_mut(id) {
             c.held[end] = false;
             let after = c.pipes[1 - end].back().map_or(now_ms, |(t, _)| *t);
@@ -112,7 +118,7 @@ impl Network {
     }
 
     /// Breaks a connection: what is under way is lost, each end learns it at its own time.
-    pub fn cut(&mut self, id: u64, now_ms: i64, rng: &mut fastrand::Rng) {
+    pub(super) fn cut(&mut self, id: u64, now_ms: i64, rng: &mut fastrand::Rng) {
         let delays = [self.delay(rng), self.delay(rng)];
         if let Some(c) = self.get_mut(id) {
             for (end, delay) in delays.into_iter().enumerate() {
@@ -126,7 +132,7 @@ impl Network {
     }
 
     /// A node dies: its ends are gone, the others learn it soon.
-    pub fn drop_node(&mut self, node: usize, now_ms: i64, rng: &mut fastrand::Rng) {
+    pub(super) fn drop_node(&mut self, node: usize, now_ms: i64, rng: &mut fastrand::Rng) {
         let mine: Vec<(u64, usize)> = self
             .connections
             .iter()
@@ -141,7 +147,7 @@ impl Network {
     }
 
     /// The next thing that has arrived at the end of a connection, if any.
-    pub fn receive(&mut self, id: u64, end: usize, now_ms: i64) -> Option<Arrival> {
+    pub(super) fn receive(&mut self, id: u64, end: usize, now_ms: i64) -> Option<Arrival> {
         let ends = self.connections.iter().find(|c| c.id == id)?.ends;
         let parted = self.parted(ends[0], ends[1], now_ms);
         let c = self.get_mut(id)?;
@@ -164,7 +170,7 @@ impl Network {
 
 /// What a receiving end sees.
 #[derive(Debug)]
-pub enum Arrival {
+pub(super) enum Arrival {
     Bytes(Bytes),
     Broken,
 }

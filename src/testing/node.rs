@@ -15,37 +15,37 @@ use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState};
 use crate::repl::{Hub, LinkDriver, LinkState, MasterDriver, MasterSettings, wire};
 
 /// What a node's surroundings are during an event.
-pub struct SimContext<'a> {
-    pub now_ms: i64,
-    pub network: &'a mut Network,
-    pub rng: &'a mut fastrand::Rng,
-    pub oracle: &'a mut Oracle,
+pub(super) struct SimContext<'a> {
+    pub(crate) now_ms: i64,
+    pub(crate) network: &'a mut Network,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) oracle: &'a mut Oracle,
     /// First broken invariant.
-    pub violation: &'a mut Option<String>,
+    pub(crate) violation: &'a mut Option<String>,
 }
 
 impl SimContext<'_> {
-    pub fn violate(&mut self, node: usize, what: &str) {
+    pub(super) fn violate(&mut self, node: usize, what: &str) {
         self.violation
             .get_or_insert_with(|| format!("node {node}: {what}"));
     }
 
     /// Of 256 times, so many.
-    pub fn happens(&mut self, times: u8) -> bool {
+    pub(super) fn happens(&mut self, times: u8) -> bool {
         self.rng.u8(..) < times
     }
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct SimNode {
-    pub link: LinkDriver,
-    pub master: MasterDriver,
-    pub host: Host,
+pub(super) struct SimNode {
+    pub(crate) link: LinkDriver,
+    pub(crate) master: MasterDriver,
+    pub(crate) host: Host,
 }
 
 impl SimNode {
-    pub fn new(
+    pub(super) fn new(
         index: usize,
         clock: Arc<ManualClock>,
         settings: MasterSettings,
@@ -59,14 +59,14 @@ impl SimNode {
         }
     }
 
-    pub fn connected(&self) -> bool {
+    pub(super) fn connected(&self) -> bool {
         self.link.state() == Some(LinkState::Connected)
     }
 
     // ---- what operators and clients do ----
 
     /// A client's write, if we are a master.
-    pub fn write(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn write(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if host.hub.is_replica() || !host.up || host.writes_paused {
             return;
@@ -93,7 +93,7 @@ impl SimNode {
     }
 
     /// REPLICAOF; at times with FORCE.
-    pub fn follow(&mut self, target: usize, sim: &mut SimContext<'_>) {
+    pub(super) fn follow(&mut self, target: usize, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if !host.up || target == host.index || host.hub.failover().is_on() {
             return;
@@ -107,7 +107,7 @@ impl SimNode {
     }
 
     /// REPLICAOF NO ONE.
-    pub fn promote(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn promote(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if host.up && !host.hub.failover().is_on() && host.hub.is_replica() {
             host.change_role(None, sim);
@@ -115,7 +115,7 @@ impl SimNode {
     }
 
     /// FAILOVER to any replica, with a timeout or none.
-    pub fn fail_over(&mut self, timeout_ms: Option<i64>, sim: &mut SimContext<'_>) {
+    pub(super) fn fail_over(&mut self, timeout_ms: Option<i64>, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         let hub = &host.hub;
         let nobody = hub.published().replicas.is_empty();
@@ -131,7 +131,7 @@ impl SimNode {
     }
 
     /// FAILOVER ABORT: a node that follows its target already becomes a master again.
-    pub fn abort_failover(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn abort_failover(&mut self, sim: &mut SimContext<'_>) {
         let host = &mut self.host;
         if !host.up || !host.hub.failover().is_on() {
             return;
@@ -143,14 +143,14 @@ impl SimNode {
         host.writes_paused = false;
     }
 
-    pub fn crash(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn crash(&mut self, sim: &mut SimContext<'_>) {
         self.host.up = false;
         let index = self.host.index;
         sim.network.drop_node(index, sim.now_ms, sim.rng);
     }
 
     /// Comes back, with what was saved (if `keep` and there is any), in the role it had.
-    pub fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) {
+    pub(super) fn restart(&mut self, keep: bool, sim: &mut SimContext<'_>) {
         let resumable = self.host.restart(keep, sim);
         self.master = MasterDriver::new(sim.now_ms);
         self.link = LinkDriver::default();
@@ -160,7 +160,7 @@ impl SimNode {
 
     // ---- running ----
 
-    pub fn step(&mut self, sim: &mut SimContext<'_>) {
+    pub(super) fn step(&mut self, sim: &mut SimContext<'_>) {
         if !self.host.up {
             return;
         }
@@ -221,7 +221,7 @@ impl SimNode {
     }
 
     /// Somebody's dialling was answered.
-    pub fn dialled(&mut self, connection: u64, sim: &mut SimContext<'_>) {
+    pub(super) fn dialled(&mut self, connection: u64, sim: &mut SimContext<'_>) {
         if self.host.link_connection == Some(connection) {
             let io = &mut self.host.io(sim);
             self.link.connected(io);

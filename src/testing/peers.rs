@@ -16,7 +16,7 @@ const READ_FAILURES: u8 = 2;
 
 /// Where a peer's next bytes come from.
 #[derive(Debug)]
-pub enum Source {
+pub(super) enum Source {
     Idle,
     /// The feed of that snapshot, from this position on.
     Feed(u64, u64),
@@ -27,7 +27,7 @@ pub enum Source {
 
 /// A connection that this node took: a replica, or one that may become one.
 #[derive(Debug)]
-pub struct Peer {
+pub(super) struct Peer {
     connection: u64,
     input: BytesMut,
     capa_eof: bool,
@@ -36,18 +36,18 @@ pub struct Peer {
     /// It asked to be a replica, at that time, and is not admitted yet.
     asks: Option<(Request, i64)>,
     attached: bool,
-    pub source: Source,
+    pub(crate) source: Source,
     /// What is being read from disk for it, and when that is through.
     reading: Option<(Place, i64)>,
 }
 
 impl Host {
-    pub fn peer(&mut self, id: u64) -> Option<&mut Peer> {
+    pub(super) fn peer(&mut self, id: u64) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|p| p.connection == id)
     }
 
     /// Somebody dialled us.
-    pub fn took(&mut self, connection: u64) {
+    pub(super) fn took(&mut self, connection: u64) {
         self.peers.push(Peer {
             connection,
             input: BytesMut::new(),

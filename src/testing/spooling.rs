@@ -8,19 +8,19 @@ use crate::repl::{Feed, Log, Place, Spill};
 
 /// Spilled segments.
 #[derive(Debug, Default)]
-pub struct Disk {
+pub(super) struct Disk {
     segments: HashMap<u64, Vec<u8>>,
     /// Of 256 writes, so many fail.
-    pub failures: u8,
+    pub(crate) failures: u8,
 }
 
 /// A sequence's write under way.
 #[derive(Debug, Default)]
-pub struct Writing(Option<(Spill, i64)>);
+pub(super) struct Writing(Option<(Spill, i64)>);
 
 impl Disk {
     /// Lets the log spill what is due, and its last write end when it is time.
-    pub fn maintain_log(
+    pub(super) fn maintain_log(
         &mut self,
         log: &mut Log,
         writing: &mut Writing,
@@ -45,7 +45,7 @@ impl Disk {
     }
 
     /// As [`Disk::maintain_log`], for a feed.
-    pub fn maintain_feed(
+    pub(super) fn maintain_feed(
         &mut self,
         feed: &mut Feed,
         writing: &mut Writing,
@@ -80,14 +80,14 @@ impl Disk {
         Some((spill.segment, written))
     }
 
-    pub fn delete(&mut self, segments: Vec<u64>) {
+    pub(super) fn delete(&mut self, segments: Vec<u64>) {
         for segment in segments {
             self.segments.remove(&segment);
         }
     }
 
     /// None: the segment is gone.
-    pub fn read(&self, place: Place) -> Option<Bytes> {
+    pub(super) fn read(&self, place: Place) -> Option<Bytes> {
         let file = self.segments.get(&place.segment)?;
         let from = place.offset as usize;
         file.get(from..from + place.len).map(Bytes::copy_from_slice)

@@ -28,7 +28,7 @@ enum Queued {
 
 /// The session that speaks for the master.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(super) struct Session {
     database: usize,
     multi: Option<Vec<Queued>>,
     unlogged: Unlogged,

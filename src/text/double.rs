@@ -7,14 +7,14 @@
 
 /// A double's text, on the stack.
 #[derive(Clone, Copy)]
-pub struct DoubleText {
+pub(crate) struct DoubleText {
     bytes: [u8; 32],
     len: u8,
 }
 
 impl DoubleText {
     /// "inf", "-inf" and "nan" for what they name.
-    pub fn new(value: f64) -> DoubleText {
+    pub(crate) fn new(value: f64) -> DoubleText {
         let mut text = DoubleText {
             bytes: [0; 32],
             len: 0,
@@ -45,11 +45,11 @@ impl DoubleText {
         text
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // Only ASCII is ever put in.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }

@@ -2,7 +2,7 @@
 
 /// Parses a whole text as C's strtod does: decimal or hexadecimal, "inf" and "infinity" with a sign. None
 /// for anything else: spaces, NaN, a finite text that is too large, or too small to differ from 0.
-pub fn parse_double(text: &[u8]) -> Option<f64> {
+pub(crate) fn parse_double(text: &[u8]) -> Option<f64> {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let unsigned = unsigned.strip_prefix(b"+").unwrap_or(unsigned);
     if let [b'0', b'x' | b'X', digits @ ..] = unsigned {

@@ -7,7 +7,7 @@
 //! `*` alone as "no pattern"), a class may lack its `]`, and bounds of a range may stand in either order.
 
 /// Whether the text matches the pattern; `nocase` ignores the case of ASCII letters.
-pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     let mut p = 0;
     let mut t = 0;
     // After the last star: where the pattern goes on, and where its next try in the text begins.

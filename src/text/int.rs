@@ -1,7 +1,7 @@
 //! Integers as Redis accepts them.
 
 /// Parses a canonical signed 64-bit decimal: no spaces, no '+', no leading zeros, no "-0".
-pub fn parse_int(b: &[u8]) -> Option<i64> {
+pub(crate) fn parse_int(b: &[u8]) -> Option<i64> {
     let (neg, digits) = match b {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, b),

@@ -20,7 +20,7 @@ const DECIMALS: u32 = 17;
 
 /// A number in the x87 extended format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LongDouble {
+pub(crate) struct LongDouble {
     negative: bool,
     magnitude: Magnitude,
 }
@@ -56,7 +56,7 @@ impl LongDouble {
         }
     }
 
-    pub fn is_finite(&self) -> bool {
+    pub(crate) fn is_finite(&self) -> bool {
         matches!(self.magnitude, Magnitude::Finite { .. })
     }
 
@@ -109,7 +109,7 @@ impl LongDouble {
 
     /// Parses as C's strtold does with the whole text: decimal or hexadecimal, "inf" and "infinity". None
     /// for anything else: leading spaces, NaN, a finite text that is too large, or too small to differ from 0.
-    pub fn parse(text: &[u8]) -> Option<LongDouble> {
+    pub(crate) fn parse(text: &[u8]) -> Option<LongDouble> {
         if text.is_empty() || text.len() > TEXT_BYTES_MAX {
             return None;
         }
@@ -131,7 +131,7 @@ impl LongDouble {
     }
 
     /// The sum, rounded to nearest. Opposite infinities give a NaN.
-    pub fn plus(self, other: LongDouble) -> LongDouble {
+    pub(crate) fn plus(self, other: LongDouble) -> LongDouble {
         use Magnitude::{Finite, Infinite, NotANumber};
         let (a, b) = (self.magnitude, other.magnitude);
         let ((a, a_exponent), (b, b_exponent)) = match (a, b) {
@@ -185,7 +185,7 @@ impl LongDouble {
     }
 
     /// Seventeen decimals with trailing zeros cut, never an exponent, never "-0".
-    pub fn to_text(self) -> String {
+    pub(crate) fn to_text(self) -> String {
         let (significand, exponent) = match self.magnitude {
             Magnitude::NotANumber => return "nan".into(),
             Magnitude::Infinite if self.negative => return "-inf".into(),

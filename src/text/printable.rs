@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// Bytes of a text from outside that are shown; what is longer is cut.
-pub const SHOWN_MAX: usize = 512;
+pub(crate) const SHOWN_MAX: usize = 512;
 
 /// Bytes that somebody sent, as text of one line and of bounded length: valid UTF-8 as it is, everything else
 /// as `\r`, `\n`, `\t`, `\\`, `\xHH` or `\u{...}`.
-pub fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let (shown, cut) = match bytes.len() > SHOWN_MAX {
         true => (&bytes[..SHOWN_MAX], true),
         false => (bytes, false),
@@ -36,7 +36,7 @@ pub fn printable(bytes: &[u8]) -> String {
 }
 
 /// A path, as [`printable`]: clients may have set parts of it.
-pub fn printable_path(path: &std::path::Path) -> String {
+pub(crate) fn printable_path(path: &std::path::Path) -> String {
     printable(path.as_os_str().as_encoded_bytes())
 }
 
@@ -52,7 +52,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 /// A sink of text whose every piece goes through [`one_line`].
-pub struct OneLine<'a>(pub &'a mut String);
+pub(crate) struct OneLine<'a>(pub(crate) &'a mut String);
 
 impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use understudy::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
+use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
 
 use crate::common::{Make, Server, ServerOptions, wait_for};
 

@@ -49,7 +49,7 @@ const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
 const INPUT_KEPT_BYTES: usize = 0;
 
 /// One client's actor.
-pub struct ConnectionActor {
+pub(crate) struct ConnectionActor {
     node: Arc<NodeCore>,
     scratch: SharedScratch,
     replicas: Rc<Recipient<AttachReplica>>,
@@ -110,7 +110,7 @@ struct Ran {
 }
 
 impl ConnectionActor {
-    pub fn new(
+    pub(crate) fn new(
         node: Arc<NodeCore>,
         scratch: SharedScratch,
         socket: Socket,

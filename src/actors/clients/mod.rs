@@ -1,6 +1,6 @@
 //! Clients' sockets: where they arrive, and the actor behind each.
 
-pub mod connection;
-pub mod reception;
-pub mod scratch;
+pub(crate) mod connection;
+pub(crate) mod reception;
+pub(crate) mod scratch;
 mod unsent;

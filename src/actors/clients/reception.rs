@@ -34,7 +34,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// A socket on its way from a listener to a reception.
 #[derive(Debug)]
-pub enum Arrival {
+pub(crate) enum Arrival {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
 }
@@ -54,7 +54,7 @@ impl Message for Arrival {
 }
 
 /// Accepts on one address.
-pub struct ListenerActor {
+pub(crate) struct ListenerActor {
     node: Arc<NodeCore>,
     listener: Option<Listener>,
     path: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub struct ListenerActor {
 }
 
 impl ListenerActor {
-    pub fn new(
+    pub(crate) fn new(
         node: Arc<NodeCore>,
         listener: Listener,
         receptions: Vec<Addr<ReceptionActor>>,
@@ -150,7 +150,7 @@ impl Actor for ListenerActor {
 /// Stops a listener (shutdown, rebinding).
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct StopListening;
+pub(crate) struct StopListening;
 
 impl Handler<StopListening> for ListenerActor {
     type Result = ();
@@ -161,7 +161,7 @@ impl Handler<StopListening> for ListenerActor {
 }
 
 /// Makes connections on one arbiter.
-pub struct ReceptionActor {
+pub(crate) struct ReceptionActor {
     node: Arc<NodeCore>,
     scratch: SharedScratch,
     /// Shared by all connections of the arbiter.
@@ -172,7 +172,7 @@ pub struct ReceptionActor {
 impl ReceptionActor {
     /// To be called on the arbiter it shall serve. `takes_turns`: it does what other threads want done inside
     /// the shards.
-    pub fn new(
+    pub(crate) fn new(
         node: Arc<NodeCore>,
         replicas: Recipient<AttachReplica>,
         takes_turns: bool,

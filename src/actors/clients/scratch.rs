@@ -19,15 +19,15 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// One arbiter's scratch space.
 #[derive(Debug)]
-pub struct Scratch {
-    pub read: Box<[u8]>,
-    pub batch: Batch,
-    pub reply: Reply,
-    pub effects: Effects,
+pub(crate) struct Scratch {
+    pub(crate) read: Box<[u8]>,
+    pub(crate) batch: Batch,
+    pub(crate) reply: Reply,
+    pub(crate) effects: Effects,
     /// Of the client whose commands run, or ran last.
-    pub bounds: Bounds,
+    pub(crate) bounds: Bounds,
     /// The turn of the connection that is polled.
-    pub slice: TimeSlice,
+    pub(crate) slice: TimeSlice,
     /// The log has grown since the MasterActor was last woken.
     log_grown: bool,
     /// Polls [`ForwardLog`].
@@ -40,14 +40,14 @@ const SLICE_US: u64 = 1000;
 
 /// A connection's turn. What runs in it ends it at the first command that ends late.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TimeSlice {
+pub(crate) struct TimeSlice {
     /// When it is to end, unix microseconds.
-    pub ends_us: u64,
-    pub is_over: bool,
+    pub(crate) ends_us: u64,
+    pub(crate) is_over: bool,
 }
 
 impl TimeSlice {
-    pub fn begin(now_us: u64) -> TimeSlice {
+    pub(crate) fn begin(now_us: u64) -> TimeSlice {
         TimeSlice {
             ends_us: now_us + SLICE_US,
             is_over: false,
@@ -56,10 +56,10 @@ impl TimeSlice {
 }
 
 /// Shared among the connections of one arbiter; borrowed only within one poll.
-pub type SharedScratch = Rc<RefCell<Scratch>>;
+pub(crate) type SharedScratch = Rc<RefCell<Scratch>>;
 
 impl Scratch {
-    pub fn shared() -> SharedScratch {
+    pub(crate) fn shared() -> SharedScratch {
         Rc::new(RefCell::new(Scratch::new()))
     }
 
@@ -77,7 +77,7 @@ impl Scratch {
     }
 
     /// Has the log forwarded when the connections that are ready now have had their turn.
-    pub fn forward_log(&mut self) {
+    pub(crate) fn forward_log(&mut self) {
         self.log_grown = true;
         if let Some(waker) = self.forwarder.take() {
             waker.wake();
@@ -85,7 +85,7 @@ impl Scratch {
     }
 
     /// A connection panicked: nothing of what it was working with is kept.
-    pub fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         let fresh = Scratch::new();
         let forwarder = self.forwarder.take();
         *self = Scratch { forwarder, ..fresh };
@@ -94,7 +94,7 @@ impl Scratch {
     }
 
     /// Called when a batch's replies have been taken.
-    pub fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         self.reply.clear();
         self.reply.output_mut().keep_chunk();
         self.effects.clear();
@@ -106,9 +106,9 @@ impl Scratch {
 /// comes behind those of the connections that were ready when the first of them wrote. With 50 pipelining
 /// clients a wake then stands for hundreds of writes, and so do the write to each replica and all that it does
 /// with it.
-pub struct ForwardLog {
-    pub node: Arc<NodeCore>,
-    pub scratch: SharedScratch,
+pub(crate) struct ForwardLog {
+    pub(crate) node: Arc<NodeCore>,
+    pub(crate) scratch: SharedScratch,
 }
 
 impl Future for ForwardLog {

@@ -27,12 +27,12 @@ const UNAUTHENTICATED_BYTES_MAX: u64 = 16 * 1024;
 
 /// A client's bounds as they are now.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     limit: OutputLimit,
 }
 
 impl Bounds {
-    pub fn of(session: &Session, settings: &Settings) -> Bounds {
+    pub(crate) fn of(session: &Session, settings: &Settings) -> Bounds {
         let mut limit = session.output_limit(&settings.client_output_buffer_limit);
         if !session.authenticated && settings.requirepass.is_some() {
             limit.hard = match limit.hard {
@@ -44,7 +44,7 @@ impl Bounds {
     }
 
     /// Whether replies wait for the end of a pass, to be held against the hard limit together.
-    pub fn by_pass(self) -> bool {
+    pub(crate) fn by_pass(self) -> bool {
         self.limit.hard > 0
     }
 
@@ -72,13 +72,13 @@ pub(crate) struct Unsent {
 }
 
 impl Unsent {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.output.is_empty()
     }
 
     /// Has `fill` add to what waits.
     #[inline]
-    pub fn fill(&mut self, fill: impl FnOnce(&mut Output)) {
+    pub(super) fn fill(&mut self, fill: impl FnOnce(&mut Output)) {
         fill(&mut self.output);
         if self.is_lost {
             self.output.clear();
@@ -86,21 +86,21 @@ impl Unsent {
     }
 
     /// From now on nothing arrives; what waits is dropped.
-    pub fn lose(&mut self) {
+    pub(super) fn lose(&mut self) {
         self.output = Output::default();
         self.is_lost = true;
     }
 
-    pub fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.is_lost
     }
 
-    pub fn take(&mut self) -> Output {
+    pub(super) fn take(&mut self) -> Output {
         std::mem::take(&mut self.output)
     }
 
     /// How many bytes of replies the hard limit leaves.
-    pub fn room(&self, bounds: Bounds) -> usize {
+    pub(super) fn room(&self, bounds: Bounds) -> usize {
         match usize::try_from(bounds.limit.hard) {
             Ok(0) | Err(_) => usize::MAX,
             Ok(hard) => hard.saturating_sub(self.output.len()),
@@ -108,17 +108,17 @@ impl Unsent {
     }
 
     /// A part of the pipeline has run: so many bytes of requests, and of replies.
-    pub fn note_ran(&mut self, requests: usize, replies: usize) {
+    pub(super) fn note_ran(&mut self, requests: usize, replies: usize) {
         self.amplified = replies > requests;
     }
 
     /// Whether too much is unread for the pipeline to be run on.
-    pub fn holds_pipeline(&self, bounds: Bounds) -> bool {
+    pub(super) fn holds_pipeline(&self, bounds: Bounds) -> bool {
         self.amplified && self.output.len() > bounds.unread_max()
     }
 
     /// Takes replies and sends them, if nothing waits before them; how many bytes have been sent.
-    pub fn send(&mut self, replies: &mut Output, socket: Option<&Socket>) -> usize {
+    pub(super) fn send(&mut self, replies: &mut Output, socket: Option<&Socket>) -> usize {
         if self.is_lost {
             replies.clear();
             return 0;
@@ -136,7 +136,7 @@ impl Unsent {
     }
 
     /// Sends what waits, as far as the socket takes it and no more than one round's share; how many bytes.
-    pub fn flush(&mut self, socket: &Socket) -> io::Result<usize> {
+    pub(super) fn flush(&mut self, socket: &Socket) -> io::Result<usize> {
         let sent = write(socket, &mut self.output)?;
         if self.output.is_empty() {
             self.output = Output::default();
@@ -146,7 +146,7 @@ impl Unsent {
     }
 
     /// Whether what waits has passed the limits.
-    pub fn is_over_limit(&mut self, bounds: Bounds, now_ms: i64) -> bool {
+    pub(super) fn is_over_limit(&mut self, bounds: Bounds, now_ms: i64) -> bool {
         let OutputLimit {
             hard,
             soft,
@@ -164,7 +164,7 @@ impl Unsent {
     }
 
     /// Shows others how much waits.
-    pub fn publish(&self, client: &Client) {
+    pub(super) fn publish(&self, client: &Client) {
         let (bytes, in_pieces) = (self.output.len(), self.output.in_pieces());
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         show(&client.output_bytes, bytes);

@@ -18,13 +18,13 @@ const PERIOD: Duration = Duration::from_millis(100);
 const SLOW_ROUNDS: u64 = 10;
 
 /// See the module.
-pub struct CronActor {
+pub(crate) struct CronActor {
     node: Arc<NodeCore>,
     rounds: u64,
 }
 
 impl CronActor {
-    pub fn new(node: Arc<NodeCore>) -> CronActor {
+    pub(crate) fn new(node: Arc<NodeCore>) -> CronActor {
         CronActor { node, rounds: 0 }
     }
 

@@ -40,18 +40,18 @@ use crate::repl::{ReplId, stream_databases, wire};
 use crate::supervision::{EXIT_UNSAVED, Owner};
 
 /// What a root actor begins with.
-pub struct RootParts {
-    pub node: Arc<NodeCore>,
-    pub listeners: Vec<Listener>,
+pub(crate) struct RootParts {
+    pub(crate) node: Arc<NodeCore>,
+    pub(crate) listeners: Vec<Listener>,
     /// The dump to load.
-    pub dump: Option<File>,
+    pub(crate) dump: Option<File>,
     /// What CONFIG REWRITE writes.
-    pub config_file: Option<ConfigFile>,
+    pub(crate) config_file: Option<ConfigFile>,
 }
 
 /// How many arbiters serve connections: `arbiters`, by default one less than there are cores. 0: the background
 /// arbiter serves, since the node starts without a socket.
-pub fn serving_arbiters(settings: &Settings, listens: bool) -> usize {
+pub(crate) fn serving_arbiters(settings: &Settings, listens: bool) -> usize {
     match settings.arbiters {
         0 if !listens => 0,
         0 => std::thread::available_parallelism()
@@ -79,7 +79,7 @@ pub struct Root {
 }
 
 impl Root {
-    pub fn new(parts: RootParts, done: oneshot::Sender<Vec<Arbiter>>) -> Root {
+    pub(crate) fn new(parts: RootParts, done: oneshot::Sender<Vec<Arbiter>>) -> Root {
         Root {
             node: parts.node,
             listeners: parts.listeners,
@@ -329,7 +329,7 @@ impl Root {
 /// Answered when the root has started.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct IsUp;
+pub(crate) struct IsUp;
 
 impl Handler<IsUp> for Root {
     type Result = ();
@@ -340,7 +340,7 @@ impl Handler<IsUp> for Root {
 /// From now on these TCP listeners and no others; Unix sockets stay.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ListenAt(pub Vec<Listener>);
+pub(crate) struct ListenAt(pub(crate) Vec<Listener>);
 
 impl Handler<ListenAt> for Root {
     type Result = ();

@@ -15,7 +15,7 @@ use crate::os::file_limit;
 use crate::os::listener::{self, BindError, Listener};
 
 /// Does all of it, or says which directive is to blame and leaves everything as it was.
-pub fn prepare(
+pub(crate) fn prepare(
     root: &Addr<Root>,
     old: &Settings,
     new: &mut Settings,

@@ -27,9 +27,9 @@ const SAVE_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A shutdown under way.
 #[derive(Debug, Default)]
-pub struct ShutdownState {
+pub(crate) struct ShutdownState {
     /// One is; seen by commands.
-    pub in_progress: Arc<AtomicBool>,
+    pub(crate) in_progress: Arc<AtomicBool>,
     /// It saves the dump.
     saves: bool,
     /// Clients that asked for it: answered only if it is called off.
@@ -44,8 +44,8 @@ pub struct ShutdownState {
 /// that fails the node goes on, and `save` is told why; else it is dropped when the node is closed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Stop {
-    pub save: Option<Sender<String>>,
+pub(crate) struct Stop {
+    pub(crate) save: Option<Sender<String>>,
 }
 
 impl Handler<Stop> for Root {
@@ -243,7 +243,7 @@ impl Root {
 /// SHUTDOWN ABORT.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct AbortShutdown;
+pub(crate) struct AbortShutdown;
 
 impl Handler<AbortShutdown> for Root {
     type Result = ();

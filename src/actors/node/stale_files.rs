@@ -22,7 +22,7 @@ use crate::text::printable::printable_path;
 type ProcessOf<'a> = dyn Fn(&str) -> Option<u32> + 'a;
 
 /// Removes what earlier processes left where this node keeps its files.
-pub fn remove(node: &NodeCore) {
+pub(crate) fn remove(node: &NodeCore) {
     may_block_here();
     let settings = node.settings.load();
     let data = settings.dir.as_deref().unwrap_or(".");

@@ -10,8 +10,8 @@ use crate::supervision::Owner;
 /// A replica has all of a marked dump in its socket.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct DumpStreamed {
-    pub id: u64,
+pub(crate) struct DumpStreamed {
+    pub(crate) id: u64,
 }
 
 impl Handler<DumpStreamed> for MasterActor {
@@ -25,8 +25,8 @@ impl Handler<DumpStreamed> for MasterActor {
 /// A replica has all of a dump file in its socket.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct DumpSent {
-    pub id: u64,
+pub(crate) struct DumpSent {
+    pub(crate) id: u64,
 }
 
 impl Handler<DumpSent> for MasterActor {

@@ -24,14 +24,14 @@ use crate::supervision::Owner;
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
 /// See the module.
-pub struct FailoverActor {
+pub(crate) struct FailoverActor {
     role: NodeRole,
     /// What the target said, until it has been acted upon.
     answer: Option<Answered>,
 }
 
 impl FailoverActor {
-    pub fn new(node: Arc<NodeCore>) -> FailoverActor {
+    pub(crate) fn new(node: Arc<NodeCore>) -> FailoverActor {
         FailoverActor {
             role: NodeRole(node),
             answer: None,
@@ -102,7 +102,7 @@ impl Actor for FailoverActor {
 /// A failover waits for its target: look whether it can go on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Look;
+pub(crate) struct Look;
 
 impl Handler<Look> for FailoverActor {
     type Result = ();
@@ -118,7 +118,7 @@ impl Handler<Look> for FailoverActor {
 /// What the target said to PSYNC FAILOVER.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct TargetAnswered(pub Answered);
+pub(crate) struct TargetAnswered(pub(crate) Answered);
 
 impl Handler<TargetAnswered> for FailoverActor {
     type Result = ();

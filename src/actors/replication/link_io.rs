@@ -64,7 +64,7 @@ struct Outcome {
 }
 
 /// See the module.
-pub struct LinkSocket {
+pub(super) struct LinkSocket {
     pub(crate) node: Arc<NodeCore>,
     master: Addr<MasterActor>,
     failover: Addr<FailoverActor>,

@@ -34,7 +34,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LOOK_BYTES: u64 = 1 << 20;
 
 /// See the module.
-pub struct MasterActor {
+pub(crate) struct MasterActor {
     pub(crate) node: Arc<NodeCore>,
     pub(crate) driver: MasterDriver,
     pub(crate) io: MasterSockets,
@@ -44,7 +44,7 @@ pub struct MasterActor {
 }
 
 impl MasterActor {
-    pub fn new(node: Arc<NodeCore>, snapshots: Addr<SnapshotActor>) -> MasterActor {
+    pub(crate) fn new(node: Arc<NodeCore>, snapshots: Addr<SnapshotActor>) -> MasterActor {
         MasterActor {
             driver: MasterDriver::new(node.clock.unix_ms()),
             io: MasterSockets::new(node.clone(), snapshots),
@@ -105,10 +105,10 @@ impl Actor for MasterActor {
 /// Input of a replica; with an offset if it was an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Acked {
-    pub id: u64,
-    pub offset: Option<u64>,
-    pub aof_offset: Option<u64>,
+pub(crate) struct Acked {
+    pub(crate) id: u64,
+    pub(crate) offset: Option<u64>,
+    pub(crate) aof_offset: Option<u64>,
 }
 
 impl Handler<Acked> for MasterActor {
@@ -126,8 +126,8 @@ impl Handler<Acked> for MasterActor {
 /// A replica's connection is over.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Detached {
-    pub id: u64,
+pub(crate) struct Detached {
+    pub(crate) id: u64,
 }
 
 impl Handler<Detached> for MasterActor {
@@ -143,9 +143,9 @@ impl Handler<Detached> for MasterActor {
 /// Our history changed: every replica must ask again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct CloseReplicas {
+pub(crate) struct CloseReplicas {
     /// `Hub::epoch` after the promotion that this is about, if it is.
-    pub promoted: Option<u64>,
+    pub(crate) promoted: Option<u64>,
 }
 
 impl Handler<CloseReplicas> for MasterActor {

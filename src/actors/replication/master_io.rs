@@ -37,7 +37,7 @@ pub(crate) struct Sending {
 }
 
 /// See the module.
-pub struct MasterSockets {
+pub(crate) struct MasterSockets {
     pub(crate) node: Arc<NodeCore>,
     snapshots: Addr<SnapshotActor>,
     /// The recipient of a snapshot's progress; set when the MasterActor starts.

@@ -1,20 +1,20 @@
 //! The replication and snapshot actors of a node, started together, and what the node asks of them.
 
-pub mod attachment;
+pub(crate) mod attachment;
 #[cfg(test)]
 mod bad_transfer_tests;
-pub mod delivery;
-pub mod failover;
+pub(crate) mod delivery;
+pub(crate) mod failover;
 mod filtered;
 mod link_io;
-pub mod master;
+pub(crate) mod master;
 mod master_io;
-pub mod slave_buffer;
+pub(crate) mod slave_buffer;
 mod slave_input;
-pub mod slave_link;
+pub(crate) mod slave_link;
 mod slave_messages;
 mod slave_stream;
-pub mod waiters;
+pub(crate) mod waiters;
 
 use std::sync::{Arc, Weak};
 
@@ -32,18 +32,18 @@ use crate::supervision::Owner;
 
 /// Addresses of the actors, all on the arbiter that started them.
 #[derive(Clone)]
-pub struct Replication {
+pub(crate) struct Replication {
     /// The node holds this.
     node: Weak<NodeCore>,
-    pub master: Addr<MasterActor>,
-    pub link: Addr<SlaveLinkActor>,
-    pub snapshots: Addr<SnapshotActor>,
+    pub(crate) master: Addr<MasterActor>,
+    pub(crate) link: Addr<SlaveLinkActor>,
+    pub(crate) snapshots: Addr<SnapshotActor>,
     failover: Addr<FailoverActor>,
 }
 
 impl Replication {
     /// Starts the actors. The role is what the settings say; the link waits for [`Replication::begin`].
-    pub fn start(node: &Arc<NodeCore>) -> Replication {
+    pub(crate) fn start(node: &Arc<NodeCore>) -> Replication {
         if let Some(master) = &node.settings.load().replicaof {
             node.hub.follow(master.host.clone(), master.port);
         }
@@ -66,26 +66,26 @@ impl Replication {
 
     /// The dataset is in place: a replica connects. `resumable`: the hub's replid and offset were taken up
     /// from a dump.
-    pub fn begin(&self, resumable: bool) {
+    pub(crate) fn begin(&self, resumable: bool) {
         self.link.do_send(Begin { resumable });
     }
 
     /// The node, as long as it is there.
-    pub fn node(&self) -> Option<Arc<NodeCore>> {
+    pub(crate) fn node(&self) -> Option<Arc<NodeCore>> {
         self.node.upgrade()
     }
 
     /// The hub's role or master has changed.
-    pub fn role_changed(&self) {
+    pub(crate) fn role_changed(&self) {
         self.link.do_send(Retarget);
     }
 
     /// A failover has begun.
-    pub fn failover(&self) {
+    pub(crate) fn failover(&self) {
         self.failover.do_send(failover::Look);
     }
 
-    pub fn wait(
+    pub(crate) fn wait(
         &self,
         ticket: Arc<Ticket>,
         replicas: usize,
@@ -102,11 +102,11 @@ impl Replication {
         });
     }
 
-    pub fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
+    pub(crate) fn unblock(&self, ticket: Arc<Ticket>, how: u32) {
         self.master.do_send(Unblock { ticket, how });
     }
 
-    pub fn save(&self, ticket: Option<Arc<Ticket>>, background: bool) {
+    pub(crate) fn save(&self, ticket: Option<Arc<Ticket>>, background: bool) {
         self.snapshots.do_send(Save { ticket, background });
     }
 }

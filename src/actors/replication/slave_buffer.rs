@@ -61,13 +61,13 @@ pub(super) enum Source {
 
 /// What the buffers of a node share.
 #[derive(Clone)]
-pub struct SharedSending {
-    pub files: Addr<SpoolFileActor>,
-    pub bandwidth: Arc<Mutex<SharedBandwidth>>,
+pub(crate) struct SharedSending {
+    pub(crate) files: Addr<SpoolFileActor>,
+    pub(crate) bandwidth: Arc<Mutex<SharedBandwidth>>,
 }
 
 /// See the module.
-pub struct SlaveBufferActor {
+pub(crate) struct SlaveBufferActor {
     node: Arc<NodeCore>,
     master: Addr<MasterActor>,
     client: Arc<Client>,
@@ -96,7 +96,7 @@ pub struct SlaveBufferActor {
 
 impl SlaveBufferActor {
     /// `output`: replies still owed to the connection; `input`: bytes that came behind the PSYNC.
-    pub fn new(
+    pub(crate) fn new(
         node: Arc<NodeCore>,
         master: Addr<MasterActor>,
         client: Arc<Client>,

@@ -35,7 +35,7 @@ const READ_BYTES: usize = 128 * 1024;
 const ROUNDS_MAX: usize = 8;
 
 /// See the module.
-pub struct SlaveLinkActor {
+pub(crate) struct SlaveLinkActor {
     driver: LinkDriver,
     io: LinkSocket,
     buffer: Box<[u8]>,
@@ -45,7 +45,7 @@ pub struct SlaveLinkActor {
 
 impl SlaveLinkActor {
     /// A link that does nothing until it is told to [`Begin`].
-    pub fn new(
+    pub(crate) fn new(
         node: Arc<NodeCore>,
         master: Addr<MasterActor>,
         failover: Addr<FailoverActor>,
@@ -261,8 +261,8 @@ impl Actor for SlaveLinkActor {
 /// taken up from a dump.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Begin {
-    pub resumable: bool,
+pub(crate) struct Begin {
+    pub(crate) resumable: bool,
 }
 
 impl Handler<Begin> for SlaveLinkActor {
@@ -277,7 +277,7 @@ impl Handler<Begin> for SlaveLinkActor {
 /// The hub's role or master has changed: follow it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Retarget;
+pub(crate) struct Retarget;
 
 impl Handler<Retarget> for SlaveLinkActor {
     type Result = ();

@@ -13,7 +13,7 @@ use crate::repl::{Cursor, SyncProgress};
 /// Protocol bytes to write before what comes next.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Send(pub Bytes);
+pub(crate) struct Send(pub(crate) Bytes);
 
 impl Handler<Send> for SlaveBufferActor {
     type Result = ();
@@ -27,9 +27,9 @@ impl Handler<Send> for SlaveBufferActor {
 /// Take a snapshot's chunks, from the first one on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct TakeFeed {
-    pub feed: SharedFeed,
-    pub progress: SyncProgress,
+pub(crate) struct TakeFeed {
+    pub(crate) feed: SharedFeed,
+    pub(crate) progress: SyncProgress,
 }
 
 impl Handler<TakeFeed> for SlaveBufferActor {
@@ -45,9 +45,9 @@ impl Handler<TakeFeed> for SlaveBufferActor {
 /// Send a finished dump; its header has been sent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct TakeFile {
-    pub file: File,
-    pub progress: SyncProgress,
+pub(crate) struct TakeFile {
+    pub(crate) file: File,
+    pub(crate) progress: SyncProgress,
 }
 
 impl Handler<TakeFile> for SlaveBufferActor {
@@ -63,9 +63,9 @@ impl Handler<TakeFile> for SlaveBufferActor {
 /// Follow the log from a cursor on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Follow {
-    pub cursor: Cursor,
-    pub position: u64,
+pub(crate) struct Follow {
+    pub(crate) cursor: Cursor,
+    pub(crate) position: u64,
 }
 
 impl Handler<Follow> for SlaveBufferActor {
@@ -81,8 +81,8 @@ impl Handler<Follow> for SlaveBufferActor {
 /// The connection is over: write nothing more, and go. `last`: bytes that are tried once before.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Close {
-    pub last: Option<Bytes>,
+pub(crate) struct Close {
+    pub(crate) last: Option<Bytes>,
 }
 
 impl Handler<Close> for SlaveBufferActor {

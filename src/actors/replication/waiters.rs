@@ -103,13 +103,13 @@ fn wait_reply(aof: bool, acked: usize) -> Vec<u8> {
 /// WAIT and WAITAOF.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Wait {
-    pub ticket: Arc<Ticket>,
-    pub replicas: usize,
-    pub offset: u64,
+pub(crate) struct Wait {
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) replicas: usize,
+    pub(crate) offset: u64,
     /// Unix ms.
-    pub deadline_ms: Option<i64>,
-    pub aof: bool,
+    pub(crate) deadline_ms: Option<i64>,
+    pub(crate) aof: bool,
 }
 
 impl Handler<Wait> for MasterActor {
@@ -141,9 +141,9 @@ impl Handler<Wait> for MasterActor {
 /// A waiting session is to be let go: `how` 2 with an error, else with the count so far.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Unblock {
-    pub ticket: Arc<Ticket>,
-    pub how: u32,
+pub(crate) struct Unblock {
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) how: u32,
 }
 
 impl Handler<Unblock> for MasterActor {

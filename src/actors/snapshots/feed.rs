@@ -39,17 +39,17 @@ struct Shared {
 
 /// Shared by the snapshot and the replicas that take it.
 #[derive(Clone, Debug)]
-pub struct SharedFeed {
+pub(crate) struct SharedFeed {
     shared: Arc<Shared>,
 }
 
 /// A feed that may be gone.
 #[derive(Clone, Debug)]
-pub struct WeakFeed(Weak<Shared>);
+pub(crate) struct WeakFeed(Weak<Shared>);
 
 impl WeakFeed {
     /// Spills what is due, without waiting for anybody to take or push. False if the feed is gone.
-    pub fn maintain(&self) -> bool {
+    pub(crate) fn maintain(&self) -> bool {
         let shared = self.0.upgrade();
         shared.is_some_and(|shared| {
             SharedFeed { shared }.spill();
@@ -59,7 +59,7 @@ impl WeakFeed {
 }
 
 impl SharedFeed {
-    pub fn new(spool: Arc<Spool>, files: Option<Addr<SpoolFileActor>>) -> SharedFeed {
+    pub(crate) fn new(spool: Arc<Spool>, files: Option<Addr<SpoolFileActor>>) -> SharedFeed {
         let state = State {
             feed: Feed::new(spool.clone()),
             takers: Vec::new(),
@@ -75,34 +75,34 @@ impl SharedFeed {
         SharedFeed { shared }
     }
 
-    pub fn downgrade(&self) -> WeakFeed {
+    pub(crate) fn downgrade(&self) -> WeakFeed {
         WeakFeed(Arc::downgrade(&self.shared))
     }
 
     /// Adds a taker, which begins at the first chunk. False if that is gone.
-    pub fn join(&self, id: u64) -> bool {
+    pub(crate) fn join(&self, id: u64) -> bool {
         self.shared.state.lock().feed.join(id)
     }
 
-    pub fn is_joinable(&self) -> bool {
+    pub(crate) fn is_joinable(&self) -> bool {
         self.shared.state.lock().feed.is_joinable()
     }
 
     /// Nobody else comes: what every taker has had may go.
-    pub fn close_joins(&self) {
+    pub(crate) fn close_joins(&self) {
         let mut state = self.shared.state.lock();
         state.feed.close_joins();
         self.shared.after(&mut state);
     }
 
-    pub fn leave(&self, id: u64) {
+    pub(crate) fn leave(&self, id: u64) {
         let mut state = self.shared.state.lock();
         state.feed.leave(id);
         state.takers.retain(|(taker, _)| *taker != id);
         self.shared.after(&mut state);
     }
 
-    pub fn push(&self, chunk: Bytes) {
+    pub(crate) fn push(&self, chunk: Bytes) {
         let mut state = self.shared.state.lock();
         state.feed.push(chunk);
         state.wake_takers();
@@ -112,19 +112,19 @@ impl SharedFeed {
     }
 
     /// No more comes.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut state = self.shared.state.lock();
         state.feed.end();
         state.wake_takers();
     }
 
     /// Bytes so far, and whether that is all.
-    pub fn length(&self) -> (u64, bool) {
+    pub(crate) fn length(&self) -> (u64, bool) {
         self.shared.state.lock().feed.length()
     }
 
     /// Whether the producer may go on; if not, `waker` is woken when it may.
-    pub fn has_room(&self, waker: &Waker) -> bool {
+    pub(crate) fn has_room(&self, waker: &Waker) -> bool {
         let mut state = self.shared.state.lock();
         if state.feed.held() < self.shared.memory() {
             return true;
@@ -136,7 +136,7 @@ impl SharedFeed {
     }
 
     /// As [`Feed::next`]; with [`Next::Wait`] the waker will be woken.
-    pub fn next(&self, id: u64, position: u64, most: usize, waker: &Waker) -> Next {
+    pub(crate) fn next(&self, id: u64, position: u64, most: usize, waker: &Waker) -> Next {
         let mut guard = self.shared.state.lock();
         let state = &mut *guard;
         let next = state.feed.next(id, position, most);
@@ -149,7 +149,7 @@ impl SharedFeed {
     }
 
     /// Hands on what must go to disk, and goes on with it when that is written.
-    pub fn spill(&self) {
+    pub(crate) fn spill(&self) {
         let mut state = self.shared.state.lock();
         let spill = state.feed.spill(self.shared.memory());
         self.shared.after(&mut state);

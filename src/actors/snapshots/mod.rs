@@ -1,9 +1,9 @@
 //! Snapshots as they are made and written: to replicas, to the dump, to the spool.
 
-pub mod feed;
+pub(crate) mod feed;
 pub(crate) mod maker;
-pub mod reload;
-pub mod snapshot;
-pub mod snapshot_writer;
-pub mod spool_file;
+pub(crate) mod reload;
+pub(crate) mod snapshot;
+pub(crate) mod snapshot_writer;
+pub(crate) mod spool_file;
 mod sync_file;

@@ -19,9 +19,9 @@ use crate::session::Ticket;
 /// DEBUG RELOAD; see `Services::reload`.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Reload {
-    pub ticket: Arc<Ticket>,
-    pub options: ReloadOptions,
+pub(crate) struct Reload {
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) options: ReloadOptions,
 }
 
 /// Loads the dump in the place of the dataset, or beside it.
@@ -115,8 +115,8 @@ impl Handler<Reload> for Root {
 /// FLUSHALL emptied the dataset; see `Services::flushed_all`.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct FlushedAll {
-    pub ticket: Option<Arc<Ticket>>,
+pub(crate) struct FlushedAll {
+    pub(crate) ticket: Option<Arc<Ticket>>,
 }
 
 impl Handler<FlushedAll> for Root {

@@ -109,7 +109,7 @@ struct Running {
 }
 
 /// See the module.
-pub struct SnapshotActor {
+pub(crate) struct SnapshotActor {
     pub(super) node: Arc<NodeCore>,
     /// None until the first dump is written.
     pub(super) writer: Option<Addr<SnapshotWriterActor>>,
@@ -119,7 +119,7 @@ pub struct SnapshotActor {
 }
 
 impl SnapshotActor {
-    pub fn new(node: Arc<NodeCore>) -> SnapshotActor {
+    pub(crate) fn new(node: Arc<NodeCore>) -> SnapshotActor {
         SnapshotActor {
             node,
             writer: None,
@@ -302,13 +302,13 @@ impl SnapshotActor {
 /// A stage of a snapshot for replicas.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Progress {
-    pub number: u64,
-    pub stage: Stage,
+pub(crate) struct Progress {
+    pub(crate) number: u64,
+    pub(crate) stage: Stage,
 }
 
 #[derive(Debug)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// It is cut there.
     Cut(StreamCut),
     /// All of it is in the feed, or in this file; or it failed.
@@ -318,10 +318,10 @@ pub enum Stage {
 /// Make a snapshot for replicas: into a feed, or (None) into the dump file.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ForReplicas {
-    pub number: u64,
-    pub feed: Option<(SharedFeed, [u8; MARK])>,
-    pub report: Recipient<Progress>,
+pub(crate) struct ForReplicas {
+    pub(crate) number: u64,
+    pub(crate) feed: Option<(SharedFeed, [u8; MARK])>,
+    pub(crate) report: Recipient<Progress>,
 }
 
 impl Handler<ForReplicas> for SnapshotActor {
@@ -348,8 +348,8 @@ impl Handler<ForReplicas> for SnapshotActor {
 /// Give a snapshot for replicas up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AbortSnapshot {
-    pub number: u64,
+pub(crate) struct AbortSnapshot {
+    pub(crate) number: u64,
 }
 
 impl Handler<AbortSnapshot> for SnapshotActor {
@@ -372,9 +372,9 @@ impl Handler<AbortSnapshot> for SnapshotActor {
 /// background save when what is being made is through.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Save {
-    pub ticket: Option<Arc<Ticket>>,
-    pub background: bool,
+pub(crate) struct Save {
+    pub(crate) ticket: Option<Arc<Ticket>>,
+    pub(crate) background: bool,
 }
 
 impl Handler<Save> for SnapshotActor {
@@ -409,7 +409,7 @@ impl Handler<Save> for SnapshotActor {
 /// The dataset was emptied: a background save of what it held is given up, and that is no failure.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AbortSave;
+pub(crate) struct AbortSave;
 
 impl Handler<AbortSave> for SnapshotActor {
     type Result = ();
@@ -429,7 +429,7 @@ impl Handler<AbortSave> for SnapshotActor {
 /// Save to the dump file, behind whatever is being made; answered at the end.
 #[derive(Message)]
 #[rtype(result = "Result<(), String>")]
-pub struct SaveNow;
+pub(crate) struct SaveNow;
 
 impl Handler<SaveNow> for SnapshotActor {
     type Result = ResponseFuture<Result<(), String>>;

@@ -24,13 +24,13 @@ use crate::supervision::{Owner, turn};
 use crate::text::printable::printable_path;
 
 /// Bytes of chunks that may wait for the disk.
-pub const IN_FLIGHT_MAX: usize = 4 << 20;
+pub(crate) const IN_FLIGHT_MAX: usize = 4 << 20;
 /// With `rdb-save-incremental-fsync`, bytes between two syncs.
 const SYNC_BYTES: u64 = 4 << 20;
 
 /// Holds the producer back while the disk is behind.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     in_flight: Mutex<usize>,
     moved: Condvar,
 }
@@ -100,7 +100,7 @@ impl Writing {
 }
 
 /// See the module.
-pub struct SnapshotWriterActor {
+pub(crate) struct SnapshotWriterActor {
     node: Arc<NodeCore>,
     writing: Option<Writing>,
     _running: Running,
@@ -108,7 +108,7 @@ pub struct SnapshotWriterActor {
 
 impl SnapshotWriterActor {
     /// Starts the actor's thread.
-    pub fn spawn(node: &Arc<NodeCore>) -> Addr<SnapshotWriterActor> {
+    pub(crate) fn spawn(node: &Arc<NodeCore>) -> Addr<SnapshotWriterActor> {
         let node = node.clone();
         SyncArbiter::start(1, move || SnapshotWriterActor {
             writing: None,
@@ -196,10 +196,10 @@ fn create(path: &Path, number: u64) -> io::Result<(File, PathBuf)> {
 /// Begin a dump at `path`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Begin {
-    pub path: PathBuf,
-    pub number: u64,
-    pub incremental_sync: bool,
+pub(crate) struct Begin {
+    pub(crate) path: PathBuf,
+    pub(crate) number: u64,
+    pub(crate) incremental_sync: bool,
 }
 
 impl Handler<Begin> for SnapshotWriterActor {
@@ -229,14 +229,14 @@ impl SnapshotWriterActor {
 /// The dump's next bytes, which hold their place in the gate until they are dropped.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Chunk {
+pub(crate) struct Chunk {
     bytes: Bytes,
     gate: Arc<Gate>,
 }
 
 impl Chunk {
     /// Blocks until the gate has room for it.
-    pub fn enter(bytes: Bytes, gate: &Arc<Gate>) -> Chunk {
+    pub(crate) fn enter(bytes: Bytes, gate: &Arc<Gate>) -> Chunk {
         gate.enter(bytes.len());
         Chunk {
             bytes,
@@ -267,14 +267,14 @@ impl Handler<Chunk> for SnapshotWriterActor {
 }
 
 /// How writing a dump ended: its path, or what went wrong.
-pub type Written = Result<PathBuf, String>;
+pub(crate) type Written = Result<PathBuf, String>;
 
 /// The dump is complete: put it in its place and say so. With `Err` it is dropped.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Finish {
-    pub result: Result<(), String>,
-    pub done: Box<dyn FnOnce(Written) + Send>,
+pub(crate) struct Finish {
+    pub(crate) result: Result<(), String>,
+    pub(crate) done: Box<dyn FnOnce(Written) + Send>,
 }
 
 impl Handler<Finish> for SnapshotWriterActor {

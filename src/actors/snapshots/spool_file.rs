@@ -31,7 +31,7 @@ const PREFIX: &str = "temp-repl-spool-";
 const SLICES_MAX: usize = 64;
 
 /// Where segments are made: `repl-spool-dir`, else the data's directory.
-pub fn directory(settings: &Settings) -> PathBuf {
+pub(crate) fn directory(settings: &Settings) -> PathBuf {
     settings
         .repl_spool_dir
         .as_deref()
@@ -57,7 +57,7 @@ pub(crate) fn process_of(name: &str) -> Option<u32> {
 }
 
 /// See the module.
-pub struct SpoolFileActor {
+pub(crate) struct SpoolFileActor {
     node: Arc<NodeCore>,
     segments: HashMap<u64, File>,
     _running: Running,
@@ -65,7 +65,7 @@ pub struct SpoolFileActor {
 
 impl SpoolFileActor {
     /// Starts the actor's thread.
-    pub fn spawn(node: &Arc<NodeCore>) -> Addr<SpoolFileActor> {
+    pub(crate) fn spawn(node: &Arc<NodeCore>) -> Addr<SpoolFileActor> {
         let node = node.clone();
         SyncArbiter::start(1, move || SpoolFileActor {
             node: node.clone(),
@@ -150,14 +150,14 @@ impl Actor for SpoolFileActor {
 }
 
 /// Called when a write has ended.
-pub type Written = Box<dyn FnOnce(bool) + Send>;
+pub(crate) type Written = Box<dyn FnOnce(bool) + Send>;
 
 /// Write this; `done` is told whether it could be.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct WriteSegment {
-    pub spill: Spill,
-    pub done: Written,
+pub(crate) struct WriteSegment {
+    pub(crate) spill: Spill,
+    pub(crate) done: Written,
 }
 
 impl Handler<WriteSegment> for SpoolFileActor {
@@ -173,14 +173,14 @@ impl Handler<WriteSegment> for SpoolFileActor {
 }
 
 /// Called with what was read.
-pub type WasRead = Box<dyn FnOnce(io::Result<Bytes>) + Send>;
+pub(crate) type WasRead = Box<dyn FnOnce(io::Result<Bytes>) + Send>;
 
 /// Read this.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadSegment {
-    pub place: Place,
-    pub done: WasRead,
+pub(crate) struct ReadSegment {
+    pub(crate) place: Place,
+    pub(crate) done: WasRead,
 }
 
 impl Handler<ReadSegment> for SpoolFileActor {
@@ -195,11 +195,11 @@ impl Handler<ReadSegment> for SpoolFileActor {
 /// Read so much of a dump, or what there is until its end.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadDump {
-    pub file: Arc<File>,
-    pub offset: u64,
-    pub most: usize,
-    pub done: WasRead,
+pub(crate) struct ReadDump {
+    pub(crate) file: Arc<File>,
+    pub(crate) offset: u64,
+    pub(crate) most: usize,
+    pub(crate) done: WasRead,
 }
 
 impl Handler<ReadDump> for SpoolFileActor {
@@ -220,7 +220,7 @@ impl Handler<ReadDump> for SpoolFileActor {
 /// These segments are no longer needed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ReleaseSegments(pub Vec<u64>);
+pub(crate) struct ReleaseSegments(pub(crate) Vec<u64>);
 
 impl Handler<ReleaseSegments> for SpoolFileActor {
     type Result = ();
@@ -243,7 +243,7 @@ fn refuse(spool: &Spool, reason: String) {
 }
 
 /// Hands on what of the log must go to disk, and goes on with it when that is written.
-pub fn spool_log(node: &Arc<NodeCore>, files: &Addr<SpoolFileActor>) {
+pub(crate) fn spool_log(node: &Arc<NodeCore>, files: &Addr<SpoolFileActor>) {
     let mut stream = node.hub.stream();
     let memory = stream.log.spool().memory_max() / 2;
     let spill = stream.log.spill(memory);

@@ -12,8 +12,8 @@
 //! that was being handled is gone; what waits for its answer is told by `restarting`, or by what the message held
 //! when it is dropped.
 
-pub mod rescue;
-pub mod watchdog;
+pub(crate) mod rescue;
+pub(crate) mod watchdog;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ const HEALTHY_US: u64 = 60_000_000;
 const MAILBOX_DEFAULT: usize = 16;
 
 /// Starts an actor on this arbiter.
-pub fn start<A>(node: &Arc<NodeCore>, owner: Owner, actor: A) -> Addr<A>
+pub(crate) fn start<A>(node: &Arc<NodeCore>, owner: Owner, actor: A) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised + Unpin,
 {
@@ -50,7 +50,7 @@ where
 }
 
 /// Starts an actor on that arbiter, where `make` is called.
-pub fn start_in_arbiter<A>(
+pub(crate) fn start_in_arbiter<A>(
     node: &Arc<NodeCore>,
     owner: Owner,
     arbiter: &ArbiterHandle,
@@ -186,7 +186,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Supervisor<A> {
 }
 
 /// Runs a future that is no actor's own (an answer that takes long), with its panics caught as the owner's.
-pub async fn caught<T>(owner: Owner, future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(owner: Owner, future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| match turn(owner, 0, || future.as_mut().poll(cx)) {
         Ok(Poll::Pending) => Poll::Pending,

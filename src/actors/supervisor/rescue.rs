@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const ENCODE_BYTES: usize = 1 << 20;
 
 /// Ends the node over a panic, unless it ends over one already. Returns at once. `why`: for the log.
-pub fn end_node(node: &Arc<NodeCore>, why: &str) {
+pub(crate) fn end_node(node: &Arc<NodeCore>, why: &str) {
     if node.lifecycle.is_closed() {
         tracing::error!("While the node ended, {why}");
         return;

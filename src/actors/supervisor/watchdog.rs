@@ -30,7 +30,7 @@ struct Watched {
 }
 
 /// Has the arbiters watched while the directive says so: by a thread that is there only then, and ends with the node.
-pub fn start(node: &Arc<NodeCore>) {
+pub(crate) fn start(node: &Arc<NodeCore>) {
     let watches = Arc::new(Mutex::new(false));
     watch_aside(node, &watches);
     let there = Arc::downgrade(node);

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
-use understudy::config::lines::Origin;
-use understudy::config::{COMMAND_LINE, InvalidConfig, flags_to_lines};
+use understudy::internals::config::lines::Origin;
+use understudy::internals::config::{COMMAND_LINE, InvalidConfig, flags_to_lines};
 
 /// What the arguments ask for.
 #[derive(Debug, Default, PartialEq, Eq)]

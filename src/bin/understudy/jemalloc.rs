@@ -1,8 +1,8 @@
 //! What jemalloc says about its memory.
 
 use tikv_jemalloc_ctl::{epoch, raw, stats, version};
-use understudy::observe::memory::{MemoryProbe, MemoryReport};
-use understudy::os::system_probe::{SystemProbe, cpu_us, resident_bytes, system_bytes};
+use understudy::internals::os::system_probe::{SystemProbe, cpu_us, resident_bytes, system_bytes};
+use understudy::{MemoryProbe, MemoryReport};
 
 /// jemalloc's options.
 ///

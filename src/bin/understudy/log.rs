@@ -20,10 +20,10 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
-use understudy::config::LogLevel;
-use understudy::may_block::{may_block, may_block_here};
-use understudy::node_core::NodeCore;
-use understudy::text::printable::one_line;
+use understudy::LogLevel;
+use understudy::internals::may_block::{may_block, may_block_here};
+use understudy::internals::node_core::NodeCore;
+use understudy::internals::text::printable::one_line;
 
 /// Whose role the lines show, once there is a node.
 static NODE: OnceLock<Arc<NodeCore>> = OnceLock::new();

@@ -5,8 +5,8 @@
 //! had bytes, once they have been read. Before that, for the milliseconds of reading the configuration, they can be
 //! seen; to avoid that, give them in a file or on standard input. On Linux only.
 
-use understudy::config::layers::is_variable;
-use understudy::config::table;
+use understudy::internals::config::layers::is_variable;
+use understudy::internals::config::table;
 
 /// Overwrites the secrets. Must come before any thread is started.
 pub fn hide() {

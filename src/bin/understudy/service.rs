@@ -4,7 +4,7 @@ use std::io::{self, PipeWriter, Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use understudy::config::Supervised;
+use understudy::Supervised;
 
 /// Where the pid goes when the process is in the background and no file was named.
 pub const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";

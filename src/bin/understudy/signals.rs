@@ -8,10 +8,10 @@ use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use understudy::Node;
-use understudy::actors::node::shutdown::Shutdown;
-use understudy::actors::snapshots::snapshot_writer::temporary_path;
-use understudy::config::ShutdownFlags;
-use understudy::node_core::{NodeCore, ShutdownOptions};
+use understudy::ShutdownFlags;
+use understudy::internals::actors::node::shutdown::Shutdown;
+use understudy::internals::actors::snapshots::snapshot_writer::temporary_path;
+use understudy::internals::node_core::{NodeCore, ShutdownOptions};
 
 /// SIGTERM and SIGINT, no longer deadly, but not yet acted on.
 pub struct Signals {

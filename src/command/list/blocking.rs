@@ -15,7 +15,7 @@ use crate::data::list::End;
 use crate::table::{Args, CommandResult};
 
 /// BLPOP and BRPOP.
-pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
+pub(super) fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     let (keys, timeout) = (&args[1..args.len() - 1], args[args.len() - 1]);
     let deadline_ms = deadline_arg(timeout, ctx.now_ms)?;
     let enc = ctx.encodings();
@@ -36,7 +36,7 @@ pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     Ok(())
 }
 
-pub fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {
@@ -45,7 +45,7 @@ pub fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-pub fn blmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn blmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (from, to) = (end_arg(args[3])?, end_arg(args[4])?);
     let deadline_ms = deadline_arg(args[5], ctx.now_ms)?;
     if move_element(ctx, args[1], args[2], from, to)? {
@@ -58,7 +58,7 @@ pub fn blmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-pub fn brpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn brpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let deadline_ms = deadline_arg(args[3], ctx.now_ms)?;
     if move_element(ctx, args[1], args[2], End::Tail, End::Head)? {
         let rpoplpush: &[u8] = b"RPOPLPUSH";

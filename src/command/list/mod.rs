@@ -15,7 +15,7 @@ use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("lpush", |ctx, args| push(ctx, args, End::Head, false)),
     ("rpush", |ctx, args| push(ctx, args, End::Tail, false)),
     ("lpushx", |ctx, args| push(ctx, args, End::Head, true)),

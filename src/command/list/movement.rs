@@ -36,7 +36,7 @@ pub(super) fn move_element(
     Ok(true)
 }
 
-pub fn lmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn lmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (from, to) = (end_arg(args[3])?, end_arg(args[4])?);
     if !move_element(ctx, args[1], args[2], from, to)? {
         ctx.reply.null();
@@ -44,7 +44,7 @@ pub fn lmove(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-pub fn rpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn rpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if !move_element(ctx, args[1], args[2], End::Tail, End::Head)? {
         ctx.reply.null();
     }

@@ -41,7 +41,7 @@ fn take_many(list: &mut List, end: End, count: i64, enc: &Encodings, reply: &mut
 }
 
 /// LPOP and RPOP.
-pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
+pub(super) fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     let key = args[1];
     let count = match args {
         [_, _] => None,
@@ -105,7 +105,7 @@ pub(super) fn pop_name(end: End) -> &'static [u8] {
     }
 }
 
-pub fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if !pop_many(ctx, &PopArgs::parse(&args[1..], end_arg)?)? {
         ctx.reply.null_array();
     }

@@ -8,7 +8,7 @@ use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
-pub fn lpos(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn lpos(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let mut rank = 1;
     let mut count = None;
     let mut longest = 0;

@@ -345,31 +345,31 @@ fn store_to(
     Ok(())
 }
 
-pub fn zunion(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zunion(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_with(ctx, args, Operation::Union)
 }
 
-pub fn zinter(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zinter(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_with(ctx, args, Operation::Intersection)
 }
 
-pub fn zdiff(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zdiff(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_with(ctx, args, Operation::Difference)
 }
 
-pub fn zunionstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zunionstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     store_to(ctx, args, Operation::Union, "zunionstore")
 }
 
-pub fn zinterstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zinterstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     store_to(ctx, args, Operation::Intersection, "zinterstore")
 }
 
-pub fn zdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     store_to(ctx, args, Operation::Difference, "zdiffstore")
 }
 
-pub fn zintercard(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zintercard(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let request = Request::parse(&args[1..], args)?;
     let mut sources = sources(ctx, request.keys)?;
     let mut limit = 0;

@@ -35,7 +35,7 @@ fn score_bound(arg: &[u8]) -> Option<ScoreBound> {
     })
 }
 
-pub fn score_range(min: &[u8], max: &[u8]) -> CommandResult<ScoreRange> {
+pub(super) fn score_range(min: &[u8], max: &[u8]) -> CommandResult<ScoreRange> {
     match (score_bound(min), score_bound(max)) {
         (Some(min), Some(max)) => Ok(ScoreRange { min, max }),
         _ => Err(CommandError::fixed("ERR min or max is not a float")),
@@ -53,7 +53,7 @@ fn lex_bound(arg: &[u8]) -> Option<LexBound> {
     }
 }
 
-pub fn lex_range(min: &[u8], max: &[u8]) -> CommandResult<LexRange> {
+pub(super) fn lex_range(min: &[u8], max: &[u8]) -> CommandResult<LexRange> {
     match (lex_bound(min), lex_bound(max)) {
         (Some(min), Some(max)) => Ok(LexRange { min, max }),
         _ => Err(CommandError::fixed(

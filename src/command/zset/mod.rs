@@ -21,7 +21,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::DoubleText;
 use crate::text::is_word;
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("zadd", |ctx, args| add::add(ctx, args, false)),
     ("zincrby", |ctx, args| add::add(ctx, args, true)),
     ("zrem", zrem),

@@ -43,7 +43,7 @@ fn take(zset: &mut Zset, end: End, count: usize, mut put: impl FnMut(Item<'_>, f
 }
 
 /// ZPOPMIN and ZPOPMAX.
-pub fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
+pub(super) fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     let key = args[1];
     let count = match args {
         [_, _] => None,
@@ -119,7 +119,7 @@ fn pop_many(ctx: &mut Context<'_>, wanted: &PopArgs<'_>) -> CommandResult<bool> 
     Ok(false)
 }
 
-pub fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if !pop_many(ctx, &PopArgs::parse(&args[1..], end_arg)?)? {
         ctx.reply.null_array();
     }
@@ -127,7 +127,7 @@ pub fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 /// BZPOPMIN and BZPOPMAX.
-pub fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
+pub(super) fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> CommandResult {
     let (keys, timeout) = (&args[1..args.len() - 1], args[args.len() - 1]);
     let deadline_ms = deadline_arg(timeout, ctx.now_ms)?;
     for key in keys {
@@ -147,7 +147,7 @@ pub fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Command
     Ok(())
 }
 
-pub fn bzmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn bzmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let wanted = PopArgs::parse(&args[2..], end_arg)?;
     let deadline_ms = deadline_arg(args[1], ctx.now_ms)?;
     if !pop_many(ctx, &wanted)? {

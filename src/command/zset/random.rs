@@ -15,7 +15,7 @@ use crate::text::is_word;
 /// When a sample is more than a third of a set, one pass over the set beats picking one by one.
 const PASS_RATIO: usize = 3;
 
-pub fn zrandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let mut rng = ctx.rng();
     let [_, key, options @ ..] = args else {
         return Err(CommandError::SYNTAX);

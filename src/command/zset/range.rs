@@ -14,7 +14,7 @@ use crate::text::is_word;
 
 /// What a range goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub(super) enum By {
     Rank,
     Score,
     Lex,
@@ -22,14 +22,14 @@ pub enum By {
 
 /// A range as asked for.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub(super) enum Wanted {
     Rank(i64, i64),
     Score(ScoreRange),
     Lex(LexRange),
 }
 
 impl Wanted {
-    pub fn parse(by: By, min: &[u8], max: &[u8]) -> CommandResult<Wanted> {
+    pub(super) fn parse(by: By, min: &[u8], max: &[u8]) -> CommandResult<Wanted> {
         Ok(match by {
             By::Rank => Wanted::Rank(int_arg(min)?, int_arg(max)?),
             By::Score => Wanted::Score(score_range(min, max)?),
@@ -38,7 +38,7 @@ impl Wanted {
     }
 
     /// The ranks it covers. `rev`: ranks were counted from the highest.
-    pub fn span(&self, zset: &Zset, rev: bool) -> Range<usize> {
+    pub(super) fn span(&self, zset: &Zset, rev: bool) -> Range<usize> {
         match self {
             Wanted::Rank(start, stop) => match index_range(*start, *stop, zset.len()) {
                 None => 0..0,
@@ -163,31 +163,31 @@ fn reply_range(
     Ok(())
 }
 
-pub fn zrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, None, None)
 }
 
-pub fn zrevrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrevrange(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, Some(By::Rank), Some(true))
 }
 
-pub fn zrangebyscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrangebyscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, Some(By::Score), Some(false))
 }
 
-pub fn zrevrangebyscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrevrangebyscore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, Some(By::Score), Some(true))
 }
 
-pub fn zrangebylex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrangebylex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, Some(By::Lex), Some(false))
 }
 
-pub fn zrevrangebylex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrevrangebylex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     reply_range(ctx, args, Some(By::Lex), Some(true))
 }
 
-pub fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+pub(super) fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let request = Request::parse(&args[3..], None, None, true)?;
     let enc = ctx.encodings();
     let result = match ctx.find_zset(args[2])? {

@@ -7,7 +7,7 @@ const I32: i128 = i32::MAX as i128;
 type D = Directive;
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::special("save", special::SAVE,
         "Save after so many seconds if there were at least so many changes; empty: never by itself.").many_words(),
     D::text("dbfilename", at!(dbfilename),

@@ -7,7 +7,7 @@ const I32: i128 = i32::MAX as i128;
 type D = Directive;
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::number("databases", number_at!(databases), 1, I32,
         "Number of databases, chosen by SELECT.").immutable(),
     D::number("arbiters", number_at!(arbiters), 0, 256,

@@ -33,7 +33,7 @@ const EVICTION: &str = "eviction comes with a later version";
 const TITLE: &str = "the process list shows the command line as it was given, passwords as '*'";
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::kept("io-threads", plain(1, 128), "1", "Threads for reading and writing sockets.").immutable()
         .inert("connections are served by 'arbiters'"),
     D::kept("io-threads-do-reads", YES_NO, "no", "Let those threads read as well.").immutable()

@@ -7,7 +7,7 @@ const I64: i128 = i64::MAX as i128;
 type D = Directive;
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::memory("maxmemory", number_at!(maxmemory), 0, u64::MAX as i128,
         "Bytes of memory above which writes that need more are refused; 0: no limit."),
     choice_at!("maxmemory-policy", MaxmemoryPolicy, maxmemory_policy,

@@ -13,7 +13,7 @@ mod watching;
 use super::directive::Directive;
 
 /// Chapters of the table: title and directives.
-pub const SECTIONS: &[(&str, &[Directive])] = &[
+pub(crate) const SECTIONS: &[(&str, &[Directive])] = &[
     ("Network", network::DIRECTIVES),
     ("General", general::DIRECTIVES),
     ("Dump file", dump::DIRECTIVES),
@@ -28,7 +28,7 @@ pub const SECTIONS: &[(&str, &[Directive])] = &[
 ];
 
 /// Every directive in the table's order.
-pub fn all() -> impl Iterator<Item = &'static Directive> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Directive> {
     SECTIONS
         .iter()
         .flat_map(|(_, directives)| directives.iter())
@@ -40,7 +40,7 @@ pub fn find(name: &str) -> Option<&'static Directive> {
 }
 
 /// Whether two names are one: letters in any case, '-' and '_' alike.
-pub fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     let plain = |b: u8| match b {
         b'_' => b'-',
         _ => b.to_ascii_lowercase(),
@@ -61,7 +61,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// The name that was meant by one that no directive has, or one of `also`, if it can be told.
-pub fn nearest(name: &str, also: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str, also: &[&'static str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let elsewhere = ELSEWHERE.iter().find(|(there, _)| *there == name);
     if let Some((_, here)) = elsewhere {
@@ -83,7 +83,7 @@ pub fn nearest(name: &str, also: &[&'static str]) -> Option<&'static str> {
 }
 
 /// The one of `words` that a mistyped one is near to.
-pub fn near<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn near<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_lowercase();
     let near = words
         .iter()

@@ -22,7 +22,7 @@ const fn octal(name: &'static str, field: NumberField, max: i128, doc: &'static 
 }
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::special("bind", special::BIND,
         "Addresses to listen at; '*' and '::*' are all of them, a leading '-' tolerates an address that is missing.").many_words(),
     D::number("port", number_at!(port), 0, 65535,

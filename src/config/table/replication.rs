@@ -8,7 +8,7 @@ const I64: i128 = i64::MAX as i128;
 type D = Directive;
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::special("replicaof", special::REPLICAOF,
         "Our master: host and port; empty: this node is a master.").alias("slaveof").immutable().many_words(),
     D::optional("masteruser", at!(masteruser),

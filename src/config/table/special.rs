@@ -10,7 +10,7 @@ use super::super::{MasterAddress, OutputLimit, SavePoint, Settings};
 /// Addresses that `bind` takes at most.
 const BIND_MAX: usize = 16;
 
-pub const BIND: Special = Special {
+pub(super) const BIND: Special = Special {
     get: |s| s.bind.join(" "),
     set: |s, words| {
         if words.len() > BIND_MAX {
@@ -48,7 +48,7 @@ fn limits(s: &Settings) -> [OutputLimit; 3] {
     [limits.normal, limits.replica, limits.pubsub]
 }
 
-pub const OUTPUT_LIMITS: Special = Special {
+pub(super) const OUTPUT_LIMITS: Special = Special {
     get: |s| {
         let shown: Vec<String> = CLASSES
             .iter()
@@ -105,7 +105,7 @@ pub const OUTPUT_LIMITS: Special = Special {
     adds_up: true,
 };
 
-pub const DIR: Special = Special {
+pub(super) const DIR: Special = Special {
     get: |s| s.dir.clone().unwrap_or_else(|| "./".into()),
     set: |s, words| match words {
         [""] => Err("No such file or directory".into()),
@@ -119,7 +119,7 @@ pub const DIR: Special = Special {
     adds_up: false,
 };
 
-pub const EVENTS: Special = Special {
+pub(super) const EVENTS: Special = Special {
     get: |s| s.notify_keyspace_events.letters(),
     set: |s, words| {
         s.notify_keyspace_events = EventFlags::parse(words.first().copied().unwrap_or_default())
@@ -144,7 +144,7 @@ fn shutdown_flags(words: &[&str]) -> Result<ShutdownFlags, String> {
     }
 }
 
-pub const SHUTDOWN_ON_SIGINT: Special = Special {
+pub(super) const SHUTDOWN_ON_SIGINT: Special = Special {
     get: |s| s.shutdown_on_sigint.words(),
     set: |s, words| {
         s.shutdown_on_sigint = shutdown_flags(words)?;
@@ -154,7 +154,7 @@ pub const SHUTDOWN_ON_SIGINT: Special = Special {
     adds_up: false,
 };
 
-pub const SHUTDOWN_ON_SIGTERM: Special = Special {
+pub(super) const SHUTDOWN_ON_SIGTERM: Special = Special {
     get: |s| s.shutdown_on_sigterm.words(),
     set: |s, words| {
         s.shutdown_on_sigterm = shutdown_flags(words)?;
@@ -164,7 +164,7 @@ pub const SHUTDOWN_ON_SIGTERM: Special = Special {
     adds_up: false,
 };
 
-pub const SAVE: Special = Special {
+pub(super) const SAVE: Special = Special {
     get: |s| {
         let points: Vec<String> = s
             .save
@@ -205,7 +205,7 @@ pub const SAVE: Special = Special {
     adds_up: true,
 };
 
-pub const BACKLOG_SIZE: Special = Special {
+pub(super) const BACKLOG_SIZE: Special = Special {
     get: |s| match s.repl_backlog_auto {
         true => "auto".into(),
         false => s.repl_backlog_size.to_string(),
@@ -230,7 +230,7 @@ pub const BACKLOG_SIZE: Special = Special {
     adds_up: false,
 };
 
-pub const REPLICAOF: Special = Special {
+pub(super) const REPLICAOF: Special = Special {
     get: |s| {
         let master = s.replicaof.as_ref();
         master.map_or_else(String::new, |m| format!("{} {}", m.host, m.port))
@@ -271,7 +271,7 @@ fn percentiles(s: &Settings) -> String {
     shown.join(" ")
 }
 
-pub const PERCENTILES: Special = Special {
+pub(super) const PERCENTILES: Special = Special {
     get: percentiles,
     set: |s, words| {
         let words = if let [""] = words { &[] } else { words };
@@ -298,7 +298,7 @@ pub const PERCENTILES: Special = Special {
     adds_up: false,
 };
 
-pub const RENAME_COMMAND: Special = Special {
+pub(super) const RENAME_COMMAND: Special = Special {
     get: |s| {
         let pairs: Vec<String> = (s.rename_command.iter())
             .map(|(from, to)| format!("{} {}", quote_if_needed(from), quote(to)))
@@ -325,7 +325,7 @@ pub const RENAME_COMMAND: Special = Special {
 };
 
 /// `dbfilename` must be a plain name, or empty for none.
-pub fn check_dbfilename(name: &str) -> Result<(), String> {
+pub(super) fn check_dbfilename(name: &str) -> Result<(), String> {
     if name.contains(['/', '\\']) || matches!(name, "." | "..") {
         return Err("dbfilename can't be a path, just a filename".into());
     }
@@ -333,7 +333,7 @@ pub fn check_dbfilename(name: &str) -> Result<(), String> {
 }
 
 /// `replica-announce-ip`: empty for none.
-pub fn check_announced_host(host: &str) -> Result<(), String> {
+pub(super) fn check_announced_host(host: &str) -> Result<(), String> {
     match host.is_empty() || is_host(host) {
         true => Ok(()),
         false => Err("argument must be a host name or an address".into()),
@@ -341,7 +341,7 @@ pub fn check_announced_host(host: &str) -> Result<(), String> {
 }
 
 /// `bind-source-addr`: empty for none.
-pub fn check_source_address(address: &str) -> Result<(), String> {
+pub(super) fn check_source_address(address: &str) -> Result<(), String> {
     match address.is_empty() || address.parse::<std::net::IpAddr>().is_ok() {
         true => Ok(()),
         false => Err("argument must be an IP address".into()),
@@ -360,7 +360,7 @@ const TITLE_VARIABLES: &[&str] = &[
 ];
 
 /// `proc-title-template` must have balanced braces around names that are known.
-pub fn check_title_template(template: &str) -> Result<(), String> {
+pub(super) fn check_title_template(template: &str) -> Result<(), String> {
     let wrong = || "template format is invalid or contains unknown variables".to_owned();
     let mut rest = template;
     while let Some(open) = rest.find('{') {

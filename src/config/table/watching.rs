@@ -7,7 +7,7 @@ const I64: i128 = i64::MAX as i128;
 type D = Directive;
 
 #[rustfmt::skip]
-pub const DIRECTIVES: &[Directive] = &[
+pub(super) const DIRECTIVES: &[Directive] = &[
     D::number("slowlog-log-slower-than", number_at!(slowlog_log_slower_than), -1, I64,
         "Microseconds from which a command enters the slow log; 0: every command, -1: none."),
     D::number("slowlog-max-len", number_at!(slowlog_max_len), 0, I64,

@@ -14,10 +14,10 @@ use crate::repl::psync::Request;
 const DRAIN_MS: i64 = 1000;
 
 /// Names a master to follow, when it is asked with every shard entered; or none.
-pub type NameMaster<'a> = dyn FnMut(&Hub, &dyn Clock) -> Option<(String, u16)> + 'a;
+pub(crate) type NameMaster<'a> = dyn FnMut(&Hub, &dyn Clock) -> Option<(String, u16)> + 'a;
 
 /// What a change of role needs of its owner.
-pub trait RoleIo {
+pub(crate) trait RoleIo {
     fn hub(&self) -> &Hub;
     fn clock(&self) -> &dyn Clock;
     /// Makes the node a replica of the master that `to` names once every shard is entered, if it names one.
@@ -33,7 +33,7 @@ pub trait RoleIo {
 }
 
 /// A failover waits for its target: does what is to be done now. True: look again soon.
-pub fn look(io: &mut impl RoleIo) -> bool {
+pub(crate) fn look(io: &mut impl RoleIo) -> bool {
     if io.hub().failover().state() != FailoverState::WaitingForSync {
         return false;
     }
@@ -57,7 +57,7 @@ pub fn look(io: &mut impl RoleIo) -> bool {
 }
 
 /// The target has answered. True: it could not be acted upon yet, and is to be told again soon.
-pub fn answered(answer: Answered, io: &mut impl RoleIo) -> bool {
+pub(crate) fn answered(answer: Answered, io: &mut impl RoleIo) -> bool {
     if io.hub().failover().state() != FailoverState::InProgress {
         return false;
     }
@@ -86,7 +86,7 @@ fn end(io: &mut impl RoleIo) {
 
 /// What becomes of a PSYNC FAILOVER that may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakeOver {
+pub(crate) enum TakeOver {
     /// The request is none.
     NotAsked,
     /// We are not the master yet: it is to be looked at again soon.
@@ -96,7 +96,7 @@ pub enum TakeOver {
 }
 
 /// Becomes the master if the request is a PSYNC FAILOVER. `since_ms`: when it came.
-pub fn take_over(request: &Request, since_ms: i64, io: &mut impl RoleIo) -> TakeOver {
+pub(crate) fn take_over(request: &Request, since_ms: i64, io: &mut impl RoleIo) -> TakeOver {
     let Request::Psync {
         offset,
         failover: true,

@@ -52,7 +52,7 @@ enum Flush {
 
 /// The replica's side of a node.
 #[derive(Debug, Default)]
-pub struct LinkDriver {
+pub(crate) struct LinkDriver {
     link: Option<Link>,
     /// `Hub::epoch` when the present link began.
     epoch: u64,
@@ -68,7 +68,7 @@ impl LinkDriver {
 
     /// The node has its data: if it is a replica, the link begins. `resumable`: the hub's replid and offset
     /// were taken up from a dump.
-    pub fn begin(&mut self, resumable: bool, io: &mut impl LinkIo) {
+    pub(crate) fn begin(&mut self, resumable: bool, io: &mut impl LinkIo) {
         if self.link.is_none() && io.hub().is_replica() {
             self.start(resumable, io);
             self.with(io, |l, e, o| l.tick(e, o));
@@ -77,7 +77,7 @@ impl LinkDriver {
     }
 
     /// The hub's role or master has changed.
-    pub fn retarget(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn retarget(&mut self, io: &mut impl LinkIo) {
         if self.epoch == io.hub().epoch() {
             return;
         }
@@ -113,7 +113,7 @@ impl LinkDriver {
     }
 
     /// Time passed; to be called about ten times a second.
-    pub fn tick(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn tick(&mut self, io: &mut impl LinkIo) {
         let Some(link) = &mut self.link else { return };
         let (host, port) = (link.config().host.clone(), link.config().port);
         link.set_config(io.config(host, port));
@@ -125,28 +125,28 @@ impl LinkDriver {
     }
 
     /// The connection stands.
-    pub fn connected(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn connected(&mut self, io: &mut impl LinkIo) {
         self.with(io, |l, e, o| l.connected(e, o));
     }
 
     /// The connection was lost, or could not be made.
-    pub fn closed(&mut self, error: &str, io: &mut impl LinkIo) {
+    pub(crate) fn closed(&mut self, error: &str, io: &mut impl LinkIo) {
         self.with(io, |l, e, o| l.closed(e, error, o));
     }
 
     /// As [`LinkDriver::closed`], by the master: a link that worked is tried again at once.
-    pub fn lost(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn lost(&mut self, io: &mut impl LinkIo) {
         self.closed("connection lost", io);
         self.with(io, |l, e, o| l.tick(e, o));
     }
 
     /// Bytes came.
-    pub fn received(&mut self, bytes: Bytes, io: &mut impl LinkIo) {
+    pub(crate) fn received(&mut self, bytes: Bytes, io: &mut impl LinkIo) {
         self.with(io, |l, e, o| l.received(e, bytes, o));
     }
 
     /// What came is still to be dealt with, and nothing is read meanwhile: the silence is ours.
-    pub fn touch(&mut self, io: &impl LinkIo) {
+    pub(crate) fn touch(&mut self, io: &impl LinkIo) {
         let env = env(io);
         if let Some(link) = &mut self.link {
             link.touch(&env);
@@ -154,7 +154,7 @@ impl LinkDriver {
     }
 
     /// Runs every whole command of the stream that has come, in order, until one can't run now.
-    pub fn run_stream(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn run_stream(&mut self, io: &mut impl LinkIo) {
         if self.input.is_empty() || self.is_void(io) {
             return;
         }
@@ -186,7 +186,7 @@ impl LinkDriver {
 
     /// Looks after a load: how it went, and then the swap. To be called when it may be through, and when a
     /// shard was left that it had to wait for.
-    pub fn look_at_load(&mut self, io: &mut impl LinkIo) {
+    pub(crate) fn look_at_load(&mut self, io: &mut impl LinkIo) {
         if self.flush == Flush::Due {
             self.flush_old(io);
         }
@@ -214,21 +214,21 @@ impl LinkDriver {
     // ---- what is asked of it ----
 
     /// Whether bytes should be read from the connection.
-    pub fn wants_read(&self) -> bool {
+    pub(crate) fn wants_read(&self) -> bool {
         self.link.as_ref().is_some_and(Link::wants_read)
     }
 
     /// Whether a dump is on its way.
-    pub fn is_loading(&self) -> bool {
+    pub(crate) fn is_loading(&self) -> bool {
         self.load.is_some()
     }
 
-    pub fn state(&self) -> Option<LinkState> {
+    pub(crate) fn state(&self) -> Option<LinkState> {
         self.link.as_ref().map(Link::state)
     }
 
     /// Bytes of stream received and not run.
-    pub fn unapplied(&self) -> usize {
+    pub(crate) fn unapplied(&self) -> usize {
         self.input.len()
     }
 

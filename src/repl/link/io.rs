@@ -14,24 +14,24 @@ use crate::resp::request::Batch;
 
 /// The directives that matter to a full sync.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LinkSettings {
+pub(crate) struct LinkSettings {
     /// replica-empty-master-guard.
-    pub empty_master_guard: bool,
+    pub(crate) empty_master_guard: bool,
     /// replica-load-fallback flush: what doesn't fit beside the old data takes its place, after a flush.
-    pub flush_if_too_large: bool,
+    pub(crate) flush_if_too_large: bool,
 }
 
 /// Why a dump was not loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    pub text: String,
+pub(crate) struct LoadError {
+    pub(crate) text: String,
     /// It passed replica-load-memory-limit.
-    pub too_large: bool,
+    pub(crate) too_large: bool,
 }
 
 /// How an attempt to replace the data went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub(crate) enum Swap {
     /// Some shard is busy: again later.
     Busy,
     /// It was not agreed to; what was loaded is gone.
@@ -40,7 +40,7 @@ pub enum Swap {
 }
 
 /// What a link needs of its owner: bytes, loads, the data. Nothing here decides.
-pub trait LinkIo {
+pub(crate) trait LinkIo {
     fn hub(&self) -> &Hub;
     fn clock(&self) -> &dyn Clock;
     fn settings(&self) -> LinkSettings;

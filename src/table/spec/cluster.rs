@@ -7,7 +7,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "asking",
         summary: "Lets the next command pass that a redirection sent here.",

@@ -7,7 +7,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Secrets};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "auth",
         summary: "Logs the connection in.",

@@ -11,7 +11,7 @@ use crate::table::spec::{
 };
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "copy",
         summary: "Copies what a key holds to another key.",

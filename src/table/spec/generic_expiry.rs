@@ -4,7 +4,7 @@ use crate::table::spec::bits::{ACCESS, CAT_KEYSPACE, FAST, READONLY, RO, RW, UPD
 use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "expire",
         summary: "Lets a key expire after some seconds.",

@@ -6,7 +6,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, CommandSpec, Flags, Group};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[CommandSpec {
+pub(super) const SPECS: &[CommandSpec] = &[CommandSpec {
     name: "module",
     summary: "Holds the commands about modules.",
     since: "4.0.0",

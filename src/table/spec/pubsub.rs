@@ -6,7 +6,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "psubscribe",
         summary: "Subscribes to all channels that match patterns.",

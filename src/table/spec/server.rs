@@ -8,7 +8,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, Reach, Secrets};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "bgsave",
         summary: "Saves the data to disk in the background.",

@@ -6,7 +6,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, Categories, CommandSpec, DocFlag, Flags, Group, KeySpec};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "zcount",
         summary: "Counts the members within a range of scores.",

@@ -9,7 +9,7 @@ use crate::table::spec::{
 };
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "append",
         summary: "Adds bytes at the end of a string, creating the key if it is absent.",

@@ -7,7 +7,7 @@ use crate::table::spec::bits::{
 use crate::table::spec::{Arg, Categories, CommandSpec, Flags, Group, KeySpec};
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         name: "discard",
         summary: "Drops the commands queued since MULTI.",
