@@ -32,34 +32,44 @@
 //! - `testing`: the simulation.
 //! - `internals`: no part of the library: what the binary, benchmarks, fuzz targets and tests use of the inside.
 
-pub mod actors;
-pub mod background;
-pub mod clients;
-pub mod clock;
-pub mod command;
-pub mod config;
-pub mod data;
-pub mod info;
-pub mod keyspace;
+#![warn(unreachable_pub)]
+
+mod actors;
+mod background;
+mod clients;
+mod clock;
+mod command;
+mod config;
+mod data;
+mod info;
+#[doc(hidden)]
+pub mod internals;
+mod keyspace;
 pub(crate) mod locks;
 pub(crate) mod lua;
-pub mod may_block;
-pub mod node;
-pub mod node_core;
-pub mod observe;
-pub mod os;
-pub mod rdb;
-pub mod repl;
-pub mod resp;
+mod may_block;
+mod node;
+mod node_core;
+mod observe;
+mod os;
+mod rdb;
+mod repl;
+mod resp;
 pub(crate) mod script;
-pub mod session;
-pub mod snapshot;
-pub mod supervision;
-pub mod table;
-pub mod testing;
-pub mod text;
+mod session;
+mod snapshot;
+mod supervision;
+mod table;
+mod testing;
+mod text;
 
-pub use config::Settings;
+pub use clock::Clock;
+pub use config::{
+    EventFlags, LoadFallback, LogLevel, MasterAddress, MaxmemoryPolicy, OutputLimit, OutputLimits,
+    Protected, SavePoint, Settings, ShutdownFlags, Supervised,
+};
+pub use data::Encodings;
 pub use node::local_client::{Closed, LocalClient};
 pub use node::{Node, NodeBuilder, SaveFailed, StartError};
+pub use observe::memory::{MemoryProbe, MemoryReport};
 pub use resp::value::RespValue;

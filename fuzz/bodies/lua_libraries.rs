@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use understudy::testing::ScriptRoom;
+use understudy::internals::testing::ScriptRoom;
 
 const MEMORY_MAX: usize = 32 << 20;
 

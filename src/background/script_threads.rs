@@ -29,7 +29,7 @@ struct Queue {
 
 /// See the module.
 #[derive(Clone, Default)]
-pub struct ScriptThreads {
+pub(crate) struct ScriptThreads {
     queue: Arc<Mutex<Queue>>,
 }
 

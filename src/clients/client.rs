@@ -272,7 +272,7 @@ impl OutputWaiting {
 
 /// All clients of a node by id.
 #[derive(Debug, Default)]
-pub(crate) struct Clients {
+pub struct Clients {
     map: RwLock<hashbrown::HashMap<u64, Arc<Client>>>,
     next_id: AtomicU64,
 }
@@ -296,10 +296,6 @@ impl Clients {
 
     pub(crate) fn len(&self) -> usize {
         self.map.read().len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Every client, by rising id.

@@ -9,7 +9,7 @@ const NOTED_EVERY_MS: i64 = 60_000;
 
 /// When such a request was last logged.
 #[derive(Debug)]
-pub(crate) struct CrossProtocol {
+pub struct CrossProtocol {
     noted_ms: AtomicI64,
 }
 

@@ -49,7 +49,7 @@ struct Event {
 
 /// The pauses of a node.
 #[derive(Debug, Default)]
-pub(crate) struct PauseState {
+pub struct PauseState {
     /// The latest end of all: while it is past, nothing else is looked at.
     latest_ms: AtomicI64,
     events: [Event; PURPOSES],

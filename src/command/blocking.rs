@@ -35,7 +35,6 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         request.kind,
         request.on_deletion,
         request.null_array,
-        ctx.session.user.clone(),
         ran_us,
     );
     for key in waiter.keys() {
@@ -69,7 +68,7 @@ fn serve_key(ctx: &mut Context<'_>, ready: &ReadyKey) {
     loop {
         let kind = match ctx.keys.shard(hash).dbs[*db].get(key, hash) {
             None => None,
-            Some(entry) if ctx.from_master() || !entry.is_expired(ctx.now_ms) => {
+            Some(entry) if ctx.is_from_master() || !entry.is_expired(ctx.now_ms) => {
                 Some(entry.value.kind())
             }
             // What is expired is left to whoever looks at it next.

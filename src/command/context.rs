@@ -39,10 +39,7 @@ pub(crate) enum EventClass {
     Hash,
     Zset,
     Expired,
-    Evicted,
-    Stream,
     KeyMiss,
-    Module,
     New,
 }
 
@@ -534,7 +531,7 @@ impl<'a> Context<'a> {
         fastrand::Rng::with_seed(self.node.clock.random())
     }
     /// Whether this runs for our master (or a replay): then relative things stay as the master said.
-    pub(crate) fn from_master(&self) -> bool {
+    pub(crate) fn is_from_master(&self) -> bool {
         matches!(self.session.origin, Origin::Master | Origin::Replay)
     }
     /// Asks to wait. The handler returns Ok(()) right after, without a reply.

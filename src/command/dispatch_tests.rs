@@ -202,7 +202,6 @@ fn wait_for_end_of_k(bench: &Bench, command: &'static str) -> Arc<Client> {
         Kind::List,
         true,
         true,
-        "default".into(),
         0,
     );
     let keyspace = &bench.node.keyspace;

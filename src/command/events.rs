@@ -15,10 +15,7 @@ impl EventClass {
             EventClass::Hash => EventFlags::HASH,
             EventClass::Zset => EventFlags::ZSET,
             EventClass::Expired => EventFlags::EXPIRED,
-            EventClass::Evicted => EventFlags::EVICTED,
-            EventClass::Stream => EventFlags::STREAM,
             EventClass::KeyMiss => EventFlags::KEY_MISS,
-            EventClass::Module => EventFlags::MODULE,
             EventClass::New => EventFlags::NEW,
         }
     }

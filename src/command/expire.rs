@@ -27,7 +27,7 @@ pub(crate) const HANDLERS: Handlers = &[
 /// Whether a key given this expiry is to be deleted at once.
 pub(super) fn is_past(ctx: &Context<'_>, at: i64) -> bool {
     at <= ctx.now_ms
-        && !ctx.from_master()
+        && !ctx.is_from_master()
         && !ctx.node.hub.is_replica()
         && !ctx.node.loading.load(Ordering::Relaxed)
 }

@@ -1,88 +1,88 @@
 //! Commands: what a handler works with ([`context`]), dispatch, one file per family. The table is in [`crate::table`].
 
-pub mod active_expire;
+pub(crate) mod active_expire;
 mod admission;
-pub mod arguments;
+pub(crate) mod arguments;
 #[cfg(test)]
 pub(crate) mod bench;
-pub mod blocking;
-pub mod client;
-pub mod cluster;
-pub mod config;
-pub mod connection;
-pub mod context;
-pub mod counter;
-pub mod debug;
+pub(crate) mod blocking;
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod config;
+pub(crate) mod connection;
+pub(crate) mod context;
+pub(crate) mod counter;
+pub(crate) mod debug;
 mod debug_show;
-pub mod describe;
-pub mod digest;
-pub mod dispatch;
+pub(crate) mod describe;
+pub(crate) mod digest;
+pub(crate) mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
-pub mod dump;
-pub mod effects;
-pub mod events;
+pub(crate) mod dump;
+pub(crate) mod effects;
+pub(crate) mod events;
 #[cfg(test)]
 mod everyday_tests;
-pub mod expire;
+pub(crate) mod expire;
 mod explain;
-pub mod generic;
+pub(crate) mod generic;
 mod handlers;
-pub mod hash;
-pub mod hash_number;
-pub mod hash_random;
+pub(crate) mod hash;
+pub(crate) mod hash_number;
+pub(crate) mod hash_random;
 mod help;
-pub mod introspect;
+pub(crate) mod introspect;
 mod latency_report;
-pub mod lcs;
-pub mod list;
+pub(crate) mod lcs;
+pub(crate) mod list;
 mod lookup;
 #[cfg(test)]
 mod lookup_tests;
-pub mod memory;
-pub mod migrate;
-pub mod module;
+pub(crate) mod memory;
+pub(crate) mod migrate;
+pub(crate) mod module;
 mod nested;
-pub mod object;
+pub(crate) mod object;
 mod pop_args;
-pub mod prefetch;
-pub mod pubsub;
-pub mod replication;
+pub(crate) mod prefetch;
+pub(crate) mod pubsub;
+pub(crate) mod replication;
 mod sample;
-pub mod saving;
-pub mod scan;
-pub mod scan_options;
+pub(crate) mod saving;
+pub(crate) mod scan;
+pub(crate) mod scan_options;
 pub(crate) mod script;
-pub mod server;
+pub(crate) mod server;
 #[cfg(test)]
 mod server_tests;
-pub mod set;
-pub mod set_algebra;
+pub(crate) mod set;
+pub(crate) mod set_algebra;
 #[cfg(test)]
 mod set_hash_tests;
-pub mod set_random;
-pub mod sort;
-pub mod string;
-pub mod string_range;
-pub mod transaction;
+pub(crate) mod set_random;
+pub(crate) mod sort;
+pub(crate) mod string;
+pub(crate) mod string_range;
+pub(crate) mod transaction;
 mod values;
-pub mod waits;
-pub mod zset;
+pub(crate) mod waits;
+pub(crate) mod zset;
 
 use crate::table::{Args, CommandResult};
 
-pub use context::Context;
-pub use effects::Effects;
+pub(crate) use context::Context;
+pub(crate) use effects::Effects;
 
 /// What runs a command. On `Err` the dispatcher writes the error; the handler must not have written
 /// anything then.
-pub type Handler = fn(&mut Context<'_>, &Args<'_>) -> CommandResult;
+pub(crate) type Handler = fn(&mut Context<'_>, &Args<'_>) -> CommandResult;
 
 /// A family's handlers by full lowercase name; subcommands as "config|get".
-pub type Handlers = &'static [(&'static str, Handler)];
+pub(crate) type Handlers = &'static [(&'static str, Handler)];
 
 /// Every family's handlers; `handlers` joins them with the rows of the command table.
-pub const FAMILIES: &[Handlers] = &[
+pub(crate) const FAMILIES: &[Handlers] = &[
     client::HANDLERS,
     cluster::HANDLERS,
     connection::HANDLERS,

@@ -29,7 +29,7 @@ fn length_for_write(ctx: &mut Context<'_>, key: &[u8]) -> CommandResult<Option<u
 /// Refuses strings beyond `proto-max-bulk-len`, except from our master, whose stream must be applied.
 fn check_length(ctx: &Context<'_>, start: usize, added: usize) -> CommandResult {
     let total = (start as u64).saturating_add(added as u64);
-    if total > ctx.settings.proto_max_bulk_len && !ctx.from_master() {
+    if total > ctx.settings.proto_max_bulk_len && !ctx.is_from_master() {
         return Err(CommandError::fixed(
             "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         ));

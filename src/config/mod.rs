@@ -23,10 +23,9 @@ pub const COMMAND_LINE: &str = "command line";
 pub(crate) const ENVIRONMENT: &str = "environment";
 
 pub use choices::{LoadFallback, LogLevel, MaxmemoryPolicy, Protected, ShutdownFlags, Supervised};
-pub(crate) use directive::Directive;
 pub use events::EventFlags;
 pub(crate) use host::is_host;
-pub(crate) use layers::{Form, Layers, Loaded, flags_to_lines, load};
+pub(crate) use layers::{Form, Layers, Loaded, load};
 pub(crate) use lines::InvalidConfig;
 pub(crate) use rewrite::{StartSettings, rewrite};
 pub use settings::{MasterAddress, OutputLimit, OutputLimits, SavePoint, Settings};

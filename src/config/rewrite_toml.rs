@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use toml_edit::{Array, Document, Value};
 
-use super::directive::{Directive, Kind, Shape, Support, Unit};
+#[cfg(test)]
+use super::directive::Support;
+use super::directive::{Directive, Kind, Shape, Unit};
 use super::lines::Line;
 use super::rewrite::{Target, append};
 use super::{Settings, table, toml_form, words};
@@ -144,6 +146,7 @@ fn value_of(directive: &Directive, settings: &Settings) -> Option<Value> {
 }
 
 /// The text of `config.toml`: every directive with its default, its meaning above it.
+#[cfg(test)]
 pub(crate) fn default_toml() -> String {
     let settings = Settings::default();
     let mut text = String::from(
@@ -180,6 +183,7 @@ pub(crate) fn default_toml() -> String {
 }
 
 /// A comment, broken into lines.
+#[cfg(test)]
 fn comment(text: &mut String, sentence: &str) {
     let mut column = 0;
     for word in sentence.split(' ') {

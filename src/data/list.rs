@@ -37,7 +37,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub fn to_vec(self) -> Vec<u8> {
         self.with(<[u8]>::to_vec)
     }
 }

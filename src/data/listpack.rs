@@ -632,7 +632,7 @@ impl Listpack {
         self.view().len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.view().is_empty()
     }
 
@@ -672,7 +672,7 @@ impl Listpack {
         self.add_count(1);
     }
 
-    /// As [`Listpack::insert`], after the element at a position.
+    /// As `Listpack::insert`, after the element at a position.
     pub fn insert_after(&mut self, at: usize, value: &[u8]) {
         let after = self.view().after(at);
         self.insert(after, value);
@@ -684,6 +684,7 @@ impl Listpack {
     }
 
     /// Appends two elements (field and value, member and score) in one go.
+    #[cfg(test)]
     pub(crate) fn append_pair(&mut self, first: &[u8], second: &[u8]) {
         let (first, second) = (Encoded::of(first), Encoded::of(second));
         let end = self.view().end();
@@ -700,6 +701,7 @@ impl Listpack {
         self.add_count(1);
     }
 
+    #[cfg(test)]
     pub(crate) fn prepend(&mut self, value: &[u8]) {
         self.insert(HEADER, value);
     }
@@ -732,6 +734,7 @@ impl Listpack {
     }
 
     /// Appends all elements of another listpack.
+    #[cfg(test)]
     pub(crate) fn append_all(&mut self, other: &Listpack) {
         let view = other.view();
         if view.is_empty() {
@@ -747,6 +750,7 @@ impl Listpack {
     }
 
     /// Takes the elements from a position (or the end) on into a listpack of their own.
+    #[cfg(test)]
     pub(crate) fn split_off(&mut self, at: usize) -> Listpack {
         let view = self.view();
         let count = view.iter_at(at).count();

@@ -116,7 +116,7 @@ impl ValueRef<'_> {
     }
 
     /// An owned copy; for collections in their large form the nodes are shared, not copied.
-    pub(crate) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         match self {
             ValueRef::String(s) => Value::String(s.to_vec()),
             ValueRef::List(l) => Value::List(Box::new((*l).clone())),

@@ -1,7 +1,5 @@
 //! Strings as the keyspace shows them: an integer or bytes, of which long ones can be shared.
 
-use crate::text::parse_int;
-
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -67,7 +65,7 @@ impl<'a> StrRef<'a> {
         }
     }
 
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
+    pub(crate) fn to_vec(self) -> Vec<u8> {
         self.with(<[u8]>::to_vec)
     }
 
@@ -77,19 +75,6 @@ impl<'a> StrRef<'a> {
             StrRef::Int(n) => itoa::Buffer::new().format(*n).len(),
             StrRef::Bytes(b) => b.len(),
             StrRef::Long(b) => b.len(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The value as an integer, if it spells one exactly as Redis's string2ll takes it.
-    pub(crate) fn as_int(&self) -> Option<i64> {
-        match self {
-            StrRef::Int(n) => Some(*n),
-            StrRef::Bytes(b) => parse_int(b),
-            StrRef::Long(b) => parse_int(b),
         }
     }
 

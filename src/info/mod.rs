@@ -17,8 +17,8 @@ mod transfers;
 
 use std::fmt::Write;
 
-pub use human::human_bytes;
-pub use memory::Overhead;
+pub(crate) use human::human_bytes;
+pub(crate) use memory::Overhead;
 
 use crate::config::Settings;
 use crate::keyspace::Entered;
@@ -26,17 +26,17 @@ use crate::node_core::NodeCore;
 use crate::text::printable::OneLine;
 
 /// What sections look at.
-pub struct Observed<'a> {
-    pub node: &'a NodeCore,
-    pub settings: &'a Settings,
+pub(crate) struct Observed<'a> {
+    pub(crate) node: &'a NodeCore,
+    pub(crate) settings: &'a Settings,
     /// Every shard, but for those that slow scripts are inside of.
-    pub keys: &'a Entered<'a>,
-    pub now_ms: i64,
+    pub(crate) keys: &'a Entered<'a>,
+    pub(crate) now_ms: i64,
 }
 
 /// The sections in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     Server,
     Clients,
     Memory,
@@ -101,7 +101,7 @@ impl Section {
 
 /// The sections that the arguments ask for: names, "default", "all", "everything". Unknown names ask for
 /// nothing.
-pub fn wanted(names: &[&[u8]]) -> Vec<Section> {
+pub(crate) fn wanted(names: &[&[u8]]) -> Vec<Section> {
     let one = |section: Section, name: &[u8]| {
         name.eq_ignore_ascii_case(b"all")
             || name.eq_ignore_ascii_case(b"everything")
@@ -118,7 +118,7 @@ pub fn wanted(names: &[&[u8]]) -> Vec<Section> {
 }
 
 /// The text of INFO.
-pub fn render(observed: &Observed<'_>, sections: &[Section]) -> String {
+pub(crate) fn render(observed: &Observed<'_>, sections: &[Section]) -> String {
     let mut text = Text::default();
     for (index, section) in sections.iter().enumerate() {
         if index > 0 {

@@ -19,7 +19,7 @@ use crate::data::Kind;
 
 /// A key somebody waits for to which something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ReadyKey {
+pub struct ReadyKey {
     pub(crate) db: usize,
     pub(crate) key: Bytes,
     /// It got elements. If not, it was changed or deleted.

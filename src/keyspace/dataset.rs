@@ -12,7 +12,7 @@ use crate::data::Value;
 
 /// Databases of every shard, being filled.
 #[derive(Debug)]
-pub(crate) struct DatasetBuilder {
+pub struct DatasetBuilder {
     hasher: Arc<KeyHasher>,
     databases: usize,
     /// By shard, then database.
@@ -77,6 +77,7 @@ impl StringBatch {
         self.rows.len() >= Self::ROWS || self.bytes.len() >= Self::BYTES
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -180,6 +181,7 @@ impl DatasetBuilder {
     }
 
     /// Keys so far.
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> usize {
         self.shards.iter().flatten().map(Db::len).sum()
     }

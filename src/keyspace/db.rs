@@ -94,10 +94,6 @@ impl Db {
         self.table.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// How many keys have an expiry.
     pub(crate) fn expires(&self) -> usize {
         self.table.expires()
@@ -255,6 +251,7 @@ impl Db {
     }
 
     /// As `put`, for whoever keeps no access stamps. True if the key was new.
+    #[cfg(test)]
     pub(crate) fn set(&mut self, key: &[u8], hash: u64, value: Value, expiry: Expiry) -> bool {
         matches!(self.put(key, hash, value, expiry, 0), Put::New)
     }

@@ -126,7 +126,7 @@ pub struct Keyspace {
 }
 
 /// Told that shards have been poisoned; called while the panic unwinds, so it must not panic.
-pub type Poisoned = Box<dyn Fn(ShardSet) + Send + Sync>;
+pub(crate) type Poisoned = Box<dyn Fn(ShardSet) + Send + Sync>;
 
 /// How contended the locks have been, for INFO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,14 +162,14 @@ impl Keyspace {
         assert!((1..=64).contains(&shards), "shards are a bit each");
         let hasher = Arc::new(KeyHasher::new(seed));
         let locks = (0..shards)
-            .map(|index| ShardLock {
+            .map(|_| ShardLock {
                 raw: RawLock::new(),
                 awaited: AtomicBool::new(false),
                 waiters: Mutex::default(),
                 changes: AtomicU64::new(0),
                 found_busy: AtomicU64::new(0),
                 found_contended: AtomicU64::new(0),
-                shard: UnsafeCell::new(Shard::new(index, databases, &hasher)),
+                shard: UnsafeCell::new(Shard::new(databases, &hasher)),
             })
             .collect();
         Keyspace {
@@ -435,7 +435,7 @@ impl Keyspace {
         self.locks[shard].awaited.load(Ordering::Relaxed)
     }
 
-    /// How often the dataset has changed, see [`Entered::add_changes`].
+    /// How often the dataset has changed, see `Entered::add_changes`.
     pub fn changes(&self) -> u64 {
         let locks = self.locks.iter();
         locks.map(|lock| lock.changes.load(Ordering::Relaxed)).sum()
@@ -513,7 +513,7 @@ impl Drop for Keyspace {
     fn drop(&mut self) {
         // What is half changed can't be relied on to be freed: it stays in memory.
         for index in self.poisoned().iter() {
-            let empty = Shard::new(index, self.databases, &self.hasher);
+            let empty = Shard::new(self.databases, &self.hasher);
             let half_changed = std::mem::replace(self.locks[index].shard.get_mut(), empty);
             std::mem::forget(half_changed);
         }
@@ -686,7 +686,7 @@ mod inside {
     }
 
     #[cfg(all(debug_assertions, not(feature = "model")))]
-    pub fn check(keyspace: &Keyspace) {
+    pub(super) fn check(keyspace: &Keyspace) {
         let inside = INSIDE.with(std::cell::Cell::get);
         assert!(
             !std::ptr::eq(inside, keyspace),
@@ -695,12 +695,12 @@ mod inside {
     }
 
     #[cfg(all(debug_assertions, not(feature = "model")))]
-    pub fn enter(keyspace: &Keyspace) {
+    pub(super) fn enter(keyspace: &Keyspace) {
         INSIDE.with(|c| c.set(keyspace));
     }
 
     #[cfg(all(debug_assertions, not(feature = "model")))]
-    pub fn leave() {
+    pub(super) fn leave() {
         INSIDE.with(|c| c.set(std::ptr::null()));
     }
 

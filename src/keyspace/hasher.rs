@@ -10,7 +10,7 @@ use foldhash::quality::FoldHasher;
 
 /// Hashes keys; everything about it follows from one seed.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyHasher {
+pub struct KeyHasher {
     seed: u64,
     shared: SharedSeed,
 }

@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct KeyId {
+pub struct KeyId {
     pub(crate) db: usize,
     pub(crate) key: Bytes,
 }
 
 /// The same, borrowed, for looking up. It hashes alike: `Bytes` hashes as its slice.
 #[derive(Hash)]
-pub(crate) struct KeyIdRef<'a> {
+pub struct KeyIdRef<'a> {
     pub(crate) db: usize,
     pub(crate) key: &'a [u8],
 }

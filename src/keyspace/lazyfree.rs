@@ -23,7 +23,7 @@ struct Queue {
 
 /// The queue and its counters.
 #[derive(Default)]
-pub(crate) struct LazyFree {
+pub struct LazyFree {
     queue: Mutex<Queue>,
     pending: AtomicUsize,
     freed: AtomicU64,

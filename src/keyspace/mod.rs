@@ -5,42 +5,42 @@
 //! only place that takes shard locks is [`Keyspace`], so the order is kept here); nothing can enter a
 //! shard while it is inside one, since [`Entered`] borrows nothing that enters.
 
-pub mod blocked;
+pub(crate) mod blocked;
 pub(crate) mod cut;
-pub mod dataset;
-pub mod db;
-pub mod entering;
+pub(crate) mod dataset;
+pub(crate) mod db;
+pub(crate) mod entering;
 #[cfg(test)]
 mod entering_tests;
-pub mod expire_budget;
-pub mod hasher;
-pub mod key_id;
-pub mod lazyfree;
-pub mod own_expiries;
+pub(crate) mod expire_budget;
+pub(crate) mod hasher;
+pub(crate) mod key_id;
+pub(crate) mod lazyfree;
+pub(crate) mod own_expiries;
 mod queue;
-pub mod record;
+pub(crate) mod record;
 mod segment;
-pub mod shard;
-pub mod shard_tasks;
+pub(crate) mod shard;
+pub(crate) mod shard_tasks;
 #[cfg(test)]
 mod shard_tests;
 mod table;
 #[cfg(test)]
 mod table_tests;
-pub mod waiter;
-pub mod wakers;
-pub mod watch;
+pub(crate) mod waiter;
+pub(crate) mod wakers;
+pub(crate) mod watch;
 
-pub use blocked::{Blocked, ReadyKey};
-pub use dataset::{Dataset, DatasetBuilder, StringBatch};
-pub use db::{Candidate, Db, Entry, Expiry, Put};
+pub(crate) use blocked::{Blocked, ReadyKey};
+pub(crate) use dataset::{Dataset, DatasetBuilder, StringBatch};
+pub(crate) use db::{Candidate, Db, Entry, Expiry, Put};
 pub(crate) use entering::Entrance;
-pub use entering::{Contention, Entered, Keyspace, ShardSet};
-pub use expire_budget::ExpireBudget;
-pub use hasher::KeyHasher;
-pub use key_id::{KeyId, KeyIdRef};
-pub use record::{Record, is_large};
-pub use shard::{Dropped, Shard};
-pub use table::Place;
-pub use waiter::{WaitEnd, Waiter, WaiterState};
-pub use watch::Watches;
+pub(crate) use entering::{Contention, Entered, Keyspace, ShardSet};
+pub(crate) use expire_budget::ExpireBudget;
+pub(crate) use hasher::KeyHasher;
+pub(crate) use key_id::{KeyId, KeyIdRef};
+pub(crate) use record::{Record, is_large};
+pub(crate) use shard::{Dropped, Shard};
+pub(crate) use table::Place;
+pub(crate) use waiter::{WaitEnd, Waiter, WaiterState};
+pub(crate) use watch::Watches;

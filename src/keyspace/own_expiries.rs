@@ -19,7 +19,7 @@ const KEYS_MAX: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct OwnExpiries {
+pub struct OwnExpiries {
     /// Something is remembered: looked at without the lock.
     any: AtomicBool,
     due: Mutex<Due>,
@@ -40,10 +40,6 @@ impl OwnExpiries {
     /// How many keys are remembered.
     pub(crate) fn len(&self) -> usize {
         self.due.lock().at_ms.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     pub(crate) fn remember(&self, db: usize, key: &[u8], at_ms: i64) {

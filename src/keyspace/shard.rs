@@ -13,7 +13,6 @@ use super::{
 /// One shard's state.
 #[derive(Debug)]
 pub struct Shard {
-    pub(crate) index: usize,
     pub dbs: Vec<Db>,
     pub(crate) watches: Watches,
     pub(crate) blocked: Blocked,
@@ -46,9 +45,8 @@ impl Dropped {
 }
 
 impl Shard {
-    pub(super) fn new(index: usize, databases: usize, hasher: &Arc<KeyHasher>) -> Shard {
+    pub(super) fn new(databases: usize, hasher: &Arc<KeyHasher>) -> Shard {
         Shard {
-            index,
             dbs: (0..databases).map(|_| Db::new(hasher)).collect(),
             watches: Watches::default(),
             blocked: Blocked::default(),

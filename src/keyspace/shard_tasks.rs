@@ -38,7 +38,7 @@ struct Queue {
 
 /// The tasks of a node that wait to be run.
 #[derive(Default)]
-pub(crate) struct ShardTasks {
+pub struct ShardTasks {
     queue: Mutex<Queue>,
 }
 

@@ -182,7 +182,6 @@ fn waiter_for(number: u64, kind: Kind, on_deletion: bool) -> Arc<Waiter> {
         kind,
         on_deletion,
         true,
-        "default".into(),
         0,
     )
 }

@@ -321,7 +321,7 @@ fn appending_grows_in_place() {
 #[test]
 fn active_expiry_finds_what_is_due_and_only_that() {
     let hasher = hasher();
-    let mut shard = Shard::new(0, 3, &hasher);
+    let mut shard = Shard::new(3, &hasher);
     for n in 0..5000i64 {
         let key = format!("key:{n}").into_bytes();
         let expiry = if n % 3 == 0 {
@@ -357,7 +357,7 @@ fn active_expiry_finds_what_is_due_and_only_that() {
 #[test]
 fn a_lone_volatile_key_goes_on_time() {
     let hasher = hasher();
-    let mut shard = Shard::new(0, 1, &hasher);
+    let mut shard = Shard::new(1, &hasher);
     let budget = ExpireBudget::new(10, 1);
     for at in [100, 200, 300] {
         let key = at.to_string().into_bytes();

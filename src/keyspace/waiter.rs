@@ -49,7 +49,7 @@ const GONE: u8 = 6;
 
 /// One wait.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub struct Waiter {
     /// Later waits have higher ones: `Keyspace::wait_number`.
     pub(crate) number: u64,
     pub(crate) client: Arc<Client>,
@@ -67,7 +67,6 @@ pub(crate) struct Waiter {
     pub(crate) on_deletion: bool,
     /// The reply at timeout: a null array or a null.
     pub(crate) null_array: bool,
-    pub(crate) user: String,
     /// How long the command ran before it began to wait, us.
     pub(crate) ran_us: u64,
     /// Log offset after what it wrote when it was served; 0: nothing.
@@ -91,7 +90,6 @@ impl Waiter {
         kind: Kind,
         on_deletion: bool,
         null_array: bool,
-        user: String,
         ran_us: u64,
     ) -> Arc<Waiter> {
         Arc::new(Waiter {
@@ -105,7 +103,6 @@ impl Waiter {
             kind,
             on_deletion,
             null_array,
-            user,
             ran_us,
             write_offset: AtomicU64::new(0),
             state: AtomicU8::new(WAITING),

@@ -379,6 +379,7 @@ impl Node {
 
     /// The node's shared state: settings, statistics, replication. For observing, not for changing.
     #[doc(hidden)]
+    #[doc(hidden)]
     pub fn observe(&self) -> &Arc<NodeCore> {
         &self.core
     }
@@ -421,6 +422,7 @@ impl Node {
     }
 
     /// Asks the node to end as a signal would, by its `shutdown-on-*` settings; `wait` returns then.
+    #[doc(hidden)]
     #[doc(hidden)]
     pub fn handle(&self) -> Addr<Root> {
         self.root.clone()

@@ -35,7 +35,7 @@ pub(crate) struct End {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Lifecycle {
+pub struct Lifecycle {
     /// The stage, for those that only read it.
     stage: AtomicU8,
     end: Mutex<End>,

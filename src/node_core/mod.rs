@@ -5,9 +5,9 @@
 //! that the core holds may hold the core, or it would never be freed: services and what else needs it have it as an
 //! argument, or a `Weak` of it.
 
-pub mod lifecycle;
-pub mod migration;
-pub mod threads;
+pub(crate) mod lifecycle;
+pub(crate) mod migration;
+pub(crate) mod threads;
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -108,7 +108,7 @@ pub struct NodeCore {
 }
 
 /// Told of directives that changed: the new settings, and the directives' names. Must be quick.
-pub type SettingsWatcher = Box<dyn Fn(&Settings, &[&'static str]) + Send + Sync>;
+pub(crate) type SettingsWatcher = Box<dyn Fn(&Settings, &[&'static str]) + Send + Sync>;
 
 impl NodeCore {
     /// A node's heart with an empty keyspace of so many shards, 1..=64. `config_file`: what CONFIG REWRITE writes.
@@ -341,10 +341,10 @@ impl ServicesSlot {
 }
 
 /// Work that may block; it gives the reply, RESP bytes. See [`Services::aside`].
-pub type AsideWork = Box<dyn FnOnce(&NodeCore) -> Bytes + Send>;
+pub(crate) type AsideWork = Box<dyn FnOnce(&NodeCore) -> Bytes + Send>;
 
 /// Directives that need the file system, a name server or sockets before they are in force.
-pub const SLOW_TO_SET: &[&str] = &["bind", "dir", "port", "repl-spool-dir"];
+pub(crate) const SLOW_TO_SET: &[&str] = &["bind", "dir", "port", "repl-spool-dir"];
 
 /// Work that commands ask of the actors. Every call only posts a message and returns at once; where a reply
 /// comes later it goes to the [`Ticket`], for which the session waits.

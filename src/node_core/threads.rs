@@ -29,7 +29,7 @@ struct Entry {
 
 /// Counts a node's threads.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Threads {
+pub struct Threads {
     shared: Arc<Shared>,
 }
 
@@ -77,6 +77,7 @@ impl Threads {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.shared.running.lock().len()
     }

@@ -106,7 +106,7 @@ impl BatchCounters {
 
 /// The statistics of all commands.
 #[derive(Debug)]
-pub(crate) struct CommandStats {
+pub struct CommandStats {
     counters: Box<[Counters]>,
 }
 

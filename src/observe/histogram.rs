@@ -44,6 +44,7 @@ fn highest_of(bucket: usize) -> u64 {
 
 impl Histogram {
     #[inline]
+    #[cfg(test)]
     pub(crate) fn record(&self, value_ns: u64) {
         self.record_many(value_ns, 1);
     }

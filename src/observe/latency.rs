@@ -78,7 +78,7 @@ impl Series {
 
 /// The latency events of a node.
 #[derive(Debug, Default)]
-pub(crate) struct Latency {
+pub struct Latency {
     events: Mutex<BTreeMap<&'static str, Series>>,
 }
 

@@ -50,7 +50,7 @@ pub trait MemoryProbe: Send + Sync {
 
 /// A node's view of its memory.
 #[derive(Default)]
-pub(crate) struct Memory {
+pub struct Memory {
     probe: Option<Box<dyn MemoryProbe>>,
     used: AtomicU64,
     peak: AtomicU64,

@@ -11,7 +11,7 @@ use crate::clients::client::Client;
 
 /// The clients in MONITOR.
 #[derive(Debug, Default)]
-pub(crate) struct Monitors {
+pub struct Monitors {
     /// By id.
     clients: RwLock<HashMap<u64, Arc<Client>>>,
     count: AtomicUsize,

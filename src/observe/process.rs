@@ -12,7 +12,7 @@ pub const UNDERSTUDY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Fixed at start.
 #[derive(Clone, Debug)]
-pub(crate) struct Process {
+pub struct Process {
     pub(crate) pid: u32,
     /// Forty hex digits, new at every start.
     pub(crate) run_id: String,
@@ -20,7 +20,6 @@ pub(crate) struct Process {
     pub(crate) executable: String,
     /// Absolute; what CONFIG REWRITE writes.
     pub(crate) config_file: Option<PathBuf>,
-    pub(crate) started_unix_us: u64,
     pub(crate) started_monotonic_us: u64,
 }
 
@@ -35,7 +34,6 @@ impl Process {
             executable: std::env::current_exe()
                 .map_or_else(|_| String::new(), |path| path.display().to_string()),
             config_file,
-            started_unix_us: clock.unix_us(),
             started_monotonic_us: clock.monotonic_us(),
         }
     }

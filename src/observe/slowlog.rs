@@ -29,7 +29,7 @@ pub(crate) struct SlowEntry {
 
 /// The slow log of a node.
 #[derive(Debug, Default)]
-pub(crate) struct Slowlog {
+pub struct Slowlog {
     /// Newest first.
     entries: Mutex<VecDeque<SlowEntry>>,
     next_id: AtomicU64,
@@ -59,6 +59,7 @@ impl Slowlog {
     }
 
     /// Drops what is over a lowered `slowlog-max-len`.
+    #[cfg(test)]
     pub(crate) fn trim(&self, max_len: usize) {
         self.entries.lock().truncate(max_len);
     }
@@ -72,6 +73,7 @@ impl Slowlog {
         self.entries.lock().len()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// A counter that any thread may add to.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]

@@ -30,7 +30,7 @@ pub(crate) struct ConfigFile {
 }
 
 /// Reads all layers: the file, standard input if asked for, the process's environment, and the flags (lines
-/// in redis.conf form, see [`crate::config::flags_to_lines`]). Relative names in the file are relative to
+/// in redis.conf form, see `crate::config::flags_to_lines`). Relative names in the file are relative to
 /// the working directory, as for redis-server.
 pub fn read(file: Option<&Path>, stdin: bool, flags: &str) -> Result<Loaded, InvalidConfig> {
     let name = file

@@ -88,7 +88,7 @@ pub(crate) fn restore() {
     schedule(libc::SCHED_OTHER, 0);
 }
 
-/// As [`restore`], where the calling thread stands all the way back: a panic is logged with a backtrace, whose
+/// As `restore`, where the calling thread stands all the way back: a panic is logged with a backtrace, whose
 /// making takes seconds of a thread that runs only when a core is idle.
 pub fn raise_to_log() {
     if LOWERED.get().is_some() {

@@ -33,7 +33,7 @@ impl Decoded<'_> {
     }
 }
 
-/// Reads the value whose type has been read. [`Fault::Empty`] if it is a collection without elements;
+/// Reads the value whose type has been read. `Fault::Empty` if it is a collection without elements;
 /// the source then stands behind it.
 pub fn value<'a, R: Read>(
     source: &'a mut Source<R>,

@@ -11,7 +11,7 @@ use super::source::{BUFFER_BYTES, Source};
 use super::writer::{Encoder, length};
 
 /// Bytes that are kept at most.
-pub const BYTES_MAX: usize = 64 << 20;
+pub(crate) const BYTES_MAX: usize = 64 << 20;
 
 /// How Redis numbers the place of a module's data: before the keys, behind them.
 const BEHIND_KEYS: u64 = 2;
@@ -210,7 +210,7 @@ impl fmt::Display for Opaque {
 }
 
 /// A library's name, which its first line tells: `#!lua name=mylib`.
-pub fn library_name(text: &[u8]) -> Option<&[u8]> {
+pub(crate) fn library_name(text: &[u8]) -> Option<&[u8]> {
     let line = text
         .split(|byte| *byte == b'\n')
         .next()?
@@ -223,7 +223,7 @@ pub fn library_name(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// FUNCTION DUMP's payload.
-pub fn write_functions(libraries: &[Box<[u8]>], compression: bool) -> Vec<u8> {
+pub(crate) fn write_functions(libraries: &[Box<[u8]>], compression: bool) -> Vec<u8> {
     let mut encoder = Encoder::new(compression);
     let mut out = Vec::new();
     for library in libraries {
@@ -235,7 +235,7 @@ pub fn write_functions(libraries: &[Box<[u8]>], compression: bool) -> Vec<u8> {
 }
 
 /// The libraries of FUNCTION DUMP's payload; the error is worded as Redis words it.
-pub fn read_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+pub(crate) fn read_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let body = super::payload::body(payload).ok_or("DUMP payload version or checksum are wrong")?;
     let mut source = Source::with_buffer(body, false, body.len().min(BUFFER_BYTES));
     let mut libraries = Vec::new();

@@ -76,6 +76,7 @@ impl<W> Default for AckWaits<W> {
 }
 
 impl<W> AckWaits<W> {
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waits.len()
     }

@@ -51,6 +51,7 @@ impl Cursors {
         self.oldest_pinned
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }

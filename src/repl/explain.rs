@@ -216,8 +216,9 @@ pub(crate) fn fate_of_link(link: &LinkView, view: &ReplicationView) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Hub;
     use super::super::replicas::tests::replica;
-    use super::super::{Hub, LinkView};
+    use super::super::view::LinkView;
     use super::*;
     use crate::clock::ManualClock;
     use crate::repl::{History, ReplId};
@@ -292,7 +293,9 @@ mod tests {
                 failover: false,
             };
             match crate::repl::psync::decide(&stream, &request) {
-                crate::repl::Decision::Full(reason) => in_words(&stream, &request, &reason, false),
+                crate::repl::psync::Decision::Full(reason) => {
+                    in_words(&stream, &request, &reason, false)
+                }
                 other => format!("{other:?}"),
             }
         };

@@ -476,6 +476,7 @@ impl Master {
     }
 
     /// Whether a finished snapshot is kept for replicas that come late.
+    #[cfg(test)]
     pub(crate) fn snapshot_kept(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|s| !s.is_making())
     }

@@ -360,12 +360,9 @@ impl Hub {
                 0
             },
             backlog_bytes: if stream.active { stream.log.len() } else { 0 },
-            log_memory: stream.log.memory(),
             log_held: stream.log.held_for_cursors(),
             spool: stream.log.spool().clone(),
-            database: stream.database,
             good_replicas: self.good_replicas(),
-            counts: published.counts,
             failover: self.failover.state(),
             guard: published.guard,
             write_rate: published.write_rate,

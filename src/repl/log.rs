@@ -133,10 +133,6 @@ impl Log {
         self.end - self.first
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
@@ -473,6 +469,7 @@ impl Log {
         self.end.saturating_sub(at.max(self.memory_first()))
     }
 
+    #[cfg(test)]
     pub(crate) fn cursors(&self) -> usize {
         self.cursors.len()
     }

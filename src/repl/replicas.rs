@@ -52,7 +52,7 @@ pub(crate) struct SyncProgress {
 /// What a replica wants of a dump, if not all of it (REPLCONF rdb-filter-only): no keys, and with `functions`
 /// the function libraries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DumpFilter {
+pub struct DumpFilter {
     pub(crate) functions: bool,
 }
 
@@ -63,7 +63,6 @@ pub(crate) struct Replica {
     pub(crate) id: u64,
     /// Where the connection comes from.
     pub(crate) peer_ip: String,
-    pub(crate) peer_port: u16,
     /// What it announced by REPLCONF ip-address and listening-port.
     pub(crate) announced_ip: Option<String>,
     pub(crate) listening_port: u16,
@@ -109,7 +108,6 @@ impl Replica {
         Replica {
             id,
             peer_ip: String::new(),
-            peer_port: 0,
             announced_ip: None,
             listening_port: 0,
             version: String::new(),
@@ -206,10 +204,6 @@ impl Replicas {
         self.list.iter()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.list.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -304,7 +298,6 @@ pub(crate) mod tests {
     pub(crate) fn replica(id: u64, state: ReplicaState) -> Replica {
         Replica {
             peer_ip: "10.0.0.1".into(),
-            peer_port: 4000,
             listening_port: 6380,
             capa_eof: true,
             capa_psync2: true,

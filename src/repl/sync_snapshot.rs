@@ -1,4 +1,4 @@
-//! A snapshot for full syncs: one object, owned by the [`Master`](super::Master), from the order to make it until
+//! A snapshot for full syncs: one object, owned by the `Master`, from the order to make it until
 //! nobody can be given it any more.
 //!
 //! ```text

@@ -63,16 +63,11 @@ pub(crate) struct ReplicationView {
     /// repl_backlog_first_byte_offset; 0 without a backlog.
     pub(crate) backlog_first_byte: u64,
     pub(crate) backlog_bytes: u64,
-    /// Memory the log holds, shared slices counted once.
-    pub(crate) log_memory: usize,
     /// The part of the log in memory that is beyond the backlog's size, bytes.
     pub(crate) log_held: u64,
     /// What is spooled for full syncs.
     pub(crate) spool: Arc<Spool>,
-    /// Database that the stream has selected; None: the next command will say.
-    pub(crate) database: Option<usize>,
     pub(crate) good_replicas: usize,
-    pub(crate) counts: SyncCounts,
     pub(crate) failover: FailoverState,
     pub(crate) guard: Guard,
     pub(crate) write_rate: f64,

@@ -24,7 +24,7 @@ const FIRST_BYTES: usize = 64;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Output {
+pub struct Output {
     pieces: Option<Box<Pieces>>,
     pub(super) tail: BytesMut,
 }

@@ -75,7 +75,7 @@ impl Reply {
         self.output.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.output.is_empty()
     }
 

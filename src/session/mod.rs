@@ -1,7 +1,7 @@
 //! A client's state that its own thread owns ([`Session`]), its subscriptions ([`pubsub`]) and the replies that it waits
 //! for ([`Ticket`]).
 
-pub mod pubsub;
+pub(crate) mod pubsub;
 mod ticket;
 
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use crate::keyspace::{KeyId, KeyIdRef};
 use crate::repl::DumpFilter;
 use crate::resp::{Output, Resp};
 
-pub use ticket::Ticket;
+pub(crate) use ticket::Ticket;
 
 /// What kind of peer a session speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,7 +129,7 @@ impl<'a> Encoded<'a> {
 
 /// Who listens to what in a node.
 #[derive(Debug, Default)]
-pub(crate) struct PubSub {
+pub struct PubSub {
     channels: Registry,
     patterns: Registry,
     shard_channels: Registry,

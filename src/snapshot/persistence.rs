@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Shared by all threads of a node; every field is an atomic of its own.
 #[derive(Debug)]
-pub(crate) struct Persistence {
+pub struct Persistence {
     /// Changes to the dataset since the node began.
     changes: AtomicU64,
     /// What `changes` was at the cut of the last good save.

@@ -65,7 +65,7 @@ impl Turning {
 
 /// A node's arbiters.
 #[derive(Debug, Default)]
-pub(crate) struct Arbiters {
+pub struct Arbiters {
     all: Mutex<Vec<Arc<Turning>>>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every actor and thread has an [`Owner`], and each owner a fixed [`Consequence`]. A panic is caught where its
 //! owner is known ([`turn`], [`catch`]): it is logged with its place and backtrace (by the hook of
-//! [`log_panics`]) and with what was being done, and then its consequence is drawn, by `actors::supervise`.
+//! `log_panics`) and with what was being done, and then its consequence is drawn, by `actors::supervise`.
 //!
 //! Invariants:
 //! - A shard that was entered when a panic passed through is never entered again: it may be half changed. Whoever
@@ -12,24 +12,24 @@
 //! - An actor that starts anew keeps its mailbox, so that addresses stay valid, and takes nothing of its old
 //!   state but what it must give back (tickets, files, places in tables).
 
-pub mod arbiters;
-pub mod faults;
-pub mod panics;
+pub(crate) mod arbiters;
+pub(crate) mod faults;
+pub(crate) mod panics;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-pub use arbiters::{Arbiters, turn};
-pub use faults::Faults;
-pub use panics::{catch, log_panics};
+pub(crate) use arbiters::{Arbiters, turn};
+pub(crate) use faults::Faults;
+pub(crate) use panics::catch;
 
 /// The exit code of a node that ended over a panic, where a new start finds all that was to be saved: it is in the
 /// dump, or nothing was to be saved. sysexits' EX_SOFTWARE.
-pub const EXIT_SAVED: i32 = 70;
+pub(crate) const EXIT_SAVED: i32 = 70;
 /// As [`EXIT_SAVED`], but the dump is older than the data was: the log says why, and where else the data is.
-pub const EXIT_UNSAVED: i32 = 71;
+pub(crate) const EXIT_UNSAVED: i32 = 71;
 
 /// Who may die of a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,7 +167,7 @@ const PAUSE_MIN_MS: u64 = 100;
 const PAUSE_MAX_MS: u64 = 10_000;
 
 /// How long an actor rests before its restart, ms; `deaths`: how often it has died in a row, from 1 on.
-pub fn pause_ms(deaths: u32) -> u64 {
+pub(crate) fn pause_ms(deaths: u32) -> u64 {
     let doublings = deaths.saturating_sub(1).min(16);
     (PAUSE_MIN_MS << doublings).min(PAUSE_MAX_MS)
 }

@@ -61,14 +61,6 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    pub(crate) fn is_write(&self) -> bool {
-        self.flags.has(bits::WRITE)
-    }
-
-    pub(crate) fn is_readonly(&self) -> bool {
-        self.flags.has(bits::READONLY)
-    }
-
     /// Whether `count` arguments (the name included) are as many as it takes.
     pub(crate) fn accepts(&self, count: usize) -> bool {
         if self.arity >= 0 {
@@ -96,7 +88,7 @@ impl Command {
 
 /// All commands of a node.
 #[derive(Debug)]
-pub(crate) struct CommandTable {
+pub struct CommandTable {
     /// By id.
     commands: Vec<Command>,
     /// Those that are no subcommands and can be found, in the order of the rows.
@@ -256,10 +248,6 @@ impl CommandTable {
     /// How many commands there are, subcommands not counted.
     pub(crate) fn len(&self) -> usize {
         self.top.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.top.is_empty()
     }
 }
 

@@ -18,10 +18,7 @@ mod network;
 mod node;
 mod oracle;
 mod peers;
-mod scripts;
+pub(crate) mod scripts;
 mod spooling;
 mod stream;
-mod world;
-
-pub use scripts::ScriptRoom;
-pub use world::{Report, run_seed};
+pub(crate) mod world;

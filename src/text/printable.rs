@@ -41,7 +41,7 @@ pub(crate) fn printable_path(path: &std::path::Path) -> String {
 }
 
 /// The text with everything that isn't to be seen, line ends above all, escaped: the last guard of what is
-/// written line by line. What [`printable`] gives passes unchanged.
+/// written line by line. What `printable` gives passes unchanged.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.chars().any(breaks_lines) {
         return Cow::Borrowed(text);

@@ -9,7 +9,7 @@ mod generator;
 
 use common::{RawReply, RespClient, Server};
 use generator::Generator;
-use understudy::testing::ScriptRoom;
+use understudy::internals::testing::ScriptRoom;
 
 /// Snippets of one script.
 const SNIPPETS_PER_SCRIPT: usize = 10;

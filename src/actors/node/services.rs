@@ -23,19 +23,19 @@ use crate::os::system_probe::thread_cpu_us;
 use crate::session::Ticket;
 
 /// The addresses of a node's actors.
-pub struct ActorServices {
-    pub root: Addr<Root>,
-    pub shards: Vec<Addr<ShardActor>>,
-    pub replication: Replication,
-    pub migrations: Addr<MigrationActor>,
-    pub aside: Aside,
-    pub script_threads: ScriptThreads,
+pub(crate) struct ActorServices {
+    pub(crate) root: Addr<Root>,
+    pub(crate) shards: Vec<Addr<ShardActor>>,
+    pub(crate) replication: Replication,
+    pub(crate) migrations: Addr<MigrationActor>,
+    pub(crate) aside: Aside,
+    pub(crate) script_threads: ScriptThreads,
     /// What CONFIG REWRITE writes.
-    pub config_file: Option<ConfigFile>,
+    pub(crate) config_file: Option<ConfigFile>,
     /// The serving arbiters' threads, by their numbers.
-    pub serving_threads: Arc<Mutex<Vec<i32>>>,
+    pub(crate) serving_threads: Arc<Mutex<Vec<i32>>>,
     /// A shutdown waits for replicas.
-    pub shutting_down: Arc<AtomicBool>,
+    pub(crate) shutting_down: Arc<AtomicBool>,
 }
 
 /// The reply to a command whose work is done aside: an error, if the work comes to no end.

@@ -45,7 +45,6 @@ impl MasterActor {
         let replconf = &attach.replconf;
         let replica = Replica {
             peer_ip: peer.map_or_else(String::new, |p| plain_ip(p.ip())),
-            peer_port: peer.map_or(0, |p| p.port()),
             announced_ip: replconf.ip_address.clone().filter(|ip| !ip.is_empty()),
             listening_port: replconf.listening_port,
             version: replconf.version.clone(),

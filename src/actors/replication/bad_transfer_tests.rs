@@ -9,8 +9,9 @@ use crate::background::loading::{self, LoadedDump};
 use crate::command::bench::Bench;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::Preamble;
+use crate::repl::link::{Env, Link, LinkAction};
 use crate::repl::transfer::Form;
-use crate::repl::{Env, Link, LinkAction, LinkConfig, ReplId};
+use crate::repl::{LinkConfig, ReplId};
 use crate::snapshot::{Options, Snapshot};
 
 const STREAM: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n";

@@ -24,7 +24,7 @@ use crate::session::Origin;
 use crate::table::{Args, Command, CommandError, CommandResult};
 use crate::text::{glob, parse_int};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("fcall", fcall),
     ("fcall_ro", fcall),
     ("function|delete", delete),

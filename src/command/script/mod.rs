@@ -52,7 +52,7 @@ use moved::MovedScript;
 use run::{CallOf, Name, Outcome};
 use runner::{Function, Runners};
 
-pub const HANDLERS: Handlers = &[
+pub(crate) const HANDLERS: Handlers = &[
     ("eval", eval),
     ("eval_ro", eval),
     ("evalsha", eval),

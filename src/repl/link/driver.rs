@@ -227,11 +227,6 @@ impl LinkDriver {
         self.link.as_ref().map(Link::state)
     }
 
-    /// Bytes of stream received and not run.
-    pub(crate) fn unapplied(&self) -> usize {
-        self.input.len()
-    }
-
     // ---- carrying out ----
 
     /// Starts a link to the master that the hub names.

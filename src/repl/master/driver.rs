@@ -23,7 +23,7 @@ use crate::repl::psync::{self, Request};
 use crate::repl::replicas::{Replica, ReplicaState, SyncProgress};
 
 /// What a master needs of its owner. Nothing here decides.
-pub trait MasterIo: RoleIo {
+pub(crate) trait MasterIo: RoleIo {
     fn settings(&self) -> MasterSettings;
 
     /// Bytes for the replica's socket, before what it is sent next.
@@ -56,7 +56,7 @@ pub trait MasterIo: RoleIo {
 
 /// What is to be done with a connection that asks to be a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// It is to be given to [`MasterDriver::attach`].
     Yes,
     Refused(&'static str),
@@ -66,7 +66,7 @@ pub enum Admission {
 
 /// The master's side of a node.
 #[derive(Debug, Default)]
-pub struct MasterDriver {
+pub(crate) struct MasterDriver {
     master: Master,
     /// `Hub::epoch` after the last promotion that replicas were closed for.
     closed_epoch: Option<u64>,
@@ -74,7 +74,7 @@ pub struct MasterDriver {
 
 impl MasterDriver {
     /// Begins at this time.
-    pub fn new(now_ms: i64) -> MasterDriver {
+    pub(crate) fn new(now_ms: i64) -> MasterDriver {
         MasterDriver {
             master: Master::starting(now_ms),
             closed_epoch: None,
@@ -87,7 +87,7 @@ impl MasterDriver {
     /// replicas of before a promotion are closed here, if word of it has not come yet: the new one, which knows
     /// our new history, must not be closed with them.
     /// `since_ms`: when it asked; `client`: its id and address, for the log.
-    pub fn admit(
+    pub(crate) fn admit(
         &mut self,
         request: &Request,
         since_ms: i64,
@@ -114,7 +114,7 @@ impl MasterDriver {
     }
 
     /// A connection that was admitted becomes a replica.
-    pub fn attach(&mut self, replica: Replica, request: &Request, io: &mut impl MasterIo) {
+    pub(crate) fn attach(&mut self, replica: Replica, request: &Request, io: &mut impl MasterIo) {
         let id = replica.id;
         if let Err(error) = self.with(io, |m, e, o| m.attach(e, replica, request, o)) {
             io.close(id, Some(psync::refusal_line(error).into()));
@@ -122,7 +122,7 @@ impl MasterDriver {
     }
 
     /// Input of a replica; with an offset if it was an ack. True if that may answer a WAIT.
-    pub fn heard(
+    pub(crate) fn heard(
         &mut self,
         id: u64,
         offset: Option<u64>,
@@ -140,7 +140,7 @@ impl MasterDriver {
     }
 
     /// A replica's connection is over.
-    pub fn detached(&mut self, id: u64, io: &mut impl MasterIo) {
+    pub(crate) fn detached(&mut self, id: u64, io: &mut impl MasterIo) {
         let name = io.hub().published().replicas.get(id).map(Replica::name);
         if let Some(name) = name {
             tracing::info!("Connection with replica {name} lost.");
@@ -150,7 +150,7 @@ impl MasterDriver {
 
     /// Our history changed: every replica must ask again. `promoted`: `Hub::epoch` after the promotion that this
     /// is about, if it is.
-    pub fn close_replicas(&mut self, promoted: Option<u64>, io: &mut impl MasterIo) {
+    pub(crate) fn close_replicas(&mut self, promoted: Option<u64>, io: &mut impl MasterIo) {
         if promoted.is_some() && promoted == self.closed_epoch {
             // A replica that has come since knows our new history.
             return;
@@ -162,7 +162,7 @@ impl MasterDriver {
     // ---- the snapshot ----
 
     /// That snapshot is cut.
-    pub fn snapshot_cut(&mut self, number: u64, cut: StreamCut, io: &mut impl MasterIo) {
+    pub(crate) fn snapshot_cut(&mut self, number: u64, cut: StreamCut, io: &mut impl MasterIo) {
         if self.is_making(number) {
             self.with(io, |m, e, o| m.snapshot_started(e, cut, o));
         } else if let Some(pin) = cut.pin {
@@ -172,7 +172,7 @@ impl MasterDriver {
     }
 
     /// That snapshot is complete, or has failed.
-    pub fn snapshot_ended(
+    pub(crate) fn snapshot_ended(
         &mut self,
         number: u64,
         result: Result<(), &str>,
@@ -184,46 +184,36 @@ impl MasterDriver {
     }
 
     /// Whether that snapshot is the one that is being made.
-    pub fn is_making(&self, number: u64) -> bool {
+    pub(crate) fn is_making(&self, number: u64) -> bool {
         self.master.snapshot_running() == Some(number)
     }
 
-    /// Whether a snapshot for replicas is being made.
-    pub fn is_making_any(&self) -> bool {
-        self.master.snapshot_running().is_some()
-    }
-
-    /// Whether a finished snapshot is kept for replicas that come late.
-    pub fn keeps_snapshot(&self) -> bool {
-        self.master.snapshot_kept()
-    }
-
     /// A replica has been sent all of a snapshot's feed.
-    pub fn dump_streamed(&mut self, id: u64, io: &mut impl MasterIo) {
+    pub(crate) fn dump_streamed(&mut self, id: u64, io: &mut impl MasterIo) {
         self.with(io, |m, e, o| m.dump_streamed(e, id, o));
     }
 
     /// A replica has been sent all of a dump file.
-    pub fn dump_sent(&mut self, id: u64, io: &mut impl MasterIo) {
+    pub(crate) fn dump_sent(&mut self, id: u64, io: &mut impl MasterIo) {
         self.with(io, |m, e, o| m.dump_sent(e, id, o));
     }
 
     // ---- time ----
 
     /// Time passed; to be called about ten times a second.
-    pub fn tick(&mut self, io: &mut impl MasterIo) {
+    pub(crate) fn tick(&mut self, io: &mut impl MasterIo) {
         self.with(io, |m, e, o| m.tick(e, o));
     }
 
     /// The stream has grown; to be told once per burst.
-    pub fn wrote(&mut self, io: &mut impl MasterIo) {
+    pub(crate) fn wrote(&mut self, io: &mut impl MasterIo) {
         let (end, now_ms) = (io.hub().offset(), io.clock().unix_ms());
         self.master.wrote(end, now_ms);
         io.hub().wake_followers();
     }
 
     /// Closes replicas that hold back more of the log than they may.
-    pub fn check_limits(&mut self, io: &mut impl MasterIo) {
+    pub(crate) fn check_limits(&mut self, io: &mut impl MasterIo) {
         self.with(io, |m, e, o| m.check_limits(e, o));
     }
 

@@ -22,117 +22,117 @@ mod sorted_set_range;
 mod string;
 mod transactions;
 
-pub use crate::observe::redaction::Secrets;
+pub(crate) use crate::observe::redaction::Secrets;
 
 /// What a command is and does, as bits; the `bits` module names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(pub u32);
+pub(crate) struct Flags(pub(crate) u32);
 
 /// ACL categories, as bits; the `bits` module names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Categories(pub u32);
+pub(crate) struct Categories(pub(crate) u32);
 
 /// How a key is used, as bits; the `bits` module names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyFlags(pub u16);
+pub(crate) struct KeyFlags(pub(crate) u16);
 
 /// The bits of [`Flags`], [`Categories`] and [`KeyFlags`], to be joined with `|` in the rows.
-pub mod bits {
+pub(crate) mod bits {
     // Flags.
-    pub const WRITE: u32 = 1;
-    pub const READONLY: u32 = 1 << 1;
-    pub const DENY_OOM: u32 = 1 << 2;
-    pub const ADMIN: u32 = 1 << 3;
-    pub const PUBSUB: u32 = 1 << 4;
-    pub const NO_SCRIPT: u32 = 1 << 5;
-    pub const BLOCKING: u32 = 1 << 6;
+    pub(crate) const WRITE: u32 = 1;
+    pub(crate) const READONLY: u32 = 1 << 1;
+    pub(crate) const DENY_OOM: u32 = 1 << 2;
+    pub(crate) const ADMIN: u32 = 1 << 3;
+    pub(crate) const PUBSUB: u32 = 1 << 4;
+    pub(crate) const NO_SCRIPT: u32 = 1 << 5;
+    pub(crate) const BLOCKING: u32 = 1 << 6;
     /// Runs while a dump is being loaded.
-    pub const LOADING: u32 = 1 << 7;
+    pub(crate) const LOADING: u32 = 1 << 7;
     /// Runs on a replica that lost its master and must not serve stale data.
-    pub const STALE: u32 = 1 << 8;
-    pub const SKIP_MONITOR: u32 = 1 << 9;
-    pub const SKIP_SLOWLOG: u32 = 1 << 10;
-    pub const ASKING: u32 = 1 << 11;
-    pub const FAST: u32 = 1 << 12;
-    pub const NO_AUTH: u32 = 1 << 13;
+    pub(crate) const STALE: u32 = 1 << 8;
+    pub(crate) const SKIP_MONITOR: u32 = 1 << 9;
+    pub(crate) const SKIP_SLOWLOG: u32 = 1 << 10;
+    pub(crate) const ASKING: u32 = 1 << 11;
+    pub(crate) const FAST: u32 = 1 << 12;
+    pub(crate) const NO_AUTH: u32 = 1 << 13;
     /// Not a write, and yet may have effects to replicate (PUBLISH).
-    pub const MAY_REPLICATE: u32 = 1 << 14;
-    pub const NO_MANDATORY_KEYS: u32 = 1 << 15;
+    pub(crate) const MAY_REPLICATE: u32 = 1 << 14;
+    pub(crate) const NO_MANDATORY_KEYS: u32 = 1 << 15;
     /// Refused unless `enable-debug-command` allows it.
-    pub const DEBUG_PROTECTED: u32 = 1 << 16;
-    pub const NO_ASYNC_LOADING: u32 = 1 << 17;
-    pub const NO_MULTI: u32 = 1 << 18;
+    pub(crate) const DEBUG_PROTECTED: u32 = 1 << 16;
+    pub(crate) const NO_ASYNC_LOADING: u32 = 1 << 17;
+    pub(crate) const NO_MULTI: u32 = 1 << 18;
     /// Set by the table, never in a row: keys are not where the legacy range says.
-    pub const MOVABLE_KEYS: u32 = 1 << 19;
-    pub const ALLOW_BUSY: u32 = 1 << 20;
-    pub const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 21;
+    pub(crate) const MOVABLE_KEYS: u32 = 1 << 19;
+    pub(crate) const ALLOW_BUSY: u32 = 1 << 20;
+    pub(crate) const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 21;
     // Flags of this node's own, which no client is shown.
     /// Refused unless `enable-module-command` allows it.
-    pub const MODULE_PROTECTED: u32 = 1 << 22;
+    pub(crate) const MODULE_PROTECTED: u32 = 1 << 22;
     /// Runs what a MULTI has queued (EXEC).
-    pub const RUNS_QUEUE: u32 = 1 << 23;
+    pub(crate) const RUNS_QUEUE: u32 = 1 << 23;
     /// Runs inside an open MULTI instead of being queued.
-    pub const RUNS_IN_MULTI: u32 = 1 << 24;
+    pub(crate) const RUNS_IN_MULTI: u32 = 1 << 24;
     /// Ends an open MULTI, so that it needs no more memory: out of memory, it is not refused there.
-    pub const ENDS_MULTI: u32 = 1 << 25;
+    pub(crate) const ENDS_MULTI: u32 = 1 << 25;
     /// A RESP2 session that has subscriptions may run it.
-    pub const WHILE_SUBSCRIBED: u32 = 1 << 26;
+    pub(crate) const WHILE_SUBSCRIBED: u32 = 1 << 26;
     /// What its client waits for (a dump file, an answer from elsewhere) ends by itself: neither CLIENT UNBLOCK nor a
     /// new role does it.
-    pub const WAIT_ENDS_ITSELF: u32 = 1 << 27;
+    pub(crate) const WAIT_ENDS_ITSELF: u32 = 1 << 27;
     /// Refused like a write while dumps can't be saved, so that load balancers and monitors notice (PING).
-    pub const SHOWS_DISK_ERRORS: u32 = 1 << 28;
+    pub(crate) const SHOWS_DISK_ERRORS: u32 = 1 << 28;
     /// The node ends where it succeeds (SHUTDOWN).
-    pub const ENDS_NODE: u32 = 1 << 29;
+    pub(crate) const ENDS_NODE: u32 = 1 << 29;
     /// While a slow script is inside some shards, it makes do with the others (INFO).
-    pub const BESIDE_SCRIPTS: u32 = 1 << 30;
+    pub(crate) const BESIDE_SCRIPTS: u32 = 1 << 30;
 
     // Categories, in the order in which Redis lists them.
-    pub const CAT_KEYSPACE: u32 = 1;
-    pub const CAT_READ: u32 = 1 << 1;
-    pub const CAT_WRITE: u32 = 1 << 2;
-    pub const CAT_SET: u32 = 1 << 3;
-    pub const CAT_SORTED_SET: u32 = 1 << 4;
-    pub const CAT_LIST: u32 = 1 << 5;
-    pub const CAT_HASH: u32 = 1 << 6;
-    pub const CAT_STRING: u32 = 1 << 7;
-    pub const CAT_BITMAP: u32 = 1 << 8;
-    pub const CAT_HYPERLOGLOG: u32 = 1 << 9;
-    pub const CAT_GEO: u32 = 1 << 10;
-    pub const CAT_STREAM: u32 = 1 << 11;
-    pub const CAT_PUBSUB: u32 = 1 << 12;
-    pub const CAT_ADMIN: u32 = 1 << 13;
-    pub const CAT_FAST: u32 = 1 << 14;
-    pub const CAT_SLOW: u32 = 1 << 15;
-    pub const CAT_BLOCKING: u32 = 1 << 16;
-    pub const CAT_DANGEROUS: u32 = 1 << 17;
-    pub const CAT_CONNECTION: u32 = 1 << 18;
-    pub const CAT_TRANSACTION: u32 = 1 << 19;
-    pub const CAT_SCRIPTING: u32 = 1 << 20;
+    pub(crate) const CAT_KEYSPACE: u32 = 1;
+    pub(crate) const CAT_READ: u32 = 1 << 1;
+    pub(crate) const CAT_WRITE: u32 = 1 << 2;
+    pub(crate) const CAT_SET: u32 = 1 << 3;
+    pub(crate) const CAT_SORTED_SET: u32 = 1 << 4;
+    pub(crate) const CAT_LIST: u32 = 1 << 5;
+    pub(crate) const CAT_HASH: u32 = 1 << 6;
+    pub(crate) const CAT_STRING: u32 = 1 << 7;
+    pub(crate) const CAT_BITMAP: u32 = 1 << 8;
+    pub(crate) const CAT_HYPERLOGLOG: u32 = 1 << 9;
+    pub(crate) const CAT_GEO: u32 = 1 << 10;
+    pub(crate) const CAT_STREAM: u32 = 1 << 11;
+    pub(crate) const CAT_PUBSUB: u32 = 1 << 12;
+    pub(crate) const CAT_ADMIN: u32 = 1 << 13;
+    pub(crate) const CAT_FAST: u32 = 1 << 14;
+    pub(crate) const CAT_SLOW: u32 = 1 << 15;
+    pub(crate) const CAT_BLOCKING: u32 = 1 << 16;
+    pub(crate) const CAT_DANGEROUS: u32 = 1 << 17;
+    pub(crate) const CAT_CONNECTION: u32 = 1 << 18;
+    pub(crate) const CAT_TRANSACTION: u32 = 1 << 19;
+    pub(crate) const CAT_SCRIPTING: u32 = 1 << 20;
 
     // Key flags.
-    pub const RO: u16 = 1;
-    pub const RW: u16 = 1 << 1;
-    pub const OW: u16 = 1 << 2;
-    pub const RM: u16 = 1 << 3;
-    pub const ACCESS: u16 = 1 << 4;
-    pub const UPDATE: u16 = 1 << 5;
-    pub const INSERT: u16 = 1 << 6;
-    pub const DELETE: u16 = 1 << 7;
+    pub(crate) const RO: u16 = 1;
+    pub(crate) const RW: u16 = 1 << 1;
+    pub(crate) const OW: u16 = 1 << 2;
+    pub(crate) const RM: u16 = 1 << 3;
+    pub(crate) const ACCESS: u16 = 1 << 4;
+    pub(crate) const UPDATE: u16 = 1 << 5;
+    pub(crate) const INSERT: u16 = 1 << 6;
+    pub(crate) const DELETE: u16 = 1 << 7;
     /// Looks like a key (routes in a cluster) but is none: a shard channel.
-    pub const NOT_KEY: u16 = 1 << 8;
-    pub const INCOMPLETE: u16 = 1 << 9;
-    pub const VARIABLE_FLAGS: u16 = 1 << 10;
+    pub(crate) const NOT_KEY: u16 = 1 << 8;
+    pub(crate) const INCOMPLETE: u16 = 1 << 9;
+    pub(crate) const VARIABLE_FLAGS: u16 = 1 << 10;
 }
 
 impl Flags {
     /// Whether any of `bits` is set.
-    pub const fn has(self, bits: u32) -> bool {
+    pub(crate) const fn has(self, bits: u32) -> bool {
         self.0 & bits != 0
     }
 
     /// The names that COMMAND INFO shows, with their bits, in its order.
-    pub const NAMES: &'static [(u32, &'static str)] = &[
+    pub(crate) const NAMES: &'static [(u32, &'static str)] = &[
         (bits::WRITE, "write"),
         (bits::READONLY, "readonly"),
         (bits::DENY_OOM, "denyoom"),
@@ -157,12 +157,12 @@ impl Flags {
 
 impl Categories {
     /// Whether any of `bits` is set.
-    pub const fn has(self, bits: u32) -> bool {
+    pub(crate) const fn has(self, bits: u32) -> bool {
         self.0 & bits != 0
     }
 
     /// Every category's name with its bit, in Redis's order.
-    pub const NAMES: &'static [(u32, &'static str)] = &[
+    pub(crate) const NAMES: &'static [(u32, &'static str)] = &[
         (bits::CAT_KEYSPACE, "keyspace"),
         (bits::CAT_READ, "read"),
         (bits::CAT_WRITE, "write"),
@@ -187,7 +187,7 @@ impl Categories {
     ];
 
     /// The category called `name`, in any case.
-    pub fn by_name(name: &[u8]) -> Option<Categories> {
+    pub(crate) fn by_name(name: &[u8]) -> Option<Categories> {
         Categories::NAMES
             .iter()
             .find(|(_, n)| n.as_bytes().eq_ignore_ascii_case(name))
@@ -197,12 +197,12 @@ impl Categories {
 
 impl KeyFlags {
     /// Whether any of `bits` is set.
-    pub const fn has(self, bits: u16) -> bool {
+    pub(crate) const fn has(self, bits: u16) -> bool {
         self.0 & bits != 0
     }
 
     /// The names that COMMAND INFO and GETKEYSANDFLAGS show, with their bits, in their order.
-    pub const NAMES: &'static [(u16, &'static str)] = &[
+    pub(crate) const NAMES: &'static [(u16, &'static str)] = &[
         (bits::RO, "RO"),
         (bits::RW, "RW"),
         (bits::OW, "OW"),
@@ -219,7 +219,7 @@ impl KeyFlags {
 
 /// The part of the documentation that a command belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     Generic,
     String,
     List,
@@ -236,7 +236,7 @@ pub enum Group {
 
 impl Group {
     /// As COMMAND DOCS spells it.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
@@ -256,7 +256,7 @@ impl Group {
 
 /// Where the search for keys begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeginSearch {
+pub(crate) enum BeginSearch {
     /// At this argument.
     Index(usize),
     /// After this word, looked for from `start_from` on (negative: backwards from the end).
@@ -269,7 +269,7 @@ pub enum BeginSearch {
 
 /// Which arguments from there on are keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FindKeys {
+pub(crate) enum FindKeys {
     /// Up to `last_key` (relative; negative: from the end), each `step`th. A `limit` over 1 takes only
     /// that fraction of the remaining arguments.
     Range {
@@ -288,21 +288,21 @@ pub enum FindKeys {
 
 /// One rule for finding keys among a command's arguments.
 #[derive(Clone, Copy, Debug)]
-pub struct KeySpec {
-    pub notes: &'static str,
-    pub flags: KeyFlags,
-    pub begin: BeginSearch,
-    pub find: FindKeys,
+pub(crate) struct KeySpec {
+    pub(crate) notes: &'static str,
+    pub(crate) flags: KeyFlags,
+    pub(crate) begin: BeginSearch,
+    pub(crate) find: FindKeys,
 }
 
 impl KeySpec {
     /// The one argument at `index`.
-    pub const fn at(index: usize, flags: u16) -> KeySpec {
+    pub(crate) const fn at(index: usize, flags: u16) -> KeySpec {
         KeySpec::range(index, 0, 1, flags)
     }
 
     /// From `index` up to `last_key` (relative, or negative from the end), each `step`th.
-    pub const fn range(index: usize, last_key: i32, step: i32, flags: u16) -> KeySpec {
+    pub(crate) const fn range(index: usize, last_key: i32, step: i32, flags: u16) -> KeySpec {
         KeySpec {
             notes: "",
             flags: KeyFlags(flags),
@@ -316,7 +316,7 @@ impl KeySpec {
     }
 
     /// The count at `index`, then as many keys.
-    pub const fn counted(index: usize, flags: u16) -> KeySpec {
+    pub(crate) const fn counted(index: usize, flags: u16) -> KeySpec {
         KeySpec {
             notes: "",
             flags: KeyFlags(flags),
@@ -330,7 +330,7 @@ impl KeySpec {
     }
 
     /// Keys that no rule can find.
-    pub const fn unknown(flags: u16) -> KeySpec {
+    pub(crate) const fn unknown(flags: u16) -> KeySpec {
         KeySpec {
             notes: "",
             flags: KeyFlags(flags),
@@ -339,14 +339,14 @@ impl KeySpec {
         }
     }
 
-    pub const fn notes(self, notes: &'static str) -> KeySpec {
+    pub(crate) const fn notes(self, notes: &'static str) -> KeySpec {
         KeySpec { notes, ..self }
     }
 }
 
 /// What an argument is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgKind {
+pub(crate) enum ArgKind {
     String,
     Integer,
     Double,
@@ -360,7 +360,7 @@ pub enum ArgKind {
 
 impl ArgKind {
     /// As COMMAND DOCS spells it.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             ArgKind::String => "string",
             ArgKind::Integer => "integer",
@@ -377,23 +377,23 @@ impl ArgKind {
 
 /// One argument, for COMMAND DOCS. Empty texts mean "none".
 #[derive(Clone, Copy, Debug)]
-pub struct Arg {
-    pub name: &'static str,
-    pub kind: ArgKind,
+pub(crate) struct Arg {
+    pub(crate) name: &'static str,
+    pub(crate) kind: ArgKind,
     /// Differs from the name where set.
-    pub display: &'static str,
-    pub key_spec: Option<u8>,
-    pub token: &'static str,
-    pub since: &'static str,
-    pub deprecated_since: &'static str,
-    pub optional: bool,
-    pub multiple: bool,
-    pub multiple_token: bool,
-    pub parts: &'static [Arg],
+    pub(crate) display: &'static str,
+    pub(crate) key_spec: Option<u8>,
+    pub(crate) token: &'static str,
+    pub(crate) since: &'static str,
+    pub(crate) deprecated_since: &'static str,
+    pub(crate) optional: bool,
+    pub(crate) multiple: bool,
+    pub(crate) multiple_token: bool,
+    pub(crate) parts: &'static [Arg],
 }
 
 impl Arg {
-    pub const fn new(name: &'static str, kind: ArgKind) -> Arg {
+    pub(crate) const fn new(name: &'static str, kind: ArgKind) -> Arg {
         Arg {
             name,
             kind,
@@ -409,87 +409,87 @@ impl Arg {
         }
     }
 
-    pub const fn string(name: &'static str) -> Arg {
+    pub(crate) const fn string(name: &'static str) -> Arg {
         Arg::new(name, ArgKind::String)
     }
 
-    pub const fn integer(name: &'static str) -> Arg {
+    pub(crate) const fn integer(name: &'static str) -> Arg {
         Arg::new(name, ArgKind::Integer)
     }
 
-    pub const fn double(name: &'static str) -> Arg {
+    pub(crate) const fn double(name: &'static str) -> Arg {
         Arg::new(name, ArgKind::Double)
     }
 
-    pub const fn pattern(name: &'static str) -> Arg {
+    pub(crate) const fn pattern(name: &'static str) -> Arg {
         Arg::new(name, ArgKind::Pattern)
     }
 
-    pub const fn unix_time(name: &'static str) -> Arg {
+    pub(crate) const fn unix_time(name: &'static str) -> Arg {
         Arg::new(name, ArgKind::UnixTime)
     }
 
     /// A key found by the key spec of that index.
-    pub const fn key(name: &'static str, key_spec: u8) -> Arg {
+    pub(crate) const fn key(name: &'static str, key_spec: u8) -> Arg {
         Arg::new(name, ArgKind::Key).found_by(key_spec)
     }
 
     /// A word that stands for itself.
-    pub const fn word(name: &'static str, token: &'static str) -> Arg {
+    pub(crate) const fn word(name: &'static str, token: &'static str) -> Arg {
         Arg::new(name, ArgKind::PureToken).after(token)
     }
 
-    pub const fn one_of(name: &'static str, parts: &'static [Arg]) -> Arg {
+    pub(crate) const fn one_of(name: &'static str, parts: &'static [Arg]) -> Arg {
         let mut arg = Arg::new(name, ArgKind::OneOf);
         arg.parts = parts;
         arg
     }
 
-    pub const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
+    pub(crate) const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
         let mut arg = Arg::new(name, ArgKind::Block);
         arg.parts = parts;
         arg
     }
 
     /// The word that announces it.
-    pub const fn after(mut self, token: &'static str) -> Arg {
+    pub(crate) const fn after(mut self, token: &'static str) -> Arg {
         self.token = token;
         self
     }
 
-    pub const fn found_by(mut self, key_spec: u8) -> Arg {
+    pub(crate) const fn found_by(mut self, key_spec: u8) -> Arg {
         self.key_spec = Some(key_spec);
         self
     }
 
-    pub const fn shown_as(mut self, display: &'static str) -> Arg {
+    pub(crate) const fn shown_as(mut self, display: &'static str) -> Arg {
         self.display = display;
         self
     }
 
-    pub const fn since(mut self, version: &'static str) -> Arg {
+    pub(crate) const fn since(mut self, version: &'static str) -> Arg {
         self.since = version;
         self
     }
 
     /// Better not used since that version.
-    pub const fn deprecated(mut self, version: &'static str) -> Arg {
+    pub(crate) const fn deprecated(mut self, version: &'static str) -> Arg {
         self.deprecated_since = version;
         self
     }
 
-    pub const fn optional(mut self) -> Arg {
+    pub(crate) const fn optional(mut self) -> Arg {
         self.optional = true;
         self
     }
 
-    pub const fn multiple(mut self) -> Arg {
+    pub(crate) const fn multiple(mut self) -> Arg {
         self.multiple = true;
         self
     }
 
     /// Multiple, its word given each time.
-    pub const fn multiple_token(mut self) -> Arg {
+    pub(crate) const fn multiple_token(mut self) -> Arg {
         self.multiple = true;
         self.multiple_token = true;
         self
@@ -498,7 +498,7 @@ impl Arg {
 
 /// What COMMAND DOCS says about a command's standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DocFlag {
+pub(crate) enum DocFlag {
     #[default]
     None,
     Deprecated,
@@ -508,7 +508,7 @@ pub enum DocFlag {
 
 /// Which shards a command enters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// Those of its keys (none, if it has no keys).
     #[default]
     Keys,
@@ -522,7 +522,7 @@ pub enum Reach {
 
 /// A command whose keys the rules don't tell completely, or whose flags depend on its options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SpecialKeys {
+pub(crate) enum SpecialKeys {
     #[default]
     None,
     /// SORT's source and the last STORE; BY and GET patterns may reach any key.
@@ -536,39 +536,39 @@ pub enum SpecialKeys {
 
 /// One row of the command table.
 #[derive(Clone, Copy, Debug)]
-pub struct CommandSpec {
+pub(crate) struct CommandSpec {
     /// Lower case; a subcommand's is "container|name".
-    pub name: &'static str,
-    pub summary: &'static str,
-    pub since: &'static str,
-    pub group: Group,
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) since: &'static str,
+    pub(crate) group: Group,
     /// Empty: not stated.
-    pub complexity: &'static str,
-    pub doc_flag: DocFlag,
-    pub deprecated_since: &'static str,
-    pub replaced_by: &'static str,
+    pub(crate) complexity: &'static str,
+    pub(crate) doc_flag: DocFlag,
+    pub(crate) deprecated_since: &'static str,
+    pub(crate) replaced_by: &'static str,
     /// Version and what changed in it.
-    pub history: &'static [(&'static str, &'static str)],
-    pub tips: &'static [&'static str],
+    pub(crate) history: &'static [(&'static str, &'static str)],
+    pub(crate) tips: &'static [&'static str],
     /// Number of arguments with the name; negative: at least that many.
-    pub arity: i32,
-    pub flags: Flags,
+    pub(crate) arity: i32,
+    pub(crate) flags: Flags,
     /// Those that don't follow from the flags.
-    pub categories: Categories,
-    pub keys: &'static [KeySpec],
-    pub special_keys: SpecialKeys,
-    pub reach: Reach,
+    pub(crate) categories: Categories,
+    pub(crate) keys: &'static [KeySpec],
+    pub(crate) special_keys: SpecialKeys,
+    pub(crate) reach: Reach,
     /// The argument that it looks up in the collection at its key (the first, if there are several).
-    pub member_arg: Option<usize>,
+    pub(crate) member_arg: Option<usize>,
     /// What MONITOR and SLOWLOG must not show.
-    pub secrets: Secrets,
-    pub arguments: &'static [Arg],
-    pub subcommands: &'static [CommandSpec],
+    pub(crate) secrets: Secrets,
+    pub(crate) arguments: &'static [Arg],
+    pub(crate) subcommands: &'static [CommandSpec],
 }
 
 impl CommandSpec {
     /// A row's defaults.
-    pub const fn of(group: Group) -> CommandSpec {
+    pub(crate) const fn of(group: Group) -> CommandSpec {
         CommandSpec {
             name: "",
             summary: "",
@@ -594,13 +594,13 @@ impl CommandSpec {
     }
 
     /// The name after the container's: "get" of "config|get".
-    pub fn short_name(&self) -> &'static str {
+    pub(crate) fn short_name(&self) -> &'static str {
         self.name.rsplit('|').next().unwrap_or(self.name)
     }
 }
 
 /// Every group's rows.
-pub const GROUPS: &[&[CommandSpec]] = &[
+pub(crate) const GROUPS: &[&[CommandSpec]] = &[
     cluster::SPECS,
     connection::SPECS,
     generic::SPECS,

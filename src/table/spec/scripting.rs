@@ -39,7 +39,7 @@ const fn runs(name: &'static str, summary: &'static str, since: &'static str) ->
 }
 
 /// The rows.
-pub const SPECS: &[CommandSpec] = &[
+pub(super) const SPECS: &[CommandSpec] = &[
     CommandSpec {
         keys: &[KeySpec::counted(2, RW | ACCESS | UPDATE).notes(WORST_WRITE)],
         arguments: &[
