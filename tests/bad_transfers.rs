@@ -5,12 +5,8 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Fault, Make, Proxy, Server, ServerOptions, seed, setting, wait_for};
+use common::{Fault, LONG, Make, Proxy, Server, ServerOptions, seed, setting, wait_for};
 use fastrand::Rng;
-
-const LONG: Duration = Duration::from_secs(60);
 
 fn rounds() -> usize {
     setting("BAD_TRANSFERS", 12)

@@ -12,13 +12,10 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use common::server::find_on_path;
-use common::{RespClient, free_port, wait_for};
+use common::{LONG, RespClient, free_port, wait_for};
 use understudy::{Node, RespValue, Settings};
-
-const LONG: Duration = Duration::from_secs(200);
 
 fn at_top(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -13,10 +13,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{Load, Make, Proxy, Server, ServerOptions, seed, setting, wait_for};
+use common::{LONG, Load, Make, Proxy, Server, ServerOptions, SetAtEnd, seed, setting, wait_for};
 use fastrand::Rng;
-
-const LONG: Duration = Duration::from_secs(200);
 
 /// These tests load the machine: each has it to itself.
 fn alone() -> MutexGuard<'static, ()> {
@@ -101,6 +99,7 @@ fn slow_link(master: ServerOptions, replica: ServerOptions) -> (u64, usize) {
     proxy.throttle(rate / 5);
     let stop = AtomicBool::new(false);
     let (replica, spool_memory, memory, disk) = std::thread::scope(|scope| {
+        let _stop = SetAtEnd(&stop);
         let watch = |field: &'static str| {
             let (stop, master) = (&stop, &master);
             scope.spawn(move || maximum(stop, || number(master, field)))
@@ -275,6 +274,7 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
     let bystander = ServerOptions::new(Make::Redis).start();
     let stop = AtomicBool::new(false);
     let calm = std::thread::scope(|scope| {
+        let _stop = SetAtEnd(&stop);
         let thread = scope.spawn(|| probe(&master, &stop));
         std::thread::sleep(Duration::from_secs(pick(1, 5)));
         stop.store(true, Ordering::Relaxed);
@@ -293,6 +293,7 @@ fn replicas_that_all_come_back_at_once_share_snapshots() {
         let stop = AtomicBool::new(false);
         let mut rng = Rng::with_seed(round);
         let (storm, control) = std::thread::scope(|scope| {
+            let _stop = SetAtEnd(&stop);
             let probing = scope.spawn(|| probe(&master, &stop));
             let control = scope.spawn(|| probe(&bystander, &stop));
             let rates = scope.spawn(|| {
@@ -472,6 +473,7 @@ fn a_frozen_replica_harms_nobody() {
         let synced = number(&master, "sync_full");
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _stop = SetAtEnd(&stop);
             let probing = scope.spawn(|| probe(&master, &stop));
             let lag = scope.spawn(|| {
                 samples(&stop, || {

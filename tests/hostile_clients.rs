@@ -6,11 +6,8 @@
 
 mod common;
 
-use std::time::Duration;
+use common::{LONG, Make, RespClient, Server, ServerOptions, wait_for};
 
-use common::{Make, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(120);
 const MB: usize = 1 << 20;
 
 /// The largest resident set so far, bytes.

@@ -8,9 +8,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Make, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use common::{LONG, Make, RespClient, Server, ServerOptions, wait_for};
 
 /// Processor time that `run` takes; what is too short to be measured well counts as 20 ms.
 fn cost(server: &Server, run: impl FnOnce()) -> Duration {
@@ -68,7 +66,7 @@ fn a_browser_s_request_runs_nothing() {
             let words = "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands \
                          to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to \
                          compromise your Redis instance. Connection ";
-            let log = server.log();
+            let log = server.log_with(words);
             assert_eq!(
                 log.matches(words).count(),
                 1,
@@ -171,7 +169,9 @@ fn what_a_client_has_waiting_is_bounded() {
     assert!(sent.count() < 1000);
     assert_eq!(server.call(&["EXISTS", "a"]).int(), Some(0));
     let words = "Closing client that reached max query buffer length";
-    assert_eq!(server.log().matches(words).count(), 3, "{}", server.log());
+    wait_for("the log names all three", LONG, || {
+        server.log().matches(words).count() == 3
+    });
 }
 
 #[test]

@@ -7,10 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{Make, RespClient, Server, ServerOptions, contents, free_port, seed, wait_for};
+use common::{LONG, Make, RespClient, Server, ServerOptions, contents, free_port, seed, wait_for};
 use understudy::RespValue;
-
-const LONG: Duration = Duration::from_secs(60);
 
 /// MIGRATE to a port of this machine: `rest` follows host and port.
 fn migrate(client: &mut RespClient, port: u16, rest: &[&str]) -> String {

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use common::{Make, RespClient, Server, ServerOptions, StallProbe, setting, wait_for};
+use common::{
+    LONG, Make, RespClient, Server, ServerOptions, SetAtEnd, StallProbe, setting, wait_for,
+};
 
-const LONG: Duration = Duration::from_secs(300);
 /// So long the node may work while a request waits.
 const STALL: Duration = Duration::from_secs(1);
 /// Commands sent at a time while filling.
@@ -156,6 +157,7 @@ fn many_small_keys_stall_nobody() {
             let done = AtomicBool::new(false);
             let mut seen = vec![false; keys];
             std::thread::scope(|scope| {
+                let _stop = SetAtEnd(&done);
                 scope.spawn(|| {
                     let mut client = server.client();
                     while !done.load(Ordering::Relaxed) {
@@ -232,6 +234,7 @@ fn huge_collections_stall_nobody_and_are_saved_exactly() {
 
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = SetAtEnd(&stop);
         let probe = Probe::start(scope, &server);
         scope.spawn(|| {
             let mut client = server.client();

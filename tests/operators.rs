@@ -10,11 +10,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use common::{Make, Proxy, RawReply, RespClient, Server, ServerOptions, seed, setting, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use common::{
+    LONG, Make, Proxy, RawReply, RespClient, Server, ServerOptions, SetAtEnd, seed, setting,
+    wait_for,
+};
 
 fn node(make: Make) -> ServerOptions {
     ServerOptions::new(make).with("repl-ping-replica-period", 1)
@@ -189,6 +189,7 @@ fn failovers_round_a_ring_lose_no_acked_write() {
     let (master, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let acked = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
+        let _stop = SetAtEnd(&stop);
         for name in 0..4 {
             let (ring, master, stop, acked) = (&ring, &master, &stop, &acked);
             scope.spawn(move || {
@@ -308,7 +309,11 @@ fn a_master_that_restarts_empty_wipes_nobody() {
             });
             assert_eq!(replica.digest(), digest);
             let said = "Refusing the MASTER's dataset";
-            assert_eq!(replica.log().matches(said).count(), 1, "it is said once");
+            assert_eq!(
+                replica.log_with(said).matches(said).count(),
+                1,
+                "it is said once"
+            );
             // Its own dump and saved replid do not change that.
             replica.shut_down(true);
             replica.restart(None);
@@ -666,7 +671,7 @@ fn the_log_tells_the_end_of_a_transfer_and_of_a_link() {
         let master = node(Make::Understudy).start();
         let replica = node(make).replica_of(master.port).start();
         replica.wait_synced(LONG);
-        assert!(replica.log().contains("Done loading RDB, keys loaded: 0"));
+        replica.log_with("Done loading RDB, keys loaded: 0");
         wait_for("the transfer's end is told", LONG, || {
             master
                 .log()

@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{Make, RawReply, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use common::{LONG, Make, RawReply, RespClient, Server, ServerOptions, wait_for};
 
 fn eval(client: &mut RespClient, script: &str, args: &[&str]) -> RawReply {
     let mut all = vec!["EVAL", script];

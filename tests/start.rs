@@ -7,13 +7,13 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use understudy::{Node, Settings, StartError};
 
-use common::{Make, RespClient, Server, ServerOptions, free_port, setting, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use common::{
+    LONG, Make, RespClient, Server, ServerOptions, SetAtEnd, free_port, setting, wait_for,
+};
 
 /// The binary with a port and a directory; killed when dropped.
 struct Process {
@@ -148,6 +148,7 @@ fn a_start_that_fails_while_clients_connect_says_why() {
         let mut process = Process::start(dir.path(), &["--dbfilename", name]);
         let (port, ended) = (process.port, AtomicBool::new(false));
         let status = std::thread::scope(|scope| {
+            let _stop = SetAtEnd(&ended);
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
                     let _ = RespClient::connect(port);

@@ -23,7 +23,7 @@ pub use proxy::{Fault, Proxy};
 pub use reply::RawReply;
 pub use server::{Make, Server, ServerOptions};
 pub use stall::StallProbe;
-pub use wait::{free_port, wait_for};
+pub use wait::{LONG, SetAtEnd, free_port, wait_for};
 
 /// A number from the environment, by which a test is run at another size.
 pub fn setting<N: std::str::FromStr>(name: &str, default: N) -> N {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{RawReply, RespClient, free_port, wait_for};
+use super::{LONG, RawReply, RespClient, free_port, wait_for};
 
 /// How long a server may take to answer after its start (loading a dump included).
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -167,6 +167,14 @@ impl Server {
 
     pub fn log(&self) -> String {
         read_log(self.dir.path())
+    }
+
+    /// Waits until the log has a text, and gives the log: a line may come after the reply to what it is about.
+    pub fn log_with(&self, text: &str) -> String {
+        wait_for(&format!("the log says: {text}"), LONG, || {
+            self.log().contains(text)
+        });
+        self.log()
     }
 
     /// Waits until it ends by itself; its exit code, None after a signal.

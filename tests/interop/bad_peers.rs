@@ -3,11 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use crate::common::{Make, Server, ServerOptions};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, Server, ServerOptions};
 
 /// Sends raw bytes and reads until the server closes.
 fn send(server: &Server, bytes: &[u8]) -> String {

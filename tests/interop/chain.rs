@@ -1,10 +1,6 @@
 //! Chains of any length have one replid and one offset; sub-replicas survive a promotion above them.
 
-use std::time::Duration;
-
-use crate::common::{Make, ServerOptions, seed, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, ServerOptions, seed, wait_for};
 
 #[test]
 fn five_levels_speak_of_one_stream() {

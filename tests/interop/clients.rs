@@ -4,9 +4,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::common::{Make, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, RespClient, Server, ServerOptions, wait_for};
 
 /// A field of a client's line in CLIENT LIST, found by the client's name.
 fn field(server: &Server, name: &str, field: &str) -> Option<String> {

@@ -2,13 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use understudy::internals::rdb::reader::{LoadResult, Loaded, Loader, Options, load};
 
-use crate::common::{Make, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, Server, ServerOptions, wait_for};
 
 /// Counts what a dump holds.
 #[derive(Default)]

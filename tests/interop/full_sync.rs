@@ -5,9 +5,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Make, Server, ServerOptions, StallProbe, setting};
+use crate::common::{LONG, Make, Server, ServerOptions, SetAtEnd, StallProbe, setting};
 
-const LONG: Duration = Duration::from_secs(120);
 /// So long a node may work while a request waits.
 const STALL: Duration = Duration::from_secs(1);
 
@@ -44,6 +43,7 @@ fn requests_go_on_during_a_full_sync() {
     let stop = AtomicBool::new(false);
     let target = master.port.to_string();
     let probes = std::thread::scope(|scope| {
+        let _stop = SetAtEnd(&stop);
         let probes = [&master, &replica].map(|server| scope.spawn(|| probe(server, &stop)));
         let reply = replica.call(&["REPLICAOF", "127.0.0.1", &target]);
         assert_eq!(reply.text(), "OK");

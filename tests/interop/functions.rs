@@ -1,10 +1,6 @@
 //! Function libraries of a master of the other make: they run here, and none is lost on their way through this node.
 
-use std::time::Duration;
-
-use crate::common::{Make, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, Server, ServerOptions, wait_for};
 
 /// What a redis-server's functions of these names give; empty for one that isn't there.
 fn results(server: &Server, names: &[&str]) -> Vec<Option<i64>> {

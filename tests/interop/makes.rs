@@ -1,13 +1,12 @@
 //! Everything that replication needs, between this node and one of another make, either way round: what README's table of
 //! tested makes says. `TEST_REDIS_SERVER` names the other's program.
 
-use std::time::Duration;
-
 use fastrand::Rng;
 
-use crate::common::{Make, Proxy, RespClient, Server, ServerOptions, contents, seed, wait_for};
+use crate::common::{
+    LONG, Make, Proxy, RespClient, Server, ServerOptions, contents, seed, wait_for,
+};
 
-const LONG: Duration = Duration::from_secs(120);
 const WRITES: usize = 3000;
 
 fn assert_same(master: &Server, replica: &Server) {

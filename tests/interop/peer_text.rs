@@ -3,11 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::time::Duration;
 
-use crate::common::{Make, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, RespClient, Server, ServerOptions, wait_for};
 
 /// What each of them tries to have stand at the beginning of a line, or seen by the terminal.
 const FALSE_LINE: &str = "pwned:1";

@@ -2,11 +2,8 @@
 //! so are its watches.
 
 use std::fs;
-use std::time::Duration;
 
-use crate::common::{Make, RawReply, RespClient, Server, ServerOptions, wait_for};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::{LONG, Make, RawReply, RespClient, Server, ServerOptions, wait_for};
 
 /// What becomes of a transaction: EXEC's own reply, and what shows that nothing is left of it.
 type Outcome = Vec<RawReply>;
