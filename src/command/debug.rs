@@ -11,7 +11,7 @@ use super::debug_show;
 use super::digest::{ScoreForm, dataset_digest, hex, value_digest};
 use super::dispatch;
 use super::help::help;
-use super::{Context, Handlers};
+use super::{Context, Handlers, saving};
 use crate::keyspace::Expiry;
 use crate::node_core::ReloadOptions;
 use crate::repl::{ReplId, wire};
@@ -195,7 +195,7 @@ fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             ));
         }
     }
-    super::saving::with_ticket(ctx, |services, ticket| services.reload(ticket, options))
+    saving::with_ticket(ctx, |services, ticket| services.reload(ticket, options))
 }
 
 /// Keys that exist already stay. Nothing is logged: replicas don't get these keys.
@@ -236,16 +236,19 @@ fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn config_rewrite(ctx: &mut Context<'_>) -> CommandResult {
-    let outcome = match ctx.node.services.get() {
-        Some(services) => services.rewrite_config(&ctx.node.settings.load()),
-        None => Err("Operation not supported".into()),
-    };
-    match outcome {
-        Ok(()) => done(ctx),
-        Err(why) => Err(CommandError::err(format_args!(
-            "CONFIG-REWRITE-FORCE-ALL failed: {why}"
-        ))),
-    }
+    saving::aside(ctx, |node, reply| {
+        let outcome = match node.services.get() {
+            Some(services) => services.rewrite_config(&node.settings.load()),
+            None => Err("Operation not supported".into()),
+        };
+        if let Err(why) = outcome {
+            return Err(CommandError::err(format_args!(
+                "CONFIG-REWRITE-FORCE-ALL failed: {why}"
+            )));
+        }
+        reply.ok();
+        Ok(())
+    })
 }
 
 /// DEBUG FAULT owner step: has an actor or thread panic when it next takes that step. For tests: builds without

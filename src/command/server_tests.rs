@@ -157,6 +157,9 @@ fn slow_directives_are_set_aside() {
     bench.node.set_role(None);
     drop(held);
     assert_eq!(set(&mut bench, "MEMORY PURGE"), ok(true));
+    let (rewritten, aside) = set(&mut bench, "DEBUG CONFIG-REWRITE-FORCE-ALL");
+    let failed = "-ERR CONFIG-REWRITE-FORCE-ALL failed: ";
+    assert!(rewritten.starts_with(failed) && aside, "{rewritten}");
     // A client that wants no replies gets none, and waits all the same.
     bench.session.reply_mode = crate::session::ReplyMode::Off;
     let silent = set(&mut bench, "CONFIG SET port 8");
