@@ -389,17 +389,23 @@ pub(super) fn call(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) {
         return;
     }
     let took_us = ctx.now_us.saturating_sub(start_us);
+    // A CONFIG SET is observed as it asks for.
+    let now_in_force;
+    let mut settings = ctx.settings;
+    if command.flags.has(bits::ADMIN) {
+        now_in_force = node.settings.load();
+        settings = &now_in_force;
+    }
+    let track = settings.latency_tracking;
     if failed {
-        node.command_stats
-            .fail(command.id, took_us, ctx.settings.latency_tracking);
+        node.command_stats.fail(command.id, took_us, track);
     } else {
-        let track = ctx.settings.latency_tracking;
         ctx.counters
             .record(&node.command_stats, command.id, took_us, track);
     }
     notify_observers(
         node,
-        ctx.settings,
+        settings,
         &ctx.session.client,
         command,
         args,
@@ -416,7 +422,9 @@ pub(super) fn after_exec(
     failed: bool,
 ) {
     let took_us = ctx.now_us.saturating_sub(start_us);
-    let (stats, track) = (&ctx.node.command_stats, ctx.settings.latency_tracking);
+    // One of its commands may have been a CONFIG SET.
+    let settings = ctx.node.settings.load();
+    let (stats, track) = (&ctx.node.command_stats, settings.latency_tracking);
     if failed {
         stats.fail(command.id, took_us, track);
     } else {
@@ -424,14 +432,8 @@ pub(super) fn after_exec(
     }
     show_to_monitors(ctx, command, args);
     let client = &ctx.session.client;
-    notify_observers(
-        ctx.node,
-        ctx.settings,
-        client,
-        command,
-        args,
-        (ctx.now_us, took_us),
-    );
+    let time = (ctx.now_us, took_us);
+    notify_observers(ctx.node, &settings, client, command, args, time);
 }
 
 /// The observers of a finished command; each costs a comparison when nobody observes. `time`: when it ended,

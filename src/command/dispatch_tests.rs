@@ -38,6 +38,29 @@ fn secrets_of_renamed_commands_are_hidden() {
     assert_eq!(words(1), "open (redacted)");
 }
 
+/// The slow log has a CONFIG SET, or doesn't, by what it has set.
+#[test]
+fn config_set_is_observed_by_its_own_settings() {
+    let mut bench = Bench::new();
+    let shown = |bench: &Bench| {
+        let newest = bench.node.slowlog.newest(9);
+        let last_words = newest.iter().filter_map(|entry| entry.args.last());
+        let words: Vec<_> = last_words.map(|a| a.escape_ascii().to_string()).collect();
+        words.join(" ")
+    };
+    bench.dispatch("CONFIG SET slowlog-log-slower-than -1");
+    bench.dispatch("CONFIG SET slowlog-log-slower-than 0");
+    assert_eq!(shown(&bench), "0");
+    bench.dispatch("GET k");
+    bench.dispatch("CONFIG SET slowlog-log-slower-than -1");
+    assert_eq!(shown(&bench), "k 0");
+    bench.dispatch("MULTI");
+    bench.dispatch("CONFIG SET slowlog-log-slower-than 0");
+    bench.dispatch("EXEC");
+    // EXEC is never in it.
+    assert_eq!(shown(&bench), "0 k 0");
+}
+
 /// What a MULTI does not queue, and what a subscriber may run, the table says.
 #[test]
 fn the_table_says_what_runs_at_once() {
