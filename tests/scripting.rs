@@ -162,7 +162,10 @@ fn an_endless_script_stops_nobody_else() {
     );
     client.call(&["MULTI"]);
     assert_eq!(client.call(&["SET", "k", "v"]).text(), busy);
-    assert!(client.call(&["EXEC"]).text().starts_with("EXECABORT"));
+    assert_eq!(
+        client.call(&["EXEC"]).text(),
+        format!("EXECABORT Transaction discarded because of: {busy}")
+    );
     assert_eq!(client.call(&["SCRIPT", "KILL"]).text(), "OK");
     let ended = looping.read().text();
     assert!(

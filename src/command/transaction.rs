@@ -156,6 +156,10 @@ pub(super) fn exec(ctx: &mut Context<'_>, command: &Command, args: &Args<'_>) ->
         return Outcome::Done;
     };
     if multi.broken {
+        // It needs no shards, but its client may want to know that the reason still stands.
+        if let Some(error) = dispatch::busy_error(ctx, command, ctx.node.keyspace.all()) {
+            return dispatch::refuse(ctx, Some(command), args, error);
+        }
         discard(ctx);
         let error =
             CommandError::fixed("EXECABORT Transaction discarded because of previous errors.");
