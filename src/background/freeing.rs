@@ -1,10 +1,10 @@
 //! The thread that frees what was removed (`lazyfree`): large values, flushed and replaced datasets. It has a low
-//! priority, and yields its core after each bounded piece (see [`pieces`]). It is started when there is something to
-//! free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then is freed with it. Death:
-//! it is started anew; what it was freeing stays in memory.
+//! priority, and yields its core after each bounded piece (see [`pieces`]) until the node is closed. It is started
+//! when there is something to free, and ends when there was nothing for [`IDLE`], or with the node; what is queued then
+//! is freed with it. Death: it is started anew; what it was freeing stays in memory.
 
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -54,9 +54,14 @@ pub(crate) async fn free(node: Arc<NodeCore>) {
 }
 
 /// The thread's work.
-fn free_here(node: &NodeCore) {
+fn free_here(node: &Arc<NodeCore>) {
     crate::os::priority::lower_to_a_tenth();
-    pieces::pause_between(crate::os::priority::yield_core);
+    let owner = Arc::downgrade(node);
+    pieces::pause_between(move || {
+        if is_to_yield(&owner) {
+            crate::os::priority::yield_core();
+        }
+    });
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut cx = Context::from_waker(&waker);
     let mut idle_since = Instant::now();
@@ -70,5 +75,29 @@ fn free_here(node: &NodeCore) {
             }
             Poll::Pending => std::thread::park_timeout(IDLE),
         }
+    }
+}
+
+/// Asked between two pieces. When the node's end waits for this thread it holds on to its core: on a busy machine each
+/// yield is as long as the slices of all who wait for it.
+fn is_to_yield(owner: &Weak<NodeCore>) -> bool {
+    owner
+        .upgrade()
+        .is_some_and(|node| !node.lifecycle.is_closed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::Settings;
+
+    #[test]
+    fn a_closed_nodes_end_is_not_held_up_by_yields() {
+        let clock = ManualClock::new(0, 1);
+        let node = Arc::new(NodeCore::new(clock, Settings::default(), 1, None, None));
+        assert!(is_to_yield(&Arc::downgrade(&node)));
+        node.close(0, None);
+        assert!(!is_to_yield(&Arc::downgrade(&node)));
     }
 }

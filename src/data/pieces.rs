@@ -3,26 +3,32 @@
 //! whatever is made of bounded pieces (segments, tree nodes, chunks) says here when one of them is gone, and a thread
 //! that frees for others yields its core then. For all other threads it is one read of a thread-local variable.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 
 thread_local! {
-    static PAUSE: Cell<Option<fn()>> = const { Cell::new(None) };
+    static PAUSE: OnceCell<Box<dyn Fn()>> = const { OnceCell::new() };
 }
 
-/// From now on `pause` is called in this thread after each piece it frees.
-pub(crate) fn pause_between(pause: fn()) {
-    PAUSE.set(Some(pause));
+/// From now on `pause` is called in this thread after each piece it frees. Once for a thread.
+pub(crate) fn pause_between(pause: impl Fn() + 'static) {
+    let first = PAUSE.with(|own| own.set(Box::new(pause)).is_ok());
+    debug_assert!(first);
 }
 
 /// A piece (some hundred elements at most) was freed.
 pub(crate) fn freed() {
-    if let Some(pause) = PAUSE.get() {
-        pause();
-    }
+    // The thread's own variables may be what is freed, at its end.
+    let _ = PAUSE.try_with(|own| {
+        if let Some(pause) = own.get() {
+            pause();
+        }
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::data::Set;
 
