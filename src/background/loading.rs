@@ -250,7 +250,7 @@ impl<R: Read> Read for Counted<'_, R> {
                 .loading_loaded_bytes
                 .fetch_add(self.unsaid, Ordering::Relaxed);
             self.unsaid = 0;
-            crate::os::priority::raise_if_starved();
+            crate::os::priority::after_piece();
         }
         Ok(n)
     }

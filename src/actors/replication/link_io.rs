@@ -232,7 +232,7 @@ impl LinkIo for LinkSocket {
         let outcome = Arc::new(Outcome::default());
         let (node, there) = (self.node.clone(), outcome.clone());
         let spawned = self.node.threads.spawn("loader", move || {
-            priority::lower();
+            priority::lower_after_first_piece();
             let loaded = turn(Owner::Loader, 0, || {
                 node.supervision.step(Owner::Loader, "full sync");
                 loading::read_transfer(&node, reader)

@@ -174,7 +174,7 @@ impl Maker {
                     return Ok(());
                 }
             }
-            priority::raise_if_starved();
+            priority::after_piece();
             persistence
                 .saving_keys_done
                 .store(snapshot.progress().keys_done, Ordering::Relaxed);

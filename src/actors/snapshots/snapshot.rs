@@ -172,7 +172,7 @@ impl SnapshotActor {
         });
         let (node, me) = (self.node.clone(), ctx.address());
         let spawned = self.node.threads.spawn("snapshot", move || {
-            priority::lower();
+            priority::lower_after_first_piece();
             let maker = Maker {
                 node,
                 run,
