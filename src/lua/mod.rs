@@ -18,9 +18,6 @@
 //! - **A state moves between threads when nothing runs in it, or when what runs in it is suspended on a stack of its
 //!   own**, which moves with it: neither Lua nor this room keeps anything per thread.
 
-// Until commands stand on it.
-#![allow(dead_code, unused_imports)]
-
 mod host;
 mod libraries;
 mod memory;
@@ -34,6 +31,6 @@ mod state_tests;
 
 pub(crate) use host::Host;
 pub(crate) use memory::Meter;
-pub(crate) use native::{Call, Native, NativeResult, Raise};
+pub(crate) use native::{Call, NativeResult, Raise};
 pub(crate) use stack::{Failure, Kind, Reference, Stack};
 pub(crate) use state::{NoMemory, State};

@@ -178,16 +178,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// # Errors
-    ///
-    /// That of `luaL_checktype`.
-    pub(crate) fn check_kind(&mut self, argument: c_int, expected: Kind) -> Result<(), Raise> {
-        if self.stack.kind(argument) == expected {
-            return Ok(());
-        }
-        Err(self.type_error(argument, expected.name()))
-    }
-
     /// Whether so many bytes more are within the limit.
     ///
     /// # Errors

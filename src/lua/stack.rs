@@ -201,11 +201,6 @@ impl Stack {
         unsafe { ffi::lua_objlen(self.l, index) }
     }
 
-    pub(crate) fn raw_equal(&self, one: c_int, other: c_int) -> bool {
-        // SAFETY: reads.
-        unsafe { ffi::lua_rawequal(self.l, one, other) != 0 }
-    }
-
     /// A number among the running native's upvalues; 0 if it isn't one.
     pub(crate) fn upvalue_number(&self, upvalue: c_int) -> f64 {
         // SAFETY: reads.
@@ -349,17 +344,6 @@ impl Stack {
         let size = |n: usize| n.min(1 << 20) as c_int;
         // SAFETY: there is room.
         unsafe { ffi::lua_createtable(self.l, size(elements), size(fields)) }
-    }
-
-    /// A new thread of this state.
-    pub(crate) fn push_thread(&mut self) -> Stack {
-        self.room(1);
-        // SAFETY: there is room.
-        let thread = unsafe { ffi::lua_newthread(self.l) };
-        Stack {
-            l: thread,
-            shared: self.shared,
-        }
     }
 
     /// Replaces the key on top by the table's value, without metamethods.

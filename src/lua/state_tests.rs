@@ -1,3 +1,4 @@
+use super::native::Native;
 use super::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -47,13 +47,6 @@ pub(super) fn reset(stack: &mut Stack) {
     stack.shared().random.set(random);
 }
 
-/// Makes the numbers that go on from script to script others than those of a Redis that was just started.
-pub(crate) fn seed_random(stack: &mut Stack, seed: u64) {
-    let mut random = stack.shared().random.get();
-    random.common = seed & STATE_MASK;
-    stack.shared().random.set(random);
-}
-
 fn draw(stack: &Stack) -> u64 {
     let mut random = stack.shared().random.get();
     let state = random.seeded.as_mut().unwrap_or(&mut random.common);

@@ -23,7 +23,6 @@ use super::libraries;
 use super::{Call, Failure, Kind, NativeResult, Stack, State};
 
 pub(in crate::lua) use chance::Random;
-pub(crate) use chance::seed_random;
 pub(crate) use guarded::error_handler;
 
 /// Where the registry keeps the table behind the proxy of the globals.
