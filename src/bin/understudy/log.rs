@@ -1,19 +1,19 @@
 //! The log in redis-server's form: `pid:role day month year time level message`, a line per event.
 //!
-//! A line is in the file when the call returns that logs it, but for threads that may not wait for a disk or a pipe:
-//! those that serve clients, and whoever is inside a shard or holds the replication stream
-//! ([`may_block`](understudy::may_block)). Theirs go to a queue, which a thread of the log's writes, or whoever logs next
-//! and may block; so the order is kept. What waits is bounded: lines that come while a disk hangs and the queue is full
-//! are counted and dropped. As with redis-server the file may be moved away at any time: it is opened by its name
-//! whenever something is written.
+//! All lines are written by a thread of the log's, so that neither a full disk, nor a disk that hangs, nor a pipe that
+//! nobody reads stops anybody. A line is in the file when the call returns that logs it, but for threads that may not
+//! wait for a disk or a pipe: those that serve clients, and whoever is inside a shard or holds the replication stream
+//! ([`may_block`](understudy::may_block)). The others wait for at most [`WRITE_MAX`], and not at all once that was in vain, until
+//! all lines are written again. What waits is bounded: lines that find the queue full are counted and dropped. As with
+//! redis-server the file may be moved away at any time: it is opened by its name whenever something is written.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -31,10 +31,10 @@ static NODE: OnceLock<Arc<NodeCore>> = OnceLock::new();
 /// The log, once it is started.
 static LOG: OnceLock<Arc<Log>> = OnceLock::new();
 
-/// Writes what waits: the process ends.
+/// The process ends: gives what waits a moment to be written.
 pub fn flush() {
     if let Some(log) = LOG.get() {
-        log.write();
+        log.flush(FLUSH_MAX);
     }
 }
 
@@ -44,15 +44,7 @@ pub type LevelHandle = reload::Handle<LevelFilter, Registry>;
 /// Starts the log. `logfile`: empty for standard output.
 pub fn start(level: LogLevel, logfile: &str) -> LevelHandle {
     let (filter, handle) = reload::Layer::new(filter_of(level));
-    let log = Arc::new(Log {
-        path: (!logfile.is_empty()).then(|| logfile.to_owned()),
-        ..Log::default()
-    });
-    let there = log.clone();
-    // Without it, lines of those who may not block wait for the next of somebody who may.
-    let _ = std::thread::Builder::new()
-        .name("log".into())
-        .spawn(move || there.write_for_others());
+    let log = Log::start((!logfile.is_empty()).then(|| logfile.to_owned()));
     let _ = LOG.set(log.clone());
     let lines = Lines { log };
     tracing_subscriber::registry()
@@ -84,6 +76,10 @@ fn filter_of(level: LogLevel) -> LevelFilter {
 
 /// Bytes of lines that may wait to be written.
 const WAITING_MAX: usize = 1 << 20;
+/// How long a thread that may block waits for its line to be written.
+const WRITE_MAX: Duration = Duration::from_millis(200);
+/// How long the process's end waits for the last lines.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// Writes each event as one line, and what waits with one system call, so that lines of several threads don't mix.
 struct Lines {
@@ -109,9 +105,10 @@ impl<S: Subscriber> Layer<S> for Lines {
 struct Log {
     path: Option<String>,
     waiting: Mutex<Waiting>,
+    /// For the log's thread: there are more lines.
     more: Condvar,
-    /// Held while what was taken from `waiting` is written.
-    writing: Mutex<()>,
+    /// For those who wait: there are fewer.
+    fewer: Condvar,
 }
 
 #[derive(Default)]
@@ -119,40 +116,105 @@ struct Waiting {
     lines: String,
     /// Lines that had no room.
     dropped: u64,
+    /// How many times lines were taken out to be written.
+    taken: u64,
+    /// How many of those have been written, or could not be.
+    done: u64,
+    /// Somebody has waited for the disk or the pipe in vain: nobody does until all is written.
+    is_stuck: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
+    }
 }
 
 impl Log {
-    /// Adds a line; if `at_once`, the caller writes it.
-    fn put(&self, line: &str, at_once: bool) {
+    /// With a thread that writes.
+    fn start(path: Option<String>) -> Arc<Log> {
+        let log = Arc::new(Log {
+            path,
+            ..Log::default()
+        });
+        let there = log.clone();
+        let thread = std::thread::Builder::new().name("log".into());
+        if let Err(error) = thread.spawn(move || there.write_all()) {
+            eprintln!("No thread for the log, lines may be lost: {error}");
+        }
+        log
+    }
+
+    /// Adds a line; if `waits`, until it is written.
+    fn put(&self, line: &str, waits: bool) {
         let mut waiting = self.waiting.lock();
         if waiting.lines.len() + line.len() > WAITING_MAX {
             waiting.dropped += 1;
-        } else {
-            waiting.lines.push_str(line);
+            return;
         }
-        drop(waiting);
-        if at_once {
-            self.write();
-        } else {
-            self.more.notify_one();
+        waiting.lines.push_str(line);
+        self.more.notify_one();
+        if waits && !waiting.is_stuck {
+            // It goes with the next that are taken out.
+            let turn = waiting.taken + 1;
+            self.wait_until(&mut waiting, WRITE_MAX, |waiting| waiting.done >= turn);
         }
     }
 
-    /// Writes what waits.
-    fn write(&self) {
+    /// Waits until all is written, for that long at most.
+    fn flush(&self, most: Duration) {
+        let mut waiting = self.waiting.lock();
+        self.wait_until(&mut waiting, most, |waiting| {
+            waiting.is_empty() && waiting.done == waiting.taken
+        });
+    }
+
+    fn wait_until(
+        &self,
+        waiting: &mut MutexGuard<'_, Waiting>,
+        most: Duration,
+        is_over: impl Fn(&Waiting) -> bool,
+    ) {
         may_block_here();
-        let _in_order = self.writing.lock();
-        let Waiting { mut lines, dropped } = std::mem::take(&mut *self.waiting.lock());
-        if dropped > 0 {
-            let lost = format!(
-                "{dropped} lines of the log were lost: they came faster than they could be written"
-            );
-            lines.push_str(&line(Level::WARN, &lost));
+        let until = Instant::now() + most;
+        while !is_over(waiting) {
+            if self.fewer.wait_until(waiting, until).timed_out() {
+                waiting.is_stuck = !is_over(waiting);
+                return;
+            }
         }
-        let bytes = lines.as_bytes();
+    }
+
+    /// The work of the log's thread.
+    fn write_all(&self) {
+        loop {
+            let mut waiting = self.waiting.lock();
+            while waiting.is_empty() {
+                waiting.is_stuck = false;
+                self.more.wait(&mut waiting);
+            }
+            waiting.taken += 1;
+            let mut lines = std::mem::take(&mut waiting.lines);
+            let dropped = std::mem::take(&mut waiting.dropped);
+            drop(waiting);
+            if dropped > 0 {
+                let lost = format!(
+                    "{dropped} lines of the log were lost: they came faster than they could be written"
+                );
+                lines.push_str(&line(Level::WARN, &lost));
+            }
+            self.write(lines.as_bytes());
+            let mut waiting = self.waiting.lock();
+            waiting.done += 1;
+            drop(waiting);
+            self.fewer.notify_all();
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        may_block_here();
         // There is nobody to tell if it fails.
         let _ = match &self.path {
-            _ if bytes.is_empty() => Ok(()),
             None => {
                 let mut output = std::io::stdout().lock();
                 output.write_all(bytes).and_then(|()| output.flush())
@@ -163,18 +225,6 @@ impl Log {
                 .open(path)
                 .and_then(|mut file| file.write_all(bytes)),
         };
-    }
-
-    /// The work of the log's own thread.
-    fn write_for_others(&self) {
-        loop {
-            let mut waiting = self.waiting.lock();
-            while waiting.lines.is_empty() {
-                self.more.wait(&mut waiting);
-            }
-            drop(waiting);
-            self.write();
-        }
     }
 }
 
@@ -238,49 +288,64 @@ impl Visit for Message {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::path::Path;
+
     use super::*;
 
-    fn log_at(path: &std::path::Path) -> Log {
-        Log {
-            path: Some(path.display().to_string()),
-            ..Log::default()
-        }
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn read(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    fn log_at(path: &Path) -> Arc<Log> {
+        Log::start(Some(path.display().to_string()))
     }
 
     #[test]
     fn lines_keep_their_order_and_find_the_file_by_its_name() {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let log = log_at(&path);
-        log.put("a\n", true);
-        assert_eq!(read(&path), "a\n");
         // By a thread that serves, or under a lock.
-        log.put("b\n", false);
-        assert_eq!(read(&path), "a\n");
-        log.put("c\n", true);
-        assert_eq!(read(&path), "a\nb\nc\n");
+        log.put("a\n", false);
+        log.put("b\n", true);
+        log.flush(PATIENCE);
+        assert_eq!(read(&path), "a\nb\n");
         std::fs::rename(&path, &moved).expect("a move");
-        log.put("d\n", true);
-        assert_eq!(
-            (read(&path), read(&moved)),
-            ("d\n".into(), "a\nb\nc\n".into())
-        );
+        log.put("c\n", true);
+        log.flush(PATIENCE);
+        assert_eq!((read(&path), read(&moved)), ("c\n".into(), "a\nb\n".into()));
     }
 
     #[test]
-    fn what_a_hanging_disk_leaves_waiting_is_bounded() {
+    fn a_pipe_that_nobody_reads_stops_nobody_and_what_waits_is_bounded() {
         let directory = tempfile::tempdir().expect("a directory");
-        let log = log_at(&directory.path().join("log"));
+        let path = directory.path().join("pipe");
+        let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a name");
+        // SAFETY: mkfifo reads the string, which ends with a zero.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        // Opening it to write waits for a reader.
+        let log = log_at(&path);
         let line = format!("{}\n", "x".repeat(999));
+        log.put("first\n", true);
+        assert!(log.waiting.lock().is_stuck);
         for _ in 0..2000 {
-            log.put(&line, false);
+            log.put(&line, true);
         }
         assert!(log.waiting.lock().lines.len() <= WAITING_MAX);
-        log.write();
-        let text = std::fs::read_to_string(directory.path().join("log")).expect("a log");
-        let last = text.lines().last().unwrap_or_default();
-        assert_eq!(text.lines().count(), WAITING_MAX / 1000 + 1);
-        assert!(last.contains(" # 952 lines of the log were lost"), "{last}");
+        log.flush(Duration::ZERO);
+        // Open for writing as well, the pipe does not end when the log closes it.
+        let both = OpenOptions::new().read(true).write(true).open(&path);
+        let mut lines = BufReader::new(both.expect("a pipe")).lines();
+        let mut next = || lines.next().expect("a line").expect("text");
+        assert_eq!(next(), "first");
+        let (mut kept, mut lost) = (0, next());
+        while lost.starts_with('x') {
+            (kept, lost) = (kept + 1, next());
+        }
+        let words = format!(" # {} lines of the log were lost", 2000 - kept);
+        assert!(lost.contains(&words), "{kept} {lost}");
     }
 }
