@@ -49,8 +49,7 @@ impl ScriptThreads {
             .spawn("script", move || here.work_off(&its_node));
         if let Err(error) = started {
             tracing::error!("Can't start a thread: {error}");
-            self.queue.lock().threads -= 1;
-            // Shards that nobody could leave any more would stop the node: it goes on here.
+            // Shards that nobody could leave any more would stop the node: it goes on here, in that thread's place.
             self.work_off(node);
         }
     }
