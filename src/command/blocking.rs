@@ -35,6 +35,7 @@ pub(super) fn suspend(ctx: &mut Context<'_>, request: BlockRequest, args: &Args<
         request.kind,
         request.on_deletion,
         request.null_array,
+        ctx.session.wants_no_reply(),
         ran_us,
     );
     for key in waiter.keys() {
@@ -195,7 +196,9 @@ fn answer(ctx: &mut Context<'_>, waiter: &Arc<Waiter>, mut reply: Reply) {
             shard.unblock(waiter.db, key, waiter);
         }
     }
-    waiter.client.push_output(reply.take());
+    if !waiter.is_silent {
+        waiter.client.push_output(reply.take());
+    }
     // It no longer waits from here on, whenever its own thread takes notice.
     waiter.client.blocked.store(false, Ordering::Release);
     waiter.finish(WaitEnd::Served);

@@ -25,7 +25,7 @@ use crate::keyspace::{Entered, Entry, Expiry, ShardSet};
 use crate::node_core::NodeCore;
 use crate::observe::command_stats::BatchCounters;
 use crate::resp::Reply;
-use crate::session::{Origin, ReplyMode, Session, Ticket, Waiting};
+use crate::session::{Origin, Session, Ticket, Waiting};
 use crate::table::Command;
 use crate::table::{Args, CommandError, CommandResult};
 
@@ -204,10 +204,7 @@ impl<'a> Context<'a> {
 
     /// The promise of a reply by an actor: the session waits for it when the handler returns.
     pub(crate) fn ticket(&mut self) -> Arc<Ticket> {
-        let silent = matches!(
-            self.session.reply_mode,
-            ReplyMode::Off | ReplyMode::Skipping
-        );
+        let silent = self.session.wants_no_reply();
         let ticket = Ticket::new(self.session.client.clone(), self.session.resp(), silent);
         self.session.waiting = Some(Waiting::Reply(ticket.clone()));
         ticket

@@ -6,7 +6,7 @@ use std::task::{Context as TaskContext, Wake, Waker};
 
 use super::bench::Bench;
 use super::dispatch::{self, Outcome};
-use super::{Context, Effects, active_expire};
+use super::{Context, Effects, active_expire, waits};
 use crate::clients::client::Client;
 use crate::config::Settings;
 use crate::data::Kind;
@@ -149,6 +149,28 @@ fn a_waiting_clients_command_is_checked_when_it_runs() {
     assert_eq!(bench.dispatch("LLEN list"), done(":1"));
 }
 
+/// Of a client that wants no replies (CLIENT REPLY), a wait for keys ends without one, however it ends.
+#[test]
+fn a_wait_of_a_client_that_wants_no_replies_ends_without_one() {
+    for mode in ["CLIENT REPLY OFF", "CLIENT REPLY SKIP"] {
+        for how in [0, 1, 2, waits::ROLE_CHANGED] {
+            let mut bench = Bench::new();
+            bench.dispatch(mode);
+            assert_eq!(bench.dispatch("BLPOP list 0").0, Outcome::Suspended);
+            let client = Client::new(2, String::new(), String::new(), 0);
+            let mut other = Session::new(client, Origin::Client);
+            std::mem::swap(&mut bench.session, &mut other);
+            match how {
+                0 => assert_eq!(bench.dispatch("RPUSH list a"), done(":1")),
+                how => waits::end(&bench.node, &other, how),
+            }
+            assert!(waits::is_over(&mut other), "{mode}, {how}");
+            let told = other.client.take_output(Waker::noop());
+            assert!(told.is_empty(), "{mode}, {how}");
+        }
+    }
+}
+
 /// A transaction's commands are counted, timed and shown as a client's are, and none is let wait.
 #[test]
 fn a_transactions_commands_are_calls() {
@@ -225,6 +247,7 @@ fn wait_for_end_of_k(bench: &Bench, command: &'static str) -> Arc<Client> {
         Kind::List,
         true,
         true,
+        false,
         0,
     );
     let keyspace = &bench.node.keyspace;

@@ -4,7 +4,6 @@
 use super::help::help;
 use super::{Context, Handlers};
 use crate::resp::Reply;
-use crate::session::ReplyMode;
 use crate::session::pubsub::{Topic, subscribed};
 use crate::table::{Args, CommandError, CommandResult};
 
@@ -96,14 +95,10 @@ fn limit_outbox(ctx: &Context<'_>) {
 /// Ends one subscription. Messages that came before must not follow the confirmation.
 fn end(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: &[u8]) {
     ctx.node.pubsub.unsubscribe(ctx.session, topic, name);
-    if !ctx.deny_blocking && !hides_replies(ctx) {
+    if !ctx.deny_blocking && !ctx.session.wants_no_reply() {
         ctx.session.client.take_pushed(ctx.reply.output_mut());
     }
     confirm(ctx, topic, kind, Some(name));
-}
-
-fn hides_replies(ctx: &Context<'_>) -> bool {
-    matches!(ctx.session.reply_mode, ReplyMode::Off | ReplyMode::Skipping)
 }
 
 /// Tells the client what it listens to now.
@@ -122,7 +117,7 @@ fn confirm(ctx: &mut Context<'_>, topic: Topic, kind: &str, name: Option<&[u8]>)
         }
         reply.int(count as i64);
     };
-    if hides_replies(ctx) {
+    if ctx.session.wants_no_reply() {
         let mut apart = Reply::new(ctx.session.resp());
         write(&mut apart);
         ctx.session.client.push_output(apart.take());

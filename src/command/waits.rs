@@ -135,7 +135,9 @@ pub(super) fn settle(node: &NodeCore, waiter: &Arc<Waiter>, how: u32) -> bool {
         reply.null();
     }
     record_end(node, waiter, error.is_some());
-    waiter.client.push_output(reply.take());
+    if !waiter.is_silent {
+        waiter.client.push_output(reply.take());
+    }
     waiter.finish(match how {
         ROLE_CHANGED => WaitEnd::RoleChanged,
         _ if error.is_some() => WaitEnd::Unblocked,

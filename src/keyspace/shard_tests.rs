@@ -182,6 +182,7 @@ fn waiter_for(number: u64, kind: Kind, on_deletion: bool) -> Arc<Waiter> {
         kind,
         on_deletion,
         true,
+        false,
         0,
     )
 }

@@ -67,6 +67,8 @@ pub struct Waiter {
     pub(crate) on_deletion: bool,
     /// The reply at timeout: a null array or a null.
     pub(crate) null_array: bool,
+    /// The client wants no reply (CLIENT REPLY).
+    pub(crate) is_silent: bool,
     /// How long the command ran before it began to wait, us.
     pub(crate) ran_us: u64,
     /// Log offset after what it wrote when it was served; 0: nothing.
@@ -90,6 +92,7 @@ impl Waiter {
         kind: Kind,
         on_deletion: bool,
         null_array: bool,
+        is_silent: bool,
         ran_us: u64,
     ) -> Arc<Waiter> {
         Arc::new(Waiter {
@@ -103,6 +106,7 @@ impl Waiter {
             kind,
             on_deletion,
             null_array,
+            is_silent,
             ran_us,
             write_offset: AtomicU64::new(0),
             state: AtomicU8::new(WAITING),

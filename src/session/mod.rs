@@ -216,6 +216,11 @@ impl Session {
         self.client.id
     }
 
+    /// Whether the command that runs is not answered (CLIENT REPLY), now or later.
+    pub(crate) fn wants_no_reply(&self) -> bool {
+        matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skipping)
+    }
+
     /// The protocol version that it speaks.
     #[inline]
     pub fn resp(&self) -> Resp {
