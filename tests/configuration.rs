@@ -384,6 +384,45 @@ fn the_port_and_the_addresses_move() {
         "{refused}"
     );
     assert!(answers_at("127.0.0.2", second));
+
+    // An address that has been left is free when that is answered.
+    let ports = [free_port(), free_port()].map(|port| port.to_string());
+    for port in ports.iter().cycle().take(40) {
+        assert_eq!(call(&["CONFIG", "SET", "port", port]), "OK");
+    }
+    node.shutdown();
+}
+
+#[test]
+fn what_waits_for_sockets_holds_up_no_other_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        port: 0,
+        dir: Some(dir.path().display().to_string()),
+        ..Settings::default()
+    };
+    let node = node(settings, None);
+    let (mut slow, mut fast) = (node.client(), node.client());
+    let mut timeout = 0;
+    std::thread::scope(|scope| {
+        let moves = scope.spawn(move || {
+            for address in ["127.0.0.1", "*"].iter().cycle().take(40) {
+                let reply = slow.call(&["CONFIG", "SET", "bind", address]);
+                assert_eq!(text(reply), "OK");
+            }
+        });
+        // Inside a transaction nothing could wait.
+        while !moves.is_finished() {
+            timeout += 1;
+            fast.call(&["MULTI"]);
+            fast.call(&["CONFIG", "SET", "timeout", &timeout.to_string()]);
+            assert_eq!(text(fast.call(&["EXEC"])), "OK");
+        }
+    });
+    // Neither undoes the other's.
+    let mut get = |name| text(fast.call(&["CONFIG", "GET", name]));
+    assert_eq!(get("timeout"), format!("timeout {timeout}"));
+    assert_eq!(get("bind"), "bind *");
     node.shutdown();
 }
 

@@ -68,8 +68,7 @@ fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Most directives are in force when the reply is written. What needs files, name servers or sockets is done aside, and
-/// so is what comes while another SET is.
+/// Most directives are in force when the reply is written. What needs files, name servers or sockets is done aside.
 fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::SYNTAX);
@@ -79,23 +78,56 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let is_slow = changes
         .iter()
         .any(|c| SLOW_TO_SET.contains(&c.directive.name));
-    if !is_slow && let Some(_one_at_a_time) = node.settings_lock.try_lock() {
-        apply(node, &changes)?;
-        ctx.reply.ok();
-        return Ok(());
+    if is_slow {
+        return saving::aside(ctx, move |node, reply| {
+            apply_slowly(node, &changes)?;
+            reply.ok();
+            Ok(())
+        });
     }
-    saving::aside(ctx, move |node, reply| {
-        let _one_at_a_time = node.settings_lock.lock();
-        apply(node, &changes)?;
-        reply.ok();
-        Ok(())
-    })
+    let _one_at_a_time = node.settings_lock.lock();
+    let old = node.settings.load_full();
+    let mut new = with_changes(&old, &changes)?;
+    let changed = changed_names(&old, &new);
+    prepare(node, &old, &mut new, &changed)?;
+    put_into_force(node, new, &changed);
+    ctx.reply.ok();
+    Ok(())
 }
 
-/// Puts the changes into force, or none of them. Called with the settings' lock held.
-fn apply(node: &NodeCore, changes: &[Change]) -> CommandResult {
+/// Puts the changes into force, or none of them, by the one thread that does work aside. What may block is done before the
+/// lock is taken, since clients' other changes wait for that.
+fn apply_slowly(node: &NodeCore, changes: &[Change]) -> CommandResult {
     let old = node.settings.load_full();
-    let mut new = Settings::clone(&old);
+    let mut new = with_changes(&old, changes)?;
+    let prepared = changed_names(&old, &new);
+    prepare(node, &old, &mut new, &prepared)?;
+    let one_at_a_time = node.settings_lock.lock();
+    // What was set meanwhile stays.
+    let latest = node.settings.load_full();
+    let mut merged = match with_changes(&latest, changes) {
+        Ok(merged) => merged,
+        Err(error) => {
+            drop(one_at_a_time);
+            // The two don't go together: back to the old addresses.
+            let _ = prepare(node, &new, &mut Settings::clone(&old), &prepared);
+            return Err(error);
+        }
+    };
+    if prepared.contains(&"dir") {
+        merged.dir = new.dir;
+    }
+    if prepared.contains(&"repl-spool-dir") {
+        merged.repl_spool_dir = new.repl_spool_dir;
+    }
+    let changed = changed_names(&latest, &merged);
+    put_into_force(node, merged, &changed);
+    Ok(())
+}
+
+/// The settings with the changes in them, if they go together.
+fn with_changes(old: &Settings, changes: &[Change]) -> CommandResult<Settings> {
+    let mut new = old.clone();
     for change in changes {
         let words: Vec<&str> = change.words.iter().map(String::as_str).collect();
         let set = change.directive.set(&mut new, &words);
@@ -108,22 +140,35 @@ fn apply(node: &NodeCore, changes: &[Change]) -> CommandResult {
     }
     new.check()
         .map_err(|(name, reason)| failed(name, &reason))?;
-    let changed: Vec<&'static str> = table::all()
-        .filter(|d| d.get(&old) != d.get(&new))
+    Ok(new)
+}
+
+fn changed_names(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    table::all()
+        .filter(|d| d.get(old) != d.get(new))
         .map(|d| d.name)
-        .collect();
-    if !changed.is_empty() {
-        if let Some(services) = node.services.get() {
-            services
-                .prepare_settings(&old, &mut new, &changed)
-                .map_err(|(name, reason)| failed(name, &reason))?;
-        }
-        put_into_force(node, new, &changed);
+        .collect()
+}
+
+/// Has done outside what must be before the new settings are in force.
+fn prepare(
+    node: &NodeCore,
+    old: &Settings,
+    new: &mut Settings,
+    changed: &[&'static str],
+) -> CommandResult {
+    match node.services.get() {
+        Some(services) if !changed.is_empty() => services
+            .prepare_settings(old, new, changed)
+            .map_err(|(name, reason)| failed(name, &reason)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn put_into_force(node: &NodeCore, new: Settings, changed: &[&'static str]) {
+    if changed.is_empty() {
+        return;
+    }
     if changed.contains(&"repl-backlog-size") && !new.repl_backlog_auto {
         node.hub.set_backlog_size(new.repl_backlog_size);
     }

@@ -131,8 +131,7 @@ fn reply(bench: &mut Bench, asides: &Asides, line: &[&[u8]]) -> (String, bool) {
     (text.trim_end().to_owned(), true)
 }
 
-/// What needs files, sockets or name servers is not done by a thread that serves; what comes while it is done does not
-/// overtake it, and does not wait for the lock either.
+/// What needs files, sockets or name servers is not done by a thread that serves.
 #[test]
 fn slow_directives_are_set_aside() {
     let (mut bench, asides) = bench_with_asides();

@@ -11,10 +11,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::task::Poll;
 use std::time::Duration;
 
 use actix::prelude::*;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::actors::clients::connection::ConnectionActor;
@@ -59,7 +61,11 @@ pub(crate) struct ListenerActor {
     listener: Option<Listener>,
     path: Option<PathBuf>,
     receptions: Vec<Addr<ReceptionActor>>,
+    closed: Closed,
 }
+
+/// Of whoever waits for an address to be free, in a listener and beside its socket: dropped after both.
+type Closed = Arc<Mutex<Option<Sender<()>>>>;
 
 impl ListenerActor {
     pub(crate) fn new(
@@ -72,6 +78,7 @@ impl ListenerActor {
             listener: Some(listener),
             path: None,
             receptions,
+            closed: Closed::default(),
         }
     }
 }
@@ -81,6 +88,7 @@ async fn accept_all(
     node: Arc<NodeCore>,
     listener: Listener,
     receptions: Vec<Addr<ReceptionActor>>,
+    _closed: Closed,
 ) -> io::Result<()> {
     enum Bound {
         Tcp(TcpListener),
@@ -131,7 +139,8 @@ impl Actor for ListenerActor {
         if let Listener::Unix(_, path) = &listener {
             self.path = Some(path.clone());
         }
-        let work = accept_all(self.node.clone(), listener, self.receptions.clone());
+        let (node, receptions) = (self.node.clone(), self.receptions.clone());
+        let work = accept_all(node, listener, receptions, self.closed.clone());
         ctx.spawn(work.into_actor(self).map(|result, _, ctx| {
             if let Err(error) = result {
                 tracing::error!("Listener failed: {error}");
@@ -147,15 +156,18 @@ impl Actor for ListenerActor {
     }
 }
 
-/// Stops a listener (shutdown, rebinding).
+/// Stops a listener (shutdown, rebinding). `closed` is dropped when its address is free.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct StopListening;
+pub(crate) struct StopListening {
+    pub(crate) closed: Option<Sender<()>>,
+}
 
 impl Handler<StopListening> for ListenerActor {
     type Result = ();
 
-    fn handle(&mut self, _: StopListening, ctx: &mut Self::Context) {
+    fn handle(&mut self, stop: StopListening, ctx: &mut Self::Context) {
+        *self.closed.lock() = stop.closed;
         ctx.stop();
     }
 }

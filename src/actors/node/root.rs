@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 
 use actix::prelude::*;
 use parking_lot::Mutex;
@@ -188,7 +189,7 @@ impl Root {
         self.node.close(exit_code, failure);
         let listening = self.listening_tcp.drain(..);
         for listener in listening.chain(self.listening_unix.drain(..)) {
-            listener.do_send(StopListening);
+            listener.do_send(StopListening { closed: None });
         }
         for arbiter in &self.arbiters {
             arbiter.stop();
@@ -340,16 +341,21 @@ impl Handler<IsUp> for Root {
 /// From now on these TCP listeners and no others; Unix sockets stay.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct ListenAt(pub(crate) Vec<Listener>);
+pub(crate) struct ListenAt {
+    pub(crate) listeners: Vec<Listener>,
+    /// Dropped when the addresses of the others are free.
+    pub(crate) closed: Sender<()>,
+}
 
 impl Handler<ListenAt> for Root {
     type Result = ();
 
-    fn handle(&mut self, ListenAt(listeners): ListenAt, _: &mut Self::Context) {
+    fn handle(&mut self, at: ListenAt, _: &mut Self::Context) {
         for old in self.listening_tcp.drain(..) {
-            old.do_send(StopListening);
+            let closed = Some(at.closed.clone());
+            old.do_send(StopListening { closed });
         }
-        for listener in listeners {
+        for listener in at.listeners {
             let listener = ListenerActor::new(self.node.clone(), listener, self.receptions.clone());
             let listener = supervisor::start(&self.node, Owner::Listener, listener);
             self.listening_tcp.push(listener);

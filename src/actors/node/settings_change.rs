@@ -3,7 +3,8 @@
 //! calls then is not one that serves ([`SLOW_TO_SET`](crate::node_core::SLOW_TO_SET)).
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -55,14 +56,14 @@ pub(crate) fn prepare(
     Ok(())
 }
 
-/// How long the old sockets may take to close where the new ones need their addresses.
+/// How long the old sockets may take to close.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Moves the TCP listeners to the new addresses.
+/// Moves the TCP listeners to the new addresses. When this returns the old ones are free, for the next who wants them.
 fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), BindError> {
     let error = match bind_tcp(new) {
         Ok(listeners) => {
-            root.do_send(ListenAt(listeners));
+            listen_at(root, listeners);
             return Ok(());
         }
         Err(error) => error,
@@ -71,29 +72,25 @@ fn listen_anew(root: &Addr<Root>, old: &Settings, new: &Settings) -> Result<(), 
     if old.port != new.port || !is_taken(&error) {
         return Err(error);
     }
-    may_block_here();
-    root.do_send(ListenAt(Vec::new()));
-    let until = Instant::now() + CLOSING;
-    let mut last = error;
-    while Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(2));
-        match bind_tcp(new) {
-            Ok(listeners) => {
-                root.do_send(ListenAt(listeners));
-                return Ok(());
-            }
-            Err(error) if is_taken(&error) => last = error,
-            Err(error) => {
-                last = error;
-                break;
-            }
-        }
-    }
-    match bind_tcp(old) {
-        Ok(listeners) => root.do_send(ListenAt(listeners)),
+    listen_at(root, Vec::new());
+    let (listeners, result) = match bind_tcp(new) {
+        Ok(listeners) => (Ok(listeners), Ok(())),
+        Err(error) => (bind_tcp(old), Err(error)),
+    };
+    match listeners {
+        Ok(listeners) => listen_at(root, listeners),
         Err(error) => tracing::error!("the old addresses can't be had again: {error}"),
     }
-    Err(last)
+    result
+}
+
+/// Listens there, and waits until the sockets of before are closed.
+fn listen_at(root: &Addr<Root>, listeners: Vec<Listener>) {
+    may_block_here();
+    let (closed, wait) = channel();
+    root.do_send(ListenAt { listeners, closed });
+    // Nothing is sent: the last listener has gone when the channel ends.
+    let _ = wait.recv_timeout(CLOSING);
 }
 
 fn bind_tcp(settings: &Settings) -> Result<Vec<Listener>, BindError> {
