@@ -596,8 +596,8 @@ impl Stack {
     }
 
     pub(super) fn push_raise(&mut self, raise: Raise) {
-        // Whoever fills the stack and then fails makes room.
-        if !self.reserve(1) {
+        // Whoever fills the stack and then fails makes room. Arguments may be more than it is to hold.
+        while !self.reserve(1) {
             self.pop(1);
         }
         match raise {

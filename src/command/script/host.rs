@@ -241,7 +241,7 @@ impl Run<'_, '_> {
         };
         self.ctx.reply.clear();
         self.ctx.reply.resp = self.resp;
-        let ran = self.run_nested(args.texts());
+        let ran = self.run_nested(&args.texts());
         call.set_top(0);
         match ran {
             Ok(()) => {}
@@ -321,7 +321,9 @@ impl Run<'_, '_> {
                 "Lua redis lib command arguments must be strings or integers",
             ));
         };
-        if self.ctx.node.table.find(args.texts()).is_none() {
+        let is_known = self.ctx.node.table.find(&args.texts()).is_some();
+        call.set_top(0);
+        if !is_known {
             return Err(raise(
                 call,
                 "Invalid command passed to redis.acl_check_cmd()",

@@ -418,14 +418,19 @@ fn whole(number: f64) -> i64 {
     }
 }
 
-/// The arguments of a call as texts, numbers in Redis's form; they live as long as they are on the stack. None: one is
-/// neither a string nor a number.
+/// The arguments of a call as texts, numbers in Redis's form; they live as long as they are on the stack.
 pub(super) struct Arguments<'a> {
-    texts: smallvec::SmallVec<[&'a [u8]; 8]>,
+    texts: smallvec::SmallVec<[Text<'a>; 8]>,
+}
+
+/// A string of Lua's, or a number's text. Numbers are not made strings on the stack, which may be full.
+enum Text<'a> {
+    String(&'a [u8]),
+    Number(crate::text::DoubleText),
 }
 
 impl<'a> Arguments<'a> {
-    /// Numbers are replaced on the stack by their texts.
+    /// None: one is neither a string nor a number.
     ///
     /// # Safety
     ///
@@ -434,23 +439,26 @@ impl<'a> Arguments<'a> {
         let count = call.top();
         let mut texts = smallvec::SmallVec::with_capacity(count as usize);
         for index in 1..=count {
-            match call.kind(index) {
+            texts.push(match call.kind(index) {
                 Kind::Number => {
                     let number = call.number(index).unwrap_or_default();
-                    let text = crate::text::DoubleText::new(number);
-                    call.push_bytes(text.as_bytes());
-                    call.replace(index);
+                    Text::Number(crate::text::DoubleText::new(number))
                 }
-                Kind::String => {}
+                // SAFETY: the caller's promise.
+                Kind::String => Text::String(unsafe { call.bytes_argument(index) }.ok()?),
                 _ => return None,
-            }
-            // SAFETY: the caller's promise.
-            texts.push(unsafe { call.bytes_argument(index) }.ok()?);
+            });
         }
         Some(Arguments { texts })
     }
 
-    pub(super) fn texts(&self) -> &[&'a [u8]] {
-        &self.texts
+    pub(super) fn texts(&self) -> smallvec::SmallVec<[&[u8]; 8]> {
+        self.texts
+            .iter()
+            .map(|text| match text {
+                Text::String(bytes) => *bytes,
+                Text::Number(text) => text.as_bytes(),
+            })
+            .collect()
     }
 }

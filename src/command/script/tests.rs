@@ -82,6 +82,18 @@ fn what_is_nested_without_end_is_bounded() {
     assert_eq!(eval(&mut bench, nested, &["0"]), "$-1");
 }
 
+/// As many arguments as Lua's stack holds, numbers among them.
+#[test]
+fn a_full_stack_of_arguments_is_taken() {
+    let mut bench = Bench::new();
+    for count in [7000, 7990, 7999] {
+        let script = format!(
+            "local a = {{}} for i = 1, {count} do a[i] = i end local ok = pcall(redis.call, 'DEL', unpack(a)) return ok or 1"
+        );
+        assert_eq!(eval(&mut bench, &script, &["0"]), ":1", "{count}");
+    }
+}
+
 #[test]
 fn commands_are_called() {
     let mut bench = Bench::new();
