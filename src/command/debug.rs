@@ -28,11 +28,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     match (subcommand.as_str(), args.len()) {
         ("help", 2) => debug_help(ctx, args),
         ("sleep", 3) => sleep(ctx, args),
-        ("digest", 2) => {
-            let digest = dataset_digest(&ctx.keys, ScoreForm::default());
-            ctx.reply.simple(&hex(&digest));
-            Ok(())
-        }
+        ("digest", 2) => digest(ctx),
         ("digest-value", _) => digest_value(ctx, args),
         ("reload", _) => reload(ctx, args),
         ("populate", 3..=5) => populate(ctx, args),
@@ -135,6 +131,12 @@ fn packed_threshold(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
         )),
     }
+}
+
+fn digest(ctx: &mut Context<'_>) -> CommandResult {
+    let digest = dataset_digest(&ctx.keys, ScoreForm::default());
+    ctx.reply.simple(&hex(&digest));
+    Ok(())
 }
 
 fn done(ctx: &mut Context<'_>) -> CommandResult {

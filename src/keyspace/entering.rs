@@ -705,9 +705,9 @@ mod inside {
     }
 
     #[cfg(not(all(debug_assertions, not(feature = "model"))))]
-    pub fn check(_: &Keyspace) {}
+    pub(super) fn check(_: &Keyspace) {}
     #[cfg(not(all(debug_assertions, not(feature = "model"))))]
-    pub fn enter(_: &Keyspace) {}
+    pub(super) fn enter(_: &Keyspace) {}
     #[cfg(not(all(debug_assertions, not(feature = "model"))))]
-    pub fn leave() {}
+    pub(super) fn leave() {}
 }

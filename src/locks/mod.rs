@@ -10,7 +10,7 @@ mod models;
 #[cfg(not(feature = "model"))]
 pub(crate) use here::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
 #[cfg(feature = "model")]
-pub use modelled::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
+pub(crate) use modelled::{AtomicBool, AtomicU8, Condvar, Mutex, RawLock, fence};
 
 #[cfg(not(feature = "model"))]
 mod here {
@@ -59,27 +59,27 @@ mod modelled {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
-    pub use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
 
     /// See `parking_lot::Mutex`.
     #[derive(Default)]
-    pub struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     /// See `parking_lot::MutexGuard`.
-    pub struct Guard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+    pub(crate) struct Guard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
     const HELD: &str = "a guard is empty only while its condition is waited for";
 
     impl<T> Mutex<T> {
-        pub fn new(value: T) -> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
             Mutex(loom::sync::Mutex::new(value))
         }
 
-        pub fn lock(&self) -> Guard<'_, T> {
+        pub(crate) fn lock(&self) -> Guard<'_, T> {
             Guard(self.0.lock().ok())
         }
 
-        pub fn get_mut(&mut self) -> &mut T {
+        pub(crate) fn get_mut(&mut self) -> &mut T {
             self.0.get_mut().expect("no thread panics in a model")
         }
     }
@@ -105,14 +105,14 @@ mod modelled {
 
     /// See `parking_lot::Condvar`.
     #[derive(Debug, Default)]
-    pub struct Condvar(loom::sync::Condvar);
+    pub(crate) struct Condvar(loom::sync::Condvar);
 
     impl Condvar {
-        pub fn notify_one(&self) {
+        pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
 
-        pub fn wait<T>(&self, guard: &mut Guard<'_, T>) {
+        pub(crate) fn wait<T>(&self, guard: &mut Guard<'_, T>) {
             let held = guard.0.take().expect(HELD);
             guard.0 = self.0.wait(held).ok();
         }
@@ -120,21 +120,21 @@ mod modelled {
 
     /// A lock that guards what stands beside it: as parking_lot's, an atomic that is taken with acquire and given
     /// back with release.
-    pub struct RawLock(AtomicBool);
+    pub(crate) struct RawLock(AtomicBool);
 
     impl RawLock {
-        pub fn new() -> RawLock {
+        pub(crate) fn new() -> RawLock {
             RawLock(AtomicBool::new(false))
         }
 
-        pub fn try_lock(&self) -> bool {
+        pub(crate) fn try_lock(&self) -> bool {
             let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
             self.0
                 .compare_exchange(false, true, success, failure)
                 .is_ok()
         }
 
-        pub fn try_lock_for(&self, _: Duration) -> bool {
+        pub(crate) fn try_lock_for(&self, _: Duration) -> bool {
             while !self.try_lock() {
                 loom::thread::yield_now();
             }
@@ -143,7 +143,7 @@ mod modelled {
 
         /// # Safety
         /// This thread holds it.
-        pub unsafe fn unlock(&self) {
+        pub(crate) unsafe fn unlock(&self) {
             self.0.store(false, Ordering::Release);
         }
     }
