@@ -151,7 +151,7 @@ fn slow_directives_are_set_aside() {
     let no = "-ERR CONFIG SET failed (possibly related to argument 'port') - no";
     assert_eq!(failed, (no.to_owned(), true));
     assert_eq!(bench.node.stats.error_replies.get(), refused + 1);
-    // Only the lock's holder knows for how long: a change of role, inside every shard, does not wait for it.
+    // A change of role, inside every shard, does not wait for the lock.
     let held = bench.node.settings_lock.lock();
     bench.node.set_role(None);
     drop(held);

@@ -68,8 +68,8 @@ pub struct NodeCore {
     pub persistence: Persistence,
     pub process: Process,
     settings_watchers: Mutex<Vec<SettingsWatcher>>,
-    /// Held by CONFIG SET, so that changes come one after the other. May be held for long: a serving thread only
-    /// tries.
+    /// Held by CONFIG SET, so that changes come one after the other. Held for moments: what may block is done before
+    /// it is taken.
     pub settings_lock: Mutex<()>,
     pub lazyfree: LazyFree,
     /// What came in dumps beside keys and can't be used here. Replaced with the dataset, with every shard entered.

@@ -299,14 +299,12 @@ fn what_can_not_be_used_is_written_as_it_came() {
     ];
     let before = [&[opcode::MODULE_AUX, 0x44, 0x03, 2, 1][..], &parts].concat();
     let behind = [opcode::MODULE_AUX, 0x44, 0x07, 2, 2, 0];
-    let mut library = vec![opcode::FUNCTION2];
-    library.extend_from_slice(&string(b"#!lua name=x"));
     let keys = [opcode::SELECT_DB, 0, kind::STRING, 1, b'd', 1, b'z'];
-    let content = [&before[..], &library, &keys, &behind].concat();
+    let content = [&before[..], &keys, &behind].concat();
     let (rows, _) = read(&dump_of(10, &content)).unwrap();
     assert_eq!(
         rows.opaque.to_string(),
-        "1 function library and AUX data of module \"AAAAAAAAB\" and AUX data of module \"AAAAAAAAB\""
+        "AUX data of module \"AAAAAAAAB\" and AUX data of module \"AAAAAAAAB\""
     );
 
     let mut writer = ChunkWriter::new(false, true, 1 << 16);
@@ -324,7 +322,7 @@ fn what_can_not_be_used_is_written_as_it_came() {
     writer.finish(&mut chunks);
     let dump = chunks.concat();
     let has = |part: &[u8]| memchr::memmem::find(&dump, part);
-    let places = [&before[..], &library, &keys, &behind].map(|part| has(part).unwrap());
+    let places = [&before[..], &keys, &behind].map(|part| has(part).unwrap());
     assert!(places.is_sorted(), "{places:?}");
 
     let cut = dump_of(10, &before[..before.len() - 2]);
@@ -601,8 +599,6 @@ fn refusals_say_what_where_and_which_key() {
     assert!(module.to_string().contains("module type \"AAAAAAAAB\""));
     let unknown = refuse(&dump_of(11, &[99, 1, b'k']));
     assert!(unknown.to_string().contains("value type or opcode 99"));
-    let function = refuse(&dump_of(10, &[opcode::FUNCTION_PRE_GA]));
-    assert!(function.to_string().contains("release candidates"));
     let refused = refuse(&dump_of(10, &[opcode::SELECT_DB, 16]));
     assert!(refused.to_string().contains("there is no database 16"));
     assert!(refused.key.is_none());
