@@ -812,6 +812,11 @@ fn every_counter_of_info_moves() {
     move_keys(&mut moves, &mut client);
     move_replication(&mut moves, &mut client);
     move_limits(&mut moves);
+    moves.until(&["evicted_scripts"], || {
+        for n in 0..600 {
+            client.call(&["EVAL", &format!("return {n}"), "0"]);
+        }
+    });
     move_contention(&mut moves);
 
     let names: BTreeSet<String> = info_fields(&master, "stats").into_keys().collect();

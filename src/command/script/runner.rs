@@ -311,6 +311,11 @@ impl ScriptState {
     /// After a run.
     pub(super) fn tidy(&mut self) {
         self.lua.set_top(0);
+        let meter = self.lua.meter();
+        if meter.used() > meter.limit() / 4 * 3 {
+            // What a script has left that met the limit must not be in the way of the next one.
+            self.lua.collect_all();
+        }
         self.runs += 1;
         if self.runs == COLLECT_EVERY {
             self.runs = 0;
