@@ -413,8 +413,7 @@ impl Settings {
     /// wanted:
     ///
     /// ```
-    /// use understudy::{Node, Settings};
-    /// use understudy::config::MasterAddress;
+    /// use understudy::{MasterAddress, Node, Settings};
     ///
     /// // A replica that others can't reach.
     /// let settings = Settings {
