@@ -424,22 +424,36 @@ pub(super) fn after_exec(
     let took_us = ctx.now_us.saturating_sub(start_us);
     // One of its commands may have been a CONFIG SET.
     let settings = ctx.node.settings.load();
-    let (stats, track) = (&ctx.node.command_stats, settings.latency_tracking);
+    show_to_monitors(ctx, command, args);
+    let client = &ctx.session.client;
+    let time = (ctx.now_us, took_us);
+    record_end(ctx.node, &settings, client, command, args, time, failed);
+}
+
+/// Counts a command whose end does not come within its batch, and tells its observers. `time` is that of
+/// [`notify_observers`].
+pub(super) fn record_end(
+    node: &NodeCore,
+    settings: &Settings,
+    client: &Client,
+    command: &Command,
+    args: &Args<'_>,
+    time: (u64, u64),
+    failed: bool,
+) {
+    let (stats, took_us, track) = (&node.command_stats, time.1, settings.latency_tracking);
     if failed {
         stats.fail(command.id, took_us, track);
     } else {
         stats.record(command.id, took_us, track);
     }
-    show_to_monitors(ctx, command, args);
-    let client = &ctx.session.client;
-    let time = (ctx.now_us, took_us);
-    notify_observers(ctx.node, &settings, client, command, args, time);
+    notify_observers(node, settings, client, command, args, time);
 }
 
 /// The observers of a finished command; each costs a comparison when nobody observes. `time`: when it ended,
 /// unix us, and how long it ran, us.
 #[inline(always)]
-pub(super) fn notify_observers(
+fn notify_observers(
     node: &NodeCore,
     settings: &Settings,
     client: &Client,

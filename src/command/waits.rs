@@ -153,16 +153,14 @@ fn record_end(node: &NodeCore, waiter: &Waiter, failed: bool) {
         return;
     };
     let settings = node.settings.load();
-    let (stats, took_us, track) = (
-        &node.command_stats,
-        waiter.ran_us,
-        settings.latency_tracking,
+    let time = (node.clock.unix_us(), waiter.ran_us);
+    dispatch::record_end(
+        node,
+        &settings,
+        &waiter.client,
+        command,
+        &args,
+        time,
+        failed,
     );
-    if failed {
-        stats.fail(command.id, took_us, track);
-    } else {
-        stats.record(command.id, took_us, track);
-    }
-    let time = (node.clock.unix_us(), took_us);
-    dispatch::notify_observers(node, &settings, &waiter.client, command, &args, time);
 }

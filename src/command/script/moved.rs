@@ -190,16 +190,11 @@ impl MovedScript {
         let settings = node.settings.load();
         let now_us = node.clock.unix_us();
         let took_us = now_us.saturating_sub(began_us);
-        let track = settings.latency_tracking;
-        if reply.first() == Some(&b'-') {
-            node.command_stats.fail(origin.command, took_us, track);
-        } else {
-            node.command_stats.record(origin.command, took_us, track);
-        }
+        let failed = reply.first() == Some(&b'-');
         let args: Vec<&[u8]> = origin.args.iter().map(|arg| &arg[..]).collect();
         let command = node.table.get(origin.command);
         let time = (now_us, took_us);
-        dispatch::notify_observers(node, &settings, &client, command, &args, time);
+        dispatch::record_end(node, &settings, &client, command, &args, time, failed);
         ticket.wrote_until(ended.wrote_until);
         ticket.complete(&reply);
     }
