@@ -54,8 +54,13 @@ fn push_api(stack: &mut Stack) {
         ("REPL_ALL", 3.0),
         ("REPL_NONE", 0.0),
     ];
+    set_numbers(stack, &numbers);
+}
+
+/// Sets numbers in the table on top.
+fn set_numbers(stack: &mut Stack, numbers: &[(&str, f64)]) {
     for (name, number) in numbers {
-        stack.push_number(number);
+        stack.push_number(*number);
         stack.raw_set_field(-2, name.as_bytes());
     }
 }
@@ -80,10 +85,7 @@ fn push_constants(stack: &mut Stack) {
         ("LOG_WARNING", 3.0),
         ("REDIS_VERSION_NUM", VERSION_NUMBER),
     ];
-    for (name, number) in numbers {
-        stack.push_number(number);
-        stack.raw_set_field(-2, name.as_bytes());
-    }
+    set_numbers(stack, &numbers);
     stack.push_bytes(VERSION.as_bytes());
     stack.raw_set_field(-2, b"REDIS_VERSION");
 }
@@ -91,24 +93,9 @@ fn push_constants(stack: &mut Stack) {
 /// Makes what the table on top doesn't hold an error, in Redis's words.
 pub(super) fn make_missing_an_error(stack: &mut Stack) {
     stack.push_table(0, 1);
-    stack.push_native(missing_global);
+    stack.push_native(|call| Err(sandbox::missing_global_error(call)));
     stack.raw_set_field(-2, b"__index");
     stack.set_metatable(-2);
-}
-
-fn missing_global(call: &mut Call<'_>) -> NativeResult {
-    let name = match call.top() {
-        2 => call.coerced_bytes(2).unwrap_or_default().to_vec(),
-        _ => Vec::new(),
-    };
-    let end = memchr::memchr(0, &name).unwrap_or(name.len());
-    let text = [
-        b"Script attempted to access nonexistent global variable '",
-        &name[..end],
-        b"'",
-    ]
-    .concat();
-    Err(call.error_bytes(&text))
 }
 
 /// Pushes a list of texts.

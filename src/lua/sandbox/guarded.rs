@@ -10,7 +10,7 @@ use mlua_sys as ffi;
 use super::super::native::poll_or_raise;
 use super::super::state::Shared;
 use super::{BEHIND_AT, MARK, MARK_AT, READ_ONLY, SHOWN_AT};
-use crate::lua::{Call, Kind, NativeResult, Stack};
+use crate::lua::{Call, Kind, NativeResult, Raise, Stack};
 
 /// Replaces the functions of the base and table libraries.
 pub(super) fn replace(stack: &mut Stack, globals: c_int) {
@@ -63,7 +63,15 @@ fn missing_global(call: &mut Call<'_>) -> NativeResult {
         let problem = "Second argument to luaProtectedTableError must be a string or number";
         return Err(call.error(problem));
     }
-    let name = call.coerced_bytes(2).unwrap_or_default();
+    Err(missing_global_error(call))
+}
+
+/// The error of reading what isn't there; its name is the second of two arguments, up to a zero byte.
+pub(crate) fn missing_global_error(call: &mut Call<'_>) -> Raise {
+    let name = match call.top() {
+        2 => call.coerced_bytes(2).unwrap_or_default(),
+        _ => &[],
+    };
     let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
     let text = [
         b"Script attempted to access nonexistent global variable '",
@@ -71,7 +79,7 @@ fn missing_global(call: &mut Call<'_>) -> NativeResult {
         b"'",
     ]
     .concat();
-    Err(call.error_bytes(&text))
+    call.error_bytes(&text)
 }
 
 /// If the table there is a proxy, pushes its metatable.

@@ -23,7 +23,7 @@ use super::libraries;
 use super::{Call, Failure, Kind, NativeResult, Stack, State};
 
 pub(in crate::lua) use chance::Random;
-pub(crate) use guarded::error_handler;
+pub(crate) use guarded::{error_handler, missing_global_error};
 
 /// Where the registry keeps the table behind the proxy of the globals.
 const GLOBALS: &[u8] = b"globals behind the proxy";
