@@ -27,4 +27,6 @@ pub(crate) mod usage;
 pub(crate) mod writer;
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod round_trip_tests;
