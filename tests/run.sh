@@ -26,8 +26,10 @@ esac
 
 # The quick profile: optimised, since some tests move a million keys, with debug assertions.
 # Without arguments the models of hand-made synchronisation are checked as well (src/locks/models.rs).
+# What fails does not keep what comes later from running.
+status=0
 if [ $# = 0 ]; then
-    cargo test --locked --profile quick --features model --lib locks::models
+    cargo test --locked --profile quick --features model --lib locks::models || status=$?
 fi
-# A binary that fails does not keep the later ones from running.
-exec cargo test --locked --profile quick --no-fail-fast "$@"
+cargo test --locked --profile quick --no-fail-fast "$@" || status=$?
+exit $status
