@@ -27,10 +27,10 @@ pub mod clock {
 
 pub mod command {
     pub use crate::command::context::Context;
-    pub use crate::command::effects::Effects;
+    pub use crate::command::context::effects::Effects;
 
     pub mod digest {
-        pub use crate::command::digest::{DatasetDigest, ScoreForm, hex, value_digest};
+        pub use crate::command::server::digest::{DatasetDigest, ScoreForm, hex, value_digest};
     }
 
     pub mod dispatch {

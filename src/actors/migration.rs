@@ -1,6 +1,6 @@
 //! The actor that carries keys to other nodes for MIGRATE: it has the sockets, and waits for the targets.
 //!
-//! What is sent, and what becomes of a key that has arrived, is decided in [`command::migrate`](crate::command::migrate),
+//! What is sent, and what becomes of a key that has arrived, is decided in [`command::migrate`](crate::command::keys::migrate),
 //! inside the shards; no shard is held while a target is waited for, and MIGRATEs of several clients go on beside each
 //! other. AUTH and SELECT are answered before the first key leaves, so that no key ends up in a database that it was not
 //! meant for.
@@ -28,7 +28,7 @@ use tokio::time::{sleep, timeout};
 use super::shard;
 use crate::actors::supervisor;
 use crate::clients::pause::PausePurpose;
-use crate::command::migrate::{self, Settled};
+use crate::command::keys::migrate::{self, Settled};
 use crate::node_core::NodeCore;
 use crate::node_core::migration::{Migration, PackedKey, Target, TargetCommand};
 use crate::os::outgoing;

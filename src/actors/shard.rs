@@ -19,7 +19,9 @@ use actix::prelude::*;
 
 use crate::actors::supervisor;
 use crate::clients::client::Client;
-use crate::command::{Context as CommandContext, Effects, active_expire, blocking};
+use crate::command::dispatch::blocking;
+use crate::command::keys::active_expire;
+use crate::command::{Context as CommandContext, Effects};
 use crate::keyspace::{Entered, ExpireBudget, ShardSet};
 use crate::node_core::NodeCore;
 use crate::resp::Reply;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::command::blocking;
+use crate::command::dispatch::blocking;
 use crate::command::script::functions;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
@@ -399,7 +399,7 @@ pub(crate) fn swap_in(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::bench::Bench;
+    use crate::command::context::bench::Bench;
 
     /// What a request may wait for while a full sync's data comes in: nothing depends on the sizes.
     #[test]

@@ -6,7 +6,7 @@
 //! before the next one, so that the misses of a step overlap. Nothing changes and nothing is promised: a
 //! tag that matches by chance prefetches a member in vain.
 //!
-//! What it gains, in pipelines of 16 on a set of a million: see [`crate::command::prefetch`].
+//! What it gains, in pipelines of 16 on a set of a million: see [`crate::command::dispatch::prefetch`].
 
 use smallvec::SmallVec;
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use crate::clients::client::Client;
+use crate::command::dispatch::waits;
 use crate::command::dispatch::{self, Outcome};
-use crate::command::waits;
 use crate::command::{Context, Effects};
 use crate::keyspace::Entrance;
 use crate::node_core::NodeCore;

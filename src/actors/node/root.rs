@@ -366,7 +366,7 @@ impl Handler<ListenAt> for Root {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::bench::Bench;
+    use crate::command::context::bench::Bench;
     use crate::supervision::EXIT_SAVED;
 
     #[test]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::background::loading::{self, LoadedDump};
-use crate::command::bench::Bench;
+use crate::command::context::bench::Bench;
 use crate::node_core::NodeCore;
 use crate::rdb::writer::Preamble;
 use crate::repl::link::{Env, Link, LinkAction};

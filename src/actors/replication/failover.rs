@@ -12,7 +12,7 @@ use actix::prelude::*;
 
 use crate::clients::pause::PausePurpose;
 use crate::clock::Clock;
-use crate::command::blocking;
+use crate::command::dispatch::blocking;
 use crate::config::MasterAddress;
 use crate::node_core::NodeCore;
 use crate::repl::Hub;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::actors::replication::master::MasterActor;
-use crate::command::waits::error_of;
+use crate::command::dispatch::waits::error_of;
 use crate::repl::ack_waits::{AckWait, AckWaits, Acked, WaitId};
 use crate::repl::wire;
 use crate::session::Ticket;

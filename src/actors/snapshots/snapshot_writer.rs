@@ -331,7 +331,7 @@ fn put(writing: Writing) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::bench::Bench;
+    use crate::command::context::bench::Bench;
 
     fn write(path: &Path, parts: &[&'static str], result: Result<(), String>) -> Written {
         let (sender, receiver) = tokio::sync::oneshot::channel();

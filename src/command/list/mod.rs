@@ -5,10 +5,10 @@ mod movement;
 mod pop;
 mod search;
 
-use super::arguments::index_range;
-use super::context::{EventClass, int_arg};
-use super::values::{reply_element, reply_elements};
-use super::{Context, Handlers};
+use crate::command::context::arguments::index_range;
+use crate::command::context::values::{reply_element, reply_elements};
+use crate::command::context::{EventClass, int_arg};
+use crate::command::{Context, Handlers};
 use crate::data::list::End;
 use crate::data::{List, ValueMut, ValueRef};
 use crate::resp::Reply;

@@ -2,10 +2,10 @@
 
 use super::{end_arg, list_mut_and_reply};
 use crate::command::Context;
-use crate::command::arguments::count_arg;
+use crate::command::collections::pop_args::{PopArgs, log_pop};
 use crate::command::context::EventClass;
-use crate::command::pop_args::{PopArgs, log_pop};
-use crate::command::values::reply_item;
+use crate::command::context::arguments::count_arg;
+use crate::command::context::values::reply_item;
 use crate::data::list::End;
 use crate::data::{Encodings, List};
 use crate::resp::Reply;

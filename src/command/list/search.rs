@@ -2,7 +2,7 @@
 
 use super::list_and_reply;
 use crate::command::Context;
-use crate::command::arguments::{int_at_least, negatable_arg};
+use crate::command::context::arguments::{int_at_least, negatable_arg};
 use crate::data::list::{End, Needle};
 use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};

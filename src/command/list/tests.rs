@@ -1,6 +1,6 @@
 //! List commands by line: replies, errors and what goes to the log.
 
-use crate::command::bench::{Bench, NOT_INTEGER, SYNTAX, WRONG_TYPE};
+use crate::command::context::bench::{Bench, NOT_INTEGER, SYNTAX, WRONG_TYPE};
 
 #[test]
 fn pushing_and_reading() {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::dispatch::Outcome;
-use crate::command::{Context, Effects, transaction};
+use crate::command::dispatch::transaction;
+use crate::command::{Context, Effects};
 use crate::config::Settings;
 use crate::node_core::{LongScript, NodeCore};
 use crate::resp::Reply;

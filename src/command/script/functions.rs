@@ -9,11 +9,11 @@
 
 use std::sync::Arc;
 
-use super::super::help::help;
-use super::super::{Context, Handlers, dispatch};
 use super::run::Name;
 use super::runner::{Function, Runners};
 use super::{Chosen, run_chosen};
+use crate::command::server::help::help;
+use crate::command::{Context, Handlers, dispatch};
 use crate::keyspace::Entered;
 use crate::node_core::NodeCore;
 use crate::rdb::opaque::{Opaque, read_functions, write_functions};

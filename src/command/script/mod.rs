@@ -35,8 +35,9 @@ pub(crate) mod token;
 
 use std::sync::Arc;
 
-use super::help::help;
-use super::{Context, Handlers, admission, dispatch};
+use crate::command::dispatch::admission;
+use crate::command::server::help::help;
+use crate::command::{Context, Handlers, dispatch};
 use crate::keyspace::ShardSet;
 use crate::script::cache::{Learned, Script};
 use crate::script::flags::ScriptFlags;
@@ -345,7 +346,7 @@ fn may_write(ctx: &Context<'_>, from_master: bool, is_read_only: bool) -> Comman
 
 /// What Redis says of a subcommand whose arguments are wrong.
 fn subcommand_syntax(args: &Args<'_>) -> CommandError {
-    let name = super::context::command_name(args).to_ascii_uppercase();
+    let name = crate::command::context::command_name(args).to_ascii_uppercase();
     let sub = crate::resp::reply::error_text(args.get(1).copied().unwrap_or_default());
     CommandError::err(format_args!(
         "unknown subcommand or wrong number of arguments for '{sub}'. Try {name} HELP."

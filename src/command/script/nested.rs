@@ -8,7 +8,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use crate::command::{admission, dispatch};
+use crate::command::dispatch;
+use crate::command::dispatch::admission;
 use crate::keyspace::ShardSet;
 use crate::table::spec::bits;
 use crate::table::{Args, Command, CommandError, KeyPlan};

@@ -1,6 +1,6 @@
 //! Scripts through all of dispatch, without a server.
 
-use crate::command::bench::Bench;
+use crate::command::context::bench::Bench;
 use crate::command::dispatch::{self, Outcome};
 use crate::command::{Context, Effects};
 use crate::config::Settings;

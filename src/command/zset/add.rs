@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::command::Context;
-use crate::command::arguments::double_arg;
 use crate::command::context::EventClass;
+use crate::command::context::arguments::double_arg;
 use crate::data::ValueRef;
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::table::{Args, CommandError, CommandResult};

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 
 use super::{begin_members, put_scored, store};
 use crate::command::Context;
-use crate::command::arguments::{double_arg, int_at_least};
+use crate::command::context::arguments::{double_arg, int_at_least};
 use crate::command::context::{command_name, int_arg};
 use crate::data::list::Item;
 use crate::data::member::Member;

@@ -8,10 +8,10 @@ mod pop;
 mod random;
 mod range;
 
-use super::context::EventClass;
-use super::digest::digits17;
-use super::scan_options::{ScanOptions, parse_cursor, reply_scan};
-use super::{Context, Handlers};
+use crate::command::collections::scan_options::{ScanOptions, parse_cursor, reply_scan};
+use crate::command::context::EventClass;
+use crate::command::server::digest::digits17;
+use crate::command::{Context, Handlers};
 use crate::data::list::{End, Item};
 use crate::data::prefetch::{PREFETCH_MAX, prefetch_members};
 use crate::data::{Value, ValueMut, ValueRef, Zset};

@@ -2,9 +2,9 @@
 
 use super::{begin_members, put_member, put_scored, zset_mut_and_reply};
 use crate::command::Context;
-use crate::command::arguments::{count_arg, deadline_arg};
+use crate::command::collections::pop_args::{PopArgs, log_pop, wait_for_keys};
 use crate::command::context::EventClass;
-use crate::command::pop_args::{PopArgs, log_pop, wait_for_keys};
+use crate::command::context::arguments::{count_arg, deadline_arg};
 use crate::data::list::{End, Item};
 use crate::data::{Kind, Zset};
 use crate::resp::Reply;

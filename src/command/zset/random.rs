@@ -4,8 +4,8 @@ use hashbrown::HashSet;
 
 use super::{begin_members, put_member, put_scored, zset_and_reply};
 use crate::command::Context;
-use crate::command::arguments::negatable_arg;
-use crate::command::sample::{Selection, Wanted};
+use crate::command::collections::sample::{Selection, Wanted};
+use crate::command::context::arguments::negatable_arg;
 use crate::data::Zset;
 use crate::data::list::Item;
 use crate::resp::Reply;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::bounds::{lex_range, score_range};
 use super::{put_members, store, zset_and_reply};
 use crate::command::Context;
-use crate::command::arguments::index_range;
+use crate::command::context::arguments::index_range;
 use crate::command::context::int_arg;
 use crate::data::Zset;
 use crate::data::zset_range::{LexRange, ScoreRange};

@@ -1,6 +1,6 @@
 //! Sorted set commands by line: replies, errors and what goes to the log.
 
-use crate::command::bench::{Bench, NOT_FLOAT, SYNTAX, WRONG_TYPE};
+use crate::command::context::bench::{Bench, NOT_FLOAT, SYNTAX, WRONG_TYPE};
 
 #[test]
 fn adding() {
