@@ -11,6 +11,7 @@
 //! - `may_block`: where a thread may wait for a disk or a name server.
 //! - `resp`: bytes to commands, replies to bytes.
 //! - `data`: value containers.
+//! - `digest`: whether datasets are equal, and where they differ.
 //! - `config`: directives, files, settings.
 //! - `rdb`: values to dump bytes and back.
 //! - `clients`: what others see of a client and push to it; pauses.
@@ -41,6 +42,7 @@ mod clock;
 mod command;
 mod config;
 mod data;
+mod digest;
 mod info;
 #[doc(hidden)]
 pub mod internals;

@@ -44,6 +44,9 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.failovers += report.failovers;
                     total.guarded += report.guarded;
                     total.out_of_place += report.out_of_place;
+                    total.verified += report.verified;
+                    total.not_verified += report.not_verified;
+                    total.repaired += report.repaired;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
                 }
                 Err(error) => failures.push(error),
@@ -64,6 +67,9 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     println!("{results:?}");
     assert!(sum(|r| r.failovers) > seeds / 10);
     assert!(sum(|r| r.guarded) > 0);
+    assert!(sum(|r| r.verified) > seeds / 2);
+    assert!(sum(|r| r.not_verified) > seeds / 20);
+    assert!(sum(|r| r.repaired) > seeds);
     assert!(sum(|r| r.out_of_place) > seeds / 10);
     assert!(sum(|r| r.writes) > seeds * 50);
     assert!(sum(|r| r.full_syncs) > seeds);

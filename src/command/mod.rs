@@ -39,6 +39,7 @@ pub(crate) const FAMILIES: &[Handlers] = &[
     keys::dump::HANDLERS,
     keys::expire::HANDLERS,
     replication::explain::HANDLERS,
+    replication::verify::HANDLERS,
     keys::HANDLERS,
     hash::HANDLERS,
     hash::number::HANDLERS,

@@ -27,6 +27,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("second_repl_offset", view.history.second_offset);
     write_backlog(text, settings, &view);
     write_resyncs(text, observed.node);
+    write_verifications(text, observed);
 }
 
 /// The link to our master.
@@ -136,6 +137,29 @@ fn write_resyncs(text: &mut Text, node: &NodeCore) {
                 resync.side.name(),
                 resync.peer,
                 resync.reason
+            ),
+        );
+    }
+}
+
+/// Ours: what the last verification with each peer found.
+fn write_verifications(text: &mut Text, observed: &Observed<'_>) {
+    let published = observed.node.hub.published();
+    let reports = &published.reports;
+    text.field("verifications", reports.total);
+    text.field("verifications_different", reports.different);
+    for (index, report) in reports.all().iter().enumerate() {
+        text.field(
+            format_args!("verification{index}"),
+            format_args!(
+                "peer={},time={},result={},offset={},keys={},ms={},differing={}",
+                report.peer,
+                report.at_ms / 1000,
+                report.result(),
+                report.offset,
+                report.keys,
+                report.took_ms,
+                report.differing()
             ),
         );
     }

@@ -5,6 +5,7 @@
 //! that the core holds may hold the core, or it would never be freed: services and what else needs it have it as an
 //! argument, or a `Weak` of it.
 
+pub(crate) mod digest_walk;
 pub(crate) mod lifecycle;
 pub(crate) mod migration;
 pub(crate) mod threads;
@@ -27,6 +28,7 @@ use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
 use crate::keyspace::shard_tasks::ShardTasks;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
+use crate::node_core::digest_walk::VerifyWith;
 use crate::node_core::lifecycle::Lifecycle;
 use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::threads::Threads;
@@ -39,6 +41,8 @@ use crate::observe::slowlog::Slowlog;
 use crate::observe::stats::Stats;
 use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
+use crate::repl::verify::WalkOrder;
+use crate::repl::verify::server::WalkId;
 use crate::script::Scripts;
 use crate::script::library::Libraries;
 use crate::session::pubsub::PubSub;
@@ -413,6 +417,16 @@ pub trait Services: Send + Sync {
     /// MIGRATE: has the target do the commands, and completes with OK or an error when the keys that it took are deleted
     /// here.
     fn migrate(&self, ticket: Arc<Ticket>, migration: Migration, commands: Vec<TargetCommand>);
+    /// REPLICATION DIGEST: makes a walk for a replica, and completes when it is cut.
+    fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
+        let _ = (id, order);
+        ticket.complete(b"-ERR not possible in this node\r\n");
+    }
+    /// REPLICATION VERIFY: completes with what was found.
+    fn verify(&self, ticket: Arc<Ticket>, with: VerifyWith) {
+        let _ = with;
+        ticket.complete(b"-ERR not possible in this node\r\n");
+    }
     /// Has a script go on beside those that serve. Never drops it.
     fn run_script(&self, script: Box<dyn LongScript>);
     /// Some keys with waiters became ready and could not be served in place (`NodeCore::deferred_ready`).

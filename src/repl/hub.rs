@@ -24,6 +24,7 @@ use super::log::Cursor;
 use super::replid::{History, ReplId};
 use super::spool::Spool;
 use super::stream::Stream;
+use super::verify::{Server, StreamHold};
 use super::view::{LinkView, PublishedState, ReplicationView};
 use super::wire;
 use crate::clock::Clock;
@@ -52,6 +53,10 @@ pub struct Hub {
     failover: FailoverCell,
     /// REPLICAOF ... FORCE: the next full sync may empty us.
     guard_lifted: AtomicBool,
+    /// A verification holds our master's stream at an offset.
+    stream_hold: StreamHold,
+    /// Answers the verification of a replica. Nothing else is locked inside it.
+    verify_server: Mutex<Server>,
 }
 
 impl Default for Hub {
@@ -81,6 +86,8 @@ impl Hub {
             followers: Mutex::default(),
             failover: FailoverCell::default(),
             guard_lifted: AtomicBool::new(false),
+            stream_hold: StreamHold::default(),
+            verify_server: Mutex::default(),
         }
     }
 
@@ -192,6 +199,20 @@ impl Hub {
         self.failover
             .look(&self.published.lock().replicas, end, now_ms)
     }
+
+    // ---- verification ----
+
+    /// What holds our master's stream at an offset for a moment.
+    pub(crate) fn stream_hold(&self) -> &StreamHold {
+        &self.stream_hold
+    }
+
+    /// The master's part in the verification of a replica.
+    pub(crate) fn verify_server(&self) -> MutexGuard<'_, Server> {
+        self.verify_server.lock()
+    }
+
+    // ---- the end of a failover, the guard ----
 
     /// The failover is over, well or not: the stream is ours again, if we are a master.
     pub(crate) fn end_quiet(&self) {

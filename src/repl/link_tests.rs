@@ -96,7 +96,9 @@ fn a_fresh_node_asks_for_everything() {
     assert_eq!(b.link.state(), LinkState::Handshake);
     assert_eq!(
         b.say("+PONG\r\n"),
-        ["send REPLCONF listening-port 7000 REPLCONF capa eof capa psync2 capa queue-place"]
+        [
+            "send REPLCONF listening-port 7000 REPLCONF capa eof capa psync2 capa queue-place capa digest"
+        ]
     );
     assert_eq!(b.say("+O"), [""; 0]);
     assert_eq!(b.say("K\r\n+OK\r\n"), ["send PSYNC ? -1"]);
@@ -155,7 +157,7 @@ fn auth_and_address_are_sent_when_set() {
         b.say("-NOAUTH Authentication required.\r\n"),
         [
             "send AUTH u p REPLCONF listening-port 7000 REPLCONF ip-address 1.2.3.4 \
-              REPLCONF capa eof capa psync2 capa queue-place"
+              REPLCONF capa eof capa psync2 capa queue-place capa digest"
         ]
     );
     // Old masters may not know REPLCONF's options.

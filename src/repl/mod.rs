@@ -22,6 +22,8 @@
 //! | the master's stream that has come and not run | [`LinkDriver`] | INFO: `slave_read_repl_offset` |
 //! | a dump that is being loaded | [`LinkDriver`] (what it is a state of), `LinkSocket` (its bytes) | INFO: `async_loading` |
 //! | what is spooled, and how much may be | [`Spool`] | the log, feeds, INFO |
+//! | verifications: the session of a replica that asks | `verify::Server` in the hub | `REPLICATION DIGEST`; its reports on the published: INFO, EXPLAIN, REPAIR |
+//! | that our master's stream is held at an offset | `verify::StreamHold` in the hub, set by the VerificationActor | [`LinkDriver`], before it runs commands |
 //! | why full syncs came about | `Explain` on the published | REPLICATION EXPLAIN, INFO |
 //!
 //! PSYNC is refused in one place ([`psync::refusal`]), shards are counted in one (`node::shard_count`), dumps that only fed
@@ -53,6 +55,7 @@ pub(crate) mod stream_databases;
 pub(crate) mod stream_input;
 mod sync_snapshot;
 pub(crate) mod transfer;
+pub(crate) mod verify;
 pub(crate) mod view;
 pub(crate) mod wire;
 

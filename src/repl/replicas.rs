@@ -72,6 +72,8 @@ pub(crate) struct Replica {
     pub(crate) capa_psync2: bool,
     /// It understands being told its place in the queue for a transfer (only our own replicas do).
     pub(crate) capa_queue_place: bool,
+    /// It can verify itself (only our own replicas can).
+    pub(crate) capa_digest: bool,
     pub(crate) state: ReplicaState,
     /// It came by SYNC: no acks are to be expected of it.
     pub(crate) legacy: bool,
@@ -114,6 +116,7 @@ impl Replica {
             capa_eof: false,
             capa_psync2: false,
             capa_queue_place: false,
+            capa_digest: false,
             state: ReplicaState::WaitSnapshot,
             legacy: false,
             dump_only: false,

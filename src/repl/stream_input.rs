@@ -32,6 +32,10 @@ pub(crate) trait StreamRunner {
 pub(crate) struct Round {
     /// Bytes that are done with.
     pub(crate) used: usize,
+    /// Of these, bytes of the stream: without bare line ends.
+    pub(crate) logged: u64,
+    /// The next command would pass the allowance.
+    pub(crate) held: bool,
     /// The master wants to know how far we are (GETACK).
     pub(crate) ack_wanted: bool,
     /// The stream can't be understood from here on; why.
@@ -72,10 +76,11 @@ impl StreamInput {
         self.parser.reset();
     }
 
-    /// Runs every whole command that has come, until one can't run. `with_batch` is given each batch, its
-    /// bytes, and the work to be done with a runner for it.
+    /// Runs every whole command that has come, until one can't run, or would pass the allowance, in bytes of the
+    /// stream. `with_batch` is given each batch, its bytes, and the work to be done with a runner for it.
     pub(crate) fn run(
         &mut self,
+        allowance: u64,
         mut with_batch: impl FnMut(&Batch, &[u8], &mut dyn FnMut(&mut dyn StreamRunner)),
     ) -> Round {
         let limits = Limits {
@@ -89,9 +94,9 @@ impl StreamInput {
             let batch = &self.batch;
             let mut done = 0;
             with_batch(batch, rest, &mut |runner| {
-                done = run_batch(batch, rest, runner, &mut round);
+                done = run_batch(batch, rest, allowance, runner, &mut round);
             });
-            let stopped = round.later || round.refused;
+            let stopped = round.later || round.refused || round.held;
             if stopped || round.broken.is_some() || round.impossible.is_some() {
                 round.used += done;
                 break;
@@ -114,6 +119,7 @@ impl StreamInput {
 fn run_batch(
     batch: &Batch,
     bytes: &[u8],
+    allowance: u64,
     runner: &mut dyn StreamRunner,
     round: &mut Round,
 ) -> usize {
@@ -129,10 +135,17 @@ fn run_batch(
             round.broken = Some("inline command in the stream".to_owned());
             break;
         }
+        if round.logged + raw.len() as u64 > allowance {
+            round.held = true;
+            break;
+        }
         batch.args(index, bytes, &mut args);
         round.ack_wanted |= is_getack(&args);
         match runner.run(index, &args, raw) {
-            Ran::Done => done = end,
+            Ran::Done => {
+                done = end;
+                round.logged += raw.len() as u64;
+            }
             Ran::Later => {
                 round.later = true;
                 break;
@@ -184,7 +197,7 @@ mod tests {
     }
 
     fn run(input: &mut StreamInput, kept: &mut Kept) -> Round {
-        input.run(|_, _, work| work(kept))
+        input.run(u64::MAX, |_, _, work| work(kept))
     }
 
     #[test]
@@ -214,6 +227,21 @@ mod tests {
         kept.busy = false;
         assert!(!run(&mut input, &mut kept).later);
         assert_eq!(kept.ran, ["PING 14", "LATER 15", "PING 14"]);
+    }
+
+    #[test]
+    fn no_command_passes_the_allowance_and_line_ends_do_not_count() {
+        let (mut input, mut kept) = (StreamInput::default(), Kept::default());
+        let ping = b"*1\r\n$4\r\nPING\r\n";
+        input.push(&[ping, &b"\n\n"[..], ping, ping].concat());
+        for (allowance, logged, left) in [(13, 0, 44), (0, 0, 44), (28, 28, 14), (13, 0, 14)] {
+            let round = input.run(allowance, |_, _, work| work(&mut kept));
+            assert!(round.held && !round.later, "{allowance}");
+            assert_eq!((round.logged, input.len()), (logged, left), "{allowance}");
+        }
+        let round = input.run(14, |_, _, work| work(&mut kept));
+        assert!(!round.held && input.is_empty());
+        assert_eq!(kept.ran.len(), 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::master::SyncCounts;
 use super::replicas::{Replica, Replicas};
 use super::replid::History;
 use super::spool::Spool;
+use super::verify::report::Reports;
 
 /// Our link to a master, as its actor last described it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) struct PublishedState {
     pub(crate) guard: Guard,
     /// Bytes of stream a second, lately.
     pub(crate) write_rate: f64,
+    /// The last verification with each peer.
+    pub(crate) reports: Reports,
 }
 
 /// Everything INFO replication and ROLE need.

@@ -25,6 +25,9 @@ pub(crate) const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\
 /// for its transfer, the line that keeps the link alive tells it its place in the queue, `+QUEUED <place>`.
 pub(crate) const QUEUE_PLACE: &str = "queue-place";
 
+/// A capability of our own: the replica can verify itself (`REPLICATION VERIFY`).
+pub(crate) const DIGEST: &str = "digest";
+
 #[cfg(test)]
 mod tests {
     #[test]

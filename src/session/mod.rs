@@ -174,6 +174,7 @@ pub struct ReplConf {
     pub capa_eof: bool,
     pub capa_psync2: bool,
     pub capa_queue_place: bool,
+    pub capa_digest: bool,
     /// Its make's version; empty: it didn't say.
     pub version: String,
     pub rdb_only: bool,

@@ -7,7 +7,7 @@
 //!   changed ahead of the walk was kept by the tables (see `keyspace::cut`) and comes along. Shards take
 //!   turns, so that what is kept never waits long.
 //! - **Encoding** ([`Snapshot::encode`]): outside the shards, in steps of bounded output, into a
-//!   [`ChunkSink`].
+//!   [`ChunkSink`]. Or digests are taken of the records instead ([`digesting`]).
 //!
 //! [`Snapshot::next`] says which of these is due; whoever owns the snapshot has the threads, the waiting
 //! and the sink. Every record that was there at the cut comes exactly once, whatever is written, deleted,
@@ -16,18 +16,17 @@
 //!
 //! A snapshot that is dropped before its end is given up: tables notice and stop keeping anything.
 
+pub(crate) mod digesting;
 mod encode;
 pub(crate) mod persistence;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+mod walk;
 
 use crate::config::{MaxmemoryPolicy, Settings};
-use crate::keyspace::cut::{CutShared, Images, TurnLimit};
-use crate::keyspace::{Dropped, Entered, Shard, ShardSet};
+use crate::keyspace::{Dropped, Entered, ShardSet};
 use crate::rdb::writer::{ChunkSink, ChunkWriter, Preamble};
+use walk::Walk;
 
 /// How a dump is made.
 #[derive(Clone, Copy, Debug)]
@@ -100,17 +99,9 @@ pub struct Progress {
 /// A snapshot in progress.
 #[derive(Debug)]
 pub struct Snapshot {
-    id: u32,
-    shared: Arc<CutShared>,
-    /// Shards whose tables aren't through.
-    open: ShardSet,
-    /// The shard whose turn it is.
-    turn: usize,
-    turn_bytes: usize,
-    images: Images,
+    walk: Walk,
     encoding: encode::Encoding,
     writer: ChunkWriter,
-    keys: u64,
     keys_done: u64,
 }
 
@@ -124,47 +115,24 @@ impl Snapshot {
         options: Options,
         now_ms: i64,
     ) -> Option<Snapshot> {
-        debug_assert!(entered.is_all());
-        if entered.iter().any(Shard::is_being_walked) {
-            return None;
-        }
-        let shared = Arc::<CutShared>::default();
-        let id = entered.keyspace().next_snapshot_id();
-        let databases = entered.keyspace().databases();
-        let mut sizes = vec![(0, 0); databases];
-        for shard in entered.iter_mut() {
-            for (db, size) in sizes.iter_mut().enumerate() {
-                size.0 += shard.dbs[db].len();
-                size.1 += shard.dbs[db].expires();
-            }
-            shard.begin_cut(id, &shared);
-        }
+        let walk = Walk::begin(entered, options.turn_bytes)?;
         let mut writer =
             ChunkWriter::new(options.compression, options.checksum, options.chunk_bytes);
         writer.begin(preamble);
         Some(Snapshot {
-            id,
-            shared,
-            open: entered.set(),
-            turn: 0,
-            turn_bytes: options.turn_bytes,
-            images: Images::default(),
-            keys: sizes.iter().map(|&(keys, _)| keys as u64).sum(),
+            encoding: encode::Encoding::new(walk.sizes.clone(), &options, now_ms),
+            walk,
             keys_done: 0,
-            encoding: encode::Encoding::new(sizes, &options, now_ms),
             writer,
         })
     }
 
     /// What is to be done next.
     pub fn next(&self) -> Want {
-        if self.encoding.has_more(&self.images) {
-            Want::Encode
-        } else if self.open.is_empty() {
-            Want::Finish
-        } else {
-            Want::Enter(ShardSet::one(self.turn))
+        if self.encoding.has_more(&self.walk.images) {
+            return Want::Encode;
         }
+        self.walk.next_shard().map_or(Want::Finish, Want::Enter)
     }
 
     /// A turn in the shard that [`Snapshot::next`] asked for. What comes back is to be dropped outside:
@@ -178,27 +146,14 @@ impl Snapshot {
         entered: &mut Entered<'_>,
         enough: &mut dyn FnMut() -> bool,
     ) -> Dropped {
-        let shard = entered.at_mut(self.turn);
-        let limit = TurnLimit {
-            bytes: self.turn_bytes,
-            enough,
-        };
-        let (through, dropped) = shard.walk(self.id, limit, &mut self.images);
-        if through {
-            self.open.0 &= !(1 << self.turn);
-        }
-        // The next open shard after this one, around.
-        let later = self.open.0 & !((2u64 << self.turn).wrapping_sub(1));
-        let next = if later == 0 { self.open.0 } else { later };
-        self.turn = next.trailing_zeros() as usize & 63;
-        dropped
+        self.walk.collect(entered, enough)
     }
 
     /// Encodes what was collected, until about `budget` bytes more are written or all is.
     pub fn encode(&mut self, sink: &mut impl ChunkSink, budget: usize) {
         self.keys_done += self
             .encoding
-            .run(&mut self.images, &mut self.writer, sink, budget);
+            .run(&mut self.walk.images, &mut self.writer, sink, budget);
     }
 
     /// Writes the end. [`Snapshot::next`] must have asked for it.
@@ -210,10 +165,10 @@ impl Snapshot {
 
     pub(crate) fn progress(&self) -> Progress {
         Progress {
-            keys: self.keys,
+            keys: self.walk.keys(),
             keys_done: self.keys_done,
             bytes: self.writer.written(),
-            kept_bytes: self.shared.saved_bytes.load(Ordering::Relaxed),
+            kept_bytes: self.walk.kept_bytes(),
         }
     }
 
@@ -241,11 +196,5 @@ impl Snapshot {
                 Want::Finish => return self.finish(sink),
             }
         }
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        self.shared.abandoned.store(true, Ordering::Relaxed);
     }
 }

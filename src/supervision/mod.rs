@@ -48,6 +48,7 @@ pub enum Owner {
     Failover,
     Cron,
     Migration,
+    Verification,
     Snapshot,
     SnapshotThread,
     SnapshotWriter,
@@ -71,7 +72,7 @@ pub enum Consequence {
 
 impl Owner {
     /// All of them.
-    pub const ALL: [Owner; 21] = [
+    pub const ALL: [Owner; 22] = [
         Owner::Connection,
         Owner::LocalClient,
         Owner::Root,
@@ -85,6 +86,7 @@ impl Owner {
         Owner::Failover,
         Owner::Cron,
         Owner::Migration,
+        Owner::Verification,
         Owner::Snapshot,
         Owner::SnapshotThread,
         Owner::SnapshotWriter,
@@ -111,6 +113,7 @@ impl Owner {
             Owner::Failover => "failover",
             Owner::Cron => "cron",
             Owner::Migration => "migration",
+            Owner::Verification => "verification",
             Owner::Snapshot => "snapshot",
             Owner::SnapshotThread => "snapshot-thread",
             Owner::SnapshotWriter => "snapshot-writer",
@@ -140,6 +143,7 @@ impl Owner {
             | Owner::Failover
             | Owner::Cron
             | Owner::Migration
+            | Owner::Verification
             | Owner::Snapshot
             | Owner::SnapshotWriter
             | Owner::Spool

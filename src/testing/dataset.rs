@@ -20,6 +20,10 @@ impl Dataset {
         self.databases.iter().all(BTreeMap::is_empty)
     }
 
+    pub(super) fn keys(&self) -> usize {
+        self.databases.iter().map(BTreeMap::len).sum()
+    }
+
     /// Whether it fits into so many databases.
     pub(super) fn fits(&self, databases: usize) -> bool {
         self.databases
@@ -37,6 +41,14 @@ impl Dataset {
                 .rotate_left(29);
         }
         self.fingerprint = mixed;
+    }
+
+    /// Gives a key that state, or takes it away, as if it had always been so.
+    pub(super) fn repair(&mut self, db: usize, key: u8, state: Option<u64>) {
+        match state {
+            Some(value) => self.databases[db].insert(key, value),
+            None => self.databases[db].remove(&key),
+        };
     }
 
     /// The dump, with the database that the stream has selected.

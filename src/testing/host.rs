@@ -122,6 +122,8 @@ pub(super) struct Host {
     pub(crate) failovers: u64,
     /// Commands and dumps for databases that it doesn't have.
     pub(crate) out_of_place: u64,
+    /// How often it has been started again.
+    pub(crate) starts: u64,
 }
 
 impl Host {
@@ -168,6 +170,7 @@ impl Host {
             guarded: 0,
             failovers: 0,
             out_of_place: 0,
+            starts: 0,
         }
     }
 
@@ -239,6 +242,7 @@ impl Host {
         self.snapshots = before.snapshots;
         (self.guarded, self.failovers) = (before.guarded, before.failovers);
         self.out_of_place = before.out_of_place;
+        self.starts = before.starts + 1;
         if let Some(target) = target {
             self.hub.follow(format!("node{target}"), 6379);
         }

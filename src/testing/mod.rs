@@ -9,6 +9,7 @@
 //! - `scripts`: Lua without a node.
 //! - `spooling`: a slow disk that fails, under the production log, feed and spool.
 //! - `oracle`: what two nodes call by the same name must be the same.
+//! - `verification`: VERIFY and REPAIR.
 //! - `world`: nodes, faults and the invariants.
 
 mod dataset;
@@ -21,4 +22,5 @@ mod peers;
 pub(crate) mod scripts;
 mod spooling;
 mod stream;
+mod verification;
 pub(crate) mod world;

@@ -8,7 +8,7 @@ use super::network::Arrival;
 use super::node::{SimContext, SimNode};
 use crate::repl::master::driver::Admission;
 use crate::repl::replica_input::{ReplicaCommand, parse};
-use crate::repl::wire::QUEUE_PLACE;
+use crate::repl::wire::{DIGEST, QUEUE_PLACE};
 use crate::repl::{Cursor, Next, Place, Replica, Request, psync};
 
 /// Of 256 reads of the disk, so many fail.
@@ -33,6 +33,7 @@ pub(super) struct Peer {
     capa_eof: bool,
     capa_psync2: bool,
     capa_queue_place: bool,
+    capa_digest: bool,
     /// It asked to be a replica, at that time, and is not admitted yet.
     asks: Option<(Request, i64)>,
     attached: bool,
@@ -54,6 +55,7 @@ impl Host {
             capa_eof: false,
             capa_psync2: false,
             capa_queue_place: false,
+            capa_digest: false,
             asks: None,
             attached: false,
             source: Source::Idle,
@@ -226,6 +228,7 @@ impl SimNode {
                 peer.capa_eof |= args.contains(&b"eof".as_slice());
                 peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
                 peer.capa_queue_place |= args.contains(&QUEUE_PLACE.as_bytes());
+                peer.capa_digest |= args.contains(&DIGEST.as_bytes());
                 Bytes::from_static(b"+OK\r\n")
             }
             [b"PSYNC" | b"SYNC", ..] => {
@@ -257,6 +260,7 @@ impl SimNode {
             capa_eof: peer.capa_eof,
             capa_psync2: peer.capa_psync2,
             capa_queue_place: peer.capa_queue_place,
+            capa_digest: peer.capa_digest,
             ..Replica::arriving(id)
         };
         let io = &mut self.host.io(sim);

@@ -24,6 +24,8 @@ const BUSY: u8 = 4;
 enum Queued {
     Select(usize),
     Set(u8, u64),
+    /// What REPAIR sends: no write, so the fingerprint stays.
+    Repair(u8, Option<u64>),
 }
 
 /// The session that speaks for the master.
@@ -49,6 +51,9 @@ impl Model<'_, '_, '_> {
             // Fails, and what follows runs where it does not belong.
             Queued::Select(_) => {}
             Queued::Set(key, value) => host.data.set(host.session.database, *key, *value),
+            Queued::Repair(key, state) => {
+                host.data.repair(host.session.database, *key, *state);
+            }
         }
     }
 }
@@ -83,6 +88,11 @@ impl StreamRunner for Model<'_, '_, '_> {
                 let set = number(key).zip(number(value));
                 set.map(|(key, value)| Queued::Set(key as u8, value))
             }
+            [b"RESTORE", key, _, payload, ..] => {
+                let key = number(key);
+                key.map(|key| Queued::Repair(key as u8, number(payload)))
+            }
+            [b"DEL", key] => number(key).map(|key| Queued::Repair(key as u8, None)),
             _ => None,
         };
         if let Some(queued) = queued {
@@ -270,6 +280,8 @@ impl LinkIo for Io<'_, '_> {
         self.host.log_stream(epoch);
         self.host.claim(self.sim);
     }
+
+    fn stream_is_held(&mut self) {}
 
     fn refuses_writes(&self) -> Option<&'static str> {
         None

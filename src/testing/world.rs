@@ -7,16 +7,21 @@
 //! Invariants:
 //! - whatever two nodes call by the same replid and offset is the same sequence of writes, at every moment
 //!   (so no CONTINUE was ever given that should not have been);
+//! - a verification of a replica at any moment says that it is equal, or that it could not be made;
+//! - keys that are spoiled at a replica by hand are found by the next one, exactly, and repaired by REPAIR;
 //! - after the repair all nodes get the same data, replid and offset within a bounded time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::dataset::DATABASES;
 use super::network::Network;
 use super::node::{SimContext, SimNode};
 use super::oracle::Oracle;
+use super::verification::SimVerification;
 use crate::clock::ManualClock;
 use crate::repl::link::io::LinkSettings;
+use crate::repl::verify::{Outcome, repair};
 use crate::repl::{BacklogSize, MasterSettings, OutputLimit};
 
 /// When a run begins, Unix ms.
@@ -25,6 +30,8 @@ const STEP_MS: i64 = 50;
 const FAULTS_MS: i64 = 12_000;
 /// More than the pause after a dump that was too large.
 const QUIET_MS: i64 = 100_000;
+/// How long a verification of nodes that nothing disturbs may take, tried again when an answer was lost.
+const VERIFY_MS: i64 = 60_000;
 /// How long requests may be under way.
 const SETTLE_MS: i64 = 3000;
 
@@ -44,6 +51,11 @@ pub struct Report {
     pub guarded: u64,
     /// Commands and dumps for databases that a node did not have.
     pub out_of_place: u64,
+    /// Verifications that found nodes equal, and those that could not be made.
+    pub verified: u64,
+    pub not_verified: u64,
+    /// Keys that were spoiled, found and repaired.
+    pub repaired: u64,
     /// How long convergence took after the repair, simulated ms.
     pub converged_ms: i64,
 }
@@ -56,6 +68,7 @@ struct World {
     oracle: Oracle,
     violation: Option<String>,
     now_ms: i64,
+    verifications: Vec<SimVerification>,
     /// Counters of nodes that were restarted meanwhile.
     report: Report,
 }
@@ -124,6 +137,7 @@ impl World {
             oracle: Oracle::default(),
             violation: None,
             now_ms: BEGIN_MS,
+            verifications: Vec::new(),
             report: Report::default(),
         }
     }
@@ -147,6 +161,125 @@ impl World {
         self.establish();
         for node in 0..self.nodes.len() {
             self.on(node, |n, a| n.step(a));
+        }
+        self.step_verifications();
+    }
+
+    /// Nothing was spoiled: whatever a verification finds to differ is its own fault.
+    fn step_verifications(&mut self) {
+        let mut under_way = std::mem::take(&mut self.verifications);
+        under_way.retain_mut(|verification| {
+            let report = verification.step(&mut self.nodes, self.now_ms, &mut self.rng);
+            match report.as_ref().map(|report| &report.outcome) {
+                None => return true,
+                Some(Outcome::Equal) => self.report.verified += 1,
+                Some(Outcome::Failed(_)) => self.report.not_verified += 1,
+                Some(Outcome::Differs(_)) => {
+                    let replica = verification.replica;
+                    self.violation
+                        .get_or_insert_with(|| format!("node {replica} is not equal: {report:?}"));
+                }
+            }
+            false
+        });
+        self.verifications = under_way;
+    }
+
+    /// Begins to verify the node, if it is a replica and none of it is under way.
+    fn verify(&mut self, replica: usize) {
+        if self.verifications.iter().all(|v| v.replica != replica) {
+            let begun = SimVerification::begin(&self.nodes, replica, self.now_ms);
+            self.verifications.extend(begun);
+        }
+    }
+
+    /// Verifies a replica while nothing disturbs it, again until that can be made.
+    fn verified(&mut self, replica: usize) -> Result<Outcome, String> {
+        let end_ms = self.now_ms + VERIFY_MS;
+        while self.now_ms < end_ms {
+            let begun = SimVerification::begin(&self.nodes, replica, self.now_ms);
+            let mut verification = begun.ok_or("a replica that is not connected")?;
+            let report = loop {
+                self.step();
+                self.check()?;
+                if let Some(report) = verification.step(&mut self.nodes, self.now_ms, &mut self.rng)
+                {
+                    break report;
+                }
+            };
+            if !matches!(report.outcome, Outcome::Failed(_)) {
+                // Its way to the master may have been where the connection was lost.
+                let master = verification.master;
+                let hub = &self.nodes[master].host.hub;
+                hub.published().reports.add(report.clone());
+                return Ok(report.outcome);
+            }
+        }
+        Err(format!("node {replica} can't be verified"))
+    }
+
+    /// Spoils some keys of a replica of the root, has them found, and repairs them through the stream.
+    fn spoil_and_repair(&mut self, root: usize) -> Result<(), String> {
+        let below = |n: &SimNode| n.host.target() == Some(root) && n.host.index != root;
+        let Some(replica) = self.nodes.iter().position(below) else {
+            return Ok(());
+        };
+        if self.verified(replica)? != Outcome::Equal {
+            return Err("nodes that converged are said to differ".into());
+        }
+        let mut spoiled = BTreeSet::new();
+        for _ in 0..self.rng.usize(1..8) {
+            let (db, key) = (self.rng.usize(0..DATABASES), self.rng.u8(..));
+            let there = &self.nodes[root].host.data.databases[db];
+            // Changed or taken away, if it is there, or added.
+            let state = match there.get(&key) {
+                Some(value) => self.rng.bool().then_some(value ^ 1),
+                None => Some(7),
+            };
+            spoiled.insert((db, key));
+            self.nodes[replica].host.data.repair(db, key, state);
+        }
+        let found: BTreeSet<_> = match self.verified(replica)? {
+            Outcome::Differs(found) => {
+                let key = |key: &[u8]| std::str::from_utf8(key).ok()?.parse::<u8>().ok();
+                let named = found.keys.iter().filter_map(|k| Some((k.db, key(&k.key)?)));
+                named.collect()
+            }
+            _ => return Err(format!("{spoiled:?} are not found")),
+        };
+        if found != spoiled {
+            return Err(format!("{spoiled:?} are found as {found:?}"));
+        }
+        self.send_repair(root);
+        self.report.repaired += spoiled.len() as u64;
+        let end_ms = self.now_ms + VERIFY_MS;
+        while !self.converged(root) {
+            self.step();
+            self.check()?;
+            if self.now_ms > end_ms {
+                return Err("the repair did not arrive".into());
+            }
+        }
+        match self.verified(replica)? {
+            Outcome::Equal => Ok(()),
+            outcome => Err(format!("after the repair: {outcome:?}")),
+        }
+    }
+
+    /// REPAIR.
+    fn send_repair(&mut self, root: usize) {
+        let host = &self.nodes[root].host;
+        let (keys, _) = repair::keys(&host.hub.published().reports);
+        for (db, key) in keys {
+            let number = std::str::from_utf8(&key)
+                .ok()
+                .and_then(|k| k.parse::<u8>().ok());
+            let value = number.and_then(|key| host.data.databases[db].get(&key));
+            let payload = value.map(u64::to_string);
+            let mut effect = Vec::new();
+            let state = payload.as_ref().map(|payload| (None, payload.as_bytes()));
+            repair::effect(&mut effect, &key, state);
+            host.hub.append(db, &effect, false);
         }
     }
 
@@ -255,6 +388,10 @@ impl World {
                 self.report.writes += 1;
                 self.on(node, |n, a| n.write(a));
             }
+            if self.rng.u8(..8) == 0 {
+                let node = self.any();
+                self.verify(node);
+            }
             self.fault(&mut downs);
             self.check()?;
         }
@@ -303,10 +440,13 @@ impl World {
             }
             self.check()?;
             if self.now_ms >= begin_ms + 1000 && self.converged(root) {
+                let converged_ms = self.now_ms - begin_ms;
+                self.verifications.clear();
+                self.spoil_and_repair(root)?;
                 for node in 0..self.nodes.len() {
                     self.collect(node);
                 }
-                self.report.converged_ms = self.now_ms - begin_ms;
+                self.report.converged_ms = converged_ms;
                 self.report.failovers = self.nodes.iter().map(|n| n.host.failovers).sum();
                 self.report.guarded = self.nodes.iter().map(|n| n.host.guarded).sum();
                 self.report.out_of_place = self.nodes.iter().map(|n| n.host.out_of_place).sum();

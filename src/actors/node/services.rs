@@ -16,10 +16,13 @@ use crate::actors::snapshots::reload::{FlushedAll, Reload};
 use crate::background::aside::Aside;
 use crate::background::script_threads::ScriptThreads;
 use crate::config::Settings;
+use crate::node_core::digest_walk::VerifyWith;
 use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::{AsideWork, LongScript, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
 use crate::os::system_probe::thread_cpu_us;
+use crate::repl::verify::WalkOrder;
+use crate::repl::verify::server::WalkId;
 use crate::session::Ticket;
 
 /// The addresses of a node's actors.
@@ -125,6 +128,14 @@ impl Services for ActorServices {
             migration,
             commands,
         });
+    }
+
+    fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
+        self.replication.walk_digests(ticket, id, order);
+    }
+
+    fn verify(&self, ticket: Arc<Ticket>, with: VerifyWith) {
+        self.replication.verify(ticket, with);
     }
 
     fn aside(&self, ticket: Arc<Ticket>, work: AsideWork) {

@@ -51,6 +51,7 @@ impl MasterActor {
             capa_eof: replconf.capa_eof,
             capa_psync2: replconf.capa_psync2,
             capa_queue_place: replconf.capa_queue_place,
+            capa_digest: replconf.capa_digest,
             dump_only: replconf.rdb_only,
             filter: replconf.filter,
             ..Replica::arriving(client.id)

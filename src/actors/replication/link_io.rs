@@ -365,6 +365,15 @@ impl LinkIo for LinkSocket {
         self.run_through_dispatch(epoch, batch, bytes, work);
     }
 
+    fn stream_is_held(&mut self) {
+        let waker = self.waker();
+        if self.node.hub.stream_hold().wake_when_released(&waker) {
+            self.busy = true;
+        } else {
+            waker.wake();
+        }
+    }
+
     fn refuses_writes(&self) -> Option<&'static str> {
         self.disk_refuses_writes()
     }

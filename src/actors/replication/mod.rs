@@ -14,6 +14,7 @@ mod slave_input;
 pub(crate) mod slave_link;
 mod slave_messages;
 mod slave_stream;
+pub(crate) mod verification;
 pub(crate) mod waiters;
 
 use std::sync::{Arc, Weak};
@@ -23,10 +24,15 @@ use actix::prelude::*;
 use crate::actors::replication::failover::FailoverActor;
 use crate::actors::replication::master::MasterActor;
 use crate::actors::replication::slave_link::{Begin, Retarget, SlaveLinkActor};
+use crate::actors::replication::verification::{VerificationActor, Verify};
 use crate::actors::replication::waiters::{Unblock, Wait};
+use crate::actors::snapshots::digest_walk::WalkDigests;
 use crate::actors::snapshots::snapshot::{Save, SnapshotActor};
 use crate::actors::supervisor;
 use crate::node_core::NodeCore;
+use crate::node_core::digest_walk::VerifyWith;
+use crate::repl::verify::WalkOrder;
+use crate::repl::verify::server::WalkId;
 use crate::session::Ticket;
 use crate::supervision::Owner;
 
@@ -39,6 +45,7 @@ pub(crate) struct Replication {
     pub(crate) link: Addr<SlaveLinkActor>,
     pub(crate) snapshots: Addr<SnapshotActor>,
     failover: Addr<FailoverActor>,
+    verification: Addr<VerificationActor>,
 }
 
 impl Replication {
@@ -55,12 +62,15 @@ impl Replication {
         let failover = supervisor::start(node, Owner::Failover, failover);
         let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone());
         let link = supervisor::start(node, Owner::Link, link);
+        let verification = VerificationActor::new(node.clone(), snapshots.clone());
+        let verification = supervisor::start(node, Owner::Verification, verification);
         Replication {
             node: Arc::downgrade(node),
             master,
             link,
             snapshots,
             failover,
+            verification,
         }
     }
 
@@ -83,6 +93,18 @@ impl Replication {
     /// A failover has begun.
     pub(crate) fn failover(&self) {
         self.failover.do_send(failover::Look);
+    }
+
+    /// Makes a walk for a replica that verifies itself.
+    pub(crate) fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
+        let walk = verification::walk_for_replica(self.node.clone(), ticket, id, order);
+        self.snapshots.do_send(WalkDigests(walk));
+    }
+
+    /// REPLICATION VERIFY.
+    pub(crate) fn verify(&self, ticket: Arc<Ticket>, with: VerifyWith) {
+        let ticket = Some(ticket);
+        self.verification.do_send(Verify { ticket, with });
     }
 
     pub(crate) fn wait(

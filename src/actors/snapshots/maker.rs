@@ -29,7 +29,7 @@ const ENCODE_BYTES: usize = 64 * 1024;
 /// The longest a turn of the walk takes inside a shard, about, microseconds; usually it needs half of that.
 /// Without a bound the first turns of a snapshot of 12 million keys took 6, 2 and 2 ms, and requests waited for
 /// them; with it none waited 2 ms for the snapshot.
-const TURN_US: u64 = 150;
+pub(super) const TURN_US: u64 = 150;
 /// Longest sleep while waiting for takers: an abort is noticed after this at the latest.
 const PARK_MAX: Duration = Duration::from_millis(50);
 

@@ -1,5 +1,6 @@
 //! Snapshots as they are made and written: to replicas, to the dump, to the spool.
 
+pub(crate) mod digest_walk;
 pub(crate) mod feed;
 pub(crate) mod maker;
 pub(crate) mod reload;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
+use crate::actors::snapshots::digest_walk;
 use crate::actors::snapshots::feed::SharedFeed;
 use crate::actors::snapshots::maker::{Maker, Sink};
 use crate::actors::snapshots::snapshot_writer::SnapshotWriterActor;
@@ -114,6 +115,8 @@ pub(crate) struct SnapshotActor {
     /// None until the first dump is written.
     pub(super) writer: Option<Addr<SnapshotWriterActor>>,
     running: Option<Running>,
+    /// A walk for digests, instead of a snapshot.
+    pub(super) digesting: Option<digest_walk::UnderWay>,
     queue: Vec<Job>,
     runs: u64,
 }
@@ -124,6 +127,7 @@ impl SnapshotActor {
             node,
             writer: None,
             running: None,
+            digesting: None,
             queue: Vec::new(),
             runs: 0,
         }
@@ -139,8 +143,8 @@ impl SnapshotActor {
     }
 
     /// Starts the next job if none runs.
-    fn start_next(&mut self, ctx: &mut Context<SnapshotActor>) {
-        if self.running.is_some() || self.queue.is_empty() {
+    pub(super) fn start_next(&mut self, ctx: &mut Context<SnapshotActor>) {
+        if self.running.is_some() || self.queue.is_empty() || !self.displace_digests() {
             return;
         }
         self.node.supervision.step(Owner::Snapshot, "start");

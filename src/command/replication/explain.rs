@@ -30,6 +30,7 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     for replica in &view.replicas {
         explain_replica(replica, &view, &mut lines, &last_resync);
     }
+    explain_verifications(ctx, &mut lines);
     lines.push(format!("full resyncs since the start: {total}"));
     for line in &lines {
         tracing::info!("REPLICATION EXPLAIN: {}", line.trim_start());
@@ -103,6 +104,18 @@ fn explain_replica(
     ));
 }
 
+/// The last verification with each peer, with the keys that differ.
+fn explain_verifications(ctx: &Context<'_>, lines: &mut Vec<String>) {
+    let published = ctx.node.hub.published();
+    for report in published.reports.all() {
+        let ago_s = (ctx.now_ms - report.at_ms).max(0) / 1000;
+        let mut own = report.lines().into_iter();
+        let head = own.next().unwrap_or_default();
+        lines.push(format!("verified {ago_s} s ago with {head}"));
+        lines.extend(own);
+    }
+}
+
 /// The last full resyncs, the newest first: time (Unix ms), our side, the peer, the reason.
 fn history(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let count = match args.get(2) {
@@ -137,6 +150,11 @@ fn replication_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "    happen if a link were cut now.",
             "HISTORY [<count>]",
             "    Return the last full resyncs, at most 100, with their reasons.",
+            "REPAIR REPLICA",
+            "    Send the keys that the last verifications found to differ through the stream.",
+            "VERIFY [REPLICA|MASTER] [PERIOD <seconds>]",
+            "    Compare replicas with their master by digests at one offset, and name the keys that",
+            "    differ. PERIOD: again every so many seconds; 0: no more.",
         ],
     )
 }

@@ -4,6 +4,7 @@
 //! Orders run with every shard entered, so that the role changes between two commands and not inside one.
 
 pub(crate) mod explain;
+pub(in crate::command) mod verify;
 
 use crate::clients::pause::{Pause, PausePurpose};
 use crate::command::context::int_arg;
@@ -13,7 +14,7 @@ use crate::command::{Context, Handlers, dispatch};
 use crate::config::{MasterAddress, is_host, words};
 use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState, is_at};
 use crate::repl::replicas::name_of;
-use crate::repl::wire::QUEUE_PLACE;
+use crate::repl::wire::{DIGEST, QUEUE_PLACE};
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
 use crate::session::Origin;
 use crate::table::{Args, CommandError, CommandResult};
@@ -68,6 +69,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             told.capa_eof |= is_word(value, "eof");
             told.capa_psync2 |= is_word(value, "psync2");
             told.capa_queue_place |= is_word(value, QUEUE_PLACE);
+            told.capa_digest |= is_word(value, DIGEST);
         } else if is_word(option, "ack") || is_word(option, "getack") {
             return Ok(());
         } else if is_word(option, "rdb-only") {

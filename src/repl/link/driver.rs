@@ -58,6 +58,8 @@ pub(crate) struct LinkDriver {
     epoch: u64,
     load: Option<Load>,
     input: StreamInput,
+    /// Where in the stream the first byte of the input is.
+    position: u64,
     flush: Flush,
     up: bool,
     down_since_ms: Option<i64>,
@@ -158,10 +160,15 @@ impl LinkDriver {
         if self.input.is_empty() || self.is_void(io) {
             return;
         }
-        let epoch = self.epoch;
-        let round = self
-            .input
-            .run(|batch, bytes, work| io.run_batch(epoch, batch, bytes, work));
+        let (epoch, now_ms) = (self.epoch, io.clock().unix_ms());
+        let allowance = io.hub().stream_hold().allowance(self.position, now_ms);
+        let round = self.input.run(allowance, |batch, bytes, work| {
+            io.run_batch(epoch, batch, bytes, work);
+        });
+        self.position += round.logged;
+        if round.held {
+            io.stream_is_held();
+        }
         if round.used > 0 {
             io.hub().wake();
         }
@@ -315,6 +322,7 @@ impl LinkDriver {
         let Some(database) = io.hub().resume(self.epoch, new_id) else {
             return;
         };
+        self.position = io.hub().offset();
         io.select(database);
         if new_id.is_some() {
             io.close_replicas(None);
@@ -356,6 +364,7 @@ impl LinkDriver {
                 self.load = None;
                 self.flush = Flush::Not;
                 let database = io.hub().stream().database;
+                self.position = io.hub().offset();
                 io.select(database.unwrap_or(0));
                 io.close_replicas(None);
                 self.with(io, |l, e, o| l.loaded(e, o));

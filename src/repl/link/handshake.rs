@@ -81,11 +81,11 @@ impl Link {
         if let Some(ip) = &config.announce_ip {
             wire::command(&mut bytes, &["REPLCONF", "ip-address", ip]);
         }
-        let [eof, psync2, place] = ["eof", "psync2", wire::QUEUE_PLACE];
-        wire::command(
-            &mut bytes,
-            &["REPLCONF", "capa", eof, "capa", psync2, "capa", place],
-        );
+        let mut words = vec!["REPLCONF"];
+        for capability in ["eof", "psync2", wire::QUEUE_PLACE, wire::DIGEST] {
+            words.extend(["capa", capability]);
+        }
+        wire::command(&mut bytes, &words);
         out.push(LinkAction::Send(bytes));
     }
 

@@ -82,6 +82,9 @@ pub(crate) trait LinkIo {
         work: &mut dyn FnMut(&mut dyn StreamRunner),
     );
 
+    /// The next command must not run yet (`Hub::stream_hold`): the owner is to be woken when it may.
+    fn stream_is_held(&mut self);
+
     /// Why writes of the master must not be run at present, if so. They come again once it says None.
     fn refuses_writes(&self) -> Option<&'static str>;
 

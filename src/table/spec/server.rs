@@ -272,6 +272,17 @@ pub(super) const SPECS: &[CommandSpec] = &[
         arity: -2,
         subcommands: &[
             CommandSpec {
+                name: "replication|digest",
+                summary: "What a replica asks its master in a verification.",
+                since: "7.2.0",
+                complexity: "O(N) in the background, N: keys in all databases",
+                tips: &["nondeterministic_output"],
+                arity: -4,
+                flags: Flags(ADMIN | NO_SCRIPT | STALE | NO_MULTI | WAIT_ENDS_ITSELF),
+                arguments: &[Arg::string("question").multiple()],
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
                 name: "replication|explain",
                 summary: "Says why nodes resynced, and what a cut link would mean.",
                 since: "7.2.0",
@@ -299,6 +310,38 @@ pub(super) const SPECS: &[CommandSpec] = &[
                 arity: -2,
                 flags: Flags(ADMIN | NO_SCRIPT | LOADING | STALE),
                 arguments: &[Arg::integer("count").optional()],
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "replication|repair",
+                summary: "Sends what a verification found to differ to the replicas.",
+                since: "7.2.0",
+                complexity: "O(N), N: bytes of the keys that differ",
+                tips: &["nondeterministic_output"],
+                arity: 3,
+                flags: Flags(ADMIN | NO_SCRIPT | NO_MULTI | WAIT_ENDS_ITSELF),
+                arguments: &[Arg::word("replica", "REPLICA")],
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
+                name: "replication|verify",
+                summary: "Compares replicas with their master by digests at one offset.",
+                since: "7.2.0",
+                complexity: "O(N) in the background, N: keys in all databases",
+                tips: &["nondeterministic_output"],
+                arity: -2,
+                flags: Flags(ADMIN | NO_SCRIPT | NO_MULTI | WAIT_ENDS_ITSELF),
+                arguments: &[
+                    Arg::one_of(
+                        "with",
+                        &[
+                            Arg::word("replica", "REPLICA"),
+                            Arg::word("master", "MASTER"),
+                        ],
+                    )
+                    .optional(),
+                    Arg::integer("seconds").after("PERIOD").optional(),
+                ],
                 ..CommandSpec::of(Group::Server)
             },
         ],

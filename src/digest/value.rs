@@ -1,0 +1,178 @@
+//! The digest of a value, by its type: at once, or of a large collection in steps.
+
+use super::hash::{Ordered, Secret, Unordered, Use};
+use crate::data::list::Item;
+use crate::data::listpack::View;
+use crate::data::{Hash, List, Set, StrRef, Value, ValueRef, Zset};
+
+/// The digest of a value, whatever its encoding.
+pub(crate) fn value_digest(secret: &Secret, value: ValueRef<'_>) -> u128 {
+    match value {
+        ValueRef::String(text) => string(secret, text),
+        ValueRef::List(list) => {
+            let mut elements = Ordered::new(secret, Use::List);
+            list.iter().for_each(|item| in_order(&mut elements, item));
+            elements.finish()
+        }
+        ValueRef::Set(set) => {
+            let mut members = Unordered::new(secret, Use::Set);
+            set.iter().for_each(|item| member(&mut members, item));
+            members.finish()
+        }
+        ValueRef::Hash(hash) => {
+            let mut pairs = Unordered::new(secret, Use::Hash);
+            hash.iter()
+                .for_each(|(field, value)| pair(&mut pairs, field, value));
+            pairs.finish()
+        }
+        ValueRef::Zset(zset) => {
+            let mut members = Unordered::new(secret, Use::Zset);
+            zset.iter()
+                .for_each(|(item, score)| scored(&mut members, item, score));
+            members.finish()
+        }
+    }
+}
+
+fn string(secret: &Secret, text: StrRef<'_>) -> u128 {
+    text.with(|bytes| {
+        let mut sip = secret.hasher(Use::String);
+        sip.fixed(bytes);
+        sip.finish()
+    })
+}
+
+#[inline]
+fn in_order(elements: &mut Ordered, item: Item<'_>) {
+    item.with(|bytes| elements.add(bytes));
+}
+
+#[inline]
+fn member(members: &mut Unordered, item: Item<'_>) {
+    item.with(|bytes| members.add(bytes, b""));
+}
+
+#[inline]
+fn pair(pairs: &mut Unordered, field: Item<'_>, value: Item<'_>) {
+    field.with(|field| value.with(|value| pairs.add(field, value)));
+}
+
+/// Scores count by their bits; the two zeros are one score.
+#[inline]
+fn scored(members: &mut Unordered, item: Item<'_>, score: f64) {
+    let score = if score == 0.0 { 0.0 } else { score };
+    let bits = score.to_bits().to_le_bytes();
+    item.with(|bytes| members.add(bytes, &bits));
+}
+
+/// A large collection on its way to its digest. The value is a frozen clone; its nodes are shared with the live
+/// collection, copy on write.
+#[derive(Debug)]
+pub(crate) struct Steps(State);
+
+#[derive(Debug)]
+enum State {
+    List {
+        list: Box<List>,
+        next_node: usize,
+        elements: Ordered,
+    },
+    Set {
+        set: Set,
+        cursor: u64,
+        members: Unordered,
+    },
+    Hash {
+        hash: Hash,
+        cursor: u64,
+        pairs: Unordered,
+    },
+    Zset {
+        zset: Zset,
+        cursor: u64,
+        members: Unordered,
+    },
+    Done(u128),
+}
+
+/// How many elements a scan looks at in one go.
+const STRIDE: usize = 64;
+
+impl Steps {
+    pub(crate) fn new(secret: &Secret, value: Value) -> Steps {
+        let (cursor, next_node) = (0, 0);
+        Steps(match value {
+            Value::List(list) => State::List {
+                list,
+                next_node,
+                elements: Ordered::new(secret, Use::List),
+            },
+            Value::Set(set) => State::Set {
+                set,
+                cursor,
+                members: Unordered::new(secret, Use::Set),
+            },
+            Value::Hash(hash) => State::Hash {
+                hash,
+                cursor,
+                pairs: Unordered::new(secret, Use::Hash),
+            },
+            Value::Zset(zset) => State::Zset {
+                zset,
+                cursor,
+                members: Unordered::new(secret, Use::Zset),
+            },
+            whole => State::Done(value_digest(secret, whole.as_ref())),
+        })
+    }
+
+    /// Some dozens of elements, or one node of a list. The digest once it is complete.
+    pub(crate) fn step(&mut self) -> Option<u128> {
+        let done = match &mut self.0 {
+            State::List {
+                list,
+                next_node,
+                elements,
+            } => {
+                if let Some(bytes) = list.nodes_from(*next_node).next() {
+                    let node = View::from_validated_bytes(bytes);
+                    node.iter().for_each(|item| in_order(elements, item));
+                }
+                *next_node += 1;
+                (*next_node >= list.node_count()).then(|| elements.clone().finish())
+            }
+            State::Set {
+                set,
+                cursor,
+                members,
+            } => {
+                *cursor = set.scan(*cursor, STRIDE, &mut |item| member(members, item));
+                (*cursor == 0).then(|| members.clone().finish())
+            }
+            State::Hash {
+                hash,
+                cursor,
+                pairs,
+            } => {
+                *cursor = hash.scan(*cursor, STRIDE, &mut |field, value| {
+                    pair(pairs, field, value)
+                });
+                (*cursor == 0).then(|| pairs.clone().finish())
+            }
+            State::Zset {
+                zset,
+                cursor,
+                members,
+            } => {
+                *cursor = zset.scan(*cursor, STRIDE, &mut |item, score| {
+                    scored(members, item, score)
+                });
+                (*cursor == 0).then(|| members.clone().finish())
+            }
+            State::Done(digest) => return Some(*digest),
+        }?;
+        // The clone is let go.
+        self.0 = State::Done(done);
+        Some(done)
+    }
+}
