@@ -182,6 +182,22 @@ impl Stack {
         }
     }
 
+    /// The bytes of what is known to be a string.
+    ///
+    /// # Safety
+    ///
+    /// A string is there, and stays as long as the bytes are used.
+    #[inline]
+    pub(crate) unsafe fn known_bytes<'b>(&self, index: c_int) -> &'b [u8] {
+        debug_assert_eq!(self.kind(index), Kind::String);
+        let mut length = 0;
+        // SAFETY: the caller's promise; strings don't move.
+        unsafe {
+            let start = ffi::lua_tolstring(self.l, index, &mut length);
+            slice::from_raw_parts(start.cast(), length)
+        }
+    }
+
     /// The address of a light userdata, or of a full one's memory.
     pub(crate) fn userdata(&self, index: c_int) -> *mut c_void {
         // SAFETY: reads.
@@ -243,7 +259,7 @@ impl Stack {
     ///
     /// There is room for one value.
     #[inline]
-    pub(super) unsafe fn push_bytes_in_room(&mut self, bytes: &[u8]) {
+    pub(crate) unsafe fn push_bytes_in_room(&mut self, bytes: &[u8]) {
         // SAFETY: the caller's promise.
         unsafe { ffi::lua_pushlstring_(self.l, bytes.as_ptr().cast::<c_char>(), bytes.len()) }
     }
@@ -254,7 +270,7 @@ impl Stack {
     ///
     /// There is room for one value.
     #[inline]
-    pub(super) unsafe fn push_number_in_room(&mut self, value: f64) {
+    pub(crate) unsafe fn push_number_in_room(&mut self, value: f64) {
         // SAFETY: the caller's promise.
         unsafe { ffi::lua_pushnumber(self.l, value) }
     }
@@ -265,7 +281,7 @@ impl Stack {
     ///
     /// There is a table, and the key is a string.
     #[inline]
-    pub(super) unsafe fn raw_set_known(&mut self, table: c_int) {
+    pub(crate) unsafe fn raw_set_known(&mut self, table: c_int) {
         debug_assert!(self.kind(table) == Kind::Table && self.kind(-2) == Kind::String);
         // SAFETY: the caller's promise.
         unsafe { ffi::lua_rawset(self.l, table) }
@@ -277,7 +293,7 @@ impl Stack {
     ///
     /// There is a table.
     #[inline]
-    pub(super) unsafe fn raw_set_index_known(&mut self, table: c_int, element: c_int) {
+    pub(crate) unsafe fn raw_set_index_known(&mut self, table: c_int, element: c_int) {
         debug_assert_eq!(self.kind(table), Kind::Table);
         // SAFETY: the caller's promise.
         unsafe { ffi::lua_rawseti_(self.l, table, element) }
@@ -346,6 +362,17 @@ impl Stack {
         unsafe { ffi::lua_createtable(self.l, size(elements), size(fields)) }
     }
 
+    /// As [`push_table`](Stack::push_table), for loops that have asked for room.
+    ///
+    /// # Safety
+    ///
+    /// There is room for one value.
+    #[inline]
+    pub(crate) unsafe fn push_table_in_room(&mut self, elements: u16, fields: u16) {
+        // SAFETY: the caller's promise.
+        unsafe { ffi::lua_createtable(self.l, c_int::from(elements), c_int::from(fields)) }
+    }
+
     /// Replaces the key on top by the table's value, without metamethods.
     pub(crate) fn raw_get(&mut self, table: c_int) {
         self.check_table(table);
@@ -390,9 +417,11 @@ impl Stack {
     /// Sets a field to the value on top, and pops it.
     pub(crate) fn raw_set_field(&mut self, table: c_int, name: &[u8]) {
         let table = self.absolute(table);
+        self.check_table(table);
         self.push_bytes(name);
         self.insert(-2);
-        self.raw_set(table);
+        // SAFETY: it is a table, and the key is a string.
+        unsafe { ffi::lua_rawset(self.l, table) }
     }
 
     /// Replaces the key on top (nil at first) by the next key and its value; false, with the key gone, at the end. The
@@ -484,7 +513,9 @@ impl Stack {
     }
 
     pub(crate) fn push_reference(&mut self, reference: &Reference) {
-        self.raw_get_index(ffi::LUA_REGISTRYINDEX, reference.0);
+        self.room(1);
+        // SAFETY: the registry is a table, and there is room.
+        unsafe { ffi::lua_rawgeti_(self.l, ffi::LUA_REGISTRYINDEX, reference.0) }
     }
 
     pub(crate) fn unreference(&mut self, reference: Reference) {
@@ -544,7 +575,9 @@ impl Stack {
 
     fn outcome(&mut self, status: c_int) -> Result<(), Failure> {
         let meter = &self.shared().meter;
-        if status == ffi::LUA_ERRMEM || meter.used() > meter.limit() {
+        let is_full = meter.used() > meter.limit();
+        let is_nearly_full = meter.used() > meter.limit() / 4 * 3;
+        if status == ffi::LUA_ERRMEM || is_full || status != ffi::LUA_OK && is_nearly_full {
             // Or each allocation would go on failing before the collector gets a chance.
             self.collect_all();
         }
@@ -563,22 +596,25 @@ impl Stack {
         unsafe { ffi::lua_gc(self.l, ffi::LUA_GCCOLLECT, 0) };
     }
 
-    /// Lets a cycle of collection begin when memory has doubled since the last, as Lua does, but earlier if that would
-    /// be beyond the limit: garbage alone shall not meet it.
-    pub(super) fn pace_collection(&mut self) {
+    /// Lets a cycle of collection begin when memory has doubled since the last, as Lua does, and not before there is some
+    /// garbage: a cycle looks at all that the libraries hold, which would be most of what a short script costs. But
+    /// earlier if that would be beyond the limit: garbage alone shall not meet it.
+    pub(crate) fn pace_collection(&mut self) {
         const PAUSE_PERCENT: u128 = 200;
         const PAUSE_PERCENT_MIN: u128 = 110;
+        const GARBAGE_BYTES: u128 = 2 << 20;
+        const STEP_KILOBYTES: c_int = 64;
         let meter = &self.shared().meter;
-        let (used, limit) = (meter.used() as u128, meter.limit() as u128);
-        let percent = (limit * 90 / used.max(1)).clamp(PAUSE_PERCENT_MIN, PAUSE_PERCENT);
+        let (used, limit) = (meter.used().max(1) as u128, meter.limit() as u128);
+        let wanted = PAUSE_PERCENT.max((used + GARBAGE_BYTES) * 100 / used);
+        let percent = (limit * 90 / used).clamp(PAUSE_PERCENT_MIN, wanted);
         // SAFETY: sets a number.
         unsafe { ffi::lua_gc(self.l, ffi::LUA_GCSETPAUSE, percent as c_int) };
-    }
-
-    /// A bounded step of collection, in units of about a kilobyte.
-    pub(crate) fn collect_step(&mut self, kilobytes: c_int) {
-        // SAFETY: as for `collect_all`.
-        unsafe { ffi::lua_gc(self.l, ffi::LUA_GCSTEP, kilobytes) };
+        if used > limit / 4 * 3 {
+            // The pause that the last cycle ended with may be longer than what is left.
+            // SAFETY: as for `collect_all`.
+            unsafe { ffi::lua_gc(self.l, ffi::LUA_GCSTEP, STEP_KILOBYTES) };
+        }
     }
 
     /// What is known of the function so many levels up (0: the one that runs); `what` as for `lua_getinfo`.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::cache::Reach;
 use super::flags::{ScriptFlags, words};
@@ -39,7 +40,7 @@ const BAD_NAME: &str = "Library names can only contain letters, numbers, or unde
 /// A registered function.
 #[derive(Debug)]
 pub(crate) struct Function {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) description: Option<Vec<u8>>,
     pub(crate) flags: ScriptFlags,
     pub(crate) reach: Reach,
@@ -55,7 +56,7 @@ impl Function {
         flags: ScriptFlags,
     ) -> Result<Function, BadLibrary> {
         Ok(Function {
-            name: name_of(name)?,
+            name: name_of(name)?.into(),
             description,
             flags,
             reach: Reach::default(),
@@ -134,13 +135,13 @@ pub(crate) struct Library {
     pub(crate) id: u64,
     pub(crate) source: Source,
     /// By name.
-    pub(crate) functions: BTreeMap<String, Function>,
+    pub(crate) functions: BTreeMap<String, Arc<Function>>,
     /// It is no part of the set any more.
     gone: AtomicBool,
 }
 
 impl Library {
-    pub(crate) fn new(source: Source, functions: BTreeMap<String, Function>) -> Library {
+    pub(crate) fn new(source: Source, functions: BTreeMap<String, Arc<Function>>) -> Library {
         Library {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             source,
@@ -167,12 +168,24 @@ impl Library {
     }
 }
 
+/// Names up to so long are looked up without memory of their own.
+const NAME_USUAL_BYTES: usize = 32;
+
+/// A function's name in lower case.
+type LowerCase = SmallVec<[u8; NAME_USUAL_BYTES]>;
+
+fn lower_case(name: &[u8]) -> LowerCase {
+    let mut name = LowerCase::from_slice(name);
+    name.make_ascii_lowercase();
+    name
+}
+
 /// The libraries of a node. See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Libraries {
     by_name: BTreeMap<String, Arc<Library>>,
     /// By the functions' names in lower case: FCALL takes them in any case.
-    functions: HashMap<String, Arc<Library>>,
+    functions: HashMap<LowerCase, (Arc<Library>, Arc<Function>)>,
 }
 
 impl Libraries {
@@ -180,12 +193,9 @@ impl Libraries {
         self.by_name.get(name)
     }
 
-    /// The library of a function, and its name there.
-    pub(crate) fn function(&self, name: &[u8]) -> Option<(&Arc<Library>, &Function)> {
-        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        let library = self.functions.get(&name)?;
-        let mut functions = library.functions.values();
-        let function = functions.find(|f| f.name.eq_ignore_ascii_case(&name))?;
+    /// A function and its library.
+    pub(crate) fn function(&self, name: &[u8]) -> Option<(&Arc<Library>, &Arc<Function>)> {
+        let (library, function) = self.functions.get(&lower_case(name))?;
         Some((library, function))
     }
 
@@ -197,15 +207,14 @@ impl Libraries {
                 return Err(BadLibrary(format!("Library '{name}' already exists")));
             }
             for function in old.functions.keys() {
-                self.functions.remove(&function.to_ascii_lowercase());
+                self.functions.remove(&lower_case(function.as_bytes()));
             }
         }
-        for function in library.functions.keys() {
-            let known = self
-                .functions
-                .insert(function.to_ascii_lowercase(), library.clone());
+        for (name, function) in &library.functions {
+            let found = (library.clone(), function.clone());
+            let known = self.functions.insert(lower_case(name.as_bytes()), found);
             if known.is_some() {
-                return Err(BadLibrary(format!("Function {function} already exists")));
+                return Err(BadLibrary(format!("Function {name} already exists")));
             }
         }
         self.by_name.insert(name, library);
@@ -221,7 +230,7 @@ impl Libraries {
             return false;
         };
         for function in old.functions.keys() {
-            self.functions.remove(&function.to_ascii_lowercase());
+            self.functions.remove(&lower_case(function.as_bytes()));
         }
         true
     }
@@ -263,7 +272,7 @@ mod tests {
         let text = format!("#!lua name={name}\n");
         let named = functions.iter().map(|name| {
             let function = Function::new(name.as_bytes(), None, ScriptFlags::NONE).unwrap();
-            ((*name).to_owned(), function)
+            ((*name).to_owned(), Arc::new(function))
         });
         let source = Source::read(text.as_bytes()).unwrap();
         Arc::new(Library::new(source, named.collect()))
@@ -315,7 +324,7 @@ mod tests {
         old.note_gone(&libraries);
         assert!(old.get("a").unwrap().is_gone());
         assert!(libraries.function(b"f").is_none());
-        assert_eq!(libraries.function(b"H").unwrap().1.name, "h");
+        assert_eq!(&*libraries.function(b"H").unwrap().1.name, "h");
         assert_eq!((libraries.len(), libraries.functions()), (1, 1));
         assert!(libraries.remove(b"a") && !libraries.remove(b"a"));
         assert_eq!((libraries.len(), libraries.functions()), (0, 0));

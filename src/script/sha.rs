@@ -1,11 +1,12 @@
 //! A script's name: the SHA-1 digest of its text, as 40 lower-case hexadecimal digits.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use sha1::{Digest, Sha1};
 
 /// See the module.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sha([u8; 40]);
 
 impl Sha {
@@ -29,6 +30,15 @@ impl Sha {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Hash for Sha {
+    /// It is a digest already: a part of it will do.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(part) = self.0.first_chunk() {
+            state.write_u64(u64::from_ne_bytes(*part));
+        }
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn enter(ctx: &mut Context<'_>, set: ShardSet) -> Result<(), Outcome>
 pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
     let keyspace = &ctx.node.keyspace;
     if command.spec.reach == Reach::Script {
-        return script::reach(ctx, command, args);
+        return script::reach(ctx);
     }
     if command.whole_keyspace(args) {
         // A transaction enters everything beforehand; by itself SCAN goes from shard to shard.
@@ -206,6 +206,7 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ctx.script = script::Chosen::of(ctx, command, args);
     }
     if let Err(refusal) = admit(ctx, command, args) {
+        ctx.script = None;
         return match refusal {
             Refusal::Error(error) => refuse(ctx, Some(command), args, error),
             Refusal::Wait => {
@@ -215,6 +216,8 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         };
     }
     if ctx.session.multi.is_some() && !command.flags.has(bits::RUNS_IN_MULTI) {
+        // Another script may run before it does.
+        ctx.script = None;
         return transaction::queue(ctx, command, args);
     }
     if command.flags.has(bits::RUNS_QUEUE) {

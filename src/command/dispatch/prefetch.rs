@@ -10,7 +10,8 @@
 //! there are several, the window's shards are entered beforehand, for the time of prefetching: a few hundred
 //! nanoseconds. A shard that is busy at that moment is passed over.
 //!
-//! It is a hint and changes nothing: the first argument is taken for a key, whatever the command is.
+//! It is a hint and changes nothing: the first argument is taken for a key, whatever the command is; behind a script's
+//! name and number of keys the next one.
 
 use smallvec::SmallVec;
 
@@ -18,14 +19,17 @@ use crate::command::{Context, dispatch};
 use crate::data::prefetch::Prefetcher;
 use crate::keyspace::{Candidate, Db, Entered, ShardSet};
 use crate::resp::request::Batch;
-use crate::table::Args;
-use crate::table::Command;
+use crate::table::spec::Reach;
+use crate::table::{Args, Command};
 
 /// How many commands. More than this would push out what was brought in first.
 const WINDOW: usize = 16;
 
 /// A command with this many arguments may have several keys (MGET, MSET, DEL).
 const MANY: usize = 4;
+/// Where a command's key is, and a script's first one.
+const KEY: usize = 1;
+const KEY_OF_SCRIPT: usize = 3;
 /// Keys of one command that are prefetched together.
 const KEYS_MAX: usize = 64;
 
@@ -60,18 +64,21 @@ impl<'a> Context<'a> {
         }
         let mut shards = ShardSet::NONE;
         let (mut name, mut place): (&[u8], _) = (b"", None);
+        let mut key_place = KEY;
         let table = &self.node.table;
         for next in index..last {
-            let Some(key) = batch.arg(next, 1, buffer) else {
-                continue;
-            };
             let its_name = batch.arg(next, 0, buffer).unwrap_or_default();
             if name != its_name {
                 name = its_name;
                 let command = table.lookup(name);
                 place = command.and_then(|command| command.spec.member_arg);
+                let is_script = command.is_some_and(|command| command.spec.reach == Reach::Script);
+                key_place = if is_script { KEY_OF_SCRIPT } else { KEY };
                 self.known = command.map(|command| (name, command));
             }
+            let Some(key) = batch.arg(next, key_place, buffer) else {
+                continue;
+            };
             let hash = keyspace.hash(key);
             let member = place.and_then(|place| batch.arg(next, place, buffer));
             shards.add(keyspace.shard_of(hash));

@@ -101,9 +101,13 @@ pub(super) fn make_missing_an_error(stack: &mut Stack) {
 /// Pushes a list of texts.
 pub(super) fn push_texts(stack: &mut Stack, texts: &Args<'_>) {
     stack.push_table(texts.len(), 0);
+    assert!(stack.reserve(1), "a script begins with an empty stack");
     for (element, text) in (1..).zip(texts) {
-        stack.push_bytes(text);
-        stack.raw_set_index(-2, element);
+        // SAFETY: there is room, and the table is below the text.
+        unsafe {
+            stack.push_bytes_in_room(text);
+            stack.raw_set_index_known(-2, element);
+        }
     }
 }
 

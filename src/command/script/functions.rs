@@ -40,33 +40,40 @@ pub(crate) const HANDLERS: Handlers = &[
 
 impl Chosen {
     /// The function that an FCALL names.
-    pub(super) fn function(ctx: &Context<'_>, args: &Args<'_>) -> Option<Chosen> {
+    pub(super) fn function(
+        ctx: &Context<'_>,
+        command: &Command,
+        args: &Args<'_>,
+    ) -> Option<Chosen> {
         let libraries = ctx.node.functions.load();
         let (library, function) = libraries.function(args.get(1)?)?;
         Some(Chosen {
+            command: command.id,
             function: Function::Library {
                 library: library.clone(),
-                name: function.name.clone(),
+                function: function.clone(),
             },
+            declared: super::declared(ctx, command, args),
         })
     }
 }
 
 fn fcall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let node = ctx.node;
-    let command: &Command = node.table.resolve(args)?;
+    let command = super::command_of(ctx, args)?;
     dispatch::show_script_to_monitors(ctx, args);
-    // Looked up again: it may have been replaced while the command waited for its shards.
-    ctx.script = None;
-    let Some(chosen) = Chosen::function(ctx, args) else {
+    // It may have been replaced while the command waited for its shards.
+    let is_there = |chosen: &Chosen| matches!(&chosen.function, Function::Library { library, .. } if !library.is_gone());
+    let chosen = ctx.script.take().filter(is_there);
+    let Some(chosen) = chosen.or_else(|| Chosen::function(ctx, command, args)) else {
         return Err(CommandError::fixed("ERR Function not found"));
     };
     let count = parse_int(args[2]).ok_or(CommandError::fixed("ERR Bad number of keys provided"))?;
     let keys = super::check_keys(args, count)?;
-    let Function::Library { library, name } = &chosen.function else {
+    let Function::Library { library, function } = &chosen.function else {
         return Err(CommandError::fixed("ERR Function not found"));
     };
-    let name = Name::Function(name.as_str().into());
+    let name = Name::Function(function.name.clone());
     let runners = Runners::of(node);
     let mut runner = runners.take(node, ctx.settings.script_memory_limit)?;
     if let Err(error) = runner.state.load_library(node, library, false) {

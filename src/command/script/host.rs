@@ -14,7 +14,7 @@ use crate::script::stack::Pause;
 use crate::table::Args;
 
 use super::nested::Refused;
-use super::replies::{Arguments, push_error, push_reply};
+use super::replies::{Arguments, Texts, push_error, push_reply};
 use super::run::Name;
 use super::token::Token;
 
@@ -232,16 +232,18 @@ impl Run<'_, '_> {
             push_error(call, text, false);
             return given(raises);
         }
+        let mut arguments = Arguments::default();
+        let mut room = Texts::default();
         // SAFETY: the arguments stay where they are until the command has run.
-        let Some(args) = (unsafe { Arguments::read(call) }) else {
+        if !unsafe { arguments.read(call) } {
             call.set_top(0);
             let text = b"ERR Lua redis lib command arguments must be strings or integers";
             push_error(call, text, false);
             return given(raises);
-        };
+        }
         self.ctx.reply.clear();
         self.ctx.reply.resp = self.resp;
-        let ran = self.run_nested(&args.texts());
+        let ran = self.run_nested(arguments.texts(&mut room));
         call.set_top(0);
         match ran {
             Ok(()) => {}
@@ -314,14 +316,17 @@ impl Run<'_, '_> {
                 "Please specify at least one argument for this redis lib call",
             ));
         }
+        let mut arguments = Arguments::default();
+        let mut room = Texts::default();
         // SAFETY: the arguments stay where they are until they have been looked at.
-        let Some(args) = (unsafe { Arguments::read(call) }) else {
+        if !unsafe { arguments.read(call) } {
             return Err(raise(
                 call,
                 "Lua redis lib command arguments must be strings or integers",
             ));
-        };
-        let is_known = self.ctx.node.table.find(&args.texts()).is_some();
+        }
+        let args = arguments.texts(&mut room);
+        let is_known = self.ctx.node.table.find(args).is_some();
         call.set_top(0);
         if !is_known {
             return Err(raise(

@@ -178,13 +178,13 @@ impl LoadHost<'_> {
             Ok(function) => function,
             Err(error) => return Err(raise(call, &error.0)),
         };
-        if self.registered.contains_key(&function.name) {
+        if self.registered.contains_key(&*function.name) {
             return Err(raise(call, "Function already exists in the library"));
         }
         call.push_value(given.callback);
         let reference = call.reference();
         self.registered
-            .insert(function.name.clone(), (function, reference));
+            .insert(function.name.to_string(), (function, reference));
         Ok(0)
     }
 }

@@ -45,7 +45,7 @@ use crate::script::running::Kind;
 use crate::script::sha::Sha;
 use crate::session::Origin;
 use crate::table::spec::bits;
-use crate::table::{Args, Command, CommandError, CommandResult};
+use crate::table::{Args, Command, CommandError, CommandId, CommandResult};
 use crate::text::parse_int;
 
 use host::CallRules;
@@ -72,14 +72,18 @@ const NO_SCRIPT: CommandError =
 /// What a command is about to run, looked up before it is admitted.
 #[derive(Clone)]
 pub(crate) struct Chosen {
+    /// The command that is to run it.
+    command: CommandId,
     function: Function,
+    /// The shards of the declared keys.
+    declared: ShardSet,
 }
 
 impl Chosen {
     /// The script that an EVAL or EVALSHA names. None: there is none; the handler says why.
     pub(super) fn of(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Option<Chosen> {
         if command.name.starts_with("fcall") {
-            return Chosen::function(ctx, args);
+            return Chosen::function(ctx, command, args);
         }
         let text = *args.get(1)?;
         let cache = &ctx.node.scripts.cache;
@@ -93,16 +97,16 @@ impl Chosen {
             }
         };
         Some(Chosen {
+            command: command.id,
             function: Function::Script(script),
+            declared: declared(ctx, command, args),
         })
     }
 
     fn flags(&self) -> Option<ScriptFlags> {
         match &self.function {
             Function::Script(script) => script.flags(),
-            Function::Library { library, name } => {
-                library.functions.get(name).map(|function| function.flags)
-            }
+            Function::Library { function, .. } => Some(function.flags),
         }
     }
 
@@ -128,12 +132,18 @@ impl Chosen {
     fn needs_keys_only(&self) -> bool {
         let reach = match &self.function {
             Function::Script(script) => &script.reach,
-            Function::Library { library, name } => match library.functions.get(name) {
-                Some(function) => &function.reach,
-                None => return false,
-            },
+            Function::Library { function, .. } => &function.reach,
         };
         reach.learned() == Learned::DeclaredOnly
+    }
+}
+
+/// The command that runs.
+fn command_of<'a>(ctx: &Context<'a>, args: &Args<'_>) -> CommandResult<&'a Command> {
+    match &ctx.script {
+        Some(chosen) => Ok(ctx.node.table.get(chosen.command)),
+        // Inside EXEC nobody has looked it up.
+        None => ctx.node.table.resolve(args),
     }
 }
 
@@ -142,7 +152,7 @@ fn is_by_sha(command: &Command) -> bool {
 }
 
 /// The shards to enter for a script. Inside a transaction it is all, since there it can't begin anew.
-pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
+pub(super) fn reach(ctx: &Context<'_>) -> ShardSet {
     let keyspace = &ctx.node.keyspace;
     if ctx.session.multi.is_some() || ctx.session.origin != Origin::Client {
         return keyspace.all();
@@ -150,7 +160,7 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
     match &ctx.script {
         // It will be refused.
         None => ShardSet::NONE,
-        Some(chosen) if chosen.needs_keys_only() => declared(ctx, command, args),
+        Some(chosen) if chosen.needs_keys_only() => chosen.declared,
         Some(_) => keyspace.all(),
     }
 }
@@ -158,6 +168,9 @@ pub(super) fn reach(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> Sh
 /// The shards of the declared keys.
 fn declared(ctx: &Context<'_>, command: &Command, args: &Args<'_>) -> ShardSet {
     let keyspace = &ctx.node.keyspace;
+    if keyspace.shards() == 1 {
+        return keyspace.all();
+    }
     let mut set = ShardSet::NONE;
     command.for_each_key(args, &mut |key| {
         set.add(keyspace.shard_of(keyspace.hash(key)));
@@ -183,10 +196,9 @@ fn check_keys(args: &Args<'_>, count: i64) -> CommandResult<usize> {
 
 fn eval(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let node = ctx.node;
-    let command = node.table.resolve(args)?;
+    let command = command_of(ctx, args)?;
     dispatch::show_script_to_monitors(ctx, args);
     let by_sha = is_by_sha(command);
-    // Inside EXEC nobody has looked it up.
     let chosen = ctx.script.take().or_else(|| Chosen::of(ctx, command, args));
     let keys = count_keys(args)?;
     let Some(chosen) = chosen else {
@@ -199,22 +211,27 @@ fn eval(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             Ok(_) => Err(NO_SCRIPT),
         };
     };
-    let Function::Script(script) = &chosen.function else {
+    let Chosen {
+        function, declared, ..
+    } = chosen;
+    let Function::Script(script) = function else {
         return Err(NO_SCRIPT);
     };
     let runners = Runners::of(node);
     let mut runner = runners.take(node, ctx.settings.script_memory_limit)?;
-    if let Err(error) = runner.state.compile(script) {
+    if let Err(error) = runner.state.compile(&script) {
         Runners::of(node).put(runner);
         return Err(error);
     }
     let script = match script.is_cached() {
-        true => script.clone(),
-        false => node.scripts.cache.add(script.clone(), false),
+        true => script,
+        false => node.scripts.cache.add(script, false),
     };
     let name = Name::Script(script.sha);
     let chosen = Chosen {
+        command: command.id,
         function: Function::Script(script),
+        declared,
     };
     run_chosen(ctx, command, args, keys, chosen, name, runner)
 }
@@ -247,8 +264,9 @@ fn run_chosen(
     match run::run(ctx, runner, call) {
         Outcome::Ran(touched) => {
             if let Some(touched) = touched {
-                let declared = declared(ctx, command, args);
-                chosen.function.tell_reach(declared.contains(touched));
+                chosen
+                    .function
+                    .tell_reach(chosen.declared.contains(touched));
             }
         }
         Outcome::Surprised => {

@@ -9,6 +9,7 @@ use crate::lua::{Call, Kind, Stack};
 use crate::observe::stats::Stats;
 use crate::resp::reply::{Aggregate, error_text};
 use crate::resp::{Reply, Resp};
+use crate::text::DoubleText;
 
 /// How deep a value may be nested.
 const DEPTH_MAX: u32 = 1000;
@@ -88,9 +89,11 @@ fn push_value(stack: &mut Stack, replied: &mut Replied<'_>) -> Result<(), Malfor
     }
     let (tag, text) = replied.line()?;
     match tag {
-        b':' => stack.push_number(number(text)? as f64),
+        // SAFETY: there is room.
+        b':' => unsafe { stack.push_number_in_room(number(text)? as f64) },
         b'$' if text == b"-1" => stack.push_boolean(false),
-        b'$' => stack.push_bytes(replied.bulk(text)?),
+        // SAFETY: there is room.
+        b'$' => unsafe { stack.push_bytes_in_room(replied.bulk(text)?) },
         b'+' => push_field(stack, b"ok", text),
         b'-' => push_error(stack, text, true),
         b'*' if text == b"-1" => stack.push_boolean(false),
@@ -129,10 +132,15 @@ fn push_value(stack: &mut Stack, replied: &mut Replied<'_>) -> Result<(), Malfor
     Ok(())
 }
 
+/// Pushes a table of one field, for which there is room.
 fn push_field(stack: &mut Stack, name: &[u8], text: &[u8]) {
-    stack.push_table(0, 1);
-    stack.push_bytes(text);
-    stack.raw_set_field(-2, name);
+    // SAFETY: `push_value` has asked for room; the table is there, and the key is a string.
+    unsafe {
+        stack.push_table_in_room(0, 1);
+        stack.push_bytes_in_room(name);
+        stack.push_bytes_in_room(text);
+        stack.raw_set_known(-3);
+    }
 }
 
 fn double(text: &[u8]) -> Result<f64, Malformed> {
@@ -145,7 +153,9 @@ fn push_array(stack: &mut Stack, replied: &mut Replied<'_>, count: i64) -> Resul
     stack.push_table(count, 0);
     for element in 1..=count {
         push_value(stack, replied)?;
-        stack.raw_set_index(-2, c_int::try_from(element).map_err(|_| Malformed)?);
+        let element = c_int::try_from(element).map_err(|_| Malformed)?;
+        // SAFETY: the table is below the value.
+        unsafe { stack.raw_set_index_known(-2, element) };
     }
     Ok(())
 }
@@ -419,46 +429,51 @@ fn whole(number: f64) -> i64 {
 }
 
 /// The arguments of a call as texts, numbers in Redis's form; they live as long as they are on the stack.
+#[derive(Default)]
 pub(super) struct Arguments<'a> {
-    texts: smallvec::SmallVec<[Text<'a>; 8]>,
+    /// Empty in the places of numbers.
+    strings: Texts<'a>,
+    /// Not made strings on the stack, which may be full.
+    numbers: smallvec::SmallVec<[(usize, DoubleText); 2]>,
 }
 
-/// A string of Lua's, or a number's text. Numbers are not made strings on the stack, which may be full.
-enum Text<'a> {
-    String(&'a [u8]),
-    Number(crate::text::DoubleText),
-}
+/// What most commands' arguments fit into.
+pub(super) type Texts<'a> = smallvec::SmallVec<[&'a [u8]; 8]>;
 
 impl<'a> Arguments<'a> {
-    /// None: one is neither a string nor a number.
+    /// False: one is neither a string nor a number.
     ///
     /// # Safety
     ///
     /// The arguments stay on the stack as long as this is used.
-    pub(super) unsafe fn read(call: &mut Call<'a>) -> Option<Arguments<'a>> {
-        let count = call.top();
-        let mut texts = smallvec::SmallVec::with_capacity(count as usize);
-        for index in 1..=count {
-            texts.push(match call.kind(index) {
+    #[must_use]
+    pub(super) unsafe fn read(&mut self, call: &Call<'_>) -> bool {
+        for index in 1..=call.top() {
+            match call.kind(index) {
+                // SAFETY: the caller's promise.
+                Kind::String => self.strings.push(unsafe { call.known_bytes(index) }),
                 Kind::Number => {
                     let number = call.number(index).unwrap_or_default();
-                    Text::Number(crate::text::DoubleText::new(number))
+                    let place = (self.strings.len(), DoubleText::new(number));
+                    self.numbers.push(place);
+                    self.strings.push(b"");
                 }
-                // SAFETY: the caller's promise.
-                Kind::String => Text::String(unsafe { call.bytes_argument(index) }.ok()?),
-                _ => return None,
-            });
+                _ => return false,
+            }
         }
-        Some(Arguments { texts })
+        true
     }
 
-    pub(super) fn texts(&self) -> smallvec::SmallVec<[&[u8]; 8]> {
-        self.texts
-            .iter()
-            .map(|text| match text {
-                Text::String(bytes) => *bytes,
-                Text::Number(text) => text.as_bytes(),
-            })
-            .collect()
+    /// All of them. `room`: where they are put together if there are numbers.
+    #[inline]
+    pub(super) fn texts<'t: 'r, 'r>(&'t self, room: &'r mut Texts<'t>) -> &'r [&'t [u8]] {
+        if self.numbers.is_empty() {
+            return &self.strings;
+        }
+        room.extend_from_slice(&self.strings);
+        for (place, number) in &self.numbers {
+            room[*place] = number.as_bytes();
+        }
+        room
     }
 }

@@ -18,7 +18,7 @@ use crate::node_core::NodeCore;
 use crate::resp::reply::error_text;
 use crate::resp::{Reply, Resp};
 use crate::script::cache::{EVALS_MAX, Script};
-use crate::script::library::{Library, Source};
+use crate::script::library::{self, Library, Source};
 use crate::script::sha::Sha;
 use crate::script::stack::FreeStack;
 use crate::session::{Origin, Session};
@@ -31,8 +31,6 @@ use super::run::Name;
 
 /// Runners that are kept though nobody needs them; more come and go with scripts that take long.
 const KEPT_MAX: usize = 16;
-/// After so many runs Lua's collector makes a step of so many kilobytes, as in Redis.
-const COLLECT_EVERY: u32 = 50;
 /// Instructions between two looks at the clock: some ten microseconds.
 const INTERRUPT_EVERY: i32 = 2000;
 
@@ -40,7 +38,10 @@ const INTERRUPT_EVERY: i32 = 2000;
 #[derive(Clone)]
 pub(super) enum Function {
     Script(Arc<Script>),
-    Library { library: Arc<Library>, name: String },
+    Library {
+        library: Arc<Library>,
+        function: Arc<library::Function>,
+    },
 }
 
 impl Function {
@@ -48,11 +49,7 @@ impl Function {
     pub(super) fn tell_reach(&self, only_declared: bool) {
         match self {
             Function::Script(script) => script.reach.tell(only_declared),
-            Function::Library { library, name } => {
-                if let Some(function) = library.functions.get(name) {
-                    function.reach.tell(only_declared);
-                }
-            }
+            Function::Library { function, .. } => function.reach.tell(only_declared),
         }
     }
 }
@@ -122,11 +119,11 @@ pub(super) struct ScriptState {
     /// By their ids.
     libraries: HashMap<u64, LoadedLibrary>,
     environment: Environment,
+    keys_and_args: sandbox::FreshGlobals,
     /// Makes an error what a script's caller is told.
     handler: Reference,
     /// What is called next.
     function: Option<Function>,
-    runs: u32,
 }
 
 /// A library in one Lua state.
@@ -145,17 +142,19 @@ impl ScriptState {
         sandbox::open(&mut lua).map_err(|_| NoMemory)?;
         api::register(&mut lua);
         let environment = Environment::new(&mut lua);
+        let keys_and_args = sandbox::FreshGlobals::new(&mut lua, [b"KEYS", b"ARGV"]);
         api::push_error_handler(&mut lua);
         let handler = lua.reference();
         lua.interrupt_every(INTERRUPT_EVERY);
+        lua.pace_collection();
         Ok(ScriptState {
             lua,
             compiled: HashMap::new(),
             libraries: HashMap::new(),
             environment,
+            keys_and_args,
             handler,
             function: None,
-            runs: 0,
         })
     }
 
@@ -231,7 +230,7 @@ impl ScriptState {
         for (name, (function, callback)) in loaded {
             // Each state loads it when its functions are called there first.
             self.lua.unreference(callback);
-            functions.insert(name, function);
+            functions.insert(name, Arc::new(function));
         }
         Ok(Library::new(source, functions))
     }
@@ -257,6 +256,7 @@ impl ScriptState {
     ) -> Result<(), Failure> {
         let function = self.function.take();
         let (compiled, libraries, handler) = (&self.compiled, &self.libraries, &self.handler);
+        let globals = &self.keys_and_args;
         self.lua.with_host(host, |stack| {
             stack.set_top(0);
             sandbox::begin(stack);
@@ -264,11 +264,12 @@ impl ScriptState {
             match function {
                 Some(Function::Script(script)) => {
                     let script = compiled.get(&script.sha);
-                    call_chunk(stack, script.map(|(_, reference)| reference), keys, args)
+                    let chunk = script.map(|(_, reference)| reference);
+                    call_chunk(stack, chunk, globals, keys, args)
                 }
-                Some(Function::Library { library, name }) => {
+                Some(Function::Library { library, function }) => {
                     let loaded = libraries.get(&library.id);
-                    let callback = loaded.and_then(|loaded| loaded.callbacks.get(&name));
+                    let callback = loaded.and_then(|loaded| loaded.callbacks.get(&*function.name));
                     call_function(stack, callback, keys, args)
                 }
                 None => call_function(stack, None, keys, args),
@@ -316,11 +317,6 @@ impl ScriptState {
             // What a script has left that met the limit must not be in the way of the next one.
             self.lua.collect_all();
         }
-        self.runs += 1;
-        if self.runs == COLLECT_EVERY {
-            self.runs = 0;
-            self.lua.collect_step(COLLECT_EVERY as i32);
-        }
     }
 }
 
@@ -328,6 +324,7 @@ impl ScriptState {
 fn call_chunk(
     stack: &mut Stack,
     chunk: Option<&Reference>,
+    globals: &sandbox::FreshGlobals,
     keys: &Args<'_>,
     args: &Args<'_>,
 ) -> Result<(), Failure> {
@@ -335,9 +332,8 @@ fn call_chunk(
         return Err(nothing_to_call(stack));
     };
     api::push_texts(stack, keys);
-    sandbox::set_global(stack, b"KEYS");
     api::push_texts(stack, args);
-    sandbox::set_global(stack, b"ARGV");
+    globals.set(stack);
     stack.push_reference(chunk);
     stack.call(0, 1, Some(HANDLER))
 }

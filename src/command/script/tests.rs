@@ -316,3 +316,61 @@ fn scripts_inside_transactions() {
     assert!(reply.starts_with("*3 $40 "), "{reply}");
     assert!(reply.contains(" :1 -ERR Unknown Redis command"), "{reply}");
 }
+
+/// Runs commands as a pipeline's, with one context: their replies, with lines joined by spaces.
+fn pipeline(bench: &mut Bench, commands: &[&[&[u8]]]) -> String {
+    let mut reply = Reply::new(bench.session.resp());
+    let mut effects = Effects::default();
+    let settings = bench.node.settings.load_full();
+    let (node, session) = (&bench.node, &mut bench.session);
+    let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
+    for args in commands {
+        while let Outcome::Busy(set) = dispatch::run(&mut ctx, args) {
+            dispatch::release(&mut ctx);
+            ctx.set_keys(node.keyspace.try_enter(set).expect("nobody is inside"));
+        }
+    }
+    ctx.finish();
+    let text = reply.take().into_bytes().escape_ascii().to_string();
+    let text = text.replace("\\'", "'").replace("\\r\\n", " ");
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn a_transaction_runs_the_scripts_that_it_has_queued() {
+    let mut bench = Bench::new();
+    let replies = pipeline(
+        &mut bench,
+        &[
+            &[b"MULTI"],
+            &[b"EVAL", b"return 1", b"0"],
+            &[b"EVAL", b"return 2", b"0"],
+            &[b"EVAL", b"return 3", b"x"],
+            &[b"EXEC"],
+        ],
+    );
+    let queued = "+QUEUED +QUEUED +QUEUED";
+    let error = "-ERR value is not an integer or out of range";
+    assert_eq!(replies, format!("+OK {queued} *3 :1 :2 {error}"));
+}
+
+#[test]
+fn a_refused_script_is_not_run_by_the_next_transaction() {
+    let mut bench = Bench::new();
+    let replies = pipeline(
+        &mut bench,
+        &[
+            &[b"FUNCTION", b"LOAD", b"#!lua name=l\nredis.register_function('f', function() return 1 end)\nredis.register_function('g', function() return 2 end)"],
+            &[b"FCALL", b"f"],
+            &[b"MULTI"],
+            &[b"FCALL", b"f", b"0"],
+            &[b"FCALL", b"G", b"0"],
+            &[b"EXEC"],
+        ],
+    );
+    let error = "-ERR wrong number of arguments for 'fcall' command";
+    assert_eq!(
+        replies,
+        format!("$1 l {error} +OK +QUEUED +QUEUED *2 :1 :2")
+    );
+}

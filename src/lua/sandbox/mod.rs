@@ -20,7 +20,7 @@ use std::ffi::c_int;
 use mlua_sys as ffi;
 
 use super::libraries;
-use super::{Call, Failure, Kind, NativeResult, Stack, State};
+use super::{Call, Failure, Kind, NativeResult, Reference, Stack, State};
 
 pub(in crate::lua) use chance::Random;
 pub(crate) use guarded::{error_handler, missing_global_error};
@@ -186,6 +186,39 @@ pub(crate) fn protect(stack: &mut Stack) {
 pub(crate) fn begin(stack: &mut Stack) {
     chance::reset(stack);
     libraries::cjson::reset(stack);
+}
+
+/// Globals that each script finds anew.
+pub(crate) struct FreshGlobals {
+    globals: Reference,
+    names: [Reference; 2],
+}
+
+impl FreshGlobals {
+    pub(crate) fn new(stack: &mut Stack, names: [&[u8]; 2]) -> FreshGlobals {
+        let names = names.map(|name| {
+            stack.push_bytes(name);
+            stack.reference()
+        });
+        stack.raw_get_field(ffi::LUA_REGISTRYINDEX, GLOBALS);
+        FreshGlobals {
+            globals: stack.reference(),
+            names,
+        }
+    }
+
+    /// Sets them to the two values on top, which are popped.
+    pub(crate) fn set(&self, stack: &mut Stack) {
+        stack.push_reference(&self.globals);
+        for name in self.names.iter().rev() {
+            stack.push_reference(name);
+            stack.push_value(-3);
+            // SAFETY: the globals are a table, below a string and its value.
+            unsafe { stack.raw_set_known(-3) };
+            stack.remove(-2);
+        }
+        stack.pop(1);
+    }
 }
 
 /// Sets a global to the value on top, and pops it: for the host alone.
