@@ -68,8 +68,19 @@ pub mod data {
     pub use crate::data::zset::Zset;
     pub use crate::data::{Value, ValueRef};
 
+    pub mod bits {
+        pub use crate::data::bits::combine::{Operation, combine};
+        pub use crate::data::bits::count;
+    }
+
     pub mod flat {
         pub use crate::data::flat::capacity_for;
+    }
+
+    pub mod hyperloglog {
+        pub use crate::data::hyperloglog::{
+            Element, Encoding, add, empty, encoding, estimate, merge, merge_back, to_dense,
+        };
     }
 
     pub mod intset {

@@ -14,6 +14,8 @@ use understudy::internals::rdb::writer::{ChunkWriter, KeyHeader, Preamble, Usage
 mod compact;
 #[path = "../fuzz/bodies/config.rs"]
 mod config;
+#[path = "../fuzz/bodies/hyperloglog.rs"]
+mod hyperloglog;
 #[path = "../fuzz/bodies/link.rs"]
 mod link;
 #[path = "../fuzz/bodies/lua_libraries.rs"]
@@ -123,6 +125,18 @@ fn values() -> Vec<Vec<u8>> {
 #[test]
 fn packed_forms() {
     drive(&values(), 1, compact::run);
+}
+
+#[test]
+fn hyperloglogs() {
+    // The runs behind a sparse sketch's header: empty, a few values among zeros, many neighbours.
+    let mut runs = vec![
+        b"\x7f\xff".to_vec(),
+        b"\x41\x00\x88\x3f\x8b\x7e\xba".to_vec(),
+    ];
+    runs.push([&[0x89; 128][..], b"\x7e\xff"].concat());
+    runs.push(b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xff".to_vec());
+    drive(&runs, 1, hyperloglog::run);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Commands: what a handler works with ([`context`]), what happens to a command around its handler ([`dispatch`]), and
 //! a folder per family. The table is in [`crate::table`].
 
+pub(crate) mod bitmap;
 pub(crate) mod collections;
 pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod dispatch;
+pub(crate) mod geo;
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod replication;
@@ -29,6 +32,7 @@ pub(crate) type Handlers = &'static [(&'static str, Handler)];
 
 /// Every family's handlers; `handlers` joins them with the rows of the command table.
 pub(crate) const FAMILIES: &[Handlers] = &[
+    bitmap::HANDLERS,
     connection::client::HANDLERS,
     server::cluster::HANDLERS,
     connection::HANDLERS,
@@ -41,9 +45,11 @@ pub(crate) const FAMILIES: &[Handlers] = &[
     replication::explain::HANDLERS,
     replication::verify::HANDLERS,
     keys::HANDLERS,
+    geo::HANDLERS,
     hash::HANDLERS,
     hash::number::HANDLERS,
     hash::random::HANDLERS,
+    hyperloglog::HANDLERS,
     server::introspect::HANDLERS,
     string::lcs::HANDLERS,
     list::HANDLERS,

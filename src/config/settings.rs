@@ -270,6 +270,8 @@ pub struct Settings {
     pub lazyfree_lazy_user_flush: bool,
     /// The `*-max-listpack-*`, `set-max-intset-entries`, `list-*` directives.
     pub encodings: Encodings,
+    /// Bytes up to which a HyperLogLog is kept in its sparse form.
+    pub hll_sparse_max_bytes: u64,
 
     // ---- scripts ----
     /// Milliseconds that a script runs until clients that need its shards are answered BUSY; 0: they wait.
@@ -392,6 +394,7 @@ impl Default for Settings {
             lazyfree_lazy_server_del: false,
             lazyfree_lazy_user_flush: false,
             encodings: Encodings::default(),
+            hll_sparse_max_bytes: 3000,
 
             busy_reply_threshold_ms: 5000,
             script_memory_limit: 512 << 20,

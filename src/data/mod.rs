@@ -6,11 +6,14 @@
 //! directory (copy-on-write): that is what lets a snapshot keep a huge collection as it was at the cut
 //! while writes go on, without any request copying it.
 
+pub(crate) mod bits;
 pub(crate) mod blob;
 mod counted;
 pub(crate) mod flat;
+pub(crate) mod geo;
 pub(crate) mod hash;
 pub(crate) mod hashing;
+pub(crate) mod hyperloglog;
 pub(crate) mod intset;
 pub(crate) mod list;
 pub(crate) mod list_node;

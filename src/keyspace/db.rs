@@ -278,6 +278,14 @@ impl Db {
         Put::New
     }
 
+    /// The bytes of the string at a place that [`Db::locate`] gave, to be changed where they are, as `edit_string` does
+    /// if their number is to change. None: the key holds an integer, or no string.
+    #[inline]
+    pub(crate) fn bytes_at_mut(&mut self, place: Place) -> Option<&mut [u8]> {
+        self.table.protect(place);
+        self.table.slot_mut(place).bytes_mut()
+    }
+
     /// Removes the key and gives what it held.
     pub(crate) fn remove(&mut self, key: &[u8], hash: u64) -> Option<Value> {
         let place = self.table.find(key, hash)?;

@@ -421,22 +421,57 @@ impl Body {
         }
     }
 
+    /// A big string's vector, to be edited: a copy of its own if others hold it.
+    unsafe fn big_mut<'a>(self, flags: u8) -> &'a mut Vec<u8> {
+        // SAFETY: the caller promises that nobody else looks meanwhile. The `Arc` is made of the pointer that this
+        // record owns a count by, and is not dropped: the count is lent to it, and its new pointer is stored before
+        // anybody may panic.
+        unsafe {
+            let pointer = self.pointer::<Vec<u8>>(flags).cast_const();
+            let mut shared = ManuallyDrop::new(Arc::from_raw(pointer));
+            let bytes: *mut Vec<u8> = Arc::make_mut(&mut shared);
+            let pointer = Arc::as_ptr(&shared).expose_provenance() as u64;
+            self.write(payload_at(flags), pointer);
+            self.mark_raw();
+            &mut *bytes
+        }
+    }
+
+    unsafe fn mark_raw(self) {
+        // SAFETY: the caller promises a live record that nobody else looks at; it begins with this word.
+        unsafe { self.write(0, self.meta() | (u32::from(RAW) << 24)) }
+    }
+
+    /// The string's bytes, to be edited without changing their number; None: an integer has none.
+    pub(super) unsafe fn bytes_mut<'a>(self) -> Option<&'a mut [u8]> {
+        // SAFETY: the caller promises that nobody else looks meanwhile; an embedded string's bytes stand where the
+        // header says.
+        unsafe {
+            let flags = self.flags();
+            match flags & KIND {
+                EMBEDDED => {
+                    self.mark_raw();
+                    let at = key_at(flags) + self.key_len(flags);
+                    let start = self.0.as_ptr().add(at);
+                    Some(std::slice::from_raw_parts_mut(
+                        start,
+                        self.embedded_len(flags),
+                    ))
+                }
+                BIG => Some(self.big_mut(flags)),
+                _ => None,
+            }
+        }
+    }
+
     /// Edits the string's bytes. Returns a new record if this one was given back.
     pub(super) unsafe fn edit(self, f: &mut dyn FnMut(&mut Vec<u8>)) -> Option<Record> {
-        // SAFETY: the caller promises that nobody else looks meanwhile. A big string's `Arc` is made of the
-        // pointer that this record owns a count by, and is not dropped; its new pointer is stored before `f`
-        // may panic. Any other record is dropped once its copy is made, and the caller uses it no more.
+        // SAFETY: the caller promises that nobody else looks meanwhile. A record whose string is not big is dropped
+        // once its copy is made, and the caller uses it no more.
         unsafe {
             let flags = self.flags();
             if flags & KIND == BIG {
-                // The record's count is lent to a temporary `Arc`; should `f` panic, the record is whole.
-                let pointer = self.pointer::<Vec<u8>>(flags).cast_const();
-                let mut shared = ManuallyDrop::new(Arc::from_raw(pointer));
-                let bytes: *mut Vec<u8> = Arc::make_mut(&mut shared);
-                let pointer = Arc::as_ptr(&shared).expose_provenance() as u64;
-                self.write(payload_at(flags), pointer);
-                self.write(0, self.meta() | (u32::from(RAW) << 24));
-                f(&mut *bytes);
+                f(self.big_mut(flags));
                 return None;
             }
             let mut bytes = match self.value() {

@@ -137,6 +137,12 @@ impl Slot {
         unsafe { self.body().expire_at() }
     }
 
+    /// The string's bytes, to be edited in place; None: it is an integer.
+    pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: the slot owns a live record and is borrowed mutably.
+        unsafe { self.body().bytes_mut() }
+    }
+
     pub(super) fn value_mut(&mut self) -> ValueMut<'_> {
         // SAFETY: as for `key`; the slot is borrowed mutably.
         unsafe { self.body().value_mut() }

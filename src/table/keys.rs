@@ -79,6 +79,8 @@ impl Command {
             SpecialKeys::Set => return Ok(set_keys(args)),
             SpecialKeys::Sort => return Ok(sort_keys(args)),
             SpecialKeys::Migrate => return Ok(migrate_keys(args)),
+            SpecialKeys::Bitfield => return Ok(bitfield_keys(args)),
+            SpecialKeys::GeoStore => return Ok(geo_store_keys(args)),
             SpecialKeys::SortReadonly | SpecialKeys::None => {}
         }
         let mut found = KeyPositions::new();
@@ -210,6 +212,55 @@ fn set_keys(args: &Args<'_>) -> KeyPositions {
     found
 }
 
+/// BITFIELD's key, which is only read if there are nothing but GETs.
+fn bitfield_keys(args: &Args<'_>) -> KeyPositions {
+    let mut only_gets = true;
+    let mut index = 2;
+    while let Some(word) = args.get(index) {
+        let takes = match word {
+            w if is_word(w, "get") => 3,
+            w if is_word(w, "overflow") => 2,
+            _ => args.len(),
+        };
+        index += takes;
+        only_gets &= index <= args.len();
+    }
+    let flags = match only_gets {
+        true => bits::RO | bits::ACCESS,
+        false => bits::RW | bits::ACCESS | bits::UPDATE,
+    };
+    let keys = (1..args.len().min(2)).map(|index| KeyPosition {
+        index,
+        flags: KeyFlags(flags),
+    });
+    keys.collect()
+}
+
+/// The source, and the destination of the last STORE or STOREDIST.
+fn geo_store_keys(args: &Args<'_>) -> KeyPositions {
+    let mut store = None;
+    let mut index = 5;
+    while let Some(word) = args.get(index) {
+        if is_word(word, "store") || is_word(word, "storedist") {
+            index += 1;
+            store = Some(index).filter(|index| *index < args.len()).or(store);
+        }
+        index += 1;
+    }
+    let mut found = KeyPositions::new();
+    if args.len() > 1 {
+        found.push(KeyPosition {
+            index: 1,
+            flags: KeyFlags(bits::RO | bits::ACCESS),
+        });
+    }
+    found.extend(store.map(|index| KeyPosition {
+        index,
+        flags: KeyFlags(bits::OW | bits::UPDATE),
+    }));
+    found
+}
+
 /// SORT's source, and the destination of the last STORE.
 fn sort_keys(args: &Args<'_>) -> KeyPositions {
     let mut found = KeyPositions::new();
@@ -325,6 +376,34 @@ mod tests {
         assert_eq!(keys("object encoding a"), Ok(vec![2]));
         assert_eq!(keys("ssubscribe a"), Ok(vec![]));
         assert_eq!(keys("set a b get"), Ok(vec![1]));
+    }
+
+    #[test]
+    fn the_last_store_of_georadius_counts() {
+        assert_eq!(keys("georadius k 1 2 3 m"), Ok(vec![1]));
+        assert_eq!(keys("georadius k 1 2 3 m store"), Ok(vec![1]));
+        assert_eq!(keys("georadius k 1 2 3 m store a"), Ok(vec![1, 7]));
+        let twice = "georadiusbymember k store 3 m STORE store storedist b store c";
+        assert_eq!(keys(twice), Ok(vec![1, 10]));
+        assert_eq!(keys("georadius_ro k 1 2 3 m store a"), Ok(vec![1]));
+    }
+
+    #[test]
+    fn bitfield_may_only_read() {
+        let table = CommandTable::new();
+        for (line, reads) in [
+            ("bitfield k", true),
+            ("bitfield k get u8 0 OVERFLOW fail GET i4 2", true),
+            ("bitfield k get u8", false),
+            ("bitfield k get u8 0 set u8 0 1", false),
+            ("bitfield k x", false),
+        ] {
+            let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let command = table.find(&args).expect("in the table");
+            let found = command.keys_of(&args).expect("well-formed");
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].flags.has(bits::RO), reads, "{line}");
+        }
     }
 
     #[test]

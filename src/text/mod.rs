@@ -1,6 +1,7 @@
 //! Numbers and patterns as text, and text from outside made printable: what protocol, configuration and values share.
 
 pub(crate) mod double;
+pub(crate) mod fixed;
 pub(crate) mod float;
 pub(crate) mod glob;
 pub(crate) mod int;

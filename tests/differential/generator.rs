@@ -7,6 +7,13 @@
 
 use fastrand::Rng;
 
+/// Builds a command from parts that are texts or bytes.
+macro_rules! cmd {
+    ($($part:expr),* $(,)?) => { vec![$(Vec::<u8>::from($part)),*] };
+}
+
+mod bits;
+
 pub type Command = Vec<Vec<u8>>;
 
 /// Unix ms; expiries from here on never come due.
@@ -27,6 +34,12 @@ pub enum Pool {
     Zset,
     /// Sorted sets whose scores are all 0.
     Lex,
+    /// Strings as rows of bits.
+    Bits,
+    /// HyperLogLogs.
+    Sketch,
+    /// Sorted sets of places.
+    Geo,
 }
 
 const POOLS: &[Pool] = &[
@@ -37,6 +50,9 @@ const POOLS: &[Pool] = &[
     Pool::IntSet,
     Pool::Hash,
     Pool::Zset,
+    Pool::Bits,
+    Pool::Sketch,
+    Pool::Geo,
 ];
 
 impl Pool {
@@ -50,6 +66,9 @@ impl Pool {
             Pool::Hash => "hash",
             Pool::Zset => "zset",
             Pool::Lex => "lex",
+            Pool::Bits => "bits",
+            Pool::Sketch => "hll",
+            Pool::Geo => "geo",
         }
     }
 }
@@ -128,15 +147,22 @@ const EXACT_IN_SCRIPTS: &[&[u8]] = &[
     b"PERSIST",
     b"COPY",
     b"TOUCH",
+    b"SETBIT",
+    b"GETBIT",
+    b"BITCOUNT",
+    b"BITPOS",
+    b"BITOP",
+    b"BITFIELD",
+    b"PFADD",
+    b"PFCOUNT",
+    b"PFMERGE",
+    b"GEOADD",
+    b"GEODIST",
+    b"GEOHASH",
 ];
 
 pub struct Generator {
     pub rng: Rng,
-}
-
-/// Builds a command from parts that are texts or bytes.
-macro_rules! cmd {
-    ($($part:expr),* $(,)?) => { vec![$(Vec::<u8>::from($part)),*] };
 }
 
 impl Generator {
@@ -429,7 +455,7 @@ impl Generator {
     }
 
     fn command(&mut self) -> Command {
-        match self.rng.u32(..1000) {
+        match self.rng.u32(..1200) {
             0..190 => self.string(),
             190..340 => self.list(),
             340..490 => self.set(),
@@ -437,6 +463,9 @@ impl Generator {
             630..820 => self.zset(),
             820..900 => self.expiry(),
             900..980 => self.generic(),
+            1000..1080 => self.bitmap(),
+            1080..1130 => self.sketch(),
+            1130..1200 => self.geo(),
             _ => self.connection(),
         }
     }

@@ -7,10 +7,11 @@
 
 use crate::command::Context;
 use crate::command::context::EventClass;
-use crate::data::{Value, ValueMut};
+use crate::data::{StrRef, Value, ValueMut, ValueRef};
 use crate::keyspace::{Db, Entry, Expiry, Place, Put, Record, is_large};
 use crate::rdb::usage;
 use crate::session::Origin;
+use crate::table::{CommandError, CommandResult};
 
 /// Where a lookup found a key.
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +196,53 @@ impl Context<'_> {
         let put = self.db_mut(hash).put(key, hash, new(), Expiry::Clear, lru);
         self.settle(key, put);
         self.db_mut(hash).get_mut(key, hash)
+    }
+
+    /// Where the string is that is to be changed; None: the key is absent.
+    #[inline]
+    pub(in crate::command) fn string_to_change(
+        &mut self,
+        key: &[u8],
+    ) -> CommandResult<Option<Found>> {
+        self.string_for(key, Look::WRITE)
+    }
+
+    /// Where a string is; None: the key is absent.
+    #[inline]
+    pub(in crate::command) fn string_for(
+        &mut self,
+        key: &[u8],
+        look: Look,
+    ) -> CommandResult<Option<Found>> {
+        let Some(found) = self.look(key, look) else {
+            return Ok(None);
+        };
+        match self.keys.at(found.shard).dbs[self.session.db]
+            .at(found.place)
+            .value
+        {
+            ValueRef::String(_) => Ok(Some(found)),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
+    }
+
+    /// The string that has just been found.
+    #[inline]
+    pub(in crate::command) fn string_at(&self, found: Found) -> StrRef<'_> {
+        match self.keys.at(found.shard).dbs[self.session.db]
+            .at(found.place)
+            .value
+        {
+            ValueRef::String(text) => text,
+            _ => StrRef::Bytes(b""),
+        }
+    }
+
+    /// The bytes of the string that has just been found, to be changed but not in number; None: it is an integer.
+    #[inline]
+    pub(in crate::command) fn bytes_at(&mut self, found: Found) -> Option<&mut [u8]> {
+        let db = self.session.db;
+        self.keys.at_mut(found.shard).dbs[db].bytes_at_mut(found.place)
     }
 
     /// After a key was set: tells of a new one, drops what an old one held.

@@ -99,7 +99,11 @@ fn decide(options: Options, old: Option<f64>, score: f64) -> Outcome {
 }
 
 /// ZADD, and ZINCRBY as ZADD with INCR.
-pub(super) fn add(ctx: &mut Context<'_>, args: &Args<'_>, increment: bool) -> CommandResult {
+pub(in crate::command) fn add(
+    ctx: &mut Context<'_>,
+    args: &Args<'_>,
+    increment: bool,
+) -> CommandResult {
     let mut options = Options {
         increment,
         ..Options::default()

@@ -1,7 +1,7 @@
 //! Sorted sets: single members, counting and removing; adding, ranges, set algebra, popping (with its
 //! blocking forms) and random members are in their own files.
 
-mod add;
+pub(super) mod add;
 mod algebra;
 mod bounds;
 mod pop;

@@ -107,7 +107,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     D::kept("tracking-table-max-keys", plain(0, I64), "1000000", "Keys remembered for client-side caches.").inert("CLIENT TRACKING comes with a later version"),
     D::kept("stream-node-max-bytes", memory(0, I64), "4096", "Size of a stream's nodes.").inert(TYPES),
     D::kept("stream-node-max-entries", plain(0, I64), "100", "Entries of a stream's nodes.").inert(TYPES),
-    D::kept("hll-sparse-max-bytes", memory(0, I64), "3000", "Size up to which a HyperLogLog is sparse.").inert(TYPES),
     D::kept("aclfile", TEXT, "", "File of ACL users.").immutable().only("", ACL),
     D::kept("acllog-max-len", plain(0, I64), "128", "Entries of the ACL log.").inert(ACL),
     D::kept("acl-pubsub-default", Shape::Choice(&["allchannels", "resetchannels"]), "resetchannels", "Channels of a new user.").inert(ACL),

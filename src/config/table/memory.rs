@@ -38,4 +38,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Members up to which a sorted set is kept in its compact form.").alias("zset-max-ziplist-entries"),
     D::memory("zset-max-listpack-value", number_at!(encodings.zset_max_listpack_value), 0, I64,
         "Bytes of a member up to which a sorted set is kept in its compact form.").alias("zset-max-ziplist-value"),
+    D::memory("hll-sparse-max-bytes", number_at!(hll_sparse_max_bytes), 0, I64,
+        "Bytes up to which a HyperLogLog is kept in its sparse form."),
 ];

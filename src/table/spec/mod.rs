@@ -5,11 +5,14 @@
 //! Invariants, checked by tests: names are lower case and unique; a subcommand is named `container|name`;
 //! an argument's `key_spec` is an index into its command's `keys`.
 
+mod bitmap;
 mod cluster;
 mod connection;
 mod generic;
 mod generic_expiry;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod list;
 mod module;
 mod pubsub;
@@ -226,6 +229,9 @@ pub(crate) enum Group {
     Set,
     SortedSet,
     Hash,
+    Bitmap,
+    HyperLogLog,
+    Geo,
     PubSub,
     Transactions,
     Connection,
@@ -244,6 +250,9 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Hash => "hash",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
             Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
@@ -326,6 +335,17 @@ impl KeySpec {
                 first_key: 1,
                 step: 1,
             },
+        }
+    }
+
+    /// The one argument after this word, looked for from `start_from` on.
+    pub(crate) const fn after_word(word: &'static str, start_from: i32, flags: u16) -> KeySpec {
+        KeySpec {
+            begin: BeginSearch::Keyword {
+                keyword: word,
+                start_from,
+            },
+            ..KeySpec::range(0, 0, 1, flags)
         }
     }
 
@@ -530,6 +550,10 @@ pub(crate) enum SpecialKeys {
     SortReadonly,
     /// SET reads too when GET is given.
     Set,
+    /// BITFIELD only reads if all it is given are GETs.
+    Bitfield,
+    /// GEORADIUS and GEORADIUSBYMEMBER store at the last of several STOREs.
+    GeoStore,
     /// MIGRATE has one key, or those after the word KEYS, which an option's value may look like.
     Migrate,
 }
@@ -601,11 +625,14 @@ impl CommandSpec {
 
 /// Every group's rows.
 pub(crate) const GROUPS: &[&[CommandSpec]] = &[
+    bitmap::SPECS,
     cluster::SPECS,
     connection::SPECS,
     generic::SPECS,
     generic_expiry::SPECS,
+    geo::SPECS,
     hash::SPECS,
+    hyperloglog::SPECS,
     list::SPECS,
     module::SPECS,
     pubsub::SPECS,
