@@ -122,8 +122,13 @@ impl<'a> Context<'a> {
             return;
         }
         let db = self.session.db;
+        // A command that will be refused, or makes do with a part of its shards, is not inside all.
+        let entered = self.keys.set();
         for hash in hashes {
-            if let Some(candidate) = self.keys.shard(hash).dbs[db].candidate(hash) {
+            let shard = keyspace.shard_of(hash);
+            if entered.contains(ShardSet::one(shard))
+                && let Some(candidate) = self.keys.at(shard).dbs[db].candidate(hash)
+            {
                 candidate.prefetch();
             }
         }
