@@ -10,7 +10,7 @@ use std::slice;
 
 use mlua_sys as ffi;
 
-use super::native::{Native, Raise, c_function, host_native};
+use super::native::{Native, Raise, c_function, host_native, poll_or_raise};
 use super::state::Shared;
 
 /// The type of a value.
@@ -644,6 +644,9 @@ impl Stack {
     }
 }
 
+/// What is compiled between two looks at the interrupt.
+pub(super) const PIECE_BYTES: usize = 1 << 16;
+
 struct Pieces<'a> {
     spaces: &'a [u8],
     text: &'a [u8],
@@ -653,14 +656,20 @@ struct Pieces<'a> {
 ///
 /// `data` are the [`Pieces`].
 unsafe extern "C-unwind" fn read_piece(
-    _: *mut ffi::lua_State,
+    l: *mut ffi::lua_State,
     data: *mut c_void,
     size: *mut usize,
 ) -> *const c_char {
     // SAFETY: the caller's promise.
     let (pieces, size) = unsafe { (&mut *data.cast::<Pieces<'_>>(), &mut *size) };
     let piece = if pieces.spaces.is_empty() {
-        std::mem::take(&mut pieces.text)
+        let (piece, rest) = pieces.text.split_at(pieces.text.len().min(PIECE_BYTES));
+        if !rest.is_empty() {
+            // SAFETY: Lua reads, and no frame has anything to drop.
+            unsafe { poll_or_raise(l) };
+        }
+        pieces.text = rest;
+        piece
     } else {
         std::mem::take(&mut pieces.spaces)
     };

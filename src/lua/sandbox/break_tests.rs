@@ -359,6 +359,46 @@ fn memory_is_bounded() {
     }
 }
 
+/// CVE-2022-24834: texts so long that what they are encoded in has another size than was counted.
+#[test]
+fn encoded_texts_are_as_long_as_they_are() {
+    check(
+        "local s = cjson.encode(('\\1'):rep(3000000)) return #s .. s:sub(-7)",
+        Ok("18000002\\u0001\""),
+    );
+    check(
+        "local s = ('\\\\\"'):rep(1000000) return tostring(cjson.decode(cjson.encode(s)) == s)",
+        Ok("true"),
+    );
+    check(
+        "local s = ('\\1'):rep(1000000) return tostring(cmsgpack.unpack(cmsgpack.pack(s, s)) == s)",
+        Ok("true"),
+    );
+    let mut state = sandbox_with(64 << 20);
+    for text in [
+        "return cjson.encode(('\\1'):rep(2^25))",
+        "return cjson.encode({('\\1'):rep(2^22), ('\\1'):rep(2^22), ('\\1'):rep(2^22)})",
+        "local s = ('x'):rep(2^24) return cmsgpack.pack(s, s, s, s)",
+    ] {
+        let said = run(&mut state, text).expect_err("it is over the limit");
+        assert!(said.contains("not enough memory"), "{text}: {said}");
+        survives(&mut state, "return 1");
+    }
+}
+
+/// Nor does work that runs no instructions.
+#[test]
+fn long_work_of_one_function_ends() {
+    let mut state = sandbox_with(0);
+    for text in [
+        "local t = {} for i = 1, 200000 do t[i] = (i * 7919) % 200003 end table.sort(t) return 'not seen'",
+        "return select(2, loadstring(('x = x + 1 '):rep(2000000))) or 'not seen'",
+    ] {
+        let said = run(&mut state, text).unwrap_or_else(|said| said);
+        assert!(said.ends_with("killed"), "{text}: {said}");
+    }
+}
+
 /// No loop hides from the interrupt.
 #[test]
 fn endless_loops_end() {

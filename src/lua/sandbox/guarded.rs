@@ -9,6 +9,7 @@ use mlua_sys as ffi;
 
 use super::super::native::poll_or_raise;
 use super::super::state::Shared;
+use super::sorting;
 use super::{BEHIND_AT, MARK, MARK_AT, READ_ONLY, SHOWN_AT};
 use crate::lua::{Call, Kind, NativeResult, Raise, Stack};
 
@@ -39,6 +40,7 @@ pub(super) fn replace(stack: &mut Stack, globals: c_int) {
     stack.raw_set_field(-2, b"insert");
     stack.push_raw(for_each);
     stack.raw_set_field(-2, b"foreach");
+    sorting::replace(stack);
     stack.pop(1);
 }
 

@@ -9,6 +9,8 @@ use std::ptr;
 use mlua_sys as ffi;
 
 use crate::lua::Stack;
+use crate::lua::native::poll_or_raise;
+use crate::lua::stack::PIECE_BYTES;
 
 /// The most that one chunk may have; the compiler counts in `int` (CVE-2025-46819).
 const CHUNK_BYTES_MAX: usize = 1 << 30;
@@ -101,9 +103,13 @@ unsafe extern "C-unwind" fn read(
         } else if source.text.is_null() {
             next_piece(l, source, size)
         } else {
-            *size = source.length - source.total;
-            source.total = source.length;
-            source.text
+            if !first {
+                poll_or_raise(l);
+            }
+            let start = source.total;
+            *size = (source.length - start).min(PIECE_BYTES);
+            source.total += *size;
+            source.text.add(start)
         };
         if first && *size > 0 && *piece.cast::<u8>() == ffi::LUA_SIGNATURE[0] {
             // What begins with an escape is compiled code to Lua; behind a space it is text.

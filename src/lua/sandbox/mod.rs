@@ -13,6 +13,7 @@
 mod chance;
 mod guarded;
 mod loading;
+mod sorting;
 mod text;
 
 use std::ffi::c_int;
