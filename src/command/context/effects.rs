@@ -17,6 +17,8 @@ use crate::repl::wire;
 pub struct Effects {
     /// No log is active: everything here is a no-op.
     pub(crate) enabled: bool,
+    /// What the running command does is kept from the log (`redis.set_repl`): only what it found expired is told.
+    pub(crate) hidden: bool,
     /// The running command's verbatim form is not wanted.
     pub(crate) overridden: bool,
     /// The database that the next effect belongs to.
@@ -35,6 +37,13 @@ pub struct Effects {
 impl Effects {
     /// Adds a command.
     pub(crate) fn also<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+        if !self.hidden {
+            self.always(args);
+        }
+    }
+
+    /// Adds a command that is not the running command's doing.
+    pub(crate) fn always<A: AsRef<[u8]>>(&mut self, args: &[A]) {
         if !self.enabled {
             return;
         }
@@ -70,7 +79,7 @@ impl Effects {
             .collect()
     }
 
-    /// Forgets everything but `enabled` and `db`.
+    /// Forgets everything but `enabled`, `hidden` and `db`.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.parts.clear();
@@ -102,6 +111,21 @@ mod tests {
         assert_eq!(effects.commands, 3);
         effects.clear();
         assert!(effects.parts().is_empty());
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_said() {
+        let mut effects = Effects {
+            enabled: true,
+            hidden: true,
+            ..Effects::default()
+        };
+        effects.also(&["SET", "a", "1"]);
+        effects.always(&["DEL", "b"]);
+        assert_eq!(
+            effects.parts()[..],
+            [(0, &b"*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"[..])]
+        );
     }
 
     #[test]

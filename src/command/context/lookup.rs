@@ -178,7 +178,7 @@ impl Context<'_> {
         } else {
             b"DEL"
         };
-        self.effects.also(&[name, key]);
+        self.effects.always(&[name, key]);
     }
 
     /// The collection at `key`, made if absent. Where it is there, one lookup does.

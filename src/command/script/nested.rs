@@ -57,10 +57,9 @@ impl Run<'_, '_> {
             }
             return Err(refused);
         }
-        let logs = self.ctx.effects.enabled;
-        self.ctx.effects.enabled &= self.replicates;
+        self.ctx.effects.hidden = !self.replicates;
         let ran = catch_unwind(AssertUnwindSafe(|| dispatch::call(self.ctx, command, args)));
-        self.ctx.effects.enabled = logs;
+        self.ctx.effects.hidden = false;
         if let Err(panic) = ran {
             // It goes on when Lua has been left: the shards are lost then.
             self.panic = Some(panic);
