@@ -34,7 +34,8 @@ pub(crate) struct ScriptThreads {
 }
 
 impl ScriptThreads {
-    /// Has the script go on. Returns at once.
+    /// Has the script go on. Returns at once, but where the system gives no thread: then it takes turns here, in that
+    /// thread's place, until there is one. Shards that nobody could leave any more would stop the node.
     pub(crate) fn run(&self, node: &Arc<NodeCore>, script: Box<dyn LongScript>) {
         let mut queue = self.queue.lock();
         queue.waiting.push_back(script);
@@ -43,40 +44,69 @@ impl ScriptThreads {
         }
         queue.threads += 1;
         drop(queue);
-        let (here, its_node) = (self.clone(), node.clone());
-        let started = node
-            .threads
-            .spawn("script", move || here.work_off(&its_node));
-        if let Err(error) = started {
-            tracing::error!("Can't start a thread: {error}");
-            // Shards that nobody could leave any more would stop the node: it goes on here, in that thread's place.
-            self.work_off(node);
+        let mut told = false;
+        while let Err(error) = self.start_thread(node) {
+            if !told {
+                tracing::error!("Can't start a thread: {error}");
+                told = true;
+            }
+            let Some(script) = self.next() else {
+                return;
+            };
+            let _ = self.take_turn(node, script);
         }
     }
 
-    fn work_off(&self, node: &NodeCore) {
-        loop {
-            let mut queue = self.queue.lock();
-            let Some(script) = queue.waiting.pop_front() else {
-                queue.threads = queue.threads.saturating_sub(1);
-                return;
-            };
-            let is_alone = queue.waiting.is_empty();
-            drop(queue);
-            let ticket = script.ticket();
-            match turn(Owner::Script, 0, || script.go_on(node)) {
-                Ok(None) => {}
-                Ok(Some(script)) => {
-                    if is_alone && script.waits() {
-                        std::thread::sleep(REST);
-                    }
-                    self.queue.lock().waiting.push_back(script);
+    fn start_thread(&self, node: &Arc<NodeCore>) -> std::io::Result<()> {
+        let (here, its_node) = (self.clone(), node.clone());
+        let work = move || {
+            while let Some(script) = here.next() {
+                if here.take_turn(&its_node, script) == Turn::InVain {
+                    std::thread::sleep(REST);
                 }
-                Err(panic) => {
-                    tracing::error!("A script ends by a panic: {panic}");
-                    ticket.complete(b"-ERR the command failed inside the server, see its log\r\n");
+            }
+        };
+        node.threads.spawn("script", work)
+    }
+
+    /// The script whose turn it is. None: there is nothing to do, and the thread is counted no more.
+    fn next(&self) -> Option<Box<dyn LongScript>> {
+        let mut queue = self.queue.lock();
+        let script = queue.waiting.pop_front();
+        if script.is_none() {
+            queue.threads = queue.threads.saturating_sub(1);
+        }
+        script
+    }
+
+    fn take_turn(&self, node: &NodeCore, script: Box<dyn LongScript>) -> Turn {
+        let ticket = script.ticket();
+        match turn(Owner::Script, 0, || script.go_on(node)) {
+            Ok(None) => Turn::Done,
+            Ok(Some(script)) => {
+                let waits = script.waits();
+                let mut queue = self.queue.lock();
+                let is_alone = queue.waiting.is_empty();
+                queue.waiting.push_back(script);
+                if is_alone && waits {
+                    Turn::InVain
+                } else {
+                    Turn::Done
                 }
+            }
+            Err(panic) => {
+                tracing::error!("A script ends by a panic: {panic}");
+                ticket.complete(b"-ERR the command failed inside the server, see its log\r\n");
+                Turn::Done
             }
         }
     }
+}
+
+/// What came of a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Done,
+    /// The script waits for shards, and nobody else is here to run meanwhile.
+    InVain,
 }

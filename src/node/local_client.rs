@@ -316,7 +316,11 @@ impl LocalClient {
                 let output = self.session.client.take_output(&waker);
                 self.reply.append(output);
                 self.session.client.blocked.store(false, Ordering::Release);
-                return Ok(());
+                return match self.closed() {
+                    // What is said to a client that was closed is lost.
+                    Some(closed) if self.reply.is_empty() => Err(Ended::Closed(closed)),
+                    _ => Ok(()),
+                };
             }
             // Looked at after the wait: a reply that came before the end is given.
             if let Some(closed) = self.closed() {

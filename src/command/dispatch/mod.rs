@@ -302,7 +302,7 @@ pub(super) fn wait_or_refuse(
     let Outcome::Busy(set) = busy else {
         return busy;
     };
-    match busy_error(ctx, command, set) {
+    match busy_error(ctx, set) {
         Some(error) => refuse(ctx, Some(command), args, error),
         None => busy,
     }
@@ -310,13 +310,9 @@ pub(super) fn wait_or_refuse(
 
 /// What a client's command is answered that needs shards which a slow script is inside of.
 #[inline]
-pub(super) fn busy_error(
-    ctx: &Context<'_>,
-    command: &Command,
-    set: ShardSet,
-) -> Option<CommandError> {
+pub(super) fn busy_error(ctx: &Context<'_>, set: ShardSet) -> Option<CommandError> {
     let kind = ctx.node.scripts.running.slow_in(set)?;
-    let is_refused = ctx.session.origin == Origin::Client && !command.flags.has(bits::ALLOW_BUSY);
+    let is_refused = ctx.session.origin == Origin::Client;
     is_refused.then(|| CommandError::fixed(kind.busy_error()))
 }
 

@@ -32,7 +32,7 @@ pub(in crate::command) fn queue(
     args: &Args<'_>,
 ) -> Outcome {
     let shards = dispatch::reach(ctx, command, args);
-    if let Some(error) = dispatch::busy_error(ctx, command, shards) {
+    if let Some(error) = dispatch::busy_error(ctx, shards) {
         return dispatch::refuse(ctx, Some(command), args, error);
     }
     let flags = admission::flags_of(ctx, command);
@@ -166,7 +166,7 @@ pub(in crate::command) fn exec(
     };
     if multi.broken {
         // It needs no shards, but its client may want to know that the reason still stands.
-        if let Some(error) = dispatch::busy_error(ctx, command, ctx.node.keyspace.all()) {
+        if let Some(error) = dispatch::busy_error(ctx, ctx.node.keyspace.all()) {
             return dispatch::refuse(ctx, Some(command), args, error);
         }
         discard(ctx);

@@ -13,6 +13,7 @@ use crate::script::running::{Kind as CallKind, Running};
 use crate::script::stack::Pause;
 use crate::table::Args;
 
+use super::moved::note_if_slow;
 use super::nested::Refused;
 use super::replies::{Arguments, Texts, push_error, push_reply};
 use super::run::Name;
@@ -122,8 +123,10 @@ pub(super) struct Run<'a, 'r> {
     /// The shards that its commands needed.
     pub(super) touched: ShardSet,
     pub(super) token: Option<Token>,
-    /// From when it first left its thread.
+    /// From when it had its time.
     pub(super) running: Option<Arc<Running>>,
+    /// It stays on its thread, and others know that it is slow.
+    pub(super) is_slow: bool,
     pub(super) off_arbiter: bool,
     pub(super) ends_us: u64,
     pub(super) end: Option<End>,
@@ -170,8 +173,20 @@ impl Run<'_, '_> {
             self.end = Some(End::Killed);
         } else if self.ctx.node.lifecycle.is_closed() {
             self.end = Some(End::Closed);
-        } else if self.call.may_move && self.ctx.node.clock.unix_us() >= self.ends_us {
-            self.leave_thread(false);
+        } else if self.ctx.node.clock.unix_us() >= self.ends_us {
+            if self.call.may_move {
+                self.leave_thread(false);
+            } else {
+                self.stay();
+            }
+        }
+    }
+
+    /// It has had its time, and goes on where it is to its end: others hear of it as of one that has left its thread.
+    fn stay(&mut self) {
+        let running = self.make_known();
+        if !self.is_slow {
+            self.is_slow = note_if_slow(self.ctx.node, &running, self.ctx.keys.set());
         }
     }
 

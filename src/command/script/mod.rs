@@ -64,6 +64,7 @@ pub(crate) const HANDLERS: Handlers = &[
     ("script|help", script_help),
     ("script|kill", kill),
     ("script|load", load),
+    ("script|show", show),
 ];
 
 const NO_SCRIPT: CommandError =
@@ -278,6 +279,7 @@ fn run_chosen(
                 args: dispatch::own(args),
                 command: command.id,
                 keys,
+                declared: declared(ctx, command, args),
                 function: chosen.function,
                 name,
                 rules,
@@ -403,6 +405,14 @@ fn exists(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The text of a script, as it was sent.
+fn show(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let script = Sha::named(args[2]).and_then(|sha| ctx.node.scripts.cache.get(&sha));
+    let script = script.ok_or(CommandError::fixed("NOSCRIPT No matching script."))?;
+    ctx.reply.bulk(&script.body);
+    Ok(())
+}
+
 fn flush(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let is_known =
         |word: &&[u8]| word.eq_ignore_ascii_case(b"async") || word.eq_ignore_ascii_case(b"sync");
@@ -449,6 +459,8 @@ fn script_help(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             "    End the running script, if it has not written.",
             "LOAD <script>",
             "    Put a script into the cache without running it.",
+            "SHOW <sha1>",
+            "    Return a script of the cache.",
         ],
     )
 }

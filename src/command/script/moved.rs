@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::clients::client::Client;
 use crate::command::{Context, dispatch};
+use crate::keyspace::ShardSet;
 use crate::node_core::{LongScript, NodeCore};
-use crate::script::running::Kind;
+use crate::script::running::{Kind, Running};
 use crate::script::stack::Turned;
 use crate::session::Ticket;
 use crate::table::CommandId;
@@ -54,27 +55,34 @@ impl Turns {
     }
 
     fn look_if_slow(&mut self, node: &NodeCore) {
-        let Left {
-            running, shards, ..
-        } = &self.left;
-        let threshold_ms = node.settings.load().busy_reply_threshold_ms;
-        let elapsed_ms = node.clock.monotonic_us().saturating_sub(running.began_us) / 1000;
-        if self.is_slow || threshold_ms == 0 || elapsed_ms < threshold_ms {
-            return;
+        if !self.is_slow {
+            let Left {
+                running, shards, ..
+            } = &self.left;
+            self.is_slow = note_if_slow(node, running, *shards);
         }
-        self.is_slow = true;
-        let killer = match running.kind {
-            Kind::Eval => "SCRIPT KILL",
-            Kind::Function => "FUNCTION KILL",
-        };
-        tracing::warn!(
-            "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using the {killer} command. Script name is: {}.",
-            running.name
-        );
-        node.scripts.running.note_slow(running, *shards);
-        // Who waits for these shards hears BUSY.
-        node.keyspace.wake_waiting(*shards);
     }
+}
+
+/// Makes known that a script is slow, if it has run for so long. True: it is.
+pub(super) fn note_if_slow(node: &NodeCore, running: &Running, shards: ShardSet) -> bool {
+    let threshold_ms = node.settings.load().busy_reply_threshold_ms;
+    let elapsed_ms = node.clock.monotonic_us().saturating_sub(running.began_us) / 1000;
+    if threshold_ms == 0 || elapsed_ms < threshold_ms {
+        return false;
+    }
+    let killer = match running.kind {
+        Kind::Eval => "SCRIPT KILL",
+        Kind::Function => "FUNCTION KILL",
+    };
+    tracing::warn!(
+        "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using the {killer} command. Script name is: {}.",
+        running.name
+    );
+    node.scripts.running.note_slow(running, shards);
+    // Who waits for these shards hears BUSY.
+    node.keyspace.wake_waiting(shards);
+    true
 }
 
 /// See the module.
@@ -96,6 +104,8 @@ pub(super) struct Origin {
     pub(super) command: CommandId,
     /// How many of the arguments behind the count are keys.
     pub(super) keys: usize,
+    /// The shards of the keys.
+    pub(super) declared: ShardSet,
     pub(super) function: Function,
     pub(super) name: Name,
     pub(super) rules: CallRules,
@@ -137,6 +147,10 @@ impl MovedScript {
                 self.runner.put_stack(stack);
                 if ended.is_surprised() {
                     return self.begin_again(node);
+                }
+                if let Some(touched) = ended.touched() {
+                    let only_declared = self.origin.declared.contains(touched);
+                    self.origin.function.tell_reach(only_declared);
                 }
                 self.tell(node, &ended);
                 None

@@ -207,9 +207,7 @@ impl ErrorValue {
         if !stack.reserve(3) {
             return error;
         }
-        if let Some(text) = field(stack, b"err") {
-            error.text = text;
-        }
+        error.text = field(stack, b"err").unwrap_or_else(|| b"ERR unknown error".to_vec());
         error.source = field(stack, b"source");
         stack.raw_get_field(-1, b"line");
         error.line = stack.number(-1).map(|line| line as i64);

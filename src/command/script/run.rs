@@ -11,8 +11,9 @@
 //!    ([`script_threads`](crate::background::script_threads)); at its end it logs its effects, leaves the shards,
 //!    serves the clients that were blocked on what it filled, and answers.
 //!
-//! What may not be taken off its thread (a script inside EXEC, or of our master's stream, or of a node without actors)
-//! goes on where it is.
+//! What may not be taken off its thread (a script of our master's stream, or of a node without actors) goes on where it
+//! is; others are answered BUSY as for any slow one. One of the master's stream is neither ended nor bounded: what
+//! follows in the stream builds on what it does, and masters from Redis 7 on, as ours, send effects and no scripts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -103,6 +104,11 @@ impl Ended {
     pub(super) fn is_surprised(&self) -> bool {
         self.end == Some(End::Surprised)
     }
+
+    /// Which shards its commands needed. None: it came to no end.
+    pub(super) fn touched(&self) -> Option<ShardSet> {
+        self.end.is_none().then_some(self.touched)
+    }
 }
 
 /// A script on its stack.
@@ -138,6 +144,7 @@ pub(super) fn run(ctx: &mut Context<'_>, mut runner: Box<Runner>, call: CallOf<'
                 let Some(outer) = ctx.own_stack else {
                     // What the batch has replied so far stays with it; the effects so far go with the script.
                     std::mem::swap(ctx.reply, &mut runner.reply);
+                    runner.reply.resp = ctx.reply.resp;
                     ctx.effects.clear();
                     return Outcome::Moved(runner, paused, left);
                 };
@@ -239,14 +246,15 @@ fn stack_up(node: &NodeCore, runner: &mut Box<Runner>, lent: Lent, call: CallOf<
 fn give_back(ctx: &mut Context<'_>, mut runner: Box<Runner>, ended: Ended) -> Outcome {
     std::mem::swap(ctx.reply, &mut runner.reply);
     std::mem::swap(ctx.effects, &mut runner.effects);
+    let (is_surprised, touched) = (ended.is_surprised(), ended.touched());
     if let Some(lent) = ended.lent {
         lent.put(ctx);
     }
     Runners::of(ctx.node).put(runner);
-    match ended.end {
-        Some(End::Surprised) => Outcome::Surprised,
-        Some(_) => Outcome::Ran(None),
-        None => Outcome::Ran(Some(ended.touched)),
+    if is_surprised {
+        Outcome::Surprised
+    } else {
+        Outcome::Ran(touched)
     }
 }
 
@@ -290,6 +298,7 @@ fn work(pause: &Pause<'_, Resume, Left>, start: Start, first: Resume) -> Ended {
         touched: ShardSet::NONE,
         token: None,
         running: None,
+        is_slow: false,
         off_arbiter: first.off_arbiter,
         ends_us: first.ends_us,
         end: None,

@@ -7,7 +7,9 @@ use crate::config::Settings;
 use crate::keyspace::Entered;
 use crate::resp::Reply;
 use crate::script::cache::Learned;
+use crate::script::running::Kind;
 use crate::script::sha::Sha;
+use crate::session::Origin;
 
 /// Runs a command to its end: its reply with lines joined by spaces, and how often it began.
 fn run(bench: &mut Bench, args: &[&[u8]]) -> (String, u32) {
@@ -113,6 +115,61 @@ fn commands_are_called() {
     let none = [b'a'; 40];
     let (reply, _) = run(&mut bench, &[b"EVALSHA", &none, b"0"]);
     assert_eq!(reply, "-NOSCRIPT No matching script. Please use EVAL.");
+}
+
+/// A script of the master's stream goes on where it is, and can't be ended; others are told that it is slow.
+#[test]
+fn a_slow_script_of_the_master_is_known_as_one() {
+    let settings = Settings {
+        busy_reply_threshold_ms: 20,
+        ..Settings::default()
+    };
+    let Bench {
+        node,
+        mut session,
+        clock,
+    } = Bench::with(settings);
+    session.origin = Origin::Master;
+    std::thread::scope(|scope| {
+        let looping = scope.spawn(|| {
+            let mut bench = (Reply::new(session.resp()), Effects::default());
+            let settings = node.settings.load_full();
+            let mut ctx = Context::new(&node, &settings, &mut session, &mut bench.0, &mut bench.1);
+            let script: &[u8] = b"while true do redis.call('GET', 'k') end";
+            dispatch::run(&mut ctx, &[b"EVAL", script, b"0"]);
+            ctx.finish();
+        });
+        let all = node.keyspace.all();
+        while node.scripts.running.slow_in(all).is_none() {
+            clock.advance_ms(1);
+            std::thread::yield_now();
+        }
+        assert_eq!(node.scripts.running.slow_in(all), Some(Kind::Eval));
+        let refused = node.scripts.running.kill(Kind::Eval).unwrap_err();
+        assert!(refused.starts_with("UNKILLABLE The busy script was sent by a master"));
+        node.lifecycle.close(0, None);
+        looping.join().expect("no panic");
+    });
+    assert_eq!(node.scripts.running.slow_in(node.keyspace.all()), None);
+}
+
+/// A call that names no script enters nothing, whatever keys it has.
+#[test]
+fn a_call_of_no_script_may_have_many_keys() {
+    let settings = Settings {
+        shards: 64,
+        ..Settings::default()
+    };
+    let mut bench = Bench::with(settings);
+    let none = [b'a'; 40];
+    let mut args: Vec<&[u8]> = vec![b"EVALSHA", &none, b"20"];
+    args.resize(3 + 20, b"k");
+    let (reply, _) = run(&mut bench, &args);
+    assert_eq!(reply, "-NOSCRIPT No matching script. Please use EVAL.");
+    let mut args: Vec<&[u8]> = vec![b"FCALL", b"none", b"20"];
+    args.resize(3 + 20, b"k");
+    let (reply, _) = run(&mut bench, &args);
+    assert_eq!(reply, "-ERR Function not found");
 }
 
 #[test]
@@ -288,6 +345,13 @@ fn scripts_are_cached_and_forgotten() {
     let exists: &[&[u8]] = &[b"SCRIPT", b"EXISTS", sha, &other, b"x"];
     assert_eq!(run(&mut bench, exists).0, "*3 :1 :0 :0");
     assert_eq!(run(&mut bench, &[b"EVALSHA", sha, b"0"]).0, ":1");
+    let upper = sha.to_ascii_uppercase();
+    for shown in [sha, &upper] {
+        let (text, _) = run(&mut bench, &[b"SCRIPT", b"SHOW", shown]);
+        assert_eq!(text, "$8 return 1");
+    }
+    let (none, _) = run(&mut bench, &[b"SCRIPT", b"SHOW", &other]);
+    assert_eq!(none, "-NOSCRIPT No matching script.");
     assert_eq!(run(&mut bench, &[b"SCRIPT", b"FLUSH"]).0, "+OK");
     assert_eq!(run(&mut bench, exists).0, "*3 :0 :0 :0");
     let (reply, _) = run(&mut bench, &[b"EVALSHA", sha, b"0"]);

@@ -9,7 +9,6 @@ use crate::command::context::int_arg;
 use crate::command::{Context, Handlers};
 use crate::node_core::{NodeCore, Services, ShutdownOptions};
 use crate::resp::Reply;
-use crate::script::running::Kind;
 use crate::session::Ticket;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
@@ -74,7 +73,17 @@ fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     if ctx.node.persistence.is_saving() {
         return Err(IN_PROGRESS);
     }
+    check_no_slow_script(ctx)?;
     with_ticket(ctx, |services, ticket| services.save(ticket))
+}
+
+/// A snapshot begins inside all shards.
+fn check_no_slow_script(ctx: &Context<'_>) -> CommandResult {
+    let all = ctx.node.keyspace.all();
+    match ctx.node.scripts.running.slow_in(all) {
+        Some(kind) => Err(CommandError::fixed(kind.busy_error())),
+        None => Ok(()),
+    }
 }
 
 fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
@@ -88,6 +97,7 @@ fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     if persistence.is_saving() || persistence.sending.load(Ordering::Relaxed) {
         return Err(IN_PROGRESS);
     }
+    check_no_slow_script(ctx)?;
     if ctx.deny_blocking {
         services(ctx)?.bgsave(None);
         ctx.reply.simple("Background saving scheduled");
@@ -121,8 +131,8 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.ok();
         return Ok(());
     }
-    if !options.nosave && ctx.node.scripts.running.any_slow() {
-        return Err(CommandError::fixed(Kind::Eval.busy_error()));
+    if !options.nosave {
+        check_no_slow_script(ctx)?;
     }
     if !options.now && ctx.deny_blocking {
         return Err(CommandError::fixed(

@@ -351,4 +351,15 @@ const SCRIPT: &[CommandSpec] = &[
             NO_SCRIPT | STALE,
         )
     },
+    // As in Valkey from 8.0 on.
+    CommandSpec {
+        complexity: "O(N), N: bytes of the script",
+        arity: 3,
+        arguments: &[Arg::string("sha1")],
+        ..script(
+            "script|show",
+            "Returns a script of the cache.",
+            NO_SCRIPT | STALE,
+        )
+    },
 ];
