@@ -116,9 +116,18 @@ fn effects_reach_replicas_of_either_make() {
     let quiet = "redis.set_repl(redis.REPL_NONE) redis.call('SET', 'quiet', 1) redis.set_repl(redis.REPL_ALL) redis.call('SET', 'loud', 1)";
     eval(&mut client, quiet, &["0"]);
     client.call(&["DEL", "quiet"]);
+    // A key that is found expired meanwhile is deleted there too: only that tells replicas of its end.
+    client.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    client.call(&["SET", "short", "v", "PX", "1"]);
+    wait_for("its time has come", LONG, || {
+        let look = "redis.set_repl(redis.REPL_NONE) return redis.call('EXISTS', 'short')";
+        eval(&mut client, look, &["0"]).int() == Some(0)
+    });
     assert_eq!(client.call(&["WAIT", "2", "60000"]).int(), Some(2));
     for other in [&redis, &second] {
         assert_eq!(other.digest(), ours.digest());
+        let size = &["DBSIZE"];
+        assert_eq!(other.call(size), ours.call(size));
         assert!(other.call(&["GET", "quiet"]).is_null());
         assert_eq!(other.call(&["GET", "loud"]).text(), "1");
     }
@@ -226,6 +235,28 @@ fn a_long_script_ends_as_a_short_one_does() {
     });
     assert_eq!(replica.call(&["GET", "n"]).text(), "20000");
     assert_eq!(replica.digest(), server.digest());
+}
+
+/// One that takes long answers in what its client speaks.
+#[test]
+fn a_long_script_answers_in_resp3() {
+    let (redis, ours) = (Server::redis(), Server::understudy());
+    let script = "redis.setresp(3) for i = 1, 30000 do redis.call('INCR', 'n') end return {false, true, {double=1.5}, redis.call('GET', 'none'), redis.call('HGETALL', 'none')}";
+    for in_multi in [false, true] {
+        let mut replies = Vec::new();
+        for server in [&redis, &ours] {
+            let mut client = server.client3();
+            if in_multi {
+                client.call(&["MULTI"]);
+            }
+            let mut reply = eval(&mut client, script, &["0"]);
+            if in_multi {
+                reply = client.call(&["EXEC"]);
+            }
+            replies.push(reply);
+        }
+        assert_eq!(replies[0], replies[1]);
+    }
 }
 
 #[test]

@@ -524,7 +524,7 @@ impl Generator {
     pub fn base(&mut self) -> String {
         let (a, b) = (self.value(2), self.value(1));
         let number = self.rng.i32(-3..6);
-        match self.rng.u8(0..16) {
+        match self.rng.u8(0..18) {
             0 => format!("return next({a}, {b})"),
             1 => format!("local n = 0 for k, v in pairs({a}) do n = n + 1 end return n"),
             2 => format!("return rawget({a}, {b})"),
@@ -550,7 +550,38 @@ impl Generator {
                 "local f, e = loadstring('return ' .. {}) return type(f), e",
                 self.string()
             ),
+            15 | 16 => self.sort(),
             _ => format!("return collectgarbage({b})"),
         }
+    }
+
+    /// A list with equal elements, sorted by orders of which some contradict themselves: what comes out shows which
+    /// elements were compared.
+    fn sort(&mut self) -> String {
+        let order = self.one(&[
+            "a[1] < b[1]",
+            "a[1] > b[1]",
+            "a[1] <= b[1]",
+            "a[2] % 3 < b[2] % 3",
+            "true",
+            "false",
+            "a[1] ~= b[1]",
+            "nil",
+            "a < b",
+        ]);
+        let plain = match self.rng.u8(0..4) {
+            0 => "local t = {3, 1, 2, 1, 0.5, -1, 1/0} table.sort(t) ",
+            1 => "local t = {'b', 'a', '', 'B', 'ab'} table.sort(t) ",
+            2 => "local t = {1, 'a', 2} table.sort(t) ",
+            _ => "local t ",
+        };
+        format!(
+            "{plain} local l, n = {{}}, 0 for i = 1, {} do l[i] = {{i * {} % {}, i}} end \
+             local done, error = pcall(table.sort, l, function(a, b) n = n + 1 return {order} end) \
+             for i = 1, #l do l[i] = l[i][2] end return t, l, n, done, error",
+            self.rng.u8(0..60),
+            self.rng.u8(1..30),
+            self.rng.u8(1..20),
+        )
     }
 }
