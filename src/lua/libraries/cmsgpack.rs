@@ -316,11 +316,13 @@ impl<'a> Unpacker<'a> {
                     false
                 }
                 Part::Number(number) => {
-                    call.push_number(number);
+                    // SAFETY: `part_with_room` has asked for room.
+                    unsafe { call.push_number_in_room(number) };
                     false
                 }
                 Part::String(text) => {
-                    call.push_bytes(text);
+                    // SAFETY: as above.
+                    unsafe { call.push_bytes_in_room(text) };
                     false
                 }
                 Part::List(length) => self.open(call, length, Some(1))?,

@@ -1,6 +1,6 @@
 //! Numbers as C's `printf` and `strtod` have them, with shortcuts for the common ones.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 
 /// Numbers below it are whole up to here: what 15 digits hold.
 const EXACT_MAX: f64 = 1e15;
@@ -39,12 +39,14 @@ pub(super) fn append(text: &mut Vec<u8>, number: f64, precision: usize) {
     text.extend_from_slice(&buffer[..length as usize]);
 }
 
-/// The number that a text begins with, as `strtod` reads it, and its length; a length of 0 if there is none.
-pub(super) fn parse(text: &CStr) -> (f64, usize) {
-    if let Some(found) = parse_simple(text.to_bytes_with_nul()) {
+/// The number that a text begins with, as `strtod` reads it, and its length; a length of 0 if there is none. The text
+/// ends with a zero, which is not looked for: a text of many numbers would be gone through for each.
+pub(super) fn parse(text: &[u8]) -> (f64, usize) {
+    assert_eq!(text.last(), Some(&0), "it ends the last number");
+    if let Some(found) = parse_simple(text) {
         return found;
     }
-    let start = text.as_ptr();
+    let start = text.as_ptr().cast::<c_char>();
     let mut end = std::ptr::null_mut();
     // SAFETY: the text ends with a zero; the end is within it.
     unsafe {
@@ -180,7 +182,7 @@ mod tests {
                 let number = libc::strtod(text.as_ptr(), &mut end);
                 (number, end.cast_const().offset_from(text.as_ptr()) as usize)
             };
-            let (ours, our_length) = parse(&text);
+            let (ours, our_length) = parse(text.as_bytes_with_nul());
             assert_eq!(our_length, length, "{text:?}");
             assert_eq!(ours.to_bits(), number.to_bits(), "{text:?}");
         }

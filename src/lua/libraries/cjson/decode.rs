@@ -1,7 +1,5 @@
 //! JSON to values. Containers in containers are kept in a list, not in the processor's stack.
 
-use std::ffi::CStr;
-
 use memchr::memchr3;
 
 use super::{Settings, settings};
@@ -278,9 +276,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn number_token(&mut self, start: usize) -> (Token<'a>, usize) {
-        // SAFETY: the text ends with a zero; one before it ends the number as well.
-        let rest = unsafe { CStr::from_ptr(self.text[start..].as_ptr().cast()) };
-        let (number, length) = number_text::parse(rest);
+        // The text ends with a zero; one before it ends the number as well.
+        let (number, length) = number_text::parse(&self.text[start..]);
         if length == 0 {
             return (Token::Error("invalid number"), start);
         }
