@@ -67,8 +67,8 @@ mod text;
 
 pub use clock::Clock;
 pub use config::{
-    EventFlags, LoadFallback, LogLevel, MasterAddress, MaxmemoryPolicy, OutputLimit, OutputLimits,
-    Protected, SavePoint, Settings, ShutdownFlags, Supervised,
+    EventFlags, LoadFallback, LogLevel, MasterAddress, MaxmemoryPolicy, OnStreamError, OutputLimit,
+    OutputLimits, Protected, SavePoint, Settings, ShutdownFlags, Supervised,
 };
 pub use data::Encodings;
 pub use node::local_client::{Closed, LocalClient};

@@ -47,6 +47,8 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.verified += report.verified;
                     total.not_verified += report.not_verified;
                     total.repaired += report.repaired;
+                    total.failed += report.failed;
+                    total.diverged += report.diverged;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
                 }
                 Err(error) => failures.push(error),
@@ -71,6 +73,8 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     assert!(sum(|r| r.not_verified) > seeds / 20);
     assert!(sum(|r| r.repaired) > seeds);
     assert!(sum(|r| r.out_of_place) > seeds / 10);
+    assert!(sum(|r| r.failed) > seeds / 2);
+    assert!(sum(|r| r.diverged) > seeds / 8);
     assert!(sum(|r| r.writes) > seeds * 50);
     assert!(sum(|r| r.full_syncs) > seeds);
     assert!(sum(|r| r.partial_syncs) > seeds);

@@ -56,6 +56,8 @@ pub(crate) struct LoadedDump {
     pub(crate) replication: Option<(ReplId, u64)>,
     /// The database that the stream had selected, if the dump says.
     pub(crate) stream_db: Option<usize>,
+    /// It says that it is not what that stream says, from that offset on.
+    pub(crate) diverged: Option<u64>,
     /// What is in it beside keys and can't be used.
     pub(crate) opaque: Opaque,
 }
@@ -98,6 +100,7 @@ struct Builder<'n> {
     repl_id: Option<ReplId>,
     repl_offset: Option<u64>,
     stream_db: Option<usize>,
+    diverged: Option<u64>,
     opaque: Opaque,
     /// The hidden directive `key-load-delay`, for tests: microseconds to sleep after each key; negative: so
     /// many keys a microsecond.
@@ -145,6 +148,7 @@ impl Loader for Builder<'_> {
             b"repl-id" => self.repl_id = ReplId::parse(value),
             b"repl-offset" => self.repl_offset = number(),
             b"repl-stream-db" => self.stream_db = number().map(|n| n as usize),
+            b"repl-diverged" => self.diverged = number(),
             _ => {}
         }
         Ok(())
@@ -342,6 +346,7 @@ fn read_some<'n>(
         repl_id: None,
         repl_offset: None,
         stream_db: None,
+        diverged: None,
         opaque: Opaque::default(),
         delay_us: settings.key_load_delay,
         delayed: 0,
@@ -376,6 +381,7 @@ fn read_some<'n>(
         expired: builder.expired,
         replication: builder.repl_id.zip(builder.repl_offset),
         stream_db: builder.stream_db,
+        diverged: builder.diverged,
         opaque: builder.opaque,
     };
     Ok((dump, io::Cursor::new(ahead).chain(input)))

@@ -158,6 +158,13 @@ mod tests {
 }
 
 choice! {
+    /// `replica-on-stream-error`: what to do when a command of the master's stream fails here.
+    OnStreamError default Stop {
+        Stop = "stop", Resync = "resync", Ignore = "ignore",
+    }
+}
+
+choice! {
     /// `replica-load-fallback`: what to do when the data of a full sync doesn't fit beside the old data.
     LoadFallback default Keep {
         Keep = "keep", Flush = "flush",

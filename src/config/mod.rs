@@ -22,7 +22,9 @@ pub const COMMAND_LINE: &str = "command line";
 /// The source of directives given as variables, in mistakes.
 pub(crate) const ENVIRONMENT: &str = "environment";
 
-pub use choices::{LoadFallback, LogLevel, MaxmemoryPolicy, Protected, ShutdownFlags, Supervised};
+pub use choices::{
+    LoadFallback, LogLevel, MaxmemoryPolicy, OnStreamError, Protected, ShutdownFlags, Supervised,
+};
 pub use events::EventFlags;
 pub(crate) use host::is_host;
 pub(crate) use layers::{Form, Layers, Loaded, load};

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::choices::{
-    LoadFallback, LogLevel, MaxmemoryPolicy, Protected, ShutdownFlags, Supervised,
+    LoadFallback, LogLevel, MaxmemoryPolicy, OnStreamError, Protected, ShutdownFlags, Supervised,
 };
 use super::events::EventFlags;
 use crate::data::Encodings;
@@ -234,6 +234,8 @@ pub struct Settings {
     pub replica_load_memory_limit: u64,
     /// Ours: what becomes of the old data when that limit is passed.
     pub replica_load_fallback: LoadFallback,
+    /// Ours: what becomes of the link when a command of the master's stream fails here.
+    pub replica_on_stream_error: OnStreamError,
     /// Whom Sentinel promotes first: the lowest; 0: never this one.
     pub replica_priority: u32,
     /// Refuse the empty dataset of a master that we don't know.
@@ -376,6 +378,7 @@ impl Default for Settings {
             repl_max_local_loads: 1,
             replica_load_memory_limit: 0,
             replica_load_fallback: LoadFallback::default(),
+            replica_on_stream_error: OnStreamError::default(),
             replica_priority: 100,
             replica_empty_master_guard: true,
             replica_announced: true,

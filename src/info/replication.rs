@@ -59,6 +59,7 @@ fn write_link(text: &mut Text, observed: &Observed<'_>, view: &ReplicationView, 
     if let Some(last_error) = link.last_error.as_ref().filter(|_| !up) {
         text.field("master_sync_last_error", last_error);
     }
+    write_stream_errors(text, view, since_s);
     text.flag("replica_empty_master_guarded", view.guard.is_refusing());
     if let Some(since_ms) = view.guard.since_ms {
         text.field("replica_empty_master_refusals", view.guard.refusals);
@@ -67,6 +68,20 @@ fn write_link(text: &mut Text, observed: &Observed<'_>, view: &ReplicationView, 
     text.field("slave_priority", settings.replica_priority);
     text.flag("slave_read_only", settings.replica_read_only);
     text.flag("replica_announced", settings.replica_announced);
+}
+
+/// Ours: commands of the master's stream that failed here, and whether the data differs from the master's for it.
+fn write_stream_errors(text: &mut Text, view: &ReplicationView, since_s: impl Fn(i64) -> i64) {
+    let errors = &view.stream_errors;
+    text.field("master_stream_errors", errors.total);
+    if let Some((last, at_ms)) = &errors.last {
+        text.field("master_stream_last_error", last);
+        text.field("master_stream_last_error_seconds_ago", since_s(*at_ms));
+    }
+    text.flag("replica_diverged", view.diverged.is_some());
+    if let Some(offset) = view.diverged {
+        text.field("replica_diverged_at_offset", offset);
+    }
 }
 
 /// The full sync under way, if there is one.

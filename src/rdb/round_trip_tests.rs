@@ -207,6 +207,7 @@ fn an_empty_dump_with_all_aux_fields() {
             replid: "a".repeat(40),
             offset: 987_654_321_000,
             stream_db: 3,
+            diverged: Some(70),
         }),
         aof_base: false,
         ..Preamble::default()
@@ -228,6 +229,7 @@ fn an_empty_dump_with_all_aux_fields() {
         ("ctime", "1700000000"),
         ("used-mem", "123456"),
         ("repl-stream-db", "3"),
+        ("repl-diverged", "70"),
         ("repl-id", &"a".repeat(40)),
         ("repl-offset", "987654321000"),
         ("aof-base", "0"),

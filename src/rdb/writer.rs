@@ -368,6 +368,8 @@ pub struct ReplicationMark {
     pub(crate) offset: i64,
     /// The database that the stream has selected; -1: none.
     pub(crate) stream_db: i64,
+    /// The data is not what that point says: from this offset on commands of the stream were not applied.
+    pub(crate) diverged: Option<i64>,
 }
 
 /// Puts a dump together and hands it on in chunks.
@@ -413,6 +415,10 @@ impl ChunkWriter {
         field(b"used-mem", preamble.used_memory_bytes as i64);
         if let Some(mark) = &preamble.replication {
             field(b"repl-stream-db", mark.stream_db);
+            if let Some(offset) = mark.diverged {
+                // Ours; redis-server passes over fields that it does not know.
+                field(b"repl-diverged", offset);
+            }
             encoder.aux(out, b"repl-id", mark.replid.as_bytes());
             encoder.aux(
                 out,

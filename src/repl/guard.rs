@@ -24,6 +24,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) replaces_data: bool,
     /// The database that the stream has selected after it, if it says.
     pub(crate) database: Option<usize>,
+    /// It says that it is not what its history says, from that offset on.
+    pub(crate) diverged: Option<u64>,
 }
 
 /// Whether what is offered, a state of the history `id`, must not replace our data.
@@ -73,6 +75,7 @@ mod tests {
             is_empty: true,
             replaces_data: true,
             database: None,
+            diverged: None,
         };
         let stranger = ReplId::random(&*clock);
         assert!(refuses(stranger, &offer));

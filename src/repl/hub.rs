@@ -300,7 +300,11 @@ impl Hub {
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.link_up.store(false, Ordering::Release);
-        stream.shift(ReplId::random(clock));
+        let id = ReplId::random(clock);
+        match stream.diverged {
+            Some(_) => stream.part(id),
+            None => stream.shift(id),
+        }
         stream.database = None;
         let history = stream.history;
         drop(stream);
@@ -309,6 +313,14 @@ impl Hub {
         published.link = None;
         published.guard.clear();
         drop(published);
+        if history.id2 == ReplId::ZERO {
+            tracing::warn!(
+                "The data had diverged from the master's: its history ends here, and replicas of it need a full \
+                 sync. New replication ID is {}",
+                history.id
+            );
+            return true;
+        }
         tracing::info!(
             "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
             history.id2,
@@ -336,6 +348,17 @@ impl Hub {
         self.lift_guard(false);
         self.published.lock().guard.clear();
         Some(database)
+    }
+
+    /// As a replica: the data is no longer what history and offset say, from `offset` on. Called inside the shards
+    /// whose data it is, before they are left.
+    pub(crate) fn diverge(&self, offset: u64) {
+        self.stream.lock().diverged.get_or_insert(offset);
+    }
+
+    /// Whether the data is not what history and offset say, and from which offset on.
+    pub(crate) fn diverged(&self) -> Option<u64> {
+        self.stream.lock().diverged
     }
 
     /// Shows how the link stands, as long as the epoch is `epoch`. `view` is given what is shown now.
@@ -387,6 +410,8 @@ impl Hub {
             failover: self.failover.state(),
             guard: published.guard,
             write_rate: published.write_rate,
+            diverged: stream.diverged,
+            stream_errors: published.stream_errors.clone(),
         }
     }
 
@@ -418,6 +443,7 @@ impl Hub {
             id: stream.history.id,
             offset,
             database: stream.active.then(|| stream.database.unwrap_or(0)),
+            diverged: stream.diverged,
             pin: None,
         };
         if for_replicas {
@@ -431,21 +457,28 @@ impl Hub {
 
     /// Resumes the stream that a dump is a state of, at a start. A replica asks its master for the rest of it. A
     /// master begins a stream of its own, under a new id, that continues the old one: replicas that have come as far
-    /// as the dump get what follows.
+    /// as the dump get what follows. `diverged`: from which offset on the dump is no state of that stream; then a
+    /// master has nothing to continue, and false is returned.
     pub(crate) fn take_up(
         &self,
         id: ReplId,
         offset: u64,
         database: Option<usize>,
+        diverged: Option<u64>,
         clock: &dyn Clock,
-    ) {
+    ) -> bool {
         let mut history = History::new(id);
         let is_replica = self.is_replica();
         if !is_replica {
+            if diverged.is_some() {
+                return false;
+            }
             history.shift(ReplId::random(clock), offset);
         }
-        self.stream()
-            .adopt(history, offset, database.filter(|_| is_replica));
+        let mut stream = self.stream();
+        stream.adopt(history, offset, database.filter(|_| is_replica));
+        stream.diverged = diverged;
+        true
     }
 }
 
@@ -457,6 +490,8 @@ pub(crate) struct StreamCut {
     pub(crate) offset: u64,
     /// The database that is selected there; None: there is no stream.
     pub(crate) database: Option<usize>,
+    /// The data is not what the history says, from that offset on.
+    pub(crate) diverged: Option<u64>,
     /// Holds the log from there on, for replicas.
     pub(crate) pin: Option<Cursor>,
 }

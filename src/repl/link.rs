@@ -48,6 +48,8 @@ const RETRY_FIRST_MS: i64 = 1000;
 const RETRY_MAX_MS: i64 = 5000;
 /// The longest pause after a failure that came twice or more in the same words, ms.
 const RETRY_SAME_MAX_MS: i64 = 60_000;
+/// After the stream ran for so long without a failure, the next one counts as the first, ms.
+const CALM_MS: i64 = 120_000;
 /// The pause while writes are held up by a failover, ms.
 const RETRY_FAILOVER_MS: i64 = 200;
 /// Whom to follow and how to present ourselves.
@@ -161,6 +163,15 @@ impl LinkState {
     }
 }
 
+/// How the stream is to be asked for again after a failure in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// From where it failed.
+    Same,
+    /// By a full sync.
+    InFull,
+}
+
 /// The link to one master.
 #[derive(Debug)]
 pub struct Link {
@@ -186,6 +197,9 @@ pub struct Link {
     refusal: Option<(String, u32)>,
     /// Where the stream continues with what can't be applied here.
     stuck_at: Option<u64>,
+    /// How often in a row that was so, and since when the stream runs.
+    stream_failures: u32,
+    streaming_since_ms: i64,
     /// This very attempt failed as the one before: for the same refusal.
     same_again: bool,
     /// The owner can't take the stream for now: no attempts until it can.
@@ -215,6 +229,8 @@ impl Link {
             last_error: None,
             refusal: None,
             stuck_at: None,
+            stream_failures: 0,
+            streaming_since_ms: 0,
             same_again: false,
             held: false,
             forgotten: None,
@@ -406,6 +422,7 @@ impl Link {
         self.next_ack_ms = env.now_ms + ACK_PERIOD_MS;
         if self.stuck_at.is_some() && self.is_past_obstacle(env) {
             self.came_up();
+            self.stream_failures = 0;
         }
         if !self.legacy {
             self.answer_getack(env, out);
@@ -428,6 +445,7 @@ impl Link {
         let State::Loading { kept } = std::mem::replace(&mut self.state, State::Streaming) else {
             return;
         };
+        self.streaming_since_ms = env.now_ms;
         self.resumable = !self.legacy;
         self.failures = 0;
         self.came_up();
@@ -480,13 +498,58 @@ impl Link {
     }
 
     /// The stream continues with what this node, as it is set up, can't apply. What was applied stands and will be
-    /// resumed from. The master can only send the same again, so it is asked ever more rarely.
-    pub(crate) fn cannot_apply(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
+    /// resumed from, or replaced by a full sync, as `retry` says. The master can only send the same again, so it is
+    /// asked ever more rarely, but for the first full sync.
+    pub(crate) fn cannot_apply(
+        &mut self,
+        env: &Env,
+        why: &str,
+        retry: Retry,
+        out: &mut Vec<LinkAction>,
+    ) {
         if self.is_new_refusal(why) {
             warn!("The MASTER's stream can't be applied: {why}");
         }
         self.stuck_at = Some(env.offset);
+        if env.now_ms - self.streaming_since_ms > CALM_MS {
+            self.stream_failures = 0;
+        }
+        self.stream_failures = self.stream_failures.saturating_add(1);
+        let times = self.stream_failures;
+        let full = (RETRY_FIRST_MS << (times - 1).min(8)).min(RETRY_SAME_MAX_MS);
+        let mut pause_ms = jittered(full, env.random);
+        if retry == Retry::InFull {
+            self.discard(why);
+            if times == 1 {
+                pause_ms = 0;
+            }
+        }
         self.drop_link(env, why, out);
+        self.put_off(env, pause_ms);
+    }
+
+    /// What we have is to be replaced by a full sync, now.
+    pub(crate) fn resync(&mut self, env: &Env, why: &str, out: &mut Vec<LinkAction>) {
+        self.discard(why);
+        let is_coming = matches!(
+            self.state,
+            State::ExpectPayload | State::Transfer(_) | State::Loading { .. }
+        );
+        if !is_coming {
+            self.drop_link(env, why, out);
+            self.try_now(env);
+        }
+    }
+
+    /// If it isn't connected: tries again at the next tick.
+    pub(crate) fn try_now(&mut self, env: &Env) {
+        self.stream_failures = 0;
+        self.put_off(env, 0);
+    }
+
+    /// Whether the stream, which has come to `offset`, goes on with what can't be applied.
+    pub(crate) fn is_stuck(&self, offset: u64) -> bool {
+        self.stuck_at == Some(offset)
     }
 
     fn came_up(&mut self) {
@@ -497,7 +560,7 @@ impl Link {
 
     /// The stream that the link ended of last is past its obstacle.
     fn is_past_obstacle(&self, env: &Env) -> bool {
-        self.stuck_at.is_none_or(|at| at != env.offset)
+        !self.is_stuck(env.offset)
     }
 
     /// The owner can't take the stream for now: the link ends, and no attempt is made until [`Link::release`].
@@ -571,7 +634,7 @@ impl Link {
                 }
                 _ => (RETRY_FIRST_MS << self.failures.min(8)).min(RETRY_MAX_MS),
             };
-            full / 2 + (env.random % (full as u64 / 2)) as i64
+            jittered(full, env.random)
         };
         self.same_again = false;
         self.failures = if was_up { 0 } else { self.failures + 1 };
@@ -639,6 +702,11 @@ impl Link {
             }
         }
     }
+}
+
+/// A pause from the upper half of the full one, ms.
+fn jittered(full_ms: i64, random: u64) -> i64 {
+    full_ms / 2 + (random % (full_ms as u64 / 2)) as i64
 }
 
 fn send(out: &mut Vec<LinkAction>, args: &[&str]) {

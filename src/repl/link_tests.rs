@@ -385,7 +385,7 @@ fn a_stream_that_can_not_be_applied_is_asked_for_again_ever_more_rarely() {
         // Until the stream is past it, that is what the link suffers from.
         let seen = pauses.last().map(|_| "no such database");
         assert_eq!(b.link.last_error(), seen);
-        let ended = b.run(|l, e, o| l.cannot_apply(e, "no such database", o));
+        let ended = b.run(|l, e, o| l.cannot_apply(e, "no such database", Retry::Same, o));
         assert_eq!(ended, ["Close"]);
         assert!(b.link.resumable());
         pauses.push(next_try(&b) - b.env.now_ms);
@@ -401,6 +401,45 @@ fn a_stream_that_can_not_be_applied_is_asked_for_again_ever_more_rarely() {
     assert_eq!(b.link.last_error(), None);
     b.run(|l, e, o| l.closed(e, "connection lost", o));
     assert_eq!(next_try(&b), b.env.now_ms);
+}
+
+/// Each costs the master a full sync: the first at once, as it may help, and then they become rare, also if the failure
+/// is another each time.
+#[test]
+fn full_syncs_because_of_a_stream_that_fails_become_rare() {
+    let mut b = Bench::new(config(), true);
+    b.up_to_psync();
+    b.say("+CONTINUE\r\n");
+    let mut pauses = Vec::new();
+    for n in 0..10 {
+        let why = format!("failed at {n}");
+        b.run(|l, e, o| l.cannot_apply(e, &why, Retry::InFull, o));
+        assert!(!b.link.resumable());
+        pauses.push(next_try(&b) - b.env.now_ms);
+        b.env.now_ms = next_try(&b);
+        load_empty(&mut b);
+        assert_eq!(
+            b.reasons.pop().unwrap(),
+            format!("nothing could be resumed: {why}")
+        );
+        b.env.offset += 7;
+        b.run(|l, e, o| l.loaded(e, o));
+        assert_eq!(b.link.last_error(), None);
+    }
+    assert_eq!(pauses[0], 0);
+    assert!((1000..=2000).contains(&pauses[1]), "{pauses:?}");
+    assert!((30_000..=60_000).contains(&pauses[9]), "{pauses:?}");
+    // After a good while it counts as the first.
+    b.env.now_ms += CALM_MS + 1;
+    b.run(|l, e, o| l.cannot_apply(e, "failed", Retry::InFull, o));
+    assert_eq!(next_try(&b), b.env.now_ms);
+    // Asked for by hand, in the middle of a pause.
+    load_empty(&mut b);
+    b.run(|l, e, o| l.loaded(e, o));
+    b.run(|l, e, o| l.cannot_apply(e, "failed", Retry::Same, o));
+    assert!(next_try(&b) > b.env.now_ms && b.link.resumable());
+    b.run(|l, e, o| l.resync(e, "by hand", o));
+    assert!(next_try(&b) == b.env.now_ms && !b.link.resumable());
 }
 
 #[test]

@@ -71,6 +71,7 @@ impl Bench {
             id: self.stream.history.id,
             offset,
             database: Some(0),
+            diverged: None,
             pin: self.stream.log.attach_spillable(offset).ok(),
         }
     }

@@ -19,6 +19,8 @@
 //! | the dump file, also one made for replicas only | `SnapshotWriterActor`, which writes, renames and removes it | replicas that are sent it open it by its path |
 //! | a failover | `FailoverCell` in the hub | FAILOVER, INFO, both drivers |
 //! | how the link stands | `Link`, in its [`LinkDriver`] | INFO: [`LinkView`] on the published; dispatch: [`Hub::link_up`]; both are published by the driver, for its epoch only |
+//! | commands of the master's stream that failed | `StreamErrors` on the published; counted by the [`LinkDriver`] | INFO, REPLICATION EXPLAIN |
+//! | that the data is not what its history and offset say | `Stream`; noted inside the shards in which it comes about, ended by a full sync | INFO, snapshots' cuts, promotion |
 //! | the master's stream that has come and not run | [`LinkDriver`] | INFO: `slave_read_repl_offset` |
 //! | a dump that is being loaded | [`LinkDriver`] (what it is a state of), `LinkSocket` (its bytes) | INFO: `async_loading` |
 //! | what is spooled, and how much may be | [`Spool`] | the log, feeds, INFO |
@@ -52,6 +54,7 @@ pub(crate) mod shared_bandwidth;
 pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod stream_databases;
+pub(crate) mod stream_errors;
 pub(crate) mod stream_input;
 mod sync_snapshot;
 pub(crate) mod transfer;
@@ -75,4 +78,5 @@ pub(crate) use replicas::{DumpFilter, OutputLimit, Replica, ReplicaState, SyncPr
 pub(crate) use replid::{History, ReplId};
 pub(crate) use shared_bandwidth::SharedBandwidth;
 pub(crate) use spool::{Place, Spill, Spool};
+pub(crate) use stream_errors::StreamFailure;
 pub(crate) use view::{LinkView, ReplicationView};

@@ -19,6 +19,9 @@ pub(crate) struct Stream {
     pub(crate) active: bool,
     /// Database that the stream's last SELECT chose; None forces a SELECT before the next command.
     pub(crate) database: Option<usize>,
+    /// The data is not what history and offset say: a failed command of the master's stream was passed over (or a
+    /// transaction applied in part) here, after so many bytes. Until a full sync, or a history of our own.
+    pub(crate) diverged: Option<u64>,
     /// A failover waits for a replica to have every byte: what is not data (PING, GETACK) must not be added.
     pub(crate) quiet: bool,
     scratch: Vec<u8>,
@@ -31,6 +34,7 @@ impl Stream {
             history: History::new(id),
             active: false,
             database: None,
+            diverged: None,
             quiet: false,
             scratch: Vec::new(),
         }
@@ -39,6 +43,7 @@ impl Stream {
     /// Begins a stream of our own that shares nothing with what was before, from the present offset on.
     pub(crate) fn open_backlog(&mut self, id: ReplId) {
         self.history.restart(id);
+        self.diverged = None;
         self.log.reset(self.log.end());
         self.database = None;
         self.active = true;
@@ -48,6 +53,7 @@ impl Stream {
     /// caller passes a fresh one.
     pub(crate) fn close_backlog(&mut self, id: ReplId) {
         self.history.restart(id);
+        self.diverged = None;
         self.log.reset(self.log.end());
         self.active = false;
     }
@@ -59,8 +65,16 @@ impl Stream {
         self.log.drop_cursors();
     }
 
+    /// As [`Stream::shift`], but of data that has diverged: nobody who has the present history has this data.
+    pub(crate) fn part(&mut self, id: ReplId) {
+        self.history.restart(id);
+        self.diverged = None;
+        self.log.reset(self.log.end());
+    }
+
     /// Takes up a history at an offset, with an empty backlog: after a full sync, or from a dump.
     pub(crate) fn adopt(&mut self, history: History, offset: u64, database: Option<usize>) {
+        self.diverged = None;
         self.history = history;
         self.log.reset(offset);
         self.database = database;

@@ -14,19 +14,29 @@ const SHOWN_BYTES: usize = 20;
 
 /// Why a command of the stream can't run on a node with that many databases; None: it can.
 pub(crate) fn refusal(args: &[&[u8]], databases: usize) -> Option<String> {
-    // By its length nearly every command is passed.
-    let (name, named): (&str, &[&[u8]]) = match args[0].len() {
-        6 if is(args[0], "SELECT") => ("SELECT", args.get(1..2).unwrap_or_default()),
-        6 if is(args[0], "SWAPDB") => ("SWAPDB", args.get(1..).unwrap_or_default()),
-        4 if is(args[0], "MOVE") => ("MOVE", args.get(2..3).unwrap_or_default()),
-        4 if is(args[0], "COPY") => ("COPY", copy_target(args)),
-        _ => return None,
-    };
+    let (name, named) = named(args)?;
     if name == "SELECT" && args.len() != 2 {
         return Some("the master's stream has a SELECT that names no database".to_owned());
     }
     let missing = named.iter().find(|index| !is_index(index, databases))?;
     Some(lacks(name, missing, databases))
+}
+
+/// The databases that a command names, as it names them.
+pub(crate) fn targets<'a>(args: &'a [&'a [u8]]) -> &'a [&'a [u8]] {
+    named(args).map_or(&[], |(_, named)| named)
+}
+
+/// The command that names databases, and how it names them.
+fn named<'a>(args: &'a [&'a [u8]]) -> Option<(&'static str, &'a [&'a [u8]])> {
+    // By its length nearly every command is passed.
+    Some(match args[0].len() {
+        6 if is(args[0], "SELECT") => ("SELECT", args.get(1..2).unwrap_or_default()),
+        6 if is(args[0], "SWAPDB") => ("SWAPDB", args.get(1..).unwrap_or_default()),
+        4 if is(args[0], "MOVE") => ("MOVE", args.get(2..3).unwrap_or_default()),
+        4 if is(args[0], "COPY") => ("COPY", copy_target(args)),
+        _ => return None,
+    })
 }
 
 /// Why a dump can't be followed by its master's stream, which goes on in database `index`; None: it can.

@@ -6,6 +6,7 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::stream_errors::StreamFailure;
 use crate::resp::request::{Batch, Limits, Parser};
 
 /// What became of a command.
@@ -18,6 +19,10 @@ pub(crate) enum Ran {
     Refused,
     /// It can't run on this node as it is set up; why. The link has to end before it.
     Impossible(String),
+    /// It failed. The link has to end before it, and before the transaction that it stands in.
+    Failed(Box<StreamFailure>),
+    /// It failed, and is passed over (replica-on-stream-error ignore).
+    PassedOver(Box<StreamFailure>),
 }
 
 /// Runs the commands of one batch.
@@ -46,6 +51,19 @@ pub(crate) struct Round {
     pub(crate) refused: bool,
     /// A command can't run on this node; why.
     pub(crate) impossible: Option<String>,
+    /// The command that failed.
+    pub(crate) failed: Option<Box<StreamFailure>>,
+    /// How many that failed were passed over, and the last of them.
+    pub(crate) passed_over: u64,
+    pub(crate) last_passed_over: Option<Box<StreamFailure>>,
+}
+
+impl Round {
+    /// Whether nothing more may run.
+    fn is_over(&self) -> bool {
+        let is_down = self.broken.is_some() || self.impossible.is_some() || self.failed.is_some();
+        self.later || self.refused || self.held || is_down
+    }
 }
 
 /// Bytes received and not run yet.
@@ -96,8 +114,7 @@ impl StreamInput {
             with_batch(batch, rest, &mut |runner| {
                 done = run_batch(batch, rest, allowance, runner, &mut round);
             });
-            let stopped = round.later || round.refused || round.held;
-            if stopped || round.broken.is_some() || round.impossible.is_some() {
+            if round.is_over() {
                 round.used += done;
                 break;
             }
@@ -158,6 +175,16 @@ fn run_batch(
                 round.impossible = Some(why);
                 break;
             }
+            Ran::Failed(failure) => {
+                round.failed = Some(failure);
+                break;
+            }
+            Ran::PassedOver(failure) => {
+                round.passed_over += 1;
+                round.last_passed_over = Some(failure);
+                done = end;
+                round.logged += raw.len() as u64;
+            }
         }
     }
     done
@@ -188,6 +215,12 @@ mod tests {
             }
             if args[0] == b"NEVER" {
                 return Ran::Refused;
+            }
+            if args[0] == b"FAILS" {
+                return Ran::Failed(Box::default());
+            }
+            if args[0] == b"PASSED" {
+                return Ran::PassedOver(Box::default());
             }
             assert_eq!(raw[0], b'*');
             let name = String::from_utf8_lossy(args[0]);
@@ -251,6 +284,18 @@ mod tests {
         let round = run(&mut input, &mut kept);
         assert!(round.refused && !round.later && round.broken.is_none());
         assert_eq!((round.used, kept.ran.len()), (14, 1));
+    }
+
+    #[test]
+    fn what_fails_ends_the_round_before_it_or_is_passed_over() {
+        let (mut input, mut kept) = (StreamInput::default(), Kept::default());
+        input.push(
+            b"*1\r\n$6\r\nPASSED\r\n*1\r\n$4\r\nPING\r\n*1\r\n$5\r\nFAILS\r\n*1\r\n$4\r\nPING\r\n",
+        );
+        let round = run(&mut input, &mut kept);
+        assert!(round.failed.is_some() && round.passed_over == 1);
+        assert!(round.last_passed_over.is_some() && !round.later);
+        assert_eq!((round.used, kept.ran.len()), (30, 1));
     }
 
     #[test]

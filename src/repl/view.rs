@@ -10,6 +10,7 @@ use super::master::SyncCounts;
 use super::replicas::{Replica, Replicas};
 use super::replid::History;
 use super::spool::Spool;
+use super::stream_errors::StreamErrors;
 use super::verify::report::Reports;
 
 /// Our link to a master, as its actor last described it.
@@ -51,6 +52,8 @@ pub(crate) struct PublishedState {
     pub(crate) write_rate: f64,
     /// The last verification with each peer.
     pub(crate) reports: Reports,
+    /// Commands of our master's stream that failed here.
+    pub(crate) stream_errors: StreamErrors,
 }
 
 /// Everything INFO replication and ROLE need.
@@ -74,6 +77,9 @@ pub(crate) struct ReplicationView {
     pub(crate) failover: FailoverState,
     pub(crate) guard: Guard,
     pub(crate) write_rate: f64,
+    /// The data is not what history and offset say, from that offset on.
+    pub(crate) diverged: Option<u64>,
+    pub(crate) stream_errors: StreamErrors,
 }
 
 impl ReplicationView {

@@ -15,6 +15,18 @@ pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Bytes that [`command`] appends.
+pub(crate) fn length<A: AsRef<[u8]>>(args: &[A]) -> u64 {
+    let mut digits = itoa::Buffer::new();
+    let mut number = |n: usize| digits.format(n).len();
+    let mut bytes = 1 + number(args.len()) + 2;
+    for arg in args {
+        let arg = arg.as_ref().len();
+        bytes += 1 + number(arg) + 2 + arg + 2;
+    }
+    bytes as u64
+}
+
 /// What a master's cron sends to keep the link known alive.
 pub(crate) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
@@ -38,5 +50,10 @@ mod tests {
         out.clear();
         super::command(&mut out, &["PING"]);
         assert_eq!(out, super::PING);
+        let long = ["x".repeat(12), String::new()];
+        out.clear();
+        super::command(&mut out, &long);
+        assert_eq!(super::length(&long), out.len() as u64);
+        assert_eq!(super::length(&["PING"]), super::PING.len() as u64);
     }
 }

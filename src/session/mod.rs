@@ -325,6 +325,12 @@ impl Unlogged {
         self.0.as_ref().is_some_and(|held| held.whole > 0)
     }
 
+    /// Bytes of whole units, and of all.
+    pub fn lengths(&self) -> (usize, usize) {
+        let held = self.0.as_ref();
+        held.map_or((0, 0), |held| (held.whole, held.bytes.len()))
+    }
+
     /// The whole units.
     pub fn whole(&self) -> &[u8] {
         let held = self.0.as_ref();

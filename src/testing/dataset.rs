@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 /// Databases of a simulated node.
 pub(super) const DATABASES: usize = 3;
 
+/// What a dump holds: the data, the database that the stream has selected, and from which offset on the data is not
+/// what the stream says.
+pub(super) type Image = (Dataset, Option<usize>, Option<u64>);
+
 /// A model of what a node holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dataset {
@@ -51,11 +55,12 @@ impl Dataset {
         };
     }
 
-    /// The dump, with the database that the stream has selected.
-    pub(super) fn dump(&self, selected: Option<usize>) -> Vec<u8> {
+    /// The dump, with what it says of the stream, see [`Image`].
+    pub(super) fn dump(&self, selected: Option<usize>, diverged: Option<u64>) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
         out.push(selected.map_or(255, |db| db as u8));
+        out.extend_from_slice(&diverged.unwrap_or(u64::MAX).to_le_bytes());
         for database in &self.databases {
             out.push(database.len() as u8);
             for (key, value) in database {
@@ -67,14 +72,15 @@ impl Dataset {
         out
     }
 
-    /// The dataset of a dump and the selected database; None if it is broken.
-    pub(super) fn load(mut dump: &[u8]) -> Option<(Dataset, Option<usize>)> {
+    /// What a dump holds; None if it is broken.
+    pub(super) fn load(mut dump: &[u8]) -> Option<Image> {
         let input = &mut dump;
         let mut data = Dataset {
             fingerprint: u64::from_le_bytes(take(input)?),
             ..Dataset::default()
         };
         let [selected] = take(input)?;
+        let diverged = Some(u64::from_le_bytes(take(input)?)).filter(|at| *at != u64::MAX);
         for database in &mut data.databases {
             let [count] = take(input)?;
             for _ in 0..count {
@@ -83,7 +89,7 @@ impl Dataset {
             }
         }
         let selected = (usize::from(selected) < DATABASES).then_some(usize::from(selected));
-        (*input == [0x5a]).then_some((data, selected))
+        (*input == [0x5a]).then_some((data, selected, diverged))
     }
 }
 
@@ -133,8 +139,8 @@ mod tests {
         let mut data = Dataset::default();
         data.set(0, 1, 10);
         data.set(2, 3, 30);
-        let dump = data.dump(Some(2));
-        assert_eq!(Dataset::load(&dump), Some((data, Some(2))));
+        let dump = data.dump(Some(2), Some(7));
+        assert_eq!(Dataset::load(&dump), Some((data, Some(2), Some(7))));
         for n in 0..dump.len() {
             assert_eq!(Dataset::load(&dump[..n]), None);
         }

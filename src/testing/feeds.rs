@@ -101,7 +101,7 @@ impl SimNode {
         }
         let Some(image) = &snapshot.image else {
             let cut = host.hub.cut(true);
-            snapshot.image = Some(host.data.dump(cut.database));
+            snapshot.image = Some(host.data.dump(cut.database, cut.diverged));
             snapshot.next_at_ms = sim.now_ms + sim.rng.i64(0..400);
             let number = snapshot.number;
             host.mail.master.push_back(ToMaster::Cut { number, cut });

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dataset::{DATABASES, Dataset};
+use super::dataset::{DATABASES, Dataset, Image};
 use super::feeds::{SimFeed, SimSnapshot};
 use super::node::SimContext;
 use super::peers::Peer;
 use super::spooling::{Disk, Writing};
 use super::stream::Session;
 use crate::clock::ManualClock;
+use crate::config::OnStreamError;
 use crate::repl::failover::Answered;
 use crate::repl::hub::StreamCut;
 use crate::repl::link::io::LinkSettings;
@@ -71,7 +72,7 @@ pub(super) struct Load {
     /// When the loader will be through; None: more bytes are to come.
     pub(crate) ready_at_ms: Option<i64>,
     pub(crate) unlimited: bool,
-    pub(crate) loaded: Option<(Dataset, Option<usize>)>,
+    pub(crate) loaded: Option<Image>,
 }
 
 /// What the drivers act with: a node's parts and its surroundings.
@@ -93,6 +94,8 @@ pub(super) struct Host {
     pub(crate) too_large: u8,
     /// How many databases it has: at times fewer than others.
     pub(crate) databases: usize,
+    /// Whether it knows the command VADD: at times others do and it doesn't.
+    pub(crate) knows_all: bool,
     pub(crate) data: Dataset,
     pub(crate) mail: Mailboxes,
     pub(crate) writes_paused: bool,
@@ -124,6 +127,9 @@ pub(super) struct Host {
     pub(crate) out_of_place: u64,
     /// How often it has been started again.
     pub(crate) starts: u64,
+    /// Commands of the stream that failed, and those of them that made the data differ.
+    pub(crate) failed: u64,
+    pub(crate) diverged: u64,
 }
 
 impl Host {
@@ -145,9 +151,11 @@ impl Host {
             link_settings: LinkSettings {
                 empty_master_guard: true,
                 flush_if_too_large: false,
+                on_stream_error: OnStreamError::Stop,
             },
             too_large: 0,
             databases: DATABASES,
+            knows_all: true,
             data: Dataset::default(),
             mail: Mailboxes::default(),
             writes_paused: false,
@@ -171,6 +179,8 @@ impl Host {
             failovers: 0,
             out_of_place: 0,
             starts: 0,
+            failed: 0,
+            diverged: 0,
         }
     }
 
@@ -186,10 +196,10 @@ impl Host {
         host.trim_start_matches("node").parse().ok()
     }
 
-    /// Records that our data is what (replid, offset) stands for.
+    /// Records that our data is what (replid, offset) stands for, unless it says that it isn't.
     pub(super) fn claim(&self, sim: &mut SimContext<'_>) {
         let stream = self.hub.stream();
-        if !stream.active {
+        if !stream.active || stream.diverged.is_some() {
             return;
         }
         let (id, end) = (stream.history.id, stream.log.end());
@@ -217,7 +227,7 @@ impl Host {
     pub(super) fn save(&mut self) {
         let cut = self.hub.cut(false);
         self.saved = Some(Saved {
-            image: self.data.dump(cut.database),
+            image: self.data.dump(cut.database, cut.diverged),
             replication: cut.database.map(|_| (cut.id, cut.offset)),
         });
     }
@@ -243,22 +253,26 @@ impl Host {
         (self.guarded, self.failovers) = (before.guarded, before.failovers);
         self.out_of_place = before.out_of_place;
         self.starts = before.starts + 1;
+        self.knows_all = before.knows_all;
+        (self.failed, self.diverged) = (before.failed, before.diverged);
         if let Some(target) = target {
             self.hub.follow(format!("node{target}"), 6379);
         }
         let saved = before.saved.filter(|_| keep);
         let loaded = saved.as_ref().and_then(|s| Dataset::load(&s.image));
-        if let Some((data, database)) = loaded
+        let mut taken_up = false;
+        if let Some((data, database, diverged)) = loaded
             && let Some(saved) = saved
         {
             self.data = data;
             if let Some((id, offset)) = saved.replication {
-                self.hub.take_up(id, offset, database, &*self.clock);
+                let clock = &*self.clock;
+                taken_up = self.hub.take_up(id, offset, database, diverged, clock);
                 sim.oracle.born(self.hub.history());
             }
             self.saved = Some(saved);
         }
         self.claim(sim);
-        self.saved.as_ref().is_some_and(|s| s.replication.is_some())
+        taken_up
     }
 }

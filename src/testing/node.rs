@@ -14,6 +14,9 @@ use crate::repl::failover::driver::{NameMaster, RoleIo, answered, look};
 use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState};
 use crate::repl::{Hub, LinkDriver, LinkState, MasterDriver, MasterSettings, wire};
 
+/// Of 256 writes, so many are commands that not every node knows.
+const FOREIGN: u8 = 30;
+
 /// What a node's surroundings are during an event.
 pub(super) struct SimContext<'a> {
     pub(crate) now_ms: i64,
@@ -82,7 +85,11 @@ impl SimNode {
             );
             host.data.set(db, key, value);
             let mut bytes = Vec::new();
-            wire::command(&mut bytes, &["SET", &key.to_string(), &value.to_string()]);
+            let name = match host.knows_all && sim.happens(FOREIGN) {
+                true => "VADD",
+                false => "SET",
+            };
+            wire::command(&mut bytes, &[name, &key.to_string(), &value.to_string()]);
             parts.push((db, bytes));
         }
         if host.hub.log_active() {

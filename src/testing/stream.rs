@@ -3,21 +3,26 @@
 
 use bytes::Bytes;
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Image};
 use super::host::{Host, Io, Load, ToMaster};
 use crate::clock::Clock;
+use crate::config::OnStreamError;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::link::io::{LinkSettings, LoadError, Swap};
 use crate::repl::stream_databases;
+use crate::repl::stream_errors;
 use crate::repl::stream_input::{Ran, StreamRunner};
-use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
+use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo, StreamFailure};
 use crate::resp::request::Batch;
 use crate::session::Unlogged;
 
 /// Of 256 loads, so many fail; of 256 commands, so many find a shard busy.
 const LOAD_FAILURES: u8 = 8;
 const BUSY: u8 = 4;
+
+/// Of 256 transactions that fail, so many can't be taken back.
+const NOT_TAKEN_BACK: u8 = 64;
 
 /// What a transaction holds.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ enum Queued {
     Set(u8, u64),
     /// What REPAIR sends: no write, so the fingerprint stays.
     Repair(u8, Option<u64>),
+    /// As `Set`, by a command that not every node knows.
+    Foreign(u8, u64),
 }
 
 /// The session that speaks for the master.
@@ -42,7 +49,8 @@ struct Model<'a, 'b, 'w> {
 }
 
 impl Model<'_, '_, '_> {
-    fn execute(&mut self, queued: &Queued) {
+    /// False: it fails.
+    fn execute(&mut self, queued: &Queued) -> bool {
         let host = &mut *self.io.host;
         match queued {
             Queued::Select(database) if *database < host.databases => {
@@ -50,11 +58,51 @@ impl Model<'_, '_, '_> {
             }
             // Fails, and what follows runs where it does not belong.
             Queued::Select(_) => {}
-            Queued::Set(key, value) => host.data.set(host.session.database, *key, *value),
             Queued::Repair(key, state) => {
                 host.data.repair(host.session.database, *key, *state);
             }
+            Queued::Foreign(..) if !host.knows_all => return false,
+            Queued::Set(key, value) | Queued::Foreign(key, value) => {
+                host.data.set(host.session.database, *key, *value);
+            }
         }
+        true
+    }
+
+    /// Runs a transaction as one unit. False: a command of it failed, and what the others did is taken back, unless
+    /// failures are passed over.
+    fn execute_all(&mut self, queue: &[Queued], taken_back: bool) -> bool {
+        let policy = self.io.host.link_settings.on_stream_error;
+        let before = (self.io.host.data.clone(), self.io.host.session.database);
+        let mut good = true;
+        for queued in queue {
+            good &= self.execute(queued);
+            if !good && policy != OnStreamError::Ignore {
+                if taken_back {
+                    (self.io.host.data, self.io.host.session.database) = before;
+                }
+                break;
+            }
+        }
+        good
+    }
+
+    /// A command failed, or the transaction that it ends did.
+    fn failed(&mut self, args: &[&[u8]], raw: &[u8], half_applied: bool) -> Ran {
+        let host = &mut *self.io.host;
+        let (whole, _) = host.session.unlogged.lengths();
+        let offset = host.hub.offset() + whole as u64;
+        let mut failure = StreamFailure::new(offset, args, None, b"ERR unknown command");
+        let policy = host.link_settings.on_stream_error;
+        failure.half_applied = half_applied && policy != OnStreamError::Ignore;
+        host.failed += 1;
+        let ran = stream_errors::judge(policy, failure, &host.hub);
+        if matches!(ran, Ran::PassedOver(_)) {
+            let session = &mut host.session;
+            session.unlogged.push(raw, session.multi.is_some());
+        }
+        host.diverged += u64::from(host.hub.diverged().is_some());
+        ran
     }
 }
 
@@ -78,8 +126,10 @@ impl StreamRunner for Model<'_, '_, '_> {
                 None
             }
             [b"EXEC"] => {
-                for queued in self.io.host.session.multi.take().unwrap_or_default() {
-                    self.execute(&queued);
+                let queue = self.io.host.session.multi.take().unwrap_or_default();
+                let taken_back = !self.io.sim.happens(NOT_TAKEN_BACK);
+                if !self.execute_all(&queue, taken_back) {
+                    return self.failed(args, raw, !taken_back);
                 }
                 None
             }
@@ -93,12 +143,20 @@ impl StreamRunner for Model<'_, '_, '_> {
                 key.map(|key| Queued::Repair(key as u8, number(payload)))
             }
             [b"DEL", key] => number(key).map(|key| Queued::Repair(key as u8, None)),
+            [b"VADD", key, value] => {
+                let set = number(key).zip(number(value));
+                set.map(|(key, value)| Queued::Foreign(key as u8, value))
+            }
             _ => None,
         };
         if let Some(queued) = queued {
             match &mut self.io.host.session.multi {
                 Some(multi) => multi.push(queued),
-                None => self.execute(&queued),
+                None => {
+                    if !self.execute(&queued) {
+                        return self.failed(args, raw, false);
+                    }
+                }
             }
         }
         let session = &mut self.io.host.session;
@@ -208,7 +266,7 @@ impl LinkIo for Io<'_, '_> {
         }
         load.loaded = Dataset::load(&load.bytes).filter(|_| !self.sim.happens(LOAD_FAILURES));
         let databases = self.host.databases;
-        let fits = |(data, resumes_in): &(Dataset, Option<usize>)| {
+        let fits = |(data, resumes_in, _): &Image| {
             let resumes_in = resumes_in.unwrap_or(0);
             data.fits(databases)
                 && stream_databases::refusal_to_resume(resumes_in, databases).is_none()
@@ -232,7 +290,8 @@ impl LinkIo for Io<'_, '_> {
             self.host.busy = true;
             return Swap::Busy;
         }
-        let Some((data, database)) = self.host.load.take().and_then(|load| load.loaded) else {
+        let loaded = self.host.load.take().and_then(|load| load.loaded);
+        let Some((data, database, diverged)) = loaded else {
             return Swap::Refused;
         };
         let offer = Offer {
@@ -240,12 +299,14 @@ impl LinkIo for Io<'_, '_> {
             is_empty: data.is_empty(),
             replaces_data: !self.host.data.is_empty(),
             database,
+            diverged,
         };
         if !agree(&offer) {
             self.host.guarded += 1;
             return Swap::Refused;
         }
         self.host.data = data;
+        self.host.diverged += u64::from(diverged.is_some());
         self.host.claim(self.sim);
         Swap::Done
     }

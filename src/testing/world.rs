@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - whatever two nodes call by the same replid and offset is the same sequence of writes, at every moment
-//!   (so no CONTINUE was ever given that should not have been);
+//!   (so no CONTINUE was ever given that should not have been, and no failed command of the stream was passed over
+//!   unless the node says that its data has diverged);
 //! - a verification of a replica at any moment says that it is equal, or that it could not be made;
 //! - keys that are spoiled at a replica by hand are found by the next one, exactly, and repaired by REPAIR;
 //! - after the repair all nodes get the same data, replid and offset within a bounded time.
@@ -20,6 +21,7 @@ use super::node::{SimContext, SimNode};
 use super::oracle::Oracle;
 use super::verification::SimVerification;
 use crate::clock::ManualClock;
+use crate::config::OnStreamError;
 use crate::repl::link::io::LinkSettings;
 use crate::repl::verify::{Outcome, repair};
 use crate::repl::{BacklogSize, MasterSettings, OutputLimit};
@@ -56,6 +58,9 @@ pub struct Report {
     pub not_verified: u64,
     /// Keys that were spoiled, found and repaired.
     pub repaired: u64,
+    /// Commands of the stream that failed, and those of them that left a node's data diverged.
+    pub failed: u64,
+    pub diverged: u64,
     /// How long convergence took after the repair, simulated ms.
     pub converged_ms: i64,
 }
@@ -122,9 +127,15 @@ impl World {
                 if rng.u8(..8) == 0 {
                     node.host.databases = DATABASES - 1;
                 }
+                node.host.knows_all = rng.u8(..3) > 0;
                 node.host.link_settings = LinkSettings {
                     empty_master_guard: true,
                     flush_if_too_large: rng.bool(),
+                    on_stream_error: [
+                        OnStreamError::Stop,
+                        OnStreamError::Resync,
+                        OnStreamError::Ignore,
+                    ][rng.usize(0..3)],
                 };
                 node
             })
@@ -165,7 +176,8 @@ impl World {
         self.step_verifications();
     }
 
-    /// Nothing was spoiled: whatever a verification finds to differ is its own fault.
+    /// Nothing was spoiled: whatever a verification finds to differ is its own fault, unless a node says that it has
+    /// diverged, or said so meanwhile.
     fn step_verifications(&mut self) {
         let mut under_way = std::mem::take(&mut self.verifications);
         under_way.retain_mut(|verification| {
@@ -176,6 +188,10 @@ impl World {
                 Some(Outcome::Failed(_)) => self.report.not_verified += 1,
                 Some(Outcome::Differs(_)) => {
                     let replica = verification.replica;
+                    let ends = [replica, verification.master];
+                    if ends.iter().any(|node| self.nodes[*node].host.diverged > 0) {
+                        return false;
+                    }
                     self.violation
                         .get_or_insert_with(|| format!("node {replica} is not equal: {report:?}"));
                 }
@@ -411,6 +427,9 @@ impl World {
             // Each costs a minute, or the data.
             node.host.too_large = 0;
             node.host.databases = DATABASES;
+            // As an operator would who has updated all nodes.
+            node.host.knows_all = true;
+            node.host.link_settings.on_stream_error = OnStreamError::Resync;
         }
         for node in 0..self.nodes.len() {
             self.on(node, |n, a| n.abort_failover(a));
@@ -450,6 +469,8 @@ impl World {
                 self.report.failovers = self.nodes.iter().map(|n| n.host.failovers).sum();
                 self.report.guarded = self.nodes.iter().map(|n| n.host.guarded).sum();
                 self.report.out_of_place = self.nodes.iter().map(|n| n.host.out_of_place).sum();
+                self.report.failed = self.nodes.iter().map(|n| n.host.failed).sum();
+                self.report.diverged = self.nodes.iter().map(|n| n.host.diverged).sum();
                 return Ok(self.report);
             }
         }
@@ -478,6 +499,7 @@ impl World {
         self.nodes.iter().all(|n| {
             let host = &n.host;
             host.data == top.data
+                && host.hub.diverged().is_none()
                 && (host.index == root
                     || (n.connected()
                         && host.hub.history().id == history.id

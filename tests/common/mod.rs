@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod contents;
+pub mod fake_master;
 pub mod load;
 pub mod proxy;
 pub mod reply;

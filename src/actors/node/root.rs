@@ -168,7 +168,8 @@ impl Root {
         persistence.nothing_unsaved(self.node.keyspace.changes());
         let mut taken_up = false;
         if let Some((id, offset)) = dump.replication {
-            taken_up = self.take_up_stream(id, offset, dump.stream_db, &dump.expired);
+            let (database, diverged) = (dump.stream_db, dump.diverged);
+            taken_up = self.take_up_stream((id, offset), database, diverged, &dump.expired);
         }
         drop(entered);
         self.ready(taken_up);
@@ -302,12 +303,13 @@ impl Root {
     }
 
     /// Resumes the stream that the dump is a state of; as a master, by the deletion of what expired meanwhile. False:
-    /// it can't go on, since a replica's stream is in a database that we don't have (any more).
+    /// it can't go on, since a replica's stream is in a database that we don't have (any more), or we are a master and
+    /// the data is not what that stream says.
     fn take_up_stream(
         &self,
-        id: ReplId,
-        offset: u64,
+        (id, offset): (ReplId, u64),
         stream_db: Option<usize>,
+        diverged: Option<u64>,
         expired: &[(usize, Box<[u8]>)],
     ) -> bool {
         let hub = &self.node.hub;
@@ -317,7 +319,12 @@ impl Root {
             tracing::warn!("Can't resume from the dump: {why}");
             return false;
         }
-        hub.take_up(id, offset, stream_db, &*self.node.clock);
+        if !hub.take_up(id, offset, stream_db, diverged, &*self.node.clock) {
+            tracing::warn!(
+                "The dump had diverged from its history {id}, which is not continued: replicas need a full sync"
+            );
+            return false;
+        }
         for (db, key) in expired {
             let mut effect = Vec::new();
             wire::command(&mut effect, &[b"DEL".as_slice(), key]);

@@ -20,6 +20,7 @@ pub(crate) fn write(node: &NodeCore, dump: &FilteredDump) -> Vec<Bytes> {
         replid: dump.history.to_string(),
         offset: dump.offset as i64,
         stream_db: dump.database as i64,
+        diverged: None,
     };
     let mut preamble = preamble(node, Some(mark));
     preamble.opaque = match dump.filter.functions {

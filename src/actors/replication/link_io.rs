@@ -170,6 +170,7 @@ impl LinkIo for LinkSocket {
         LinkSettings {
             empty_master_guard: settings.replica_empty_master_guard,
             flush_if_too_large: settings.replica_load_fallback == LoadFallback::Flush,
+            on_stream_error: settings.replica_on_stream_error,
         }
     }
 
@@ -321,6 +322,7 @@ impl LinkIo for LinkSocket {
             is_empty: loaded.dataset.keys() == 0,
             replaces_data: (0..node.keyspace.databases()).any(|db| !entered.is_empty(db)),
             database: loaded.stream_db,
+            diverged: loaded.diverged,
         };
         if !agree(&offer) {
             drop(entered);

@@ -1,5 +1,5 @@
 //! Runs the master's commands through dispatch, which logs each with the bytes that it came as before the
-//! shards are left. A busy shard or a pause of clients is noted, and the rest of the stream waits for it.
+//! shards are left, and judges those that fail. A busy shard or a pause of clients is noted, and the rest of the stream waits for it.
 //!
 //! A replica that is to save and can't (`Persistence`, `stop-writes-on-bgsave-error`) runs no write of its
 //! master's unless `replica-ignore-disk-write-errors` says so: the link ends before the write, and comes back,
@@ -9,13 +9,12 @@ use std::task::Context as TaskContext;
 
 use crate::actors::replication::link_io::LinkSocket;
 use crate::command::Context as CommandContext;
-use crate::command::dispatch::{self, Outcome};
+use crate::command::dispatch::from_master::{self, FromMaster};
 use crate::node_core::NodeCore;
 use crate::repl::stream_databases;
 use crate::repl::stream_input::{Ran, StreamRunner};
 use crate::resp::request::Batch;
 use crate::table::spec::bits;
-use crate::text::printable::printable;
 
 /// Runs one batch.
 struct Dispatched<'a> {
@@ -42,22 +41,16 @@ impl StreamRunner for Dispatched<'_> {
             return Ran::Impossible(why);
         }
         ctx.prefetch_window(self.batch, index, self.bytes);
-        let outcome = dispatch::run_from_master(ctx, args, raw, &self.task);
-        if ctx.reply.is_error_at(0) {
-            complain(args, &ctx.reply.take().into_bytes());
-            ctx.node.stats.unexpected_error_replies.inc();
-        }
-        ctx.reply.clear();
-        match outcome {
-            Outcome::Busy(_) => {
+        match from_master::run(ctx, args, raw, &self.task) {
+            FromMaster::Busy => {
                 self.busy = true;
                 Ran::Later
             }
-            Outcome::Paused => {
+            FromMaster::Paused => {
                 self.paused = true;
                 Ran::Later
             }
-            _ => Ran::Done,
+            FromMaster::Over(ran) => ran,
         }
     }
 }
@@ -129,14 +122,4 @@ impl DiskWarning {
 fn is_write(node: &NodeCore, args: &[&[u8]]) -> bool {
     let command = node.table.find(args);
     command.is_some_and(|command| command.flags.has(bits::WRITE))
-}
-
-/// A command of our master failed here: something is wrong with one of us.
-fn complain(args: &[&[u8]], reply: &[u8]) {
-    let line = reply.split(|b| *b == b'\r').next().unwrap_or_default();
-    tracing::warn!(
-        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
-        printable(line.get(1..).unwrap_or_default()),
-        printable(args.first().copied().unwrap_or_default())
-    );
 }

@@ -228,6 +228,7 @@ pub(crate) fn replication_mark(stream: &StreamCut) -> Option<ReplicationMark> {
         replid: stream.id.to_string(),
         offset: stream.offset as i64,
         stream_db: database as i64,
+        diverged: stream.diverged.map(|offset| offset as i64),
     })
 }
 

@@ -34,6 +34,7 @@ use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, Val
 use crate::keyspace::{Entered, Entry, Expiry, ShardSet};
 use crate::node_core::NodeCore;
 use crate::observe::command_stats::BatchCounters;
+use crate::repl::StreamFailure;
 use crate::resp::Reply;
 use crate::session::{Origin, Session, Ticket, Waiting};
 use crate::table::Command;
@@ -92,6 +93,8 @@ pub struct Context<'a> {
     pub(super) again: Option<ShardSet>,
     /// The stack of the EXEC that this runs in, if that has one of its own.
     pub(super) own_stack: Option<NonNull<Outer<'static>>>,
+    /// What failed of the transaction of our master's that has just run.
+    pub(super) failed_in_unit: Option<Box<StreamFailure>>,
     /// The command goes on elsewhere: who ends it counts it.
     pub(super) goes_on: bool,
     /// Set by a handler that wants to wait; it must not have replied or changed anything.
@@ -142,6 +145,7 @@ impl<'a> Context<'a> {
             script: None,
             again: None,
             own_stack: None,
+            failed_in_unit: None,
             goes_on: false,
             block: None,
             unblocking: false,

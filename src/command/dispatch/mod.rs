@@ -15,12 +15,14 @@
 
 pub(crate) mod admission;
 pub(crate) mod blocking;
+pub(crate) mod from_master;
 pub(crate) mod handlers;
 pub(crate) mod nested;
 pub(crate) mod prefetch;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transaction;
+mod undo;
 pub(crate) mod waits;
 
 use std::task::{Context as TaskContext, Poll};
@@ -259,24 +261,6 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     } else {
         Outcome::Done
     }
-}
-
-/// Runs one command of our master's stream, `raw` being its bytes in the stream. They go into our own log
-/// when the command (or the transaction it ends) has run, before the shards are left. `Busy`: the task is polled
-/// again when one of the shards is left.
-pub(crate) fn run_from_master(
-    ctx: &mut Context<'_>,
-    args: &Args<'_>,
-    raw: &[u8],
-    cx: &TaskContext<'_>,
-) -> Outcome {
-    debug_assert_eq!(ctx.session.origin, Origin::Master);
-    let outcome = poll_run(ctx, args, cx);
-    if !matches!(outcome, Outcome::Busy(_) | Outcome::Paused) {
-        let in_multi = ctx.session.multi.is_some();
-        ctx.session.unlogged.push(raw, in_multi);
-    }
-    outcome
 }
 
 /// Enters those of the shards that are free, if the command makes do with them while a slow script is inside others.

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use crate::command::dispatch::admission;
 use crate::command::dispatch::nested::{self, Called, Caller};
 use crate::command::dispatch::{self, Outcome};
+use crate::command::dispatch::{admission, from_master};
 use crate::command::{Context, Handlers, replication, script};
 use crate::keyspace::{KeyId, KeyIdRef};
-use crate::session::MultiState;
+use crate::session::{MultiState, Origin};
 use crate::table::spec::Reach;
 use crate::table::{Args, Command, CommandError, CommandId, CommandResult};
 
@@ -234,6 +234,9 @@ pub(in crate::command) fn end(
 }
 
 pub(in crate::command) fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>]) {
+    if ctx.session.origin == Origin::Master {
+        return from_master::run_queue(ctx, queue);
+    }
     ctx.reply.array(queue.len());
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in queue {

@@ -26,7 +26,7 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         None => format!("  last full resync: {none}"),
     };
     let mut lines = Vec::new();
-    explain_role(&view, &mut lines, &last_resync);
+    explain_role(&view, ctx.now_ms, &mut lines, &last_resync);
     for replica in &view.replicas {
         explain_replica(replica, &view, &mut lines, &last_resync);
     }
@@ -45,7 +45,12 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
 /// What is said of a peer's last full resync, or else of there having been none.
 type LastResync<'a> = dyn Fn(&str, &str) -> String + 'a;
 
-fn explain_role(view: &ReplicationView, lines: &mut Vec<String>, last_resync: &LastResync<'_>) {
+fn explain_role(
+    view: &ReplicationView,
+    now_ms: i64,
+    lines: &mut Vec<String>,
+    last_resync: &LastResync<'_>,
+) {
     let Some(link) = &view.link else {
         lines.push(format!(
             "role: master of {} replicas, offset {}",
@@ -70,10 +75,29 @@ fn explain_role(view: &ReplicationView, lines: &mut Vec<String>, last_resync: &L
     } else if let Some(last_error) = &link.last_error {
         lines.push(format!("  last failure: {last_error}"));
     }
+    explain_stream_errors(view, now_ms, lines);
     lines.push(format!(
         "  if the link were cut now: {}",
         fate_of_link(link, view)
     ));
+}
+
+/// Commands of the master's stream that failed here, and what came of it.
+fn explain_stream_errors(view: &ReplicationView, now_ms: i64, lines: &mut Vec<String>) {
+    let errors = &view.stream_errors;
+    if let Some((last, at_ms)) = &errors.last {
+        lines.push(format!(
+            "  commands of the master's stream that failed here: {}, the last {} s ago: {last}",
+            errors.total,
+            (now_ms - at_ms).max(0) / 1000
+        ));
+    }
+    if let Some(offset) = view.diverged {
+        lines.push(format!(
+            "  diverged: from offset {offset} on the data is not the master's; CONFIG SET replica-on-stream-error \
+             resync has it replaced by a full sync"
+        ));
+    }
 }
 
 fn explain_replica(

@@ -347,9 +347,10 @@ mod tests {
     use std::task::{Context as TaskContext, Waker};
 
     use crate::command::context::bench::Bench;
-    use crate::command::dispatch::{Outcome, run_from_master};
+    use crate::command::dispatch::from_master::{FromMaster, run as from_master};
     use crate::command::{Context, Effects};
     use crate::repl::ReplId;
+    use crate::repl::stream_input::Ran;
     use crate::resp::Reply;
     use crate::session::Origin;
 
@@ -360,7 +361,7 @@ mod tests {
         let (node, clock) = (&bench.node, &*bench.node.clock);
         node.hub.follow("master".into(), 6379);
         let id = ReplId::random(clock);
-        node.hub.take_up(id, 100, Some(0), clock);
+        node.hub.take_up(id, 100, Some(0), None, clock);
         let settings = node.settings.load_full();
         let raw = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
         let mut run = |epoch: u64| {
@@ -369,18 +370,21 @@ mod tests {
             let mut ctx = Context::new(node, &settings, session, &mut reply, &mut effects);
             ctx.role_epoch = epoch;
             let task = TaskContext::from_waker(Waker::noop());
-            let outcome = run_from_master(&mut ctx, &[b"SET", b"k", b"v"], raw, &task);
+            let outcome = from_master(&mut ctx, &[b"SET", b"k", b"v"], raw, &task);
             ctx.finish();
             (outcome, node.keyspace.changes(), node.hub.offset())
         };
         let epoch = node.hub.epoch();
         let logged = 100 + raw.len() as u64;
-        assert!(matches!(run(epoch), (Outcome::Done, 1, end) if end == logged));
+        assert!(matches!(run(epoch), (FromMaster::Over(Ran::Done), 1, end) if end == logged));
         // Promoted, and a replica of another one, between two commands of one batch.
         node.hub.promote(clock);
-        assert!(matches!(run(epoch), (Outcome::Busy(_), 1, end) if end == logged));
+        assert!(matches!(run(epoch), (FromMaster::Busy, 1, end) if end == logged));
         node.hub.follow("other".into(), 6379);
-        assert!(matches!(run(epoch), (Outcome::Busy(_), 1, end) if end == logged));
-        assert!(matches!(run(node.hub.epoch()), (Outcome::Done, 2, _)));
+        assert!(matches!(run(epoch), (FromMaster::Busy, 1, end) if end == logged));
+        assert!(matches!(
+            run(node.hub.epoch()),
+            (FromMaster::Over(Ran::Done), 2, _)
+        ));
     }
 }

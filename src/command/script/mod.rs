@@ -340,6 +340,12 @@ pub(super) fn may_go_on_elsewhere(ctx: &Context<'_>) -> bool {
     ctx.session.origin == Origin::Client && ctx.node.services.get().is_some()
 }
 
+/// Whether a script's error comes of what this node lacks, so that the script would go on elsewhere.
+pub(super) fn is_ours_alone(error: &[u8]) -> bool {
+    let has = |text: &str| memchr::memmem::find(error, text.as_bytes()).is_some();
+    has(nested::UNKNOWN) || has(&nested::UNKNOWN[4..]) || has("not enough memory")
+}
+
 /// Whether a script that says it writes may run.
 fn may_write(ctx: &Context<'_>, from_master: bool, is_read_only: bool) -> CommandResult {
     let (node, settings) = (ctx.node, ctx.settings);

@@ -18,7 +18,7 @@ use super::host::{End, Run};
 use super::runner::Runners;
 use super::token::Token;
 
-const UNKNOWN: &str = "ERR Unknown Redis command called from script";
+pub(super) const UNKNOWN: &str = "ERR Unknown Redis command called from script";
 const ARITY: &str = "ERR Wrong number of args calling Redis command from script";
 const NO_SCRIPT: &str = "ERR This Redis command is not allowed from script";
 const STALE: &str = "ERR Can not execute the command on a stale replica";
@@ -87,6 +87,7 @@ impl Run<'_, '_> {
         if is_replica
             && !settings.replica_serve_stale_data
             && !node.hub.link_up()
+            && !self.call.from_master
             && !flags.has(bits::STALE)
         {
             return Err(STALE.into());

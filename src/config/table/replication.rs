@@ -61,6 +61,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "As a replica, bytes that the data of a full sync may take beside the old data; 0: no limit."),
     choice_at!("replica-load-fallback", LoadFallback, replica_load_fallback,
         "When that limit is passed: keep the old data and try again later, or flush it first and then load."),
+    choice_at!("replica-on-stream-error", OnStreamError, replica_on_stream_error,
+        "As a replica, when a command of the master's stream fails here: stop before it and try again, resync in full, or ignore it.").ours(),
     D::number("replica-priority", number_at!(replica_priority), 0, I32,
         "Whom Sentinel promotes first: the lowest; 0: never this one.").alias("slave-priority"),
     D::yes_no("replica-empty-master-guard", at!(replica_empty_master_guard),

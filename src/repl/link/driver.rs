@@ -18,7 +18,9 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::io::{LinkIo, Swap};
-use super::{Env, Link, LinkAction, LinkState};
+use super::{Env, Link, LinkAction, LinkState, Retry};
+use crate::config::OnStreamError;
+use crate::repl::StreamFailure;
 use crate::repl::explain::{Resync, Side};
 use crate::repl::failover::Answered;
 use crate::repl::guard;
@@ -63,6 +65,8 @@ pub(crate) struct LinkDriver {
     flush: Flush,
     up: bool,
     down_since_ms: Option<i64>,
+    /// As it was when it was last looked at.
+    on_stream_error: OnStreamError,
 }
 
 impl LinkDriver {
@@ -122,6 +126,10 @@ impl LinkDriver {
         if link.is_held() && io.refuses_writes().is_none() {
             link.release();
         }
+        let on_error = io.settings().on_stream_error;
+        if std::mem::replace(&mut self.on_stream_error, on_error) != on_error {
+            self.policy_changed(on_error, io);
+        }
         self.with(io, |l, e, o| l.tick(e, o));
         io.wake();
     }
@@ -180,7 +188,14 @@ impl LinkDriver {
             self.with(io, |l, e, o| l.broken(e, &error, o));
         }
         if let Some(why) = round.impossible {
-            self.with(io, |l, e, o| l.cannot_apply(e, &why, o));
+            let _ = record(&why, 1, io);
+            self.with(io, |l, e, o| l.cannot_apply(e, &why, Retry::Same, o));
+        }
+        if let Some(failure) = round.last_passed_over {
+            self.passed_over(&failure, round.passed_over, io);
+        }
+        if let Some(failure) = round.failed {
+            self.failed(&failure, io);
         }
         if round.refused {
             match io.refuses_writes() {
@@ -189,6 +204,28 @@ impl LinkDriver {
                 None => io.wake(),
             }
         }
+    }
+
+    /// Commands of the stream failed and were passed over; the last of them.
+    fn passed_over(&mut self, failure: &StreamFailure, count: u64, io: &mut impl LinkIo) {
+        if let Some(line) = record(&failure.to_string(), count, io) {
+            warn!(
+                "== CRITICAL == This replica is sending an error to its master, and differs from it from here on \
+                 (replica-on-stream-error is ignore): {line}"
+            );
+        }
+    }
+
+    /// A command of the stream failed: the link ends before it.
+    fn failed(&mut self, failure: &StreamFailure, io: &mut impl LinkIo) {
+        let why = format!("a command of the master's stream failed {failure}");
+        let _ = record(&failure.to_string(), 1, io);
+        let retry = match io.settings().on_stream_error {
+            _ if failure.half_applied => Retry::InFull,
+            OnStreamError::Resync => Retry::InFull,
+            OnStreamError::Stop | OnStreamError::Ignore => Retry::Same,
+        };
+        self.with(io, |l, e, o| l.cannot_apply(e, &why, retry, o));
     }
 
     /// Looks after a load: how it went, and then the swap. To be called when it may be through, and when a
@@ -236,9 +273,21 @@ impl LinkDriver {
 
     // ---- carrying out ----
 
+    /// replica-on-stream-error was changed: what the link has stopped at may pass now, and data that has diverged is
+    /// replaced if the word is resync.
+    fn policy_changed(&mut self, on_error: OnStreamError, io: &mut impl LinkIo) {
+        let is_diverged = io.hub().diverged().is_some();
+        if on_error == OnStreamError::Resync && is_diverged {
+            self.with(io, |l, e, o| l.resync(e, "the data has diverged", o));
+        } else {
+            self.with(io, |l, e, _| l.try_now(e));
+        }
+    }
+
     /// Starts a link to the master that the hub names.
     fn start(&mut self, resumable: bool, io: &impl LinkIo) {
         self.epoch = io.hub().epoch();
+        self.on_stream_error = io.settings().on_stream_error;
         let published = io.hub().published();
         let address = published.link.as_ref().map(|l| (l.host.clone(), l.port));
         drop(published);
@@ -276,7 +325,12 @@ impl LinkDriver {
     fn carry_out(&mut self, action: LinkAction, io: &mut impl LinkIo) {
         match action {
             LinkAction::Connect => {
-                if let Some(link) = &self.link {
+                let resyncs = self.on_stream_error == OnStreamError::Resync;
+                if let Some(link) = &mut self.link {
+                    if resyncs && io.hub().diverged().is_some() {
+                        // What has diverged is not to be resumed.
+                        link.discard("the data has diverged");
+                    }
                     io.connect(link.config());
                 }
             }
@@ -348,7 +402,9 @@ impl LinkDriver {
             hub.lift_guard(false);
             hub.published().guard.clear();
             let history = History::new(load.id);
-            hub.stream().adopt(history, load.offset, offer.database);
+            let mut stream = hub.stream();
+            stream.adopt(history, load.offset, offer.database);
+            stream.diverged = offer.diverged;
             true
         });
         match swapped {
@@ -431,8 +487,12 @@ impl LinkDriver {
     /// Shows INFO, ROLE and dispatch where the link stands.
     fn publish(&mut self, io: &mut impl LinkIo) {
         let Some(link) = &self.link else { return };
-        let state = link.state();
-        let up = state == LinkState::Connected;
+        let mut state = link.state();
+        let mut up = state == LinkState::Connected;
+        if up && link.is_stuck(io.hub().offset()) {
+            // The master only repeats what can't be applied here.
+            (state, up) = (LinkState::Handshake, false);
+        }
         if up != self.up {
             self.up = up;
             io.link_is_up(up);
@@ -460,6 +520,14 @@ impl LinkDriver {
             };
         });
     }
+}
+
+/// Counts commands of the stream that failed; what the log is to say, if it isn't to be flooded.
+fn record(text: &str, count: u64, io: &impl LinkIo) -> Option<String> {
+    let now_ms = io.clock().unix_ms();
+    let errors = &mut io.hub().published().stream_errors;
+    errors.total += count.saturating_sub(1);
+    errors.record(text, now_ms)
 }
 
 /// What the node is now.

@@ -148,10 +148,12 @@ impl Link {
                 info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
                 self.failover_accepted(out);
                 self.failures = 0;
-                if self.is_past_obstacle(env) {
+                // Another history goes on with something else.
+                if self.is_past_obstacle(env) || new_id.is_some() {
                     self.came_up();
                 }
                 self.state = State::Streaming;
+                self.streaming_since_ms = env.now_ms;
                 out.push(LinkAction::Continue { new_id });
                 self.ack(env, out);
             }

@@ -6,6 +6,7 @@ use super::LinkConfig;
 #[cfg(doc)]
 use super::driver::LinkDriver;
 use crate::clock::Clock;
+use crate::config::OnStreamError;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::hub::Hub;
@@ -19,6 +20,8 @@ pub(crate) struct LinkSettings {
     pub(crate) empty_master_guard: bool,
     /// replica-load-fallback flush: what doesn't fit beside the old data takes its place, after a flush.
     pub(crate) flush_if_too_large: bool,
+    /// replica-on-stream-error.
+    pub(crate) on_stream_error: OnStreamError,
 }
 
 /// Why a dump was not loaded.
