@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -139,7 +140,7 @@ impl Log {
         });
         let there = log.clone();
         let thread = std::thread::Builder::new().name("log".into());
-        if let Err(error) = thread.spawn(move || there.write_all()) {
+        if let Err(error) = thread.spawn(move || there.write_for_ever()) {
             eprintln!("No thread for the log, lines may be lost: {error}");
         }
         log
@@ -182,6 +183,16 @@ impl Log {
                 waiting.is_stuck = !is_over(waiting);
                 return;
             }
+        }
+    }
+
+    /// A panic costs the lines that were being written: the thread goes on with the next.
+    fn write_for_ever(&self) {
+        while catch_unwind(AssertUnwindSafe(|| self.write_all())).is_err() {
+            let mut waiting = self.waiting.lock();
+            waiting.done = waiting.taken;
+            drop(waiting);
+            self.fewer.notify_all();
         }
     }
 

@@ -4,8 +4,10 @@
 //! data. One that comes before there is a node is kept until there is.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
+use actix::Recipient;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use understudy::Node;
 use understudy::ShutdownFlags;
@@ -42,56 +44,72 @@ impl Signals {
     /// Has them shut the node down by `shutdown-on-sigterm` and `shutdown-on-sigint`. A SIGINT while the
     /// shutdown of an earlier signal is under way ends the process at once.
     pub fn shut_down(self, node: &Node) -> io::Result<()> {
-        let root = node.handle();
+        let root = node.handle().recipient();
         let core = node.observe().clone();
         let Signals {
             runtime,
             mut terminate,
             mut interrupt,
         } = self;
-        let listen = async move {
+        let listen = move || {
             let mut signalled = false;
-            loop {
-                let next = std::future::poll_fn(|cx| {
-                    if terminate.poll_recv(cx).is_ready() {
-                        Poll::Ready("SIGTERM")
-                    } else if interrupt.poll_recv(cx).is_ready() {
-                        Poll::Ready("SIGINT")
-                    } else {
-                        Poll::Pending
+            let mut listen = || {
+                runtime.block_on(async {
+                    loop {
+                        let name = next(&mut terminate, &mut interrupt).await;
+                        act_on(name, std::mem::replace(&mut signalled, true), &core, &root);
                     }
-                });
-                let name = next.await;
-                if name == "SIGINT" && signalled && is_shutting_down(&core) {
-                    tracing::warn!("You insist... exiting now.");
-                    let _ =
-                        std::fs::remove_file(temporary_path(&core.settings.load().dump_path(), 0));
-                    crate::log::flush();
-                    std::process::exit(1);
-                }
-                signalled = true;
-                match core.is_loading() {
-                    true => tracing::warn!(
-                        "Received shutdown signal during loading, scheduling shutdown."
-                    ),
-                    false => tracing::warn!("Received {name} scheduling shutdown..."),
-                }
-                let settings = core.settings.load();
-                let flags = match name {
-                    "SIGTERM" => settings.shutdown_on_sigterm,
-                    _ => settings.shutdown_on_sigint,
-                };
-                root.do_send(Shutdown {
-                    ticket: None,
-                    options: options_of(flags),
-                });
+                })
+            };
+            // A panic was logged where it happened; the next signal must be heard.
+            while catch_unwind(AssertUnwindSafe(&mut listen)).is_err() {
+                tracing::error!("The thread of the signals has died, and starts anew");
             }
         };
         std::thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(listen))?;
+            .spawn(listen)?;
         Ok(())
     }
+}
+
+/// The next signal's name.
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    std::future::poll_fn(|cx| {
+        if terminate.poll_recv(cx).is_ready() {
+            Poll::Ready("SIGTERM")
+        } else if interrupt.poll_recv(cx).is_ready() {
+            Poll::Ready("SIGINT")
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// `again`: it is not the first.
+fn act_on(name: &str, again: bool, core: &NodeCore, root: &Recipient<Shutdown>) {
+    if name == "SIGINT" && again && is_shutting_down(core) {
+        tracing::warn!("You insist... exiting now.");
+        let _ = std::fs::remove_file(temporary_path(&core.settings.load().dump_path(), 0));
+        crate::log::flush();
+        std::process::exit(1);
+    }
+    match core.is_loading() {
+        true => {
+            tracing::warn!("Received shutdown signal during loading, scheduling shutdown.");
+        }
+        false => tracing::warn!("Received {name} scheduling shutdown..."),
+    }
+    let settings = core.settings.load();
+    let flags = match name {
+        "SIGTERM" => settings.shutdown_on_sigterm,
+        _ => settings.shutdown_on_sigint,
+    };
+    root.do_send(Shutdown {
+        ticket: None,
+        options: options_of(flags),
+    });
 }
 
 /// A shutdown that was called off (a save failed, SHUTDOWN ABORT) is over.
