@@ -58,6 +58,7 @@ fn elements_of(value: ValueRef<'_>) -> usize {
         ValueRef::Set(set) => set.len(),
         ValueRef::Hash(hash) => hash.len(),
         ValueRef::Zset(zset) => zset.len(),
+        ValueRef::Stream(stream) => stream.len() as usize,
     }
 }
 

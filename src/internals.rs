@@ -64,6 +64,7 @@ pub mod data {
     pub use crate::data::hash::Hash;
     pub use crate::data::list::List;
     pub use crate::data::set::Set;
+    pub use crate::data::stream::{Stream, StreamId};
     pub use crate::data::string::StrRef;
     pub use crate::data::zset::Zset;
     pub use crate::data::{Value, ValueRef};

@@ -88,5 +88,17 @@ pub fn run(input: &[u8]) {
             }
             assert!(zset.is_empty());
         }
+        Value::Stream(stream) => {
+            let ids: Vec<_> = stream.ids().collect();
+            assert_eq!(ids.len() as u64, stream.len());
+            assert!(ids.is_sorted());
+            let new = stream.push(&[b"field", b"value", b"17", b"x"], &enc);
+            assert_eq!(stream.ids().last(), new.or(ids.last().copied()));
+            for id in ids.into_iter().chain(new) {
+                assert!(stream.delete(id));
+                assert!(!stream.delete(id));
+            }
+            assert!(stream.is_empty());
+        }
     }
 }

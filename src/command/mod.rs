@@ -15,6 +15,7 @@ pub(crate) mod replication;
 pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod set;
+pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod zset;
 
@@ -68,6 +69,7 @@ pub(crate) const FAMILIES: &[Handlers] = &[
     set::algebra::HANDLERS,
     set::random::HANDLERS,
     keys::sort::HANDLERS,
+    stream::HANDLERS,
     string::HANDLERS,
     string::range::HANDLERS,
     dispatch::transaction::HANDLERS,

@@ -18,6 +18,8 @@ use crate::text::parse_int;
 
 /// Bytes before the first element.
 pub(crate) const HEADER: usize = counted::HEADER;
+/// Bytes of a listpack without elements.
+pub(crate) const EMPTY_BYTES: usize = HEADER + 1;
 /// Redis never lets a listpack grow past this; collections leave the encoding first.
 pub(crate) const MAX_BYTES: usize = 1 << 30;
 const END: u8 = 0xFF;
@@ -221,7 +223,7 @@ impl<'a> Encoded<'a> {
 
     /// As `size`, with the back length.
     #[inline]
-    fn full(&self) -> usize {
+    pub(super) fn full(&self) -> usize {
         let size = self.size();
         size + back_size(size)
     }

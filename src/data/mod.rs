@@ -28,6 +28,7 @@ mod segment;
 pub(crate) mod segtable;
 pub(crate) mod set;
 pub(crate) mod shared_vec;
+pub(crate) mod stream;
 pub(crate) mod string;
 mod tagged_pointer;
 pub(crate) mod zset;
@@ -36,6 +37,7 @@ pub(crate) mod zset_range;
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
+pub(crate) use stream::Stream;
 pub(crate) use string::StrRef;
 pub(crate) use zset::Zset;
 
@@ -48,6 +50,7 @@ pub enum Value {
     Set(Set),
     Hash(Hash),
     Zset(Zset),
+    Stream(Box<Stream>),
 }
 
 /// A borrowed look at a value in the keyspace.
@@ -58,6 +61,7 @@ pub enum ValueRef<'a> {
     Set(&'a Set),
     Hash(&'a Hash),
     Zset(&'a Zset),
+    Stream(&'a Stream),
 }
 
 /// A mutable look at a collection in the keyspace. Strings change through the keyspace, which owns
@@ -69,6 +73,7 @@ pub(crate) enum ValueMut<'a> {
     Set(&'a mut Set),
     Hash(&'a mut Hash),
     Zset(&'a mut Zset),
+    Stream(&'a mut Stream),
 }
 
 /// The type names that TYPE and SCAN ... TYPE speak.
@@ -79,6 +84,7 @@ pub enum Kind {
     Set,
     Hash,
     Zset,
+    Stream,
 }
 
 impl Kind {
@@ -90,6 +96,7 @@ impl Kind {
             Kind::Set => "set",
             Kind::Hash => "hash",
             Kind::Zset => "zset",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -103,6 +110,7 @@ impl Value {
             Value::Set(s) => ValueRef::Set(s),
             Value::Hash(h) => ValueRef::Hash(h),
             Value::Zset(z) => ValueRef::Zset(z),
+            Value::Stream(s) => ValueRef::Stream(s),
         }
     }
 }
@@ -115,6 +123,7 @@ impl ValueRef<'_> {
             ValueRef::Set(_) => Kind::Set,
             ValueRef::Hash(_) => Kind::Hash,
             ValueRef::Zset(_) => Kind::Zset,
+            ValueRef::Stream(_) => Kind::Stream,
         }
     }
 
@@ -126,11 +135,12 @@ impl ValueRef<'_> {
             ValueRef::Set(s) => Value::Set((*s).clone()),
             ValueRef::Hash(h) => Value::Hash((*h).clone()),
             ValueRef::Zset(z) => Value::Zset((*z).clone()),
+            ValueRef::Stream(s) => Value::Stream(Box::new((*s).clone())),
         }
     }
 
     /// The name OBJECT ENCODING gives ("int", "embstr", "raw", "listpack", "quicklist", "intset",
-    /// "hashtable", "skiplist"), by the rules of Redis 7.2.
+    /// "hashtable", "skiplist", "stream"), by the rules of Redis 7.2.
     pub fn encoding(&self) -> &'static str {
         match self {
             ValueRef::String(s) => s.encoding(),
@@ -138,6 +148,7 @@ impl ValueRef<'_> {
             ValueRef::Set(s) => s.encoding(),
             ValueRef::Hash(h) => h.encoding(),
             ValueRef::Zset(z) => z.encoding(),
+            ValueRef::Stream(_) => "stream",
         }
     }
 }
@@ -154,6 +165,9 @@ pub struct Encodings {
     pub set_max_listpack_value: usize,
     pub zset_max_listpack_entries: usize,
     pub zset_max_listpack_value: usize,
+    /// When a stream's node is full: bytes and entries; 0: no limit.
+    pub stream_node_max_bytes: usize,
+    pub stream_node_max_entries: usize,
     /// Seeds the hash of members and fields in large collections; a node draws it at start, so that
     /// nobody outside can choose members that collide. No directive.
     pub hash_seed: u64,
@@ -170,6 +184,8 @@ impl Default for Encodings {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
             hash_seed: 0x5EED,
         }
     }

@@ -74,7 +74,7 @@ impl<'a> Prefetcher<'a> {
             ValueRef::Set(set) => set.probe(member).map(Probed::Set),
             ValueRef::Hash(hash) => hash.probe(member).map(Probed::Hash),
             ValueRef::Zset(zset) => zset.probe(member).map(Probed::Zset),
-            ValueRef::String(_) | ValueRef::List(_) => None,
+            ValueRef::String(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
         };
         self.probed.extend(probed);
     }

@@ -17,6 +17,7 @@ pub(crate) enum Use {
     Set = 5,
     Hash = 6,
     Zset = 7,
+    Stream = 8,
     /// The sum and number of unordered elements; behind it the use of the elements.
     Sum = 255,
 }

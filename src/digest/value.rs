@@ -3,7 +3,8 @@
 use super::hash::{Ordered, Secret, Unordered, Use};
 use crate::data::list::Item;
 use crate::data::listpack::View;
-use crate::data::{Hash, List, Set, StrRef, Value, ValueRef, Zset};
+use crate::data::stream::{Entries, StreamId};
+use crate::data::{Hash, List, Set, StrRef, Stream, Value, ValueRef, Zset};
 
 /// The digest of a value, whatever its encoding.
 pub(crate) fn value_digest(secret: &Secret, value: ValueRef<'_>) -> u128 {
@@ -30,6 +31,50 @@ pub(crate) fn value_digest(secret: &Secret, value: ValueRef<'_>) -> u128 {
             zset.iter()
                 .for_each(|(item, score)| scored(&mut members, item, score));
             members.finish()
+        }
+        ValueRef::Stream(stream) => {
+            let mut parts = Ordered::new(secret, Use::Stream);
+            stream_entries(&mut parts, &stream.entries, StreamId::MIN, usize::MAX);
+            stream_state(&mut parts, stream);
+            parts.finish()
+        }
+    }
+}
+
+/// Takes so many of a stream's entries in, from an id on; where it is to go on, if there may be more.
+fn stream_entries(
+    parts: &mut Ordered,
+    entries: &Entries,
+    from: StreamId,
+    most: usize,
+) -> Option<StreamId> {
+    let mut next = None;
+    for entry in entries.range(from, StreamId::MAX).take(most) {
+        parts.add(&entry.id.to_bytes());
+        parts.add(&entry.len().to_le_bytes());
+        for (field, value) in entry.pairs() {
+            in_order(parts, field);
+            in_order(parts, value);
+        }
+        next = entry.id.next();
+    }
+    next
+}
+
+/// Takes in what a stream keeps beside entries. Not what a replica is not told exactly, of this make or another: times,
+/// how often something was delivered, how many entries a group has read.
+fn stream_state(parts: &mut Ordered, stream: &Stream) {
+    parts.add(&stream.entries.last_id.to_bytes());
+    parts.add(&stream.entries.added.to_le_bytes());
+    for (name, group) in stream.groups() {
+        parts.add(name);
+        parts.add(&group.last_id.to_bytes());
+        for (id, consumer) in group.consumers() {
+            parts.add(&consumer.name);
+            parts.add(&consumer.pending_len().to_le_bytes());
+            for entry in group.pending_with(id, StreamId::MIN) {
+                parts.add(&entry.to_bytes());
+            }
         }
     }
 }
@@ -92,6 +137,11 @@ enum State {
         cursor: u64,
         members: Unordered,
     },
+    Stream {
+        stream: Box<Stream>,
+        from: StreamId,
+        parts: Ordered,
+    },
     Done(u128),
 }
 
@@ -122,11 +172,16 @@ impl Steps {
                 cursor,
                 members: Unordered::new(secret, Use::Zset),
             },
+            Value::Stream(stream) => State::Stream {
+                stream,
+                from: StreamId::MIN,
+                parts: Ordered::new(secret, Use::Stream),
+            },
             whole => State::Done(value_digest(secret, whole.as_ref())),
         })
     }
 
-    /// Some dozens of elements, or one node of a list. The digest once it is complete.
+    /// Some dozens of elements, one node of a list, or what a stream's groups know. The digest once it is complete.
     pub(crate) fn step(&mut self) -> Option<u128> {
         let done = match &mut self.0 {
             State::List {
@@ -169,6 +224,20 @@ impl Steps {
                 });
                 (*cursor == 0).then(|| members.clone().finish())
             }
+            State::Stream {
+                stream,
+                from,
+                parts,
+            } => match stream_entries(parts, &stream.entries, *from, STRIDE) {
+                Some(next) => {
+                    *from = next;
+                    None
+                }
+                None => {
+                    stream_state(parts, stream);
+                    Some(parts.clone().finish())
+                }
+            },
             State::Done(digest) => return Some(*digest),
         }?;
         // The clone is let go.

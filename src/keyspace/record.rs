@@ -9,7 +9,7 @@
 //! | length of an embedded string | 2 |
 //! | expiry, if there is one | 8 |
 //! | key length, if the key is long (over 65535) | 8 |
-//! | an integer, a set, hash or sorted set (one word each), or the pointer to a big string or a list; absent for an embedded string | 8 |
+//! | an integer, a set, hash or sorted set (one word each), or the pointer to a big string, a list or a stream; absent for an embedded string | 8 |
 //! | key | |
 //! | embedded string | |
 //!
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use super::db::{Entry, Expiry};
 use crate::data::flat::{allocate, capacity_for, release};
 use crate::data::string::LongRef;
-use crate::data::{Hash, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
+use crate::data::{Hash, List, Set, StrRef, Stream, Value, ValueMut, ValueRef, Zset};
 use crate::text::parse_int;
 
 /// Strings longer than this are not embedded, bytes.
@@ -59,6 +59,7 @@ const LIST: u8 = 3;
 const SET: u8 = 4;
 const HASH: u8 = 5;
 const ZSET: u8 = 6;
+const STREAM: u8 = 7;
 
 /// Whether dropping or encoding a value may take long.
 pub(crate) fn is_large(value: ValueRef<'_>) -> bool {
@@ -69,6 +70,7 @@ pub(crate) fn is_large(value: ValueRef<'_>) -> bool {
         ValueRef::Set(v) => v.len() > LARGE_ELEMENTS,
         ValueRef::Hash(v) => v.len() > LARGE_ELEMENTS,
         ValueRef::Zset(v) => v.len() > LARGE_ELEMENTS,
+        ValueRef::Stream(v) => v.parts() > LARGE_ELEMENTS,
     }
 }
 
@@ -270,7 +272,7 @@ impl Body {
     #[inline]
     pub(super) unsafe fn value<'a>(self) -> ValueRef<'a> {
         // SAFETY: each kind is read as what `build` stored under it: so many embedded bytes, an integer, the
-        // pointer to a live vector or list, or a collection's word, which is aligned because a record with
+        // pointer to a live vector, list or stream, or a collection's word, which is aligned because a record with
         // one is never copied. All of it lives as long as the record.
         unsafe {
             let flags = self.flags();
@@ -285,6 +287,7 @@ impl Body {
                 INTEGER => ValueRef::String(StrRef::Int(self.payload(flags) as i64)),
                 BIG => ValueRef::String(StrRef::Long(LongRef::new(self.pointer(flags)))),
                 LIST => ValueRef::List(&*self.pointer(flags)),
+                STREAM => ValueRef::Stream(&*self.pointer(flags)),
                 SET => ValueRef::Set(&*self.word(flags)),
                 HASH => ValueRef::Hash(&*self.word(flags)),
                 _ => ValueRef::Zset(&*self.word(flags)),
@@ -299,6 +302,7 @@ impl Body {
             let flags = self.flags();
             match flags & KIND {
                 LIST => ValueMut::List(&mut *self.pointer(flags)),
+                STREAM => ValueMut::Stream(&mut *self.pointer(flags)),
                 SET => ValueMut::Set(&mut *self.word(flags)),
                 HASH => ValueMut::Hash(&mut *self.word(flags)),
                 ZSET => ValueMut::Zset(&mut *self.word(flags)),
@@ -526,6 +530,7 @@ impl Body {
                 ValueRef::Set(v) => v.memory(),
                 ValueRef::Hash(v) => v.memory(),
                 ValueRef::Zset(v) => v.memory(),
+                ValueRef::Stream(v) => v.memory(),
             };
             capacity_for(self.total()) + value
         }
@@ -590,6 +595,9 @@ impl Record {
             Content::Big(text) => (BIG, Arc::into_raw(text).expose_provenance() as u64, &[]),
             Content::Value(Value::List(v)) => {
                 (LIST, Box::into_raw(v).expose_provenance() as u64, &[])
+            }
+            Content::Value(Value::Stream(v)) => {
+                (STREAM, Box::into_raw(v).expose_provenance() as u64, &[])
             }
             Content::Value(Value::Set(v)) => (SET, word_of(v), &[]),
             Content::Value(Value::Hash(v)) => (HASH, word_of(v), &[]),
@@ -700,6 +708,7 @@ impl Record {
                     Value::String(Arc::unwrap_or_clone(text))
                 }
                 LIST => Value::List(Box::from_raw(body.pointer::<List>(flags))),
+                STREAM => Value::Stream(Box::from_raw(body.pointer::<Stream>(flags))),
                 SET => Value::Set(body.word::<Set>(flags).read()),
                 HASH => Value::Hash(body.word::<Hash>(flags).read()),
                 ZSET => Value::Zset(body.word::<Zset>(flags).read()),
@@ -720,6 +729,7 @@ impl Drop for Record {
             match flags & KIND {
                 BIG => drop(Arc::from_raw(body.pointer::<Vec<u8>>(flags).cast_const())),
                 LIST => drop(Box::from_raw(body.pointer::<List>(flags))),
+                STREAM => drop(Box::from_raw(body.pointer::<Stream>(flags))),
                 SET => body.word::<Set>(flags).drop_in_place(),
                 HASH => body.word::<Hash>(flags).drop_in_place(),
                 ZSET => body.word::<Zset>(flags).drop_in_place(),

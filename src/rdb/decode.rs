@@ -11,6 +11,7 @@ use super::error::Fault;
 use super::format::{kind, kind_name, module_name, node};
 use super::legacy;
 use super::source::{Source, Text};
+use super::stream;
 use crate::data::list::{End, Item};
 use crate::data::listpack::{self, Listpack, View};
 use crate::data::member::Member;
@@ -63,6 +64,9 @@ pub fn value<'a, R: Read>(
         kind::HASH_LISTPACK => Value::Hash(listpack_hash(source.encoded()?, encodings)?),
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Value::List(Box::new(quicklist(source, kind, encodings)?))
+        }
+        kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
+            Value::Stream(Box::new(stream::read(source, kind)?))
         }
         kind::MODULE_2 => {
             let id = source.length()?;

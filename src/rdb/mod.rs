@@ -23,6 +23,7 @@ pub(crate) mod payload;
 pub(crate) mod pieces;
 pub(crate) mod reader;
 pub(crate) mod source;
+mod stream;
 pub(crate) mod usage;
 pub(crate) mod writer;
 

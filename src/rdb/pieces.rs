@@ -4,8 +4,9 @@
 //! shares its nodes with the live collection, copy on write, so it stays as it was while steps are taken at
 //! leisure, and each step ends after a bounded number of bytes.
 
+use super::stream::Steps;
 use super::writer::{Encoder, KeyHeader, Usage, kind_of, length};
-use crate::data::{Hash, List, Set, Value, ValueRef, Zset};
+use crate::data::{Hash, List, Set, Stream, Value, ValueRef, Zset};
 
 /// An entry being encoded.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ enum State {
     Zset {
         zset: Zset,
         left: usize,
+    },
+    Stream {
+        stream: Box<Stream>,
+        steps: Steps,
     },
     Done,
 }
@@ -93,6 +98,12 @@ impl Pieces {
                         left => State::Zset { zset, left },
                     }
                 }
+                State::Stream { stream, mut steps } => {
+                    match steps.run(encoder, out, &stream, end) {
+                        true => State::Done,
+                        false => State::Stream { stream, steps },
+                    }
+                }
                 State::Done => return true,
             };
             if self.is_done() {
@@ -119,6 +130,7 @@ impl Pieces {
             ValueRef::Set(set) => set.as_intset().is_some(),
             ValueRef::Hash(hash) => hash.is_listpack(),
             ValueRef::Zset(zset) => zset.as_listpack().is_some(),
+            ValueRef::Stream(_) => false,
         };
         if compact {
             encoder.value(out, view);
@@ -142,6 +154,10 @@ impl Pieces {
                 length(out, left as u64);
                 State::Zset { zset, left }
             }
+            Value::Stream(stream) => State::Stream {
+                stream,
+                steps: Steps::default(),
+            },
             // Strings are compact.
             Value::String(_) => State::Done,
         }

@@ -35,6 +35,7 @@ impl Model {
             Value::Hash(h) => {
                 Model::Hash(h.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect())
             }
+            Value::Stream(_) => unreachable!("streams have tests of their own"),
             Value::Zset(z) => Model::Zset(z.iter().map(|(m, s)| (m.to_vec(), s)).collect()),
         }
     }

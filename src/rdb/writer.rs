@@ -15,6 +15,7 @@ use super::crc64::Crc64;
 use super::format::{WRITTEN_VERSION, kind, node, opcode};
 use super::lzf::Compressor;
 use super::opaque::Opaque;
+use super::stream;
 use crate::data::list::Item;
 use crate::data::{Hash, List, Set, StrRef, ValueRef, Zset};
 use crate::text::parse_int;
@@ -136,6 +137,7 @@ impl Encoder {
             ValueRef::Set(set) => self.set(out, set),
             ValueRef::Hash(hash) => self.hash(out, hash),
             ValueRef::Zset(zset) => self.zset(out, zset),
+            ValueRef::Stream(own) => stream::write(self, out, own),
         }
     }
 
@@ -210,7 +212,7 @@ impl Encoder {
     }
 
     /// An encoded collection.
-    fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+    pub(super) fn blob(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
         self.text(out, bytes, Content::Collection);
     }
 
@@ -331,6 +333,7 @@ pub(crate) fn kind_of(value: ValueRef<'_>) -> u8 {
         ValueRef::Hash(_) => kind::HASH,
         ValueRef::Zset(zset) if zset.as_listpack().is_some() => kind::ZSET_LISTPACK,
         ValueRef::Zset(_) => kind::ZSET_2,
+        ValueRef::Stream(_) => kind::STREAM_LISTPACKS_2,
     }
 }
 

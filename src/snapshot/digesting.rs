@@ -195,6 +195,7 @@ fn elements(value: ValueRef<'_>) -> usize {
         ValueRef::Set(set) => 1 + set.len(),
         ValueRef::Hash(hash) => 1 + hash.len(),
         ValueRef::Zset(zset) => 1 + zset.len(),
+        ValueRef::Stream(stream) => 1 + stream.parts(),
     }
 }
 

@@ -86,6 +86,7 @@ fn encodings(rng: &mut fastrand::Rng) -> Encodings {
         zset_max_listpack_entries: most(),
         zset_max_listpack_value: most(),
         hash_seed: rng.u64(..),
+        ..Encodings::default()
     }
 }
 

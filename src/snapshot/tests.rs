@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Options, Snapshot, Want};
+use crate::data::stream::tests::portrait;
 use crate::data::{Encodings, Value, ValueMut, ValueRef};
 use crate::keyspace::{Expiry, Keyspace};
 use crate::rdb::reader::{self, LoadResult, Loaded, Loader};
@@ -20,6 +21,7 @@ fn elements(value: ValueRef<'_>) -> (&'static str, Vec<Vec<u8>>) {
     let mut all = match value {
         ValueRef::String(s) => vec![s.to_vec()],
         ValueRef::List(l) => return ("list", l.iter().map(|i| i.to_vec()).collect()),
+        ValueRef::Stream(s) => return ("stream", portrait(s)),
         ValueRef::Set(s) => s.iter().map(|i| i.to_vec()).collect(),
         ValueRef::Hash(h) => h
             .iter()

@@ -81,6 +81,7 @@ impl Command {
             SpecialKeys::Migrate => return Ok(migrate_keys(args)),
             SpecialKeys::Bitfield => return Ok(bitfield_keys(args)),
             SpecialKeys::GeoStore => return Ok(geo_store_keys(args)),
+            SpecialKeys::Streams => return streams_keys(args, self.spec.keys),
             SpecialKeys::SortReadonly | SpecialKeys::None => {}
         }
         let mut found = KeyPositions::new();
@@ -309,6 +310,27 @@ fn migrate_keys(args: &Args<'_>) -> KeyPositions {
     .collect()
 }
 
+/// The first half of what follows STREAMS, options before it stepped over with their values.
+fn streams_keys(args: &Args<'_>, specs: &[KeySpec]) -> Result<KeyPositions, Malformed> {
+    let mut index = 1;
+    while let Some(word) = args.get(index) {
+        index += match word {
+            w if is_word(w, "streams") => break,
+            w if is_word(w, "block") || is_word(w, "count") => 2,
+            w if is_word(w, "group") => 3,
+            w if is_word(w, "noack") => 1,
+            _ => return Err(Malformed),
+        };
+    }
+    let rest = args.len().saturating_sub(index + 1);
+    if rest == 0 || rest % 2 == 1 {
+        return Err(Malformed);
+    }
+    let flags = specs.first().map_or(KeyFlags(0), |spec| spec.flags);
+    let keys = index + 1..index + 1 + rest / 2;
+    Ok(keys.map(|index| KeyPosition { index, flags }).collect())
+}
+
 /// Whether SORT looks at keys named by what it sorts.
 fn sort_reaches_out(args: &Args<'_>) -> bool {
     let mut out = false;
@@ -376,6 +398,14 @@ mod tests {
         assert_eq!(keys("object encoding a"), Ok(vec![2]));
         assert_eq!(keys("ssubscribe a"), Ok(vec![]));
         assert_eq!(keys("set a b get"), Ok(vec![1]));
+        assert_eq!(keys("xread count 1 streams a b 0 0"), Ok(vec![4, 5]));
+        assert_eq!(
+            keys("xreadgroup count 1 group streams streams noack streams a >"),
+            Ok(vec![8])
+        );
+        assert_eq!(keys("xread streams a b 0"), Err(Malformed));
+        assert_eq!(keys("xread count streams a 0"), Err(Malformed));
+        assert_eq!(keys("xgroup create a g 0"), Ok(vec![2]));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub fn of(server: &Server) -> BTreeMap<Vec<u8>, Content> {
             "set" => vec![b"SMEMBERS", &key],
             "hash" => vec![b"HGETALL", &key],
             "zset" => vec![b"ZRANGE", &key, b"0", b"-1", b"WITHSCORES"],
+            "stream" => vec![b"XRANGE", &key, b"-", b"+"],
             other => panic!("{other}"),
         };
         let mut value = match client.call(&read) {
@@ -33,6 +34,12 @@ pub fn of(server: &Server) -> BTreeMap<Vec<u8>, Content> {
             items => items.strings(),
         };
         match kind.as_str() {
+            // Entries, and what is pending with whom: a stream without that group says so.
+            "stream" => {
+                let entries = client.call(&read);
+                let pending = client.call(&[b"XPENDING".as_slice(), &key, b"g"]);
+                value = vec![format!("{entries:?} {pending:?}").into_bytes()];
+            }
             "set" => value.sort(),
             "hash" => {
                 let mut pairs: Vec<Vec<u8>> = value.chunks(2).map(|pair| pair.concat()).collect();

@@ -1,4 +1,4 @@
-//! Seeders: data of all five types in many shapes, and a stream of random writes, both from a seed.
+//! Seeders: data of all types in many shapes, and a stream of random writes, both from a seed.
 
 use fastrand::Rng;
 
@@ -69,7 +69,11 @@ pub fn dataset(rng: &mut Rng, prefix: &str, keys: usize) -> Vec<Command> {
             0 => SIZES[rng.usize(..SIZES.len())],
             _ => rng.usize(1..12),
         };
-        let kind = rng.u8(..6);
+        let kind = rng.u8(..7);
+        if kind == 6 {
+            commands.extend(stream(rng, &key, size));
+            continue;
+        }
         let name: &[u8] = match kind {
             0 | 1 => b"SET",
             2 => b"RPUSH",
@@ -98,6 +102,37 @@ pub fn dataset(rng: &mut Rng, prefix: &str, keys: usize) -> Vec<Command> {
     commands
 }
 
+/// Commands that make a stream with a group that has read a part of it.
+fn stream(rng: &mut Rng, key: &[u8], size: usize) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for n in 1..=size {
+        let id = format!("{}-{n}", 1_700_000_000_000 + rng.u64(..9) + 10 * n as u64);
+        let mut parts = command(&[b"XADD", key, id.as_bytes(), b"field"]);
+        parts.push(value(rng));
+        if rng.u8(..10) == 0 {
+            parts.extend([b"other".to_vec(), value(rng)]);
+        }
+        commands.push(parts);
+        if rng.u8(..10) == 0 {
+            commands.push(command(&[b"XDEL", key, id.as_bytes()]));
+        }
+    }
+    commands.push(command(&[b"XGROUP", b"CREATE", key, b"g", b"0"]));
+    for consumer in [b"a", b"b"] {
+        let count = rng.usize(1..=size).to_string();
+        let group: [&[u8]; 6] = [
+            b"XREADGROUP",
+            b"GROUP",
+            b"g",
+            consumer,
+            b"COUNT",
+            count.as_bytes(),
+        ];
+        commands.push(command(&[&group[..], &[b"STREAMS", key, b">"]].concat()));
+    }
+    commands
+}
+
 /// Sends commands in batches; every reply must be no error.
 pub fn send_all(client: &mut RespClient, commands: &[Command]) {
     for batch in commands.chunks(COMMANDS_PER_BATCH) {
@@ -108,7 +143,7 @@ pub fn send_all(client: &mut RespClient, commands: &[Command]) {
     }
 }
 
-/// Makes `keys` keys of all five types in the client's database; the same for the same seed.
+/// Makes `keys` keys of all types in the client's database; the same for the same seed.
 pub fn fill(client: &mut RespClient, seed: u64, prefix: &str, keys: usize) {
     let mut rng = Rng::with_seed(seed);
     let mut left = keys;
@@ -137,7 +172,7 @@ pub fn write(rng: &mut Rng, keys: usize) -> Command {
     let text = |text: String| text.into_bytes();
     let member = text(format!("m:{}", rng.u32(..500)));
     let small = text(rng.i32(-100..100).to_string());
-    match rng.u8(..16) {
+    match rng.u8(..19) {
         0 => vec![b"SET".to_vec(), text(format!("s:{number}")), value(rng)],
         1 => vec![b"INCRBY".to_vec(), text(format!("n:{number}")), small],
         2 => vec![
@@ -176,6 +211,19 @@ pub fn write(rng: &mut Rng, keys: usize) -> Command {
         ],
         12 => vec![b"HDEL".to_vec(), text(format!("h:{number}")), member],
         13 => vec![b"ZADD".to_vec(), text(format!("z:{number}")), small, member],
+        16 | 17 => {
+            let (key, about) = (format!("x:{number}"), ["=", "~"][rng.usize(..2)]);
+            let words = ["XADD", &key, "MAXLEN", about, "150", "*", "field"];
+            let words = words.map(|word| word.as_bytes().to_vec());
+            words.into_iter().chain([value(rng)]).collect()
+        }
+        18 => vec![
+            b"XTRIM".to_vec(),
+            text(format!("x:{number}")),
+            b"MAXLEN".to_vec(),
+            b"~".to_vec(),
+            b"50".to_vec(),
+        ],
         14 => vec![b"ZPOPMIN".to_vec(), text(format!("z:{number}"))],
         _ => vec![
             b"EXPIRE".to_vec(),

@@ -26,6 +26,10 @@ enum Mode {
     Scan,
     /// An integer that depends on the clock.
     Near(i64),
+    /// How long entries have been pending depends on it, too.
+    Pending,
+    /// What XINFO STREAM says of how a stream is indexed is each server's own.
+    StreamInfo,
 }
 
 fn mode(command: &Command) -> Mode {
@@ -46,6 +50,8 @@ fn mode(command: &Command) -> Mode {
             false => Mode::Unordered,
         },
         b"SORT" | b"SORT_RO" => Mode::Exact,
+        b"XPENDING" => Mode::Pending,
+        b"XINFO" if has(b"STREAM") => Mode::StreamInfo,
         b"TTL" | b"EXPIRETIME" => Mode::Near(3),
         b"PTTL" | b"PEXPIRETIME" => Mode::Near(3000),
         [b'Z', ..] | [b'B', b'Z', ..] => Mode::Scores,
@@ -195,10 +201,48 @@ fn by_mode(mode: Mode, theirs: &RawReply, ours: &RawReply) -> bool {
         Mode::UnorderedPairs => sorted_pairs(theirs) == sorted_pairs(ours),
         Mode::Shape => same_shape(theirs, ours),
         Mode::Scan => same_scan(theirs, ours),
+        Mode::Pending => without_idle_times(theirs) == without_idle_times(ours),
+        Mode::StreamInfo => without_index(theirs) == without_index(ours),
         Mode::Near(most) => match (theirs.int(), ours.int()) {
             (Some(a @ 1..), Some(b @ 1..)) => a.abs_diff(b) <= most.unsigned_abs(),
             _ => false,
         },
+    }
+}
+
+/// XPENDING's entries without the third of their four parts.
+fn without_idle_times(reply: &RawReply) -> RawReply {
+    let RawReply::Array(entries) = reply else {
+        return reply.clone();
+    };
+    let entries = entries.iter().map(|entry| match entry {
+        RawReply::Array(parts) if parts.len() == 4 => {
+            let mut parts = parts.clone();
+            parts.remove(2);
+            RawReply::Array(parts)
+        }
+        other => other.clone(),
+    });
+    RawReply::Array(entries.collect())
+}
+
+/// XINFO STREAM's reply without the number behind `radix-tree-nodes`.
+fn without_index(reply: &RawReply) -> RawReply {
+    let is_name = |part: &RawReply| part.bytes() == Some(b"radix-tree-nodes");
+    match reply {
+        RawReply::Array(parts) => {
+            let mut parts = parts.clone();
+            if let Some(at) = parts.iter().position(is_name) {
+                parts.remove(at + 1);
+            }
+            RawReply::Array(parts)
+        }
+        RawReply::Map(pairs) => {
+            let mut pairs = pairs.clone();
+            pairs.retain(|(name, _)| !is_name(name));
+            RawReply::Map(pairs)
+        }
+        other => other.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ macro_rules! cmd {
 }
 
 mod bits;
+mod streams;
 
 pub type Command = Vec<Vec<u8>>;
 
@@ -40,6 +41,7 @@ pub enum Pool {
     Sketch,
     /// Sorted sets of places.
     Geo,
+    Stream,
 }
 
 const POOLS: &[Pool] = &[
@@ -53,6 +55,7 @@ const POOLS: &[Pool] = &[
     Pool::Bits,
     Pool::Sketch,
     Pool::Geo,
+    Pool::Stream,
 ];
 
 impl Pool {
@@ -69,6 +72,7 @@ impl Pool {
             Pool::Bits => "bits",
             Pool::Sketch => "hll",
             Pool::Geo => "geo",
+            Pool::Stream => "stream",
         }
     }
 }
@@ -159,6 +163,12 @@ const EXACT_IN_SCRIPTS: &[&[u8]] = &[
     b"GEOADD",
     b"GEODIST",
     b"GEOHASH",
+    b"XADD",
+    b"XLEN",
+    b"XRANGE",
+    b"XDEL",
+    b"XTRIM",
+    b"XACK",
 ];
 
 pub struct Generator {
@@ -455,7 +465,7 @@ impl Generator {
     }
 
     fn command(&mut self) -> Command {
-        match self.rng.u32(..1200) {
+        match self.rng.u32(..1340) {
             0..190 => self.string(),
             190..340 => self.list(),
             340..490 => self.set(),
@@ -466,6 +476,7 @@ impl Generator {
             1000..1080 => self.bitmap(),
             1080..1130 => self.sketch(),
             1130..1200 => self.geo(),
+            1200..1340 => self.stream(),
             _ => self.connection(),
         }
     }

@@ -77,5 +77,6 @@ pub(in crate::command) fn wait_for_keys(
         on_deletion: false,
         // After a wait it is a null array, whatever the command gives without one.
         null_array: true,
+        rewritten: Vec::new(),
     });
 }

@@ -14,6 +14,7 @@ impl EventClass {
             EventClass::Set => EventFlags::SET,
             EventClass::Hash => EventFlags::HASH,
             EventClass::Zset => EventFlags::ZSET,
+            EventClass::Stream => EventFlags::STREAM,
             EventClass::Expired => EventFlags::EXPIRED,
             EventClass::KeyMiss => EventFlags::KEY_MISS,
             EventClass::New => EventFlags::NEW,

@@ -23,6 +23,8 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::command::Effects;
 use crate::command::context::lookup::{Found, Look};
 use crate::command::dispatch::prefetch::Upcoming;
@@ -30,7 +32,9 @@ use crate::command::replication::FollowOrder;
 use crate::command::script::Chosen;
 use crate::command::script::host::Outer;
 use crate::config::Settings;
-use crate::data::{Encodings, Hash, Kind, List, Set, StrRef, Value, ValueMut, ValueRef, Zset};
+use crate::data::{
+    Encodings, Hash, Kind, List, Set, StrRef, Stream, Value, ValueMut, ValueRef, Zset,
+};
 use crate::keyspace::{Entered, Entry, Expiry, ShardSet};
 use crate::node_core::NodeCore;
 use crate::observe::command_stats::BatchCounters;
@@ -49,6 +53,7 @@ pub(crate) enum EventClass {
     Set,
     Hash,
     Zset,
+    Stream,
     Expired,
     KeyMiss,
     New,
@@ -67,6 +72,8 @@ pub(crate) struct BlockRequest {
     pub(crate) on_deletion: bool,
     /// The reply at timeout: a null array (BLPOP) or a null (BLMOVE, BRPOPLPUSH).
     pub(crate) null_array: bool,
+    /// Arguments that read otherwise when the command runs again: what `$` stood for when the wait began.
+    pub(crate) rewritten: Vec<(usize, Bytes)>,
 }
 
 /// Everything a handler needs. Fields are public: a handler may use them as it likes within the rules above.
@@ -85,6 +92,8 @@ pub struct Context<'a> {
     pub(crate) dirty: u64,
     /// Inside EXEC, or otherwise not allowed to block.
     pub(crate) deny_blocking: bool,
+    /// A script runs it.
+    pub(crate) in_script: bool,
     /// The master to follow when the transaction is through.
     pub(super) follow_after: Option<Box<FollowOrder>>,
     /// What the command that is being let in is to run, if that is a script.
@@ -97,7 +106,7 @@ pub struct Context<'a> {
     pub(super) failed_in_unit: Option<Box<StreamFailure>>,
     /// The command goes on elsewhere: who ends it counts it.
     pub(super) goes_on: bool,
-    /// Set by a handler that wants to wait; it must not have replied or changed anything.
+    /// Set by a handler that wants to wait; it must not have replied, and its effects, if any, are its own.
     pub(crate) block: Option<BlockRequest>,
     /// This run serves a client that was blocked.
     pub(crate) unblocking: bool,
@@ -141,6 +150,7 @@ impl<'a> Context<'a> {
             now_us,
             dirty: 0,
             deny_blocking: false,
+            in_script: false,
             follow_after: None,
             script: None,
             again: None,
@@ -303,6 +313,13 @@ impl<'a> Context<'a> {
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
+    pub(crate) fn find_stream(&mut self, key: &[u8]) -> CommandResult<Option<&Stream>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(ValueRef::Stream(s)) => Ok(Some(s)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
     /// Several keys at once, for commands that read many collections (SINTER, ZUNION): the values, in
     /// order, borrowed together. Expired ones are absent. Counts hits and misses.
     pub(crate) fn find_many(&mut self, keys: &[&[u8]]) -> Vec<Option<ValueRef<'_>>> {
@@ -324,6 +341,20 @@ impl<'a> Context<'a> {
 
     // ---- changing ----
 
+    /// A stream with what is said of it beside: its value, the reply, the effects.
+    pub(crate) fn find_stream_apart(
+        &mut self,
+        key: &[u8],
+    ) -> CommandResult<(Option<&mut Stream>, &mut Reply, &mut Effects)> {
+        let live = self.look(key, Look::WRITE);
+        let db = self.session.db;
+        let value = live.map(|found| self.keys.at_mut(found.shard).dbs[db].at_mut(found.place));
+        match value {
+            None => Ok((None, self.reply, self.effects)),
+            Some(ValueMut::Stream(stream)) => Ok((Some(stream), self.reply, self.effects)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
     /// For changing in place (a collection) or looking before overwriting (a string).
     pub(crate) fn find_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
         let found = self.look(key, Look::WRITE)?;
@@ -364,6 +395,9 @@ impl<'a> Context<'a> {
             Some(_) => Err(CommandError::WRONG_TYPE),
         }
     }
+    pub(crate) fn find_stream_mut(&mut self, key: &[u8]) -> CommandResult<Option<&mut Stream>> {
+        Ok(self.find_stream_apart(key)?.0)
+    }
     /// The list at `key`, made empty if absent (the caller must fill it or call `remove_if_empty`).
     pub(crate) fn list_or_create(&mut self, key: &[u8]) -> CommandResult<&mut List> {
         match self.make(key, || Value::List(Box::default())) {
@@ -386,6 +420,12 @@ impl<'a> Context<'a> {
     pub(crate) fn zset_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Zset> {
         match self.make(key, || Value::Zset(Zset::default())) {
             Some(ValueMut::Zset(found)) => Ok(found),
+            _ => Err(CommandError::WRONG_TYPE),
+        }
+    }
+    pub(crate) fn stream_or_create(&mut self, key: &[u8]) -> CommandResult<&mut Stream> {
+        match self.make(key, || Value::Stream(Box::default())) {
+            Some(ValueMut::Stream(found)) => Ok(found),
             _ => Err(CommandError::WRONG_TYPE),
         }
     }
@@ -476,7 +516,8 @@ impl<'a> Context<'a> {
             Some(ValueRef::Set(v)) => v.is_empty(),
             Some(ValueRef::Hash(v)) => v.is_empty(),
             Some(ValueRef::Zset(v)) => v.is_empty(),
-            Some(ValueRef::String(_)) | None => false,
+            // A stream stays without entries: its last id and its groups are worth keeping.
+            Some(ValueRef::String(_) | ValueRef::Stream(_)) | None => false,
         };
         if empty {
             db.delete(key, hash);

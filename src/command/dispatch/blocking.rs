@@ -30,10 +30,14 @@ pub(in crate::command) fn suspend(
     args: &Args<'_>,
     ran_us: u64,
 ) {
+    let mut own = dispatch::own(args);
+    for (at, text) in request.rewritten {
+        own[at] = text;
+    }
     let waiter = Waiter::new(
         ctx.node.keyspace.wait_number(),
         ctx.session.client.clone(),
-        dispatch::own(args),
+        own,
         ctx.session.db,
         ctx.session.resp(),
         request.key_args,

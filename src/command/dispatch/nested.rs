@@ -75,9 +75,11 @@ pub(in crate::command) fn call(ctx: &mut Context<'_>, args: &Args<'_>, caller: C
     );
     let may_wait = caller == Caller::Waiter;
     let denied = std::mem::replace(&mut ctx.deny_blocking, !may_wait);
+    let in_script = std::mem::replace(&mut ctx.in_script, false);
     let unblocking = std::mem::replace(&mut ctx.unblocking, may_wait);
     dispatch::call(ctx, command, args);
     ctx.deny_blocking = denied;
+    ctx.in_script = in_script;
     ctx.unblocking = unblocking;
     match ctx.block.take() {
         Some(_) => Called::Waits,

@@ -171,5 +171,6 @@ fn memory(value: ValueRef<'_>) -> usize {
         ValueRef::Set(set) => set.memory(),
         ValueRef::Hash(hash) => hash.memory(),
         ValueRef::Zset(zset) => zset.memory(),
+        ValueRef::Stream(stream) => stream.memory(),
     }
 }

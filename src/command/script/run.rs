@@ -284,6 +284,7 @@ fn work(pause: &Pause<'_, Resume, Left>, start: Start, first: Resume) -> Ended {
     } = runner;
     let mut ctx = Context::new(node, &settings, session, nested, effects);
     ctx.deny_blocking = true;
+    ctx.in_script = true;
     lent.put(&mut ctx);
     let mut run = Run {
         ctx: &mut ctx,

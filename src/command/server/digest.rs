@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::data::stream::StreamId;
 use crate::data::{Kind, ValueRef};
 use crate::keyspace::Entered;
 use crate::resp::reply::format_double;
@@ -97,6 +98,7 @@ fn type_number(kind: Kind) -> u32 {
         Kind::Set => 2,
         Kind::Zset => 3,
         Kind::Hash => 4,
+        Kind::Stream => 6,
     }
 }
 
@@ -129,6 +131,18 @@ pub(crate) fn mix_value(digest: &mut Digest, value: ValueRef<'_>, expires: bool,
                 member.with(|bytes| mix(&mut pair, bytes));
                 form.with(score, |text| mix(&mut pair, text));
                 add(digest, &pair);
+            }
+        }
+        ValueRef::Stream(stream) => {
+            for entry in stream.entries.range(StreamId::MIN, StreamId::MAX) {
+                mix(
+                    digest,
+                    format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes(),
+                );
+                for (field, value) in entry.pairs() {
+                    field.with(|bytes| mix(digest, bytes));
+                    value.with(|bytes| mix(digest, bytes));
+                }
             }
         }
     }

@@ -28,7 +28,6 @@ const DEFRAG: &str =
     "Active defragmentation cannot be enabled: the allocator here does not support it";
 const CPU: &str = "threads are not pinned to cores";
 const CRASH: &str = "there is no crash report";
-const TYPES: &str = "the type that it is about comes with a later version";
 const EVICTION: &str = "eviction comes with a later version";
 const TITLE: &str = "the process list shows the command line as it was given, passwords as '*'";
 
@@ -105,8 +104,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Memory of all clients together.").only("0", "evicting clients comes with a later version"),
     D::kept("maxmemory-eviction-tenacity", plain(0, 100), "10", "How long to evict at a time.").inert(EVICTION),
     D::kept("tracking-table-max-keys", plain(0, I64), "1000000", "Keys remembered for client-side caches.").inert("CLIENT TRACKING comes with a later version"),
-    D::kept("stream-node-max-bytes", memory(0, I64), "4096", "Size of a stream's nodes.").inert(TYPES),
-    D::kept("stream-node-max-entries", plain(0, I64), "100", "Entries of a stream's nodes.").inert(TYPES),
     D::kept("aclfile", TEXT, "", "File of ACL users.").immutable().only("", ACL),
     D::kept("acllog-max-len", plain(0, I64), "128", "Entries of the ACL log.").inert(ACL),
     D::kept("acl-pubsub-default", Shape::Choice(&["allchannels", "resetchannels"]), "resetchannels", "Channels of a new user.").inert(ACL),

@@ -40,4 +40,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Bytes of a member up to which a sorted set is kept in its compact form.").alias("zset-max-ziplist-value"),
     D::memory("hll-sparse-max-bytes", number_at!(hll_sparse_max_bytes), 0, I64,
         "Bytes up to which a HyperLogLog is kept in its sparse form."),
+    D::memory("stream-node-max-bytes", number_at!(encodings.stream_node_max_bytes), 0, I64,
+        "Bytes of a stream's nodes; 0, and more than 64 kb: 64 kb."),
+    D::number("stream-node-max-entries", number_at!(encodings.stream_node_max_entries), 0, I64,
+        "Entries of a stream's nodes; 0: no limit."),
 ];

@@ -22,6 +22,8 @@ mod server_introspection;
 mod set;
 mod sorted_set;
 mod sorted_set_range;
+mod stream;
+mod stream_group;
 mod string;
 mod transactions;
 
@@ -238,6 +240,7 @@ pub(crate) enum Group {
     Scripting,
     Server,
     Cluster,
+    Stream,
 }
 
 impl Group {
@@ -259,6 +262,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Cluster => "cluster",
+            Group::Stream => "stream",
         }
     }
 }
@@ -554,6 +558,8 @@ pub(crate) enum SpecialKeys {
     Bitfield,
     /// GEORADIUS and GEORADIUSBYMEMBER store at the last of several STOREs.
     GeoStore,
+    /// XREAD's and XREADGROUP's follow the word STREAMS, which a group's or consumer's name may look like.
+    Streams,
     /// MIGRATE has one key, or those after the word KEYS, which an option's value may look like.
     Migrate,
 }
@@ -642,6 +648,8 @@ pub(crate) const GROUPS: &[&[CommandSpec]] = &[
     set::SPECS,
     sorted_set::SPECS,
     sorted_set_range::SPECS,
+    stream::SPECS,
+    stream_group::SPECS,
     string::SPECS,
     transactions::SPECS,
 ];
