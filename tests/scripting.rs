@@ -77,6 +77,19 @@ const SCRIPTS: &[(&str, &[&str])] = &[
         &["0"],
     ),
     ("return redis.call('DBSIZE')", &["0"]),
+    (
+        "redis.setresp(3) local l = {} for n = 1, 9 do l[n] = #redis.call('MGET', unpack({'none', 'none', 'n', 'none', 'none', 'n', 'none', 'k', 'none'}, 1, n)) end return l",
+        &["0"],
+    ),
+    (
+        "return redis.call('SADD', 'letters', 'c', 'aa', 'b', 'a')",
+        &["0"],
+    ),
+    ("return redis.call('SORT', 'letters', 'BY', '_')", &["0"]),
+    (
+        "return redis.call('SORT', 'letters', 'BY', '_', 'DESC', 'LIMIT', 0, 2)",
+        &["0"],
+    ),
     ("return redis.REPL_ALL", &["0"]),
     ("return 1", &["-1"]),
     ("return 1", &["x"]),
@@ -92,6 +105,14 @@ fn scripts_answer_as_redis_does() {
         let got = eval(&mut mine, script, args);
         assert_eq!(got, want, "{script} {args:?}");
     }
+    // Attributes are skipped.
+    let attribute = "redis.setresp(3) return redis.call('DEBUG', 'PROTOCOL', 'attrib')";
+    let [want, got] = [&mut theirs, &mut mine].map(|client| {
+        client.call(&["DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1"]);
+        eval(client, attribute, &["0"])
+    });
+    assert_eq!(got, want);
+    assert!(!got.is_error(), "{got:?}");
     assert_eq!(ours.digest(), redis.digest());
 }
 
@@ -235,6 +256,55 @@ fn a_long_script_ends_as_a_short_one_does() {
     });
     assert_eq!(replica.call(&["GET", "n"]).text(), "20000");
     assert_eq!(replica.digest(), server.digest());
+}
+
+/// EXEC is judged by the flags that the queued scripts have given themselves.
+#[test]
+fn a_transaction_has_the_flags_of_its_scripts() {
+    for make in [Make::Redis, Make::Understudy] {
+        let server = ServerOptions::new(make).start();
+        let queue = |script: &str| {
+            let mut client = server.client();
+            client.call(&["MULTI"]);
+            assert_eq!(eval(&mut client, script, &["0"]).text(), "QUEUED");
+            client
+        };
+        let mut writes = queue("#!lua\nreturn 1");
+        let mut reads = queue("#!lua flags=no-writes\nreturn 1");
+        let mut old = queue("return redis.call('SET', 'k', 'v')");
+        server.call(&["REPLICAOF", "127.0.0.1", "1"]);
+        let refused = writes.call(&["EXEC"]).text();
+        let reason = "EXECABORT Transaction discarded because of: READONLY ";
+        assert!(refused.starts_with(reason), "{make:?}: {refused}");
+        assert_eq!(
+            reads.call(&["EXEC"]),
+            RawReply::Array(vec![RawReply::Int(1)])
+        );
+        let replies = old.call(&["EXEC"]);
+        let refused = replies.elements().expect("one reply")[0].text();
+        assert!(refused.starts_with("READONLY You can't write"), "{refused}");
+    }
+}
+
+/// In a script and in a transaction time stands still, as from Redis 7.2 on.
+#[test]
+fn time_stands_still_in_a_unit() {
+    let server = Server::understudy();
+    let mut client = server.client();
+    let script = "local a = redis.call('TIME') local n = 0 while n < 1000000 do n = n + 1 end local b = redis.call('TIME') return {a[1] .. a[2], b[1] .. b[2]}";
+    let reply = eval(&mut client, script, &["0"]);
+    let times = reply.strings();
+    assert_eq!(times[0], times[1]);
+    let later = eval(&mut client, script, &["0"]);
+    assert_ne!(later.strings()[0], times[0]);
+    client.call(&["MULTI"]);
+    client.call(&["TIME"]);
+    client.call(&["EVAL", script, "0"]);
+    client.call(&["TIME"]);
+    let reply = client.call(&["EXEC"]);
+    let replies = reply.elements().expect("three replies");
+    assert_eq!(replies[0], replies[2]);
+    assert_eq!(replies[0].strings().concat(), replies[1].strings()[0]);
 }
 
 /// One that takes long answers in what its client speaks.

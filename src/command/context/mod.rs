@@ -88,6 +88,8 @@ pub struct Context<'a> {
     pub(crate) now_ms: i64,
     /// Unix microseconds when the running command began.
     pub(crate) now_us: u64,
+    /// When the transaction or script began that the command is a part of: in it TIME stands still.
+    pub(crate) unit_began_us: Option<u64>,
     /// How many changes the command has made; 0: nothing to log.
     pub(crate) dirty: u64,
     /// Inside EXEC, or otherwise not allowed to block.
@@ -148,6 +150,7 @@ impl<'a> Context<'a> {
             effects,
             now_ms: (now_us / 1000) as i64,
             now_us,
+            unit_began_us: None,
             dirty: 0,
             deny_blocking: false,
             in_script: false,

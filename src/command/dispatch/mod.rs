@@ -218,9 +218,10 @@ fn run_with_reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         };
     }
     if ctx.session.multi.is_some() && !command.flags.has(bits::RUNS_IN_MULTI) {
+        let outcome = transaction::queue(ctx, command, args);
         // Another script may run before it does.
         ctx.script = None;
-        return transaction::queue(ctx, command, args);
+        return outcome;
     }
     if command.flags.has(bits::RUNS_QUEUE) {
         return transaction::exec(ctx, command, args);

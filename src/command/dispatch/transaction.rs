@@ -238,6 +238,7 @@ pub(in crate::command) fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>])
         return from_master::run_queue(ctx, queue);
     }
     ctx.reply.array(queue.len());
+    ctx.unit_began_us = Some(ctx.now_us);
     let mut args: Vec<&[u8]> = Vec::new();
     for queued in queue {
         args.clear();
@@ -246,4 +247,5 @@ pub(in crate::command) fn run_queue(ctx: &mut Context<'_>, queue: &[Vec<Bytes>])
             refused.tell(ctx.node, ctx.reply);
         }
     }
+    ctx.unit_began_us = None;
 }

@@ -175,12 +175,12 @@ fn sorted_elements(
     key: &[u8],
     options: &mut Options<'_>,
 ) -> CommandResult<Vec<Vec<u8>>> {
-    let descending = options.descending;
+    let (descending, in_script) = (options.descending, ctx.in_script);
     let mut elements: Vec<Vec<u8>> = match ctx.find(key) {
         None => Vec::new(),
         Some(ValueRef::Set(set)) => {
-            // A set has no order of its own: what is stored must not depend on the hash table.
-            if options.unsorted && options.store.is_some() {
+            // A set has no order of its own: what is stored, or seen by a script, must not depend on the hash table.
+            if options.unsorted && (options.store.is_some() || in_script) {
                 options.unsorted = false;
                 options.alpha = true;
                 options.by = None;

@@ -55,6 +55,8 @@ pub(super) struct CallRules {
     pub(super) from_master: bool,
     /// Memory was used up when it began.
     pub(super) began_out_of_memory: bool,
+    /// When it began, or the transaction that it is in: what TIME tells it, unix microseconds.
+    pub(super) began_us: u64,
     /// It may be taken off its thread.
     pub(super) may_move: bool,
 }

@@ -20,6 +20,7 @@
 //! nothing was written. The script itself is never replicated.
 
 mod api;
+pub(crate) mod conversion;
 pub(super) mod exec;
 pub(crate) mod functions;
 pub(crate) mod host;
@@ -331,6 +332,7 @@ fn rules(ctx: &Context<'_>, command: &Command, chosen: &Chosen) -> CommandResult
         allow_oom: flags.is_some_and(|f| f.has(ScriptFlags::ALLOW_OOM)),
         from_master,
         began_out_of_memory: out_of_memory,
+        began_us: ctx.unit_began_us.unwrap_or(ctx.now_us),
         may_move: ctx.own_stack.is_some() || (!ctx.deny_blocking && may_go_on_elsewhere(ctx)),
     })
 }

@@ -116,6 +116,14 @@ fn push_value(stack: &mut Stack, replied: &mut Replied<'_>) -> Result<(), Malfor
             stack.raw_set_field(-2, b"double");
         }
         b'(' => push_field(stack, b"big_number", text),
+        b'|' => {
+            // Attributes are for clients; what they are about follows.
+            for _ in 0..number(text)?.checked_mul(2).ok_or(Malformed)? {
+                push_value(stack, replied)?;
+                stack.pop(1);
+            }
+            push_value(stack, replied)?;
+        }
         b'=' => {
             let bytes = replied.bulk(text)?;
             let (format, text) = bytes.split_at_checked(4).ok_or(Malformed)?;
@@ -150,19 +158,38 @@ fn double(text: &[u8]) -> Result<f64, Malformed> {
 
 fn push_array(stack: &mut Stack, replied: &mut Replied<'_>, count: i64) -> Result<(), Malformed> {
     let count = usize::try_from(count).map_err(|_| Malformed)?;
-    stack.push_table(count, 0);
+    // Each takes a few bytes, whatever the head says.
+    stack.push_table(count.min(replied.0.len()), 0);
+    let mut has_nil = false;
     for element in 1..=count {
+        has_nil |= replied.0.first() == Some(&b'_');
         push_value(stack, replied)?;
         let element = c_int::try_from(element).map_err(|_| Malformed)?;
         // SAFETY: the table is below the value.
         unsafe { stack.raw_set_index_known(-2, element) };
     }
+    if has_nil {
+        grow_again(stack, count);
+    }
     Ok(())
+}
+
+/// Replaces the list on top by one that has grown as it was filled, as in Redis: the length of one with nils in it
+/// depends on that.
+#[cold]
+fn grow_again(stack: &mut Stack, count: usize) {
+    stack.push_table(0, 0);
+    for element in (1..).take(count) {
+        stack.raw_get_index(-2, element);
+        stack.raw_set_index(-2, element);
+    }
+    stack.remove(-2);
 }
 
 fn push_map(stack: &mut Stack, replied: &mut Replied<'_>, count: i64) -> Result<(), Malformed> {
     let count = usize::try_from(count).map_err(|_| Malformed)?;
-    stack.push_table(0, count);
+    // It grows as it is filled, as in Redis: the order that `pairs` gives depends on it.
+    stack.push_table(0, 0);
     for _ in 0..count {
         push_value(stack, replied)?;
         push_value(stack, replied)?;
@@ -173,7 +200,7 @@ fn push_map(stack: &mut Stack, replied: &mut Replied<'_>, count: i64) -> Result<
 
 fn push_set(stack: &mut Stack, replied: &mut Replied<'_>, count: i64) -> Result<(), Malformed> {
     let count = usize::try_from(count).map_err(|_| Malformed)?;
-    stack.push_table(0, count);
+    stack.push_table(0, 0);
     for _ in 0..count {
         push_value(stack, replied)?;
         stack.push_boolean(true);

@@ -285,6 +285,7 @@ fn work(pause: &Pause<'_, Resume, Left>, start: Start, first: Resume) -> Ended {
     let mut ctx = Context::new(node, &settings, session, nested, effects);
     ctx.deny_blocking = true;
     ctx.in_script = true;
+    ctx.unit_began_us = Some(rules.began_us);
     lent.put(&mut ctx);
     let mut run = Run {
         ctx: &mut ctx,

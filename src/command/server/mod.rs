@@ -52,7 +52,8 @@ fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn time(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
-    let now_us = ctx.node.clock.unix_us();
+    let now_us = ctx.unit_began_us;
+    let now_us = now_us.unwrap_or_else(|| ctx.node.clock.unix_us());
     ctx.reply.array(2);
     ctx.reply.bulk_int((now_us / 1_000_000) as i64);
     ctx.reply.bulk_int((now_us % 1_000_000) as i64);
