@@ -28,6 +28,8 @@ mod rdb_value;
 mod resp_request;
 #[path = "../fuzz/bodies/resp_value.rs"]
 mod resp_value;
+#[path = "../fuzz/bodies/script_replies.rs"]
+mod script_replies;
 
 /// Longest input, bytes.
 const LENGTH_MAX: usize = 4096;
@@ -171,6 +173,21 @@ fn replies() {
         b"-ERR no\r\n(123456789012345678901234567890\r\n_\r\n".to_vec(),
     ];
     drive(&valid, 0, resp_value::run);
+}
+
+#[test]
+fn replies_to_scripts() {
+    let valid = [
+        b"*3\r\n$1\r\na\r\n:17\r\n$-1\r\n".to_vec(),
+        b"%2\r\n+k\r\n~2\r\n#t\r\n,1.5\r\n$2\r\nok\r\n*-1\r\n".to_vec(),
+        b"*2\r\n*1\r\n=7\r\ntxt:abc\r\n*1\r\n-ERR no\r\n".to_vec(),
+        b"(123456789012345678901234567890\r\n".to_vec(),
+        b"%1\r\n$3\r\nerr\r\n$1\r\nx\r\n".to_vec(),
+        b"%1\r\n_\r\n,nan\r\n".to_vec(),
+        b"|1\r\n+k\r\n+v\r\n*1\r\n|0\r\n:1\r\n".to_vec(),
+        b"*1\r\n".repeat(300),
+    ];
+    drive(&valid, 1, script_replies::run);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::command::script::conversion::there_and_back;
 use crate::lua::{Call, Host, Kind, Meter, NativeResult, Raise, State, sandbox};
+use crate::resp::Resp;
 
 /// Interrupts after which a script is ended.
 const INTERRUPTS_MAX: usize = 100_000;
@@ -48,6 +50,13 @@ impl ScriptRoom {
             stack.set_top(handler - 1);
             done.map(|()| text.clone()).map_err(|_| text)
         })
+    }
+
+    /// Converts a reply to what a script sees, and that to what it replies; whether it speaks RESP3 with its commands,
+    /// and its client with it. None: the bytes are no reply.
+    pub fn convert(&mut self, reply: &[u8], script3: bool, client3: bool) -> Option<Vec<u8>> {
+        let resp = |is_3| if is_3 { Resp::V3 } else { Resp::V2 };
+        there_and_back(&mut self.state, reply, resp(script3), resp(client3))
     }
 
     /// Bytes of memory in use.
