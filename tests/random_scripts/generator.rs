@@ -114,6 +114,32 @@ const COMMANDS: &[&str] = &[
     "ZDIFF 2 K K",
     "ZUNION 2 K K WITHSCORES",
     "ZRANGESTORE K K 0 -1",
+    "SETBIT K I 1",
+    "GETBIT K 3",
+    "BITCOUNT K",
+    "BITPOS K 1",
+    "BITOP OR K K K",
+    "BITFIELD K INCRBY i8 0 I OVERFLOW FAIL",
+    "PFADD K M M",
+    "PFCOUNT K K",
+    "PFMERGE K K",
+    "GEOADD K 1.5 2.5 M 3 4 M",
+    "GEODIST K M M",
+    "GEOHASH K M",
+    "GEOSEARCH K FROMMEMBER M BYRADIUS 500 km ASC",
+    "XADD K 1-1 M V",
+    "XADD K MAXLEN 2 5-* M V M V",
+    "XADD K V M V",
+    "XLEN K",
+    "XRANGE K - +",
+    "XREVRANGE K + - COUNT 1",
+    "XDEL K 1-1",
+    "XTRIM K MAXLEN 1",
+    "XREAD COUNT 2 STREAMS K 0",
+    "XREAD BLOCK 0 STREAMS K 0",
+    "XGROUP CREATE K g 0 MKSTREAM",
+    "XREADGROUP GROUP g c STREAMS K >",
+    "XACK K g 1-1",
     "DEL K",
     "UNLINK K K",
     "EXISTS K K",
@@ -407,8 +433,8 @@ impl Generator {
             };
             arguments.push(argument);
         }
-        // Version 7.2 has one more for the rank.
-        if self.chance(2) && !template.contains("RANK") {
+        // Version 7.2 has one more for the rank, and another error for streams.
+        if self.chance(2) && !template.contains("RANK") && !template.contains("STREAMS") {
             let extra = self.one(&["nil", "true", "{}", "KEYS", "'x'", "cjson.null"]);
             arguments.push(extra.into());
         }
