@@ -23,6 +23,9 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
         watching += usize::from(view.watch > 0);
     }
     let blocking_keys: usize = observed.keys.iter().map(|shard| shard.blocked.keys()).sum();
+    let end_awaited = observed.keys.iter();
+    let end_awaited = end_awaited.map(|shard| shard.blocked.keys_whose_end_is_awaited());
+    let end_awaited: usize = end_awaited.sum();
     text.field("connected_clients", connected);
     text.field("cluster_connections", 0);
     text.field("maxclients", settings.maxclients);
@@ -34,5 +37,5 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("watching_clients", watching);
     text.field("clients_in_timeout_table", blocked);
     text.field("total_blocking_keys", blocking_keys);
-    text.field("total_blocking_keys_on_nokey", 0);
+    text.field("total_blocking_keys_on_nokey", end_awaited);
 }

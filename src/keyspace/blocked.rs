@@ -109,6 +109,18 @@ impl Blocked {
         self.queues.len()
     }
 
+    /// How many keys somebody waits for the end of.
+    pub(crate) fn keys_whose_end_is_awaited(&self) -> usize {
+        match self.deletion_waits {
+            0 => 0,
+            _ => self
+                .queues
+                .values()
+                .filter(|queues| queues.want_deletion())
+                .count(),
+        }
+    }
+
     /// Whether a key became ready since the last [`Blocked::take_ready`].
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {

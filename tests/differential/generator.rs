@@ -1197,5 +1197,9 @@ fn forbidden(command: &Command) -> bool {
     let ordered_by_hash = name == b"DUMP" || (name == b"SORT" && has(b"STORE"));
     // 7.2 keeps the low 32 bits of LSET's index.
     let wraps = name == b"LSET" && command.iter().any(|arg| arg.len() > 18);
-    blocks || (expires && soon) || lex || new || wraps || ordered_by_hash
+    // An id that is each server's clock's.
+    let own_id = name == b"XADD" && has(b"*");
+    // A lower id is refused by 7.2 alone, if one above it was deleted.
+    let sets_id = name == b"XSETID";
+    blocks || (expires && soon) || lex || new || wraps || ordered_by_hash || own_id || sets_id
 }

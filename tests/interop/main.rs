@@ -15,4 +15,5 @@ mod makes;
 mod peer_text;
 mod refusals;
 mod saving;
+mod streams;
 mod waits;

@@ -5,14 +5,14 @@
 
 use super::delete::parse_ids;
 use super::read::{claiming_consumer, log_claim, log_consumer, log_group_id};
-use super::{id_arg, no_group, reply_entry, reply_id, start_arg};
+use super::{id_arg, no_group, reply_entry, reply_id, shown, start_arg};
 use crate::command::context::{EventClass, int_arg};
 use crate::command::{Context, Effects};
 use crate::data::Stream;
 use crate::data::stream::entries::Finder;
 use crate::data::stream::{ConsumerId, Group, Pending, StreamId};
 use crate::resp::Reply;
-use crate::resp::reply::{Aggregate, error_text};
+use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
@@ -153,7 +153,7 @@ impl Options {
 }
 
 fn unknown_option(word: &[u8]) -> CommandError {
-    let word = error_text(word);
+    let word = shown(word);
     CommandError::err(format_args!("Unrecognized XCLAIM option '{word}'"))
 }
 

@@ -3,6 +3,7 @@
 use super::id_arg;
 use crate::command::Context;
 use crate::command::context::{EventClass, int_arg};
+use crate::data::Stream;
 use crate::data::stream::{References, Removed, StreamId};
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
@@ -44,7 +45,7 @@ pub(super) fn parse_ids(args: &[&[u8]]) -> CommandResult<Vec<StreamId>> {
 
 /// What XDELEX and XACKDEL take behind key and group: what becomes of references, and `IDS numids id ...`, in any
 /// order.
-fn parse_referenced(args: &[&[u8]]) -> CommandResult<(References, Vec<StreamId>)> {
+fn parse_referenced<'a>(args: &'a [&'a [u8]]) -> CommandResult<(References, &'a [&'a [u8]])> {
     let mut references = None;
     let mut ids = None;
     let mut rest = args;
@@ -70,8 +71,10 @@ fn parse_referenced(args: &[&[u8]]) -> CommandResult<(References, Vec<StreamId>)
             return Err(CommandError::SYNTAX);
         }
     }
-    let ids = parse_ids(ids.ok_or(CommandError::SYNTAX)?)?;
-    Ok((references.unwrap_or_default(), ids))
+    Ok((
+        references.unwrap_or_default(),
+        ids.ok_or(CommandError::SYNTAX)?,
+    ))
 }
 
 /// What became of an id, in a reply.
@@ -83,14 +86,14 @@ pub(super) fn xdelex(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let key = args[1];
     ctx.find_stream_mut(key)?;
     let (references, ids) = parse_referenced(&args[2..])?;
-    delete_referenced(ctx, key, None, references, &ids)
+    delete_referenced(ctx, key, None, references, ids)
 }
 
 pub(super) fn xackdel(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let key = args[1];
     ctx.find_stream_mut(key)?;
     let (references, ids) = parse_referenced(&args[3..])?;
-    delete_referenced(ctx, key, Some(args[2]), references, &ids)
+    delete_referenced(ctx, key, Some(args[2]), references, ids)
 }
 
 /// Deletes entries; with a group only those that are pending there, which they are no more then.
@@ -99,16 +102,20 @@ fn delete_referenced(
     key: &[u8],
     group: Option<&[u8]>,
     references: References,
-    ids: &[StreamId],
+    ids: &[&[u8]],
 ) -> CommandResult {
     let (stream, reply, _) = ctx.find_stream_apart(key)?;
-    reply.array(ids.len());
-    let Some(stream) = stream else {
+    let has_group = |stream: &&mut Stream| group.is_none_or(|name| stream.group(name).is_some());
+    let Some(stream) = stream.filter(has_group) else {
+        // Nothing is looked at then, not even the ids.
+        reply.array(ids.len());
         ids.iter().for_each(|_| reply.int(NOT_THERE));
         return Ok(());
     };
+    let ids = parse_ids(ids)?;
+    reply.array(ids.len());
     let mut removed = Removed::default();
-    for &id in ids {
+    for id in ids {
         if let Some(name) = group {
             let acknowledged = stream
                 .group_mut(name)

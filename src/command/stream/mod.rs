@@ -108,9 +108,14 @@ fn reply_entry(reply: &mut Reply, entry: &Entry<'_>) {
     }
 }
 
+/// A name in an error: Redis shows it up to a zero byte.
+fn shown(name: &[u8]) -> String {
+    error_text(name.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
 /// There is no such key, or no such group in it; `where_to` says for what.
 fn no_group(key: &[u8], group: &[u8], where_to: &str) -> CommandError {
-    let (key, group) = (error_text(key), error_text(group));
+    let (key, group) = (shown(key), shown(group));
     CommandError::text(format!(
         "NOGROUP No such key '{key}' or consumer group '{group}'{where_to}"
     ))
@@ -118,7 +123,7 @@ fn no_group(key: &[u8], group: &[u8], where_to: &str) -> CommandError {
 
 /// There is no such group, but there is the key.
 fn no_group_in(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (error_text(key), error_text(group));
+    let (key, group) = (shown(key), shown(group));
     CommandError::text(format!(
         "NOGROUP No such consumer group '{group}' for key name '{key}'"
     ))

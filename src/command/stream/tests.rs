@@ -439,6 +439,8 @@ fn references_are_kept_dropped_or_respected() {
             ),
             ("XDELEX s IDS 1 1 2", SYNTAX, ""),
             ("XDELEX nokey IDS 1 1", ":-1", ""),
+            ("XACKDEL s nogroup IDS 2 x 1", ":-1 :-1", ""),
+            ("XACKDEL s g IDS 1 x", INVALID, ""),
             (
                 "XADD s DELREF MAXLEN 1 5-0 n 5",
                 "5-0",

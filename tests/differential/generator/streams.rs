@@ -4,6 +4,8 @@ use super::{Command, Generator, Pool};
 
 const GROUPS: &[&str] = &["g", "h", "other"];
 const CONSUMERS: &[&str] = &["alice", "bob", "c"];
+/// Claims are for one of these, whom nothing else names: 7.0 makes no consumer where nothing is claimed.
+const CLAIMERS: &[&str] = &["claimer", "other"];
 
 impl Generator {
     fn entry_id(&mut self) -> Vec<u8> {
@@ -102,7 +104,8 @@ impl Generator {
             18 => cmd!["XINFO", "GROUPS", key],
             19 => cmd!["XINFO", "STREAM", key],
             20 => {
-                let mut command = cmd!["XSETID", key, self.entry_id()];
+                // No lower id: see `forbidden`.
+                let mut command = cmd!["XSETID", key, format!("60-{}", self.rng.u32(..4))];
                 if self.one_in(2) {
                     command.extend(cmd!["ENTRIESADDED", self.rng.u32(..20).to_string()]);
                 }
@@ -159,7 +162,8 @@ impl Generator {
             4 => match self.rng.u8(..6) {
                 0 => cmd!["XGROUP", "DESTROY", key, group],
                 1 | 2 => cmd!["XGROUP", "DELCONSUMER", key, group, consumer],
-                _ => cmd!["XGROUP", "CREATECONSUMER", key, group, consumer],
+                // One that reads nothing: 7.0 makes no consumer for that either.
+                _ => cmd!["XGROUP", "CREATECONSUMER", key, group, "idle"],
             },
             5..10 => {
                 let mut command = cmd!["XREADGROUP", "GROUP", group, consumer];
@@ -199,7 +203,8 @@ impl Generator {
             }
             15..18 => {
                 let idle = self.pick(&["0", "0", "100000000"]);
-                let mut command = cmd!["XCLAIM", key, group, consumer, idle];
+                let claimer = self.pick(CLAIMERS);
+                let mut command = cmd!["XCLAIM", key, group, claimer, idle];
                 command.extend(self.ids(3));
                 for (word, value) in [("JUSTID", false), ("FORCE", false), ("RETRYCOUNT", true)] {
                     if self.one_in(3) {
@@ -214,7 +219,8 @@ impl Generator {
             }
             _ => {
                 let idle = self.pick(&["0", "0", "100000000"]);
-                let mut command = cmd!["XAUTOCLAIM", key, group, consumer, idle, self.id_bound()];
+                let claimer = self.pick(CLAIMERS);
+                let mut command = cmd!["XAUTOCLAIM", key, group, claimer, idle, self.id_bound()];
                 if self.one_in(2) {
                     command.extend(cmd!["COUNT", self.rng.u32(..4).to_string()]);
                 }
