@@ -106,6 +106,12 @@ pub mod may_block {
     pub use crate::may_block::{may_block, may_block_here};
 }
 
+pub mod node {
+    pub mod compare {
+        pub use crate::node::compare::{Compared, Options, compare};
+    }
+}
+
 pub mod node_core {
     pub use crate::node_core::{NodeCore, ShutdownOptions};
 }

@@ -44,6 +44,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.failovers += report.failovers;
                     total.guarded += report.guarded;
                     total.out_of_place += report.out_of_place;
+                    total.deltas += report.deltas;
                     total.verified += report.verified;
                     total.not_verified += report.not_verified;
                     total.repaired += report.repaired;
@@ -69,6 +70,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     println!("{results:?}");
     assert!(sum(|r| r.failovers) > seeds / 10);
     assert!(sum(|r| r.guarded) > 0);
+    assert!(sum(|r| r.deltas) > seeds / 10);
     assert!(sum(|r| r.verified) > seeds / 2);
     assert!(sum(|r| r.not_verified) > seeds / 20);
     assert!(sum(|r| r.repaired) > seeds);

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::command::dispatch::blocking;
 use crate::command::script::functions;
 use crate::config::MaxmemoryPolicy;
+use crate::keyspace::patch::{NewState, Patch, Replaced};
 use crate::keyspace::{Dataset, DatasetBuilder, Entered, StringBatch};
 use crate::may_block::may_block_here;
 use crate::node_core::NodeCore;
@@ -400,6 +401,101 @@ pub(crate) fn swap_in(
     node.opaque.store(Arc::new(opaque));
     functions::load_all(node, entered);
     node.lazyfree.push(Box::new(old));
+}
+
+/// Applies what a delta resync brought, with what comes beside the keys. What was there before comes back, to be dropped
+/// outside. Every shard is entered.
+pub(crate) fn patch_in(
+    node: &NodeCore,
+    entered: &mut Entered<'_>,
+    patch: Patch,
+    opaque: Opaque,
+) -> Vec<Replaced> {
+    let replaced = entered.patch(patch);
+    blocking::defer_ready(node, entered);
+    if *node.opaque.load_full() != opaque {
+        node.opaque.store(Arc::new(opaque));
+        functions::load_all(node, entered);
+    }
+    replaced
+}
+
+/// Reads a delta resync's dump into a patch, and what comes beside the keys; the database that the stream has selected
+/// after it, if the dump says.
+pub(crate) fn read_patch(
+    node: &NodeCore,
+    dump: &[u8],
+    patch: Patch,
+) -> Result<(Patch, Opaque, Option<usize>), String> {
+    let settings = node.settings.load_full();
+    let now_ms = node.clock.unix_ms();
+    let mut builder = PatchBuilder {
+        node,
+        patch,
+        db: 0,
+        lru: usage::first(settings.maxmemory_policy, now_ms),
+        stream_db: None,
+        opaque: Opaque::default(),
+    };
+    let options = Options {
+        encodings: settings.encodings,
+        checksum: true,
+    };
+    let mut reader = Reader::new(dump, options);
+    reader
+        .load(&mut builder)
+        .map_err(|error| error.to_string())?;
+    Ok((builder.patch, builder.opaque, builder.stream_db))
+}
+
+struct PatchBuilder<'n> {
+    node: &'n NodeCore,
+    patch: Patch,
+    db: usize,
+    lru: u32,
+    stream_db: Option<usize>,
+    opaque: Opaque,
+}
+
+impl Loader for PatchBuilder<'_> {
+    fn aux(&mut self, name: &[u8], value: &[u8]) -> LoadResult {
+        if name == b"repl-stream-db" {
+            let text = std::str::from_utf8(value).ok();
+            self.stream_db = text.and_then(|text| text.parse().ok());
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, db: u64) -> LoadResult {
+        if db >= self.node.keyspace.databases() as u64 {
+            return Err(format!(
+                "it has a database {db}: raise the directive databases"
+            ));
+        }
+        self.db = db as usize;
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Loaded<'_>) -> LoadResult {
+        let key = entry.key.into();
+        let state = NewState {
+            expire_at: entry.expire_at,
+            lru: self.lru,
+            value: entry.value.into_value(),
+        };
+        let keyspace = &self.node.keyspace;
+        self.patch.add(keyspace, self.db, key, Some(state));
+        crate::os::priority::after_piece();
+        Ok(())
+    }
+
+    fn function(&mut self, library: &[u8]) -> LoadResult {
+        self.opaque.add_library(library)
+    }
+
+    fn module_aux(&mut self, aux: ModuleAux) -> LoadResult {
+        self.opaque.add_aux(aux)
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use understudy::{Node, StartError};
 
 #[path = "understudy/cli.rs"]
 mod cli;
+#[path = "understudy/compare.rs"]
+mod compare;
 #[path = "understudy/jemalloc.rs"]
 mod jemalloc;
 #[path = "understudy/log.rs"]
@@ -32,7 +34,11 @@ pub static MALLOC_CONF: &std::ffi::c_char = jemalloc::OPTIONS;
 
 fn main() -> ExitCode {
     let started = std::env::current_dir().unwrap_or_default();
-    let request = match cli::parse(std::env::args_os().skip(1).collect()) {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if compare::is_asked(&arguments) {
+        return compare::run(arguments);
+    }
+    let request = match cli::parse(arguments) {
         Ok(request) => request,
         Err(mistake) => return refuse(&mistake),
     };

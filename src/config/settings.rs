@@ -220,6 +220,8 @@ pub struct Settings {
     pub repl_spool_limit: u64,
     /// Ours: seconds that a finished snapshot is kept for replicas that come late.
     pub repl_snapshot_keep: u64,
+    /// Ours: between nodes of ours, send only what differs where a partial resync can't.
+    pub repl_delta_resync: bool,
     /// Ours: seconds between two verifications by digests; 0: none but by order.
     pub repl_verify_period: u64,
     /// Ours: full syncs at a time; 0: no limit.
@@ -371,6 +373,7 @@ impl Default for Settings {
             repl_spool_dir: None,
             repl_spool_limit: 16 * 1024 * mb,
             repl_snapshot_keep: 0,
+            repl_delta_resync: false,
             repl_verify_period: 0,
             repl_max_transfers: 0,
             repl_max_bandwidth: 0,

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::node_core::NodeCore;
 use crate::repl::backlog::survives_s;
 use crate::repl::{LinkState, LinkView, ReplicaState, ReplicationView};
+use crate::text::printable::printable;
 
 pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     let settings = observed.settings;
@@ -157,9 +158,15 @@ fn write_resyncs(text: &mut Text, node: &NodeCore) {
     }
 }
 
-/// Ours: what the last verification with each peer found.
+/// Ours: delta resyncs, and what the last verification with each peer found.
 fn write_verifications(text: &mut Text, observed: &Observed<'_>) {
     let published = observed.node.hub.published();
+    let deltas = &published.deltas;
+    text.field("delta_resyncs", deltas.done);
+    text.field("delta_resyncs_failed", deltas.failed);
+    if !deltas.last.is_empty() {
+        text.field("delta_resync_last", printable(deltas.last.as_bytes()));
+    }
     let reports = &published.reports;
     text.field("verifications", reports.total);
     text.field("verifications_different", reports.different);

@@ -17,6 +17,7 @@ pub(crate) mod hasher;
 pub(crate) mod key_id;
 pub(crate) mod lazyfree;
 pub(crate) mod own_expiries;
+pub(crate) mod patch;
 mod queue;
 pub(crate) mod record;
 mod segment;

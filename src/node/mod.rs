@@ -22,6 +22,7 @@
 //! # Ok::<(), understudy::StartError>(())
 //! ```
 
+pub(crate) mod compare;
 pub(crate) mod local_client;
 
 use std::fmt;

@@ -1,6 +1,9 @@
 //! Walks for digests and verifications, on their way to the actors that make them.
 
+use crate::digest::Secret;
 use crate::repl::ReplId;
+use crate::repl::delta::{self, PatchOrder};
+use crate::repl::hub::StreamCut;
 use crate::repl::verify::{WalkOrder, Walked};
 
 type Tell<T> = dyn FnOnce(Result<T, String>) + Send;
@@ -36,6 +39,26 @@ pub(crate) struct DigestWalk {
     pub(crate) order: WalkOrder,
     pub(crate) cut: CutAt,
     pub(crate) done: Told<Walked>,
+}
+
+/// A walk of the master in a delta resync.
+pub(crate) struct DeltaWalk {
+    pub(crate) wanted: DeltaWanted,
+    /// Told the cut, which holds the log.
+    pub(crate) cut: Told<StreamCut>,
+    pub(crate) done: Told<delta::Walked>,
+}
+
+/// The digests of 2^`bits` ranges.
+pub struct RangesOrder {
+    pub(crate) secret: Secret,
+    pub(crate) bits: u32,
+}
+
+/// What it is to bring.
+pub enum DeltaWanted {
+    Ranges(RangesOrder),
+    Patch(PatchOrder),
 }
 
 /// Whom to verify with.

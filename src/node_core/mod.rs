@@ -28,7 +28,7 @@ use crate::keyspace::lazyfree::LazyFree;
 use crate::keyspace::own_expiries::OwnExpiries;
 use crate::keyspace::shard_tasks::ShardTasks;
 use crate::keyspace::{Keyspace, ReadyKey, ShardSet, Waiter};
-use crate::node_core::digest_walk::VerifyWith;
+use crate::node_core::digest_walk::{DeltaWanted, VerifyWith};
 use crate::node_core::lifecycle::Lifecycle;
 use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::threads::Threads;
@@ -41,6 +41,7 @@ use crate::observe::slowlog::Slowlog;
 use crate::observe::stats::Stats;
 use crate::rdb::opaque::Opaque;
 use crate::repl::Hub;
+use crate::repl::delta;
 use crate::repl::verify::WalkOrder;
 use crate::repl::verify::server::WalkId;
 use crate::script::Scripts;
@@ -420,6 +421,11 @@ pub trait Services: Send + Sync {
     /// REPLICATION DIGEST: makes a walk for a replica, and completes when it is cut.
     fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
         let _ = (id, order);
+        ticket.complete(b"-ERR not possible in this node\r\n");
+    }
+    /// REPLICATION DELTA: makes a walk for a replica, and completes when it is cut.
+    fn walk_for_delta(&self, ticket: Arc<Ticket>, id: delta::server::WalkId, wanted: DeltaWanted) {
+        let _ = (id, wanted);
         ticket.complete(b"-ERR not possible in this node\r\n");
     }
     /// REPLICATION VERIFY: completes with what was found.

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::burst::Burst;
+use super::delta;
 use super::explain::Resync;
 use super::failover::{FailoverCell, FailoverRequest, Step};
 use super::log::Cursor;
@@ -55,6 +56,8 @@ pub struct Hub {
     guard_lifted: AtomicBool,
     /// A verification holds our master's stream at an offset.
     stream_hold: StreamHold,
+    /// Answers replicas in a delta resync. Nothing else is locked inside it.
+    delta_server: Mutex<delta::Server>,
     /// Answers the verification of a replica. Nothing else is locked inside it.
     verify_server: Mutex<Server>,
 }
@@ -87,6 +90,7 @@ impl Hub {
             failover: FailoverCell::default(),
             guard_lifted: AtomicBool::new(false),
             stream_hold: StreamHold::default(),
+            delta_server: Mutex::default(),
             verify_server: Mutex::default(),
         }
     }
@@ -210,6 +214,19 @@ impl Hub {
     /// The master's part in the verification of a replica.
     pub(crate) fn verify_server(&self) -> MutexGuard<'_, Server> {
         self.verify_server.lock()
+    }
+
+    /// The master's part in delta resyncs; what it doesn't need of the log any more is let go.
+    pub(crate) fn with_delta_server<R>(&self, f: impl FnOnce(&mut delta::Server) -> R) -> R {
+        let mut server = self.delta_server.lock();
+        let result = f(&mut server);
+        let released = server.take_released();
+        drop(server);
+        if !released.is_empty() {
+            let mut stream = self.stream();
+            released.into_iter().for_each(|pin| stream.log.detach(pin));
+        }
+        result
     }
 
     // ---- the end of a failover, the guard ----

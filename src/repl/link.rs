@@ -50,6 +50,8 @@ const RETRY_MAX_MS: i64 = 5000;
 const RETRY_SAME_MAX_MS: i64 = 60_000;
 /// After the stream ran for so long without a failure, the next one counts as the first, ms.
 const CALM_MS: i64 = 120_000;
+/// Delta resyncs in a row after which the stream did not go on.
+const DELTAS_MAX: u32 = 3;
 /// The pause while writes are held up by a failover, ms.
 const RETRY_FAILOVER_MS: i64 = 200;
 /// Whom to follow and how to present ourselves.
@@ -67,6 +69,8 @@ pub struct LinkConfig {
     pub timeout_ms: i64,
     /// Ask our future master to take over (FAILOVER).
     pub failover: bool,
+    /// repl-delta-resync.
+    pub delta: bool,
 }
 
 /// What the node is at the moment of an event.
@@ -113,6 +117,8 @@ pub enum LinkAction {
     Resync {
         reason: String,
     },
+    /// The master would rather have us fetch what differs (`repl::delta`): then call `delta_ended`.
+    Delta,
     /// Our failover's target took over.
     FailoverAccepted,
     /// It did not: we must be the master again. The reason as Redis words it.
@@ -208,6 +214,12 @@ pub struct Link {
     forgotten: Option<String>,
     /// PSYNC FAILOVER was sent, and the answer never came.
     failover_unanswered: bool,
+    /// What differs is being fetched: no attempts until it has been.
+    fetching: bool,
+    /// A delta resync has failed: the next sync is a full one.
+    no_delta: bool,
+    /// Delta resyncs since the link was last up.
+    deltas: u32,
 }
 
 impl Link {
@@ -235,6 +247,9 @@ impl Link {
             held: false,
             forgotten: None,
             failover_unanswered: false,
+            fetching: false,
+            no_delta: false,
+            deltas: 0,
         }
     }
 
@@ -325,7 +340,9 @@ impl Link {
     /// Time passed. To be called about ten times a second.
     pub fn tick(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         match &self.state {
-            State::Idle { retry_at_ms } if env.now_ms >= *retry_at_ms && !self.held => {
+            State::Idle { retry_at_ms }
+                if env.now_ms >= *retry_at_ms && !self.held && !self.fetching =>
+            {
                 info!(
                     "Connecting to MASTER {}:{}",
                     self.config.host, self.config.port
@@ -553,6 +570,8 @@ impl Link {
     }
 
     fn came_up(&mut self) {
+        self.no_delta = false;
+        self.deltas = 0;
         self.last_error = None;
         self.refusal = None;
         self.stuck_at = None;
@@ -569,6 +588,27 @@ impl Link {
         warn!("{why}");
         self.drop_link(env, why, out);
         self.held = true;
+    }
+
+    /// What differs has been fetched and applied: history and offset are the master's, who continues from there. Or it
+    /// could not be, and a full sync has to do it.
+    pub(crate) fn delta_ended(&mut self, env: &Env, result: Result<(), &str>) {
+        self.fetching = false;
+        self.put_off(env, 0);
+        match result {
+            Ok(()) => {
+                self.resumable = true;
+                self.forgotten = None;
+                self.failures = 0;
+                self.deltas += 1;
+                // The master can't continue from what it sent: once may be bad luck.
+                self.no_delta = self.deltas >= DELTAS_MAX;
+            }
+            Err(why) => {
+                self.no_delta = true;
+                self.last_error = Some(format!("no delta resync: {why}"));
+            }
+        }
     }
 
     /// The owner can take the stream again.

@@ -24,6 +24,10 @@ pub(crate) mod driver;
 /// Replicas ack once a second: after so much silence the lag of one is no longer as its last ack said, ms.
 const SILENT_MS: i64 = 1500;
 
+/// What a replica is told that is to fetch what differs (`repl::delta`).
+pub(crate) const DELTA: &str =
+    "DELTA what differs is to be fetched by REPLICATION DELTA, then PSYNC continues";
+
 /// The directives that matter here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MasterSettings {
@@ -46,6 +50,8 @@ pub(crate) struct MasterSettings {
     /// How old the last ack of a good replica may be.
     pub(crate) min_replicas_max_lag_s: i64,
     pub(crate) backlog: BacklogSize,
+    /// repl-delta-resync.
+    pub(crate) delta: bool,
 }
 
 impl Default for MasterSettings {
@@ -67,6 +73,7 @@ impl Default for MasterSettings {
             saves: false,
             min_replicas_max_lag_s: 10,
             backlog: BacklogSize::Fixed,
+            delta: false,
         }
     }
 }
@@ -199,6 +206,13 @@ impl Master {
         replica.legacy = *request == Request::Sync;
         match psync::decide(env.stream, request) {
             Decision::Continue { position } => self.attach_partial(env, replica, position, out),
+            Decision::Full(reason) if is_for_delta(env, &replica, request) => {
+                let name = replica.name();
+                let words = explain::in_words(env.stream, request, &reason, false);
+                info!("Delta resync of replica {name} instead of a full one: {words}");
+                self.open_backlog(env);
+                Err(DELTA)
+            }
             Decision::Full(reason) => {
                 self.explain_full(env, &replica, request, &reason);
                 self.attach_full(env, replica, out);
@@ -245,6 +259,20 @@ impl Master {
         Ok(())
     }
 
+    /// Without a backlog there is no stream that a replica could follow.
+    fn open_backlog(&mut self, env: &mut MasterEnv<'_>) {
+        if !env.stream.active {
+            env.stream.open_backlog(ReplId::random(env.clock));
+            // Nobody follows it yet; the time after which it is freed begins now.
+            self.alone_since_ms = env.now_ms;
+            let history = env.stream.history;
+            info!(
+                "Replication backlog created, my new replication IDs are '{}' and '{}'",
+                history.id, history.id2
+            );
+        }
+    }
+
     /// The replica waits for a snapshot, or has one of its own if it wants no keys.
     fn attach_full(
         &mut self,
@@ -257,14 +285,7 @@ impl Master {
         let (id, name) = (replica.id, replica.name());
         let (capa_eof, filter) = (replica.capa_eof, replica.filter);
         env.replicas.add(replica);
-        if !env.stream.active {
-            env.stream.open_backlog(ReplId::random(env.clock));
-            let history = env.stream.history;
-            info!(
-                "Replication backlog created, my new replication IDs are '{}' and '{}'",
-                history.id, history.id2
-            );
-        }
+        self.open_backlog(env);
         if let Some(filter) = filter {
             return self.send_filtered(env, id, filter, out);
         }
@@ -564,6 +585,12 @@ impl Master {
             ..Master::default()
         }
     }
+}
+
+/// Whether the replica is to fetch what differs first, instead of being sent everything.
+fn is_for_delta(env: &MasterEnv<'_>, replica: &Replica, request: &Request) -> bool {
+    let wants_all = *request == Request::Sync || replica.dump_only || replica.filter.is_some();
+    env.settings.delta && replica.capa_delta && !wants_all
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@
 //! | a dump that is being loaded | [`LinkDriver`] (what it is a state of), `LinkSocket` (its bytes) | INFO: `async_loading` |
 //! | what is spooled, and how much may be | [`Spool`] | the log, feeds, INFO |
 //! | verifications: the session of a replica that asks | `verify::Server` in the hub | `REPLICATION DIGEST`; its reports on the published: INFO, EXPLAIN, REPAIR |
+//! | a delta resync: the session of a replica that asks, and its pins on the log | `delta::Server` in the hub | `REPLICATION DELTA` |
 //! | that our master's stream is held at an offset | `verify::StreamHold` in the hub, set by the VerificationActor | [`LinkDriver`], before it runs commands |
 //! | why full syncs came about | `Explain` on the published | REPLICATION EXPLAIN, INFO |
 //!
@@ -36,6 +37,7 @@ pub(crate) mod backlog;
 pub(crate) mod bandwidth;
 pub(crate) mod burst;
 mod cursors;
+pub(crate) mod delta;
 pub(crate) mod explain;
 pub(crate) mod failover;
 pub(crate) mod feed;

@@ -74,6 +74,8 @@ pub(crate) struct Replica {
     pub(crate) capa_queue_place: bool,
     /// It can verify itself (only our own replicas can).
     pub(crate) capa_digest: bool,
+    /// It holds data, and would rather be sent what differs than everything.
+    pub(crate) capa_delta: bool,
     pub(crate) state: ReplicaState,
     /// It came by SYNC: no acks are to be expected of it.
     pub(crate) legacy: bool,
@@ -117,6 +119,7 @@ impl Replica {
             capa_psync2: false,
             capa_queue_place: false,
             capa_digest: false,
+            capa_delta: false,
             state: ReplicaState::WaitSnapshot,
             legacy: false,
             dump_only: false,

@@ -54,6 +54,18 @@ pub(crate) struct PublishedState {
     pub(crate) reports: Reports,
     /// Commands of our master's stream that failed here.
     pub(crate) stream_errors: StreamErrors,
+    /// Our own delta resyncs, and how the last one went.
+    pub(crate) deltas: Deltas,
+}
+
+/// Our own delta resyncs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deltas {
+    /// Those that did, and those that a full sync had to take the place of.
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    /// How the last one went.
+    pub(crate) last: String,
 }
 
 /// Everything INFO replication and ROLE need.

@@ -40,6 +40,9 @@ pub(crate) const QUEUE_PLACE: &str = "queue-place";
 /// A capability of our own: the replica can verify itself (`REPLICATION VERIFY`).
 pub(crate) const DIGEST: &str = "digest";
 
+/// A capability of our own: the replica holds data, and takes `-DELTA` for an answer to PSYNC (see `repl::delta`).
+pub(crate) const DELTA: &str = "delta";
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -175,6 +175,7 @@ pub struct ReplConf {
     pub capa_psync2: bool,
     pub capa_queue_place: bool,
     pub capa_digest: bool,
+    pub capa_delta: bool,
     /// Its make's version; empty: it didn't say.
     pub version: String,
     pub rdb_only: bool,

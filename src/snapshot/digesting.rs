@@ -6,7 +6,7 @@
 
 use super::walk::Walk;
 use super::{Options, Want};
-use crate::data::{Kind, ValueRef};
+use crate::data::{Value, ValueRef};
 use crate::digest::{KeyDigest, KeyPlace, Ranges, Secret, Steps, value_digest};
 use crate::keyspace::{Dropped, Entered, Entry, is_large};
 
@@ -17,6 +17,10 @@ pub(crate) struct DigestedKey<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) place: KeyPlace,
     pub(crate) digest: KeyDigest,
+    /// What it holds; a large collection as a clone that shares its nodes.
+    pub(crate) value: ValueRef<'a>,
+    /// Unix time, ms.
+    pub(crate) expire_at: Option<i64>,
 }
 
 /// What is made of the digests.
@@ -42,7 +46,7 @@ struct Pending {
     db: usize,
     key: Vec<u8>,
     place: KeyPlace,
-    kind: Kind,
+    value: Value,
     expire_at: Option<i64>,
     steps: Steps,
 }
@@ -113,14 +117,14 @@ impl<C: Collector> Digesting<C> {
                     take(&self.secret, &mut self.collector, db, &entry)
                 } else {
                     let (key, expire_at) = (entry.key.to_vec(), entry.expire_at);
-                    let kind = entry.value.kind();
+                    let value = record.into_value();
                     self.pending = Some(Pending {
                         db,
                         key,
                         place,
-                        kind,
                         expire_at,
-                        steps: Steps::new(&self.secret, record.into_value()),
+                        steps: Steps::new(&self.secret, value.clone()),
+                        value,
                     });
                     1
                 }
@@ -136,16 +140,24 @@ impl<C: Collector> Digesting<C> {
     }
 
     /// The pending collection is through.
-    fn complete(&mut self, value: u128) {
+    fn complete(&mut self, of_value: u128) {
         if let Some(pending) = self.pending.take() {
             let (place, expire_at) = (pending.place, pending.expire_at);
+            let value = pending.value.as_ref();
             self.collector.add(DigestedKey {
                 db: pending.db,
                 key: &pending.key,
                 place,
-                digest: KeyDigest::of(&self.secret, place, pending.kind, expire_at, value),
+                digest: KeyDigest::of(&self.secret, place, value.kind(), expire_at, of_value),
+                value,
+                expire_at,
             });
         }
+    }
+
+    /// What the digests go into.
+    pub(crate) fn collector_mut(&mut self) -> &mut C {
+        &mut self.collector
     }
 
     /// What was collected. [`Digesting::next`] must have asked for it.
@@ -176,13 +188,16 @@ fn take(secret: &Secret, collector: &mut impl Collector, db: usize, entry: &Entr
     if !collector.wants(place) {
         return 1;
     }
-    let value = value_digest(secret, entry.value);
-    let digest = KeyDigest::of(secret, place, entry.value.kind(), entry.expire_at, value);
+    let of_value = value_digest(secret, entry.value);
+    let (value, expire_at) = (entry.value, entry.expire_at);
+    let digest = KeyDigest::of(secret, place, value.kind(), expire_at, of_value);
     collector.add(DigestedKey {
         db,
         key: entry.key,
         place,
         digest,
+        value,
+        expire_at,
     });
     elements(entry.value)
 }

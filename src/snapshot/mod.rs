@@ -18,6 +18,7 @@
 
 pub(crate) mod digesting;
 mod encode;
+pub(crate) mod patching;
 pub(crate) mod persistence;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::dataset::{DATABASES, Dataset, Image};
+use super::delta::SimDelta;
 use super::feeds::{SimFeed, SimSnapshot};
 use super::node::SimContext;
 use super::peers::Peer;
@@ -103,6 +104,12 @@ pub(super) struct Host {
     pub(crate) busy: bool,
     pub(crate) link_connection: Option<u64>,
     pub(crate) load: Option<Load>,
+    /// A delta resync of ours under way.
+    pub(crate) delta: Option<SimDelta>,
+    /// repl-delta-resync, as a replica.
+    pub(crate) offers_delta: bool,
+    /// Those that were applied.
+    pub(crate) deltas: u64,
     /// Speaks for our master.
     pub(crate) session: Session,
     pub(crate) peers: Vec<Peer>,
@@ -162,6 +169,9 @@ impl Host {
             busy: false,
             link_connection: None,
             load: None,
+            delta: None,
+            offers_delta: false,
+            deltas: 0,
             session: Session::default(),
             peers: Vec::new(),
             snapshot: None,
@@ -255,6 +265,7 @@ impl Host {
         self.starts = before.starts + 1;
         self.knows_all = before.knows_all;
         (self.failed, self.diverged) = (before.failed, before.diverged);
+        (self.offers_delta, self.deltas) = (before.offers_delta, before.deltas);
         if let Some(target) = target {
             self.hub.follow(format!("node{target}"), 6379);
         }

@@ -9,10 +9,11 @@
 //! - `scripts`: Lua without a node.
 //! - `spooling`: a slow disk that fails, under the production log, feed and spool.
 //! - `oracle`: what two nodes call by the same name must be the same.
-//! - `verification`: VERIFY and REPAIR.
+//! - `verification`: VERIFY and REPAIR; `delta`: delta resyncs.
 //! - `world`: nodes, faults and the invariants.
 
 mod dataset;
+mod delta;
 mod feeds;
 mod host;
 mod network;

@@ -241,6 +241,7 @@ impl SimNode {
         self.link.tick(io);
         loop {
             self.link.look_at_load(io);
+            self.link.look_at_delta(io);
             if !io.host.busy {
                 self.link.run_stream(io);
             }

@@ -8,7 +8,7 @@ use super::network::Arrival;
 use super::node::{SimContext, SimNode};
 use crate::repl::master::driver::Admission;
 use crate::repl::replica_input::{ReplicaCommand, parse};
-use crate::repl::wire::{DIGEST, QUEUE_PLACE};
+use crate::repl::wire::{DELTA, DIGEST, QUEUE_PLACE};
 use crate::repl::{Cursor, Next, Place, Replica, Request, psync};
 
 /// Of 256 reads of the disk, so many fail.
@@ -34,6 +34,7 @@ pub(super) struct Peer {
     capa_psync2: bool,
     capa_queue_place: bool,
     capa_digest: bool,
+    capa_delta: bool,
     /// It asked to be a replica, at that time, and is not admitted yet.
     asks: Option<(Request, i64)>,
     attached: bool,
@@ -56,6 +57,7 @@ impl Host {
             capa_psync2: false,
             capa_queue_place: false,
             capa_digest: false,
+            capa_delta: false,
             asks: None,
             attached: false,
             source: Source::Idle,
@@ -229,6 +231,7 @@ impl SimNode {
                 peer.capa_psync2 |= args.contains(&b"psync2".as_slice());
                 peer.capa_queue_place |= args.contains(&QUEUE_PLACE.as_bytes());
                 peer.capa_digest |= args.contains(&DIGEST.as_bytes());
+                peer.capa_delta |= args.contains(&DELTA.as_bytes());
                 Bytes::from_static(b"+OK\r\n")
             }
             [b"PSYNC" | b"SYNC", ..] => {
@@ -261,6 +264,7 @@ impl SimNode {
             capa_psync2: peer.capa_psync2,
             capa_queue_place: peer.capa_queue_place,
             capa_digest: peer.capa_digest,
+            capa_delta: peer.capa_delta,
             ..Replica::arriving(id)
         };
         let io = &mut self.host.io(sim);

@@ -4,12 +4,14 @@
 use bytes::Bytes;
 
 use super::dataset::{Dataset, Image};
+use super::delta::SimDelta;
 use super::host::{Host, Io, Load, ToMaster};
 use crate::clock::Clock;
 use crate::config::OnStreamError;
+use crate::digest::Secret;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
-use crate::repl::link::io::{LinkSettings, LoadError, Swap};
+use crate::repl::link::io::{DeltaReady, LinkSettings, LoadError, Swap};
 use crate::repl::stream_databases;
 use crate::repl::stream_errors;
 use crate::repl::stream_input::{Ran, StreamRunner};
@@ -197,6 +199,7 @@ impl LinkIo for Io<'_, '_> {
             announce_port: 7000,
             timeout_ms: 2500,
             failover: self.host.hub.failover().state() == FailoverState::InProgress,
+            delta: self.host.offers_delta,
             ..LinkConfig::default()
         }
     }
@@ -320,6 +323,54 @@ impl LinkIo for Io<'_, '_> {
             return Swap::Refused;
         }
         self.host.data = Dataset::default();
+        Swap::Done
+    }
+
+    fn begin_delta(&mut self, host: String, _: u16) {
+        let master = host
+            .trim_start_matches("node")
+            .parse()
+            .unwrap_or(usize::MAX);
+        let secret = Secret::random(&*self.host.clock);
+        let now_ms = self.sim.now_ms;
+        self.host.delta = Some(SimDelta::begin(master, &self.host.data, secret, now_ms));
+    }
+
+    fn delta(&mut self) -> Option<Result<DeltaReady, String>> {
+        let Some(delta) = &self.host.delta else {
+            return Some(Err("nothing is under way".into()));
+        };
+        let databases = self.host.databases;
+        let fits = |ready: DeltaReady| {
+            let resumes_in = ready.database.unwrap_or(0);
+            match stream_databases::refusal_to_resume(resumes_in, databases) {
+                Some(why) => Err(why),
+                None => Ok(ready),
+            }
+        };
+        delta.outcome().map(|outcome| outcome.and_then(fits))
+    }
+
+    fn abort_delta(&mut self) {
+        self.host.delta = None;
+    }
+
+    fn patch_in(&mut self, agree: &mut dyn FnMut(&Hub) -> bool) -> Swap {
+        if self.is_busy() {
+            self.host.busy = true;
+            return Swap::Busy;
+        }
+        let Some(delta) = self.host.delta.take() else {
+            return Swap::Refused;
+        };
+        let host = &mut *self.host;
+        match delta.apply(&mut host.data, || agree(&host.hub)) {
+            None => return Swap::Refused,
+            Some(Ok(())) => {}
+            Some(Err(why)) => self.sim.violate(self.host.index, &why),
+        }
+        self.host.deltas += 1;
+        self.host.claim(self.sim);
         Swap::Done
     }
 

@@ -217,7 +217,11 @@ impl SimVerification {
 }
 
 /// What a walk over the model brings.
-fn walk(data: &Dataset, order: &WalkOrder, rng: &mut fastrand::Rng) -> Result<Walked, String> {
+pub(super) fn walk(
+    data: &Dataset,
+    order: &WalkOrder,
+    rng: &mut fastrand::Rng,
+) -> Result<Walked, String> {
     if rng.u8(..) < WALK_FAILURES {
         return Err("a snapshot is wanted".into());
     }
@@ -230,21 +234,23 @@ fn walk(data: &Dataset, order: &WalkOrder, rng: &mut fastrand::Rng) -> Result<Wa
     })
 }
 
-fn collect<C: Collector>(data: &Dataset, secret: &Secret, mut collector: C) -> C {
+pub(super) fn collect<C: Collector>(data: &Dataset, secret: &Secret, mut collector: C) -> C {
     for (db, database) in data.databases.iter().enumerate() {
         for (key, value) in database {
             let (key, value) = (key.to_string(), value.to_string());
             let place = KeyPlace::of(secret, db, key.as_bytes());
             if collector.wants(place) {
                 let text = ValueRef::String(StrRef::Bytes(value.as_bytes()));
-                let value = value_digest(secret, text);
-                let digest = KeyDigest::of(secret, place, Kind::String, None, value);
+                let of_value = value_digest(secret, text);
+                let digest = KeyDigest::of(secret, place, Kind::String, None, of_value);
                 let key = key.as_bytes();
                 collector.add(DigestedKey {
                     db,
                     key,
                     place,
                     digest,
+                    value: text,
+                    expire_at: None,
                 });
             }
         }

@@ -53,6 +53,8 @@ pub struct Report {
     pub guarded: u64,
     /// Commands and dumps for databases that a node did not have.
     pub out_of_place: u64,
+    /// Delta resyncs that were applied.
+    pub deltas: u64,
     /// Verifications that found nodes equal, and those that could not be made.
     pub verified: u64,
     pub not_verified: u64,
@@ -115,6 +117,7 @@ impl World {
                             max_bytes: 2 << 20,
                         },
                     ][rng.usize(0..2)],
+                    delta: rng.bool(),
                 };
                 let spool = (
                     [200, 3_000, 1 << 20][rng.usize(0..3)],
@@ -123,6 +126,7 @@ impl World {
                 let mut node = SimNode::new(index, clock.clone(), settings, backlog, spool);
                 node.host.disk.failures = [0, 30, 255][rng.usize(0..3)];
                 node.host.bandwidth = [200, 1000, 1 << 20][rng.usize(0..3)];
+                node.host.offers_delta = rng.bool();
                 node.host.too_large = [0, 0, 20][rng.usize(0..3)];
                 if rng.u8(..8) == 0 {
                     node.host.databases = DATABASES - 1;
@@ -173,7 +177,21 @@ impl World {
         for node in 0..self.nodes.len() {
             self.on(node, |n, a| n.step(a));
         }
+        self.step_deltas();
         self.step_verifications();
+    }
+
+    fn step_deltas(&mut self) {
+        for replica in 0..self.nodes.len() {
+            let host = &mut self.nodes[replica].host;
+            if let Some(mut delta) = host.delta.take_if(|_| host.up) {
+                delta.step(replica, &mut self.nodes, self.now_ms, &mut self.rng);
+                self.nodes[replica].host.delta = Some(delta);
+            }
+            let now_ms = self.now_ms;
+            let hub = &self.nodes[replica].host.hub;
+            hub.with_delta_server(|server| server.tick(now_ms));
+        }
     }
 
     /// Nothing was spoiled: whatever a verification finds to differ is its own fault, unless a node says that it has
@@ -371,6 +389,7 @@ impl World {
         self.report.full_syncs += counts.full;
         self.report.partial_syncs += counts.partial_ok;
         self.report.refused_partial_syncs += counts.partial_err;
+        self.report.deltas += std::mem::take(&mut host.deltas);
         self.report.snapshots += std::mem::take(&mut host.snapshots);
         self.report.spilled += host.hub.spool().spilled_total();
     }

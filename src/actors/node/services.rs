@@ -16,11 +16,12 @@ use crate::actors::snapshots::reload::{FlushedAll, Reload};
 use crate::background::aside::Aside;
 use crate::background::script_threads::ScriptThreads;
 use crate::config::Settings;
-use crate::node_core::digest_walk::VerifyWith;
+use crate::node_core::digest_walk::{DeltaWanted, VerifyWith};
 use crate::node_core::migration::{Migration, TargetCommand};
 use crate::node_core::{AsideWork, LongScript, ReloadOptions, Services, ShutdownOptions};
 use crate::os::config_file::{self, ConfigFile};
 use crate::os::system_probe::thread_cpu_us;
+use crate::repl::delta;
 use crate::repl::verify::WalkOrder;
 use crate::repl::verify::server::WalkId;
 use crate::session::Ticket;
@@ -132,6 +133,10 @@ impl Services for ActorServices {
 
     fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
         self.replication.walk_digests(ticket, id, order);
+    }
+
+    fn walk_for_delta(&self, ticket: Arc<Ticket>, id: delta::server::WalkId, wanted: DeltaWanted) {
+        self.replication.walk_for_delta(ticket, id, wanted);
     }
 
     fn verify(&self, ticket: Arc<Ticket>, with: VerifyWith) {

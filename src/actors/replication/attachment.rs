@@ -52,6 +52,7 @@ impl MasterActor {
             capa_psync2: replconf.capa_psync2,
             capa_queue_place: replconf.capa_queue_place,
             capa_digest: replconf.capa_digest,
+            capa_delta: replconf.capa_delta,
             dump_only: replconf.rdb_only,
             filter: replconf.filter,
             ..Replica::arriving(client.id)

@@ -17,9 +17,11 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
+use crate::actors::replication::delta_fetch::{DeltaOutcome, DeltaPromise, FetchDelta};
 use crate::actors::replication::failover::FailoverActor;
 use crate::actors::replication::master::{CloseReplicas, MasterActor};
 use crate::actors::replication::slave_stream::DiskWarning;
+use crate::actors::replication::verification::VerificationActor;
 use crate::background::load_limit::{Limited, TooLarge};
 use crate::background::loading::{self, LoadedDump};
 use crate::background::pipe::{PipeWriter, pipe};
@@ -34,7 +36,7 @@ use crate::os::priority;
 use crate::rdb::opaque::Opaque;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
-use crate::repl::link::io::{LinkSettings, LoadError, Swap};
+use crate::repl::link::io::{DeltaReady, LinkSettings, LoadError, Swap};
 use crate::repl::stream_databases;
 use crate::repl::stream_input::StreamRunner;
 use crate::repl::{FailoverState, Hub, LinkConfig, LinkIo};
@@ -43,6 +45,8 @@ use crate::resp::request::Batch;
 use crate::session::{Origin, Session};
 use crate::supervision::{Owner, turn};
 
+/// Keys replaced by a delta resync that the log names at its most talkative.
+const SHOWN_MAX: usize = 100;
 /// Bytes of a dump between the link and the loader.
 const PIPE_BYTES: usize = 4 << 20;
 
@@ -68,6 +72,10 @@ pub(super) struct LinkSocket {
     pub(crate) node: Arc<NodeCore>,
     master: Addr<MasterActor>,
     failover: Addr<FailoverActor>,
+    /// Fetches what differs in a delta resync.
+    verification: Addr<VerificationActor>,
+    /// What it leaves of that.
+    delta: Option<Arc<DeltaOutcome>>,
     pub(crate) connecting: Option<Connecting>,
     pub(crate) socket: Option<TcpStream>,
     pub(crate) output: BytesMut,
@@ -91,12 +99,15 @@ impl LinkSocket {
         node: Arc<NodeCore>,
         master: Addr<MasterActor>,
         failover: Addr<FailoverActor>,
+        verification: Addr<VerificationActor>,
     ) -> LinkSocket {
         let session = master_session(&node, String::new(), String::new());
         LinkSocket {
             node,
             master,
             failover,
+            verification,
+            delta: None,
             connecting: None,
             socket: None,
             output: BytesMut::new(),
@@ -118,6 +129,7 @@ impl LinkSocket {
             self.node.clone(),
             self.master.clone(),
             self.failover.clone(),
+            self.verification.clone(),
         )
     }
 
@@ -191,6 +203,7 @@ impl LinkIo for LinkSocket {
                 .filter(|ip| !ip.is_empty()),
             timeout_ms: settings.repl_timeout as i64 * 1000,
             failover: self.node.hub.failover().state() == FailoverState::InProgress,
+            delta: settings.repl_delta_resync,
         }
     }
 
@@ -348,6 +361,58 @@ impl LinkIo for LinkSocket {
         }
         let empty = node.keyspace.builder().finish();
         loading::swap_in(&node, &mut entered, empty, Opaque::default());
+        Swap::Done
+    }
+
+    fn begin_delta(&mut self, host: String, port: u16) {
+        let outcome = Arc::new(DeltaOutcome::default());
+        self.delta = Some(outcome.clone());
+        self.verification.do_send(FetchDelta {
+            host,
+            port,
+            outcome: DeltaPromise(outcome),
+        });
+    }
+
+    fn delta(&mut self) -> Option<Result<DeltaReady, String>> {
+        let outcome = self.delta.as_ref()?;
+        // Registered before the look, as for a load.
+        outcome.look(&self.waker())
+    }
+
+    fn abort_delta(&mut self) {
+        if let Some(fetched) = self.delta.take().and_then(|outcome| outcome.give_up()) {
+            self.node.lazyfree.push(Box::new(fetched));
+        }
+    }
+
+    fn patch_in(&mut self, agree: &mut dyn FnMut(&Hub) -> bool) -> Swap {
+        let node = self.node.clone();
+        let Some(mut entered) = self.enter_all(&node) else {
+            return Swap::Busy;
+        };
+        let Some(fetched) = self.delta.take().and_then(|outcome| outcome.give_up()) else {
+            return Swap::Refused;
+        };
+        let changed = node.keyspace.changes() != fetched.changes;
+        if changed || !agree(&node.hub) {
+            drop(entered);
+            node.lazyfree.push(Box::new(fetched));
+            return Swap::Refused;
+        }
+        let begin_us = node.clock.monotonic_us();
+        let replaced = loading::patch_in(&node, &mut entered, fetched.patch, fetched.opaque);
+        drop(entered);
+        let took_us = node.clock.monotonic_us() - begin_us;
+        tracing::info!(
+            "MASTER <-> REPLICA sync: {} keys applied in one step of {took_us} us",
+            replaced.len()
+        );
+        for key in replaced.iter().take(SHOWN_MAX) {
+            tracing::debug!("MASTER <-> REPLICA sync: the master's took the place of {key}");
+        }
+        node.lazyfree.push(Box::new(replaced));
+        node.persistence.add_changes(1);
         Swap::Done
     }
 

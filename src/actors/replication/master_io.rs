@@ -212,6 +212,7 @@ impl MasterIo for MasterSockets {
             saves: !settings.save.is_empty(),
             min_replicas_max_lag_s: settings.min_replicas_max_lag as i64,
             backlog,
+            delta: settings.repl_delta_resync,
         }
     }
 

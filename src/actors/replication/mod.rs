@@ -4,6 +4,7 @@ pub(crate) mod attachment;
 #[cfg(test)]
 mod bad_transfer_tests;
 pub(crate) mod delivery;
+mod delta_fetch;
 pub(crate) mod failover;
 mod filtered;
 mod link_io;
@@ -26,11 +27,12 @@ use crate::actors::replication::master::MasterActor;
 use crate::actors::replication::slave_link::{Begin, Retarget, SlaveLinkActor};
 use crate::actors::replication::verification::{VerificationActor, Verify};
 use crate::actors::replication::waiters::{Unblock, Wait};
-use crate::actors::snapshots::digest_walk::WalkDigests;
+use crate::actors::snapshots::digest_walk::{AnyWalk, WalkDigests};
 use crate::actors::snapshots::snapshot::{Save, SnapshotActor};
 use crate::actors::supervisor;
 use crate::node_core::NodeCore;
-use crate::node_core::digest_walk::VerifyWith;
+use crate::node_core::digest_walk::{DeltaWanted, VerifyWith};
+use crate::repl::delta;
 use crate::repl::verify::WalkOrder;
 use crate::repl::verify::server::WalkId;
 use crate::session::Ticket;
@@ -60,10 +62,11 @@ impl Replication {
         let master = supervisor::start(node, Owner::Master, master);
         let failover = FailoverActor::new(node.clone());
         let failover = supervisor::start(node, Owner::Failover, failover);
-        let link = SlaveLinkActor::new(node.clone(), master.clone(), failover.clone());
-        let link = supervisor::start(node, Owner::Link, link);
         let verification = VerificationActor::new(node.clone(), snapshots.clone());
         let verification = supervisor::start(node, Owner::Verification, verification);
+        let (to_master, to_failover) = (master.clone(), failover.clone());
+        let link = SlaveLinkActor::new(node.clone(), to_master, to_failover, verification.clone());
+        let link = supervisor::start(node, Owner::Link, link);
         Replication {
             node: Arc::downgrade(node),
             master,
@@ -98,7 +101,18 @@ impl Replication {
     /// Makes a walk for a replica that verifies itself.
     pub(crate) fn walk_digests(&self, ticket: Arc<Ticket>, id: WalkId, order: WalkOrder) {
         let walk = verification::walk_for_replica(self.node.clone(), ticket, id, order);
-        self.snapshots.do_send(WalkDigests(walk));
+        self.snapshots.do_send(WalkDigests(AnyWalk::Digests(walk)));
+    }
+
+    /// Makes a walk for a replica in a delta resync.
+    pub(crate) fn walk_for_delta(
+        &self,
+        ticket: Arc<Ticket>,
+        id: delta::server::WalkId,
+        wanted: DeltaWanted,
+    ) {
+        let walk = delta_fetch::walk_for_replica(self.node.clone(), ticket, id, wanted);
+        self.snapshots.do_send(WalkDigests(AnyWalk::Delta(walk)));
     }
 
     /// REPLICATION VERIFY.

@@ -90,6 +90,8 @@ pub(crate) struct SlaveBufferActor {
     input: SlaveInput,
     waker: Option<Waker>,
     reported: bool,
+    /// The connection ends when `queue` is written.
+    pub(super) closing: bool,
     /// When the socket last took something, unix ms.
     written_ms: i64,
 }
@@ -128,6 +130,7 @@ impl SlaveBufferActor {
             input: SlaveInput::new(input),
             waker: None,
             reported: false,
+            closing: false,
         }
     }
 
@@ -159,6 +162,7 @@ impl SlaveBufferActor {
         for _ in 0..ROUNDS_MAX {
             match self.fill(cx) {
                 Ok(true) => {}
+                Ok(false) if self.closing => return Poll::Ready(()),
                 Ok(false) => return Poll::Pending,
                 Err(()) => return Poll::Ready(()),
             }
@@ -370,7 +374,7 @@ impl SlaveBufferActor {
     }
 
     /// Writes what is queued; false if the socket took no more.
-    pub(super) fn write(&mut self) -> io::Result<bool> {
+    fn write(&mut self) -> io::Result<bool> {
         while !self.queue.is_empty() {
             let slices: Vec<IoSlice<'_>> = self
                 .queue

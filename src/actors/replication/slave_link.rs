@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::actors::replication::failover::FailoverActor;
 use crate::actors::replication::link_io::LinkSocket;
 use crate::actors::replication::master::MasterActor;
+use crate::actors::replication::verification::VerificationActor;
 use crate::clients::pause::OUR_MASTER;
 use crate::node_core::NodeCore;
 use crate::os::priority;
@@ -49,10 +50,11 @@ impl SlaveLinkActor {
         node: Arc<NodeCore>,
         master: Addr<MasterActor>,
         failover: Addr<FailoverActor>,
+        verification: Addr<VerificationActor>,
     ) -> SlaveLinkActor {
         SlaveLinkActor {
             driver: LinkDriver::default(),
-            io: LinkSocket::new(node, master, failover),
+            io: LinkSocket::new(node, master, failover, verification),
             buffer: vec![0; READ_BYTES].into(),
             begun: false,
         }
@@ -82,6 +84,7 @@ impl SlaveLinkActor {
             }
             self.io.busy = false;
             self.driver.look_at_load(&mut self.io);
+            self.driver.look_at_delta(&mut self.io);
             if !self.io.busy {
                 self.driver.run_stream(&mut self.io);
             }
@@ -232,6 +235,7 @@ impl Supervised for SlaveLinkActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         let was_registered = self.io.registered;
         self.io.abort_load();
+        self.io.abort_delta();
         self.io.disconnect();
         if was_registered {
             self.io.link_is_up(false);

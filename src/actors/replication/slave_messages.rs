@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -9,6 +10,9 @@ use bytes::Bytes;
 use crate::actors::replication::slave_buffer::{SlaveBufferActor, Source};
 use crate::actors::snapshots::feed::SharedFeed;
 use crate::repl::{Cursor, SyncProgress};
+
+/// How long a connection that is over may take for what it is still to be told.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Protocol bytes to write before what comes next.
 #[derive(Debug, Message)]
@@ -78,7 +82,8 @@ impl Handler<Follow> for SlaveBufferActor {
     }
 }
 
-/// The connection is over: write nothing more, and go. `last`: bytes that are tried once before.
+/// The connection is over: write nothing more, and go. `last`: bytes that are written before, if the socket takes them
+/// within [`LAST_WORDS`]. One that has just been taken over takes nothing until it was polled.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Close {
@@ -91,8 +96,12 @@ impl Handler<Close> for SlaveBufferActor {
     fn handle(&mut self, close: Close, ctx: &mut Self::Context) {
         if let Some(last) = close.last {
             self.queue.push_back(last);
-            let _ = self.write();
+            self.source = Source::Idle;
+            self.closing = true;
+            self.wake();
+            ctx.run_later(LAST_WORDS, |_, ctx| ctx.stop());
+        } else {
+            ctx.stop();
         }
-        ctx.stop();
     }
 }

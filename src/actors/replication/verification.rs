@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::actors::shard;
-use crate::actors::snapshots::digest_walk::WalkDigests;
+use crate::actors::snapshots::digest_walk::{AnyWalk, WalkDigests};
 use crate::actors::snapshots::snapshot::SnapshotActor;
 use crate::digest::Secret;
 use crate::node_core::NodeCore;
@@ -39,7 +39,7 @@ const HOLD_MS: i64 = 2000;
 /// Between two looks whether the stream has come to where both cut.
 const STREAM_LOOK: Duration = Duration::from_millis(1);
 /// Longest wait for a connection or an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a replica that was asked to verify itself.
 const REPLICA_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Longest answer that is taken, bytes.
@@ -47,8 +47,8 @@ const ANSWER_MAX: usize = 8 << 20;
 
 /// See the module.
 pub(crate) struct VerificationActor {
-    node: Arc<NodeCore>,
-    snapshots: Addr<SnapshotActor>,
+    pub(super) node: Arc<NodeCore>,
+    pub(super) snapshots: Addr<SnapshotActor>,
     running: bool,
     /// When the last one began, Unix ms.
     last_ms: i64,
@@ -71,6 +71,7 @@ impl VerificationActor {
         node.supervision.step(Owner::Verification, "look");
         let now_ms = node.clock.unix_ms();
         node.hub.verify_server().tick(now_ms);
+        node.hub.with_delta_server(|server| server.tick(now_ms));
         let period_ms = node.settings.load().repl_verify_period as i64 * 1000;
         let is_due = period_ms > 0 && now_ms - self.last_ms >= period_ms;
         let is_replica = node.hub.is_replica();
@@ -245,11 +246,11 @@ async fn drive(
                 }
                 let (cut, cut_at) = oneshot::channel();
                 let (done, walked) = oneshot::channel::<Result<Walked, String>>();
-                snapshots.do_send(WalkDigests(DigestWalk {
+                snapshots.do_send(WalkDigests(AnyWalk::Digests(DigestWalk {
                     order,
                     cut: Told::new(move |at| drop(cut.send(at))),
                     done: Told::new(move |result| drop(done.send(result))),
-                }));
+                })));
                 let at = cut_at.await.unwrap_or_else(|_| Err(GONE.into()));
                 verifier.cut(at);
                 walk = Some(walked);
@@ -365,14 +366,14 @@ pub(super) fn walk_for_replica(
 // ---- connections ----
 
 /// A connection to another node.
-struct Peer {
+pub(super) struct Peer {
     stream: TcpStream,
     input: BytesMut,
 }
 
 impl Peer {
     /// Connects, and logs in as the link to a master does.
-    async fn connect(node: &NodeCore, host: String, port: u16) -> Result<Peer, String> {
+    pub(super) async fn connect(node: &NodeCore, host: String, port: u16) -> Result<Peer, String> {
         let connecting = outgoing::connect(node, host, port);
         let stream = timeout(ANSWER_TIMEOUT, connecting).await;
         let stream = stream.map_err(|_| "could not connect: timed out".to_owned())?;
@@ -394,7 +395,11 @@ impl Peer {
     }
 
     /// Sends a command and waits for its reply.
-    async fn ask(&mut self, words: &[Vec<u8>], wait: Duration) -> Result<RespValue, String> {
+    pub(super) async fn ask(
+        &mut self,
+        words: &[Vec<u8>],
+        wait: Duration,
+    ) -> Result<RespValue, String> {
         let mut bytes = Vec::new();
         wire::command(&mut bytes, words);
         let exchange = async {

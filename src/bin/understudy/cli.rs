@@ -28,7 +28,7 @@ pub struct Request {
     name = "understudy",
     version = VERSION,
     disable_version_flag = true,
-    override_usage = "understudy [FILE] [--directive value ...] [-]\n       understudy --check-config [FILE] [--directive value ...] [-]",
+    override_usage = "understudy [FILE] [--directive value ...] [-]\n       understudy --check-config [FILE] [--directive value ...] [-]\n       understudy compare HOST:PORT HOST:PORT (--help tells more)",
     after_help = EXAMPLES
 )]
 struct Arguments {

@@ -6,6 +6,7 @@ use crate::command::{Context, Handlers};
 use crate::repl::explain::{fate_of_link, fate_of_replica};
 use crate::repl::{LinkState, Replica, ReplicaState, ReplicationView};
 use crate::table::{Args, CommandError, CommandResult};
+use crate::text::printable::printable;
 
 pub(in crate::command) const HANDLERS: Handlers = &[
     ("replication|explain", explain),
@@ -29,6 +30,15 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
     explain_role(&view, ctx.now_ms, &mut lines, &last_resync);
     for replica in &view.replicas {
         explain_replica(replica, &view, &mut lines, &last_resync);
+    }
+    let deltas = ctx.node.hub.published().deltas.clone();
+    if !deltas.last.is_empty() {
+        lines.push(format!(
+            "delta resyncs of ours: {}, and {} that a full resync took the place of; the last: {}",
+            deltas.done,
+            deltas.failed,
+            printable(deltas.last.as_bytes())
+        ));
     }
     explain_verifications(ctx, &mut lines);
     lines.push(format!("full resyncs since the start: {total}"));

@@ -14,7 +14,7 @@ use crate::command::{Context, Handlers, dispatch};
 use crate::config::{MasterAddress, is_host, words};
 use crate::repl::failover::{BY_HAND, FailoverRequest, FailoverState, is_at};
 use crate::repl::replicas::name_of;
-use crate::repl::wire::{DIGEST, QUEUE_PLACE};
+use crate::repl::wire::{DELTA, DIGEST, QUEUE_PLACE};
 use crate::repl::{self, DumpFilter, ReplicaState, Request};
 use crate::session::Origin;
 use crate::table::{Args, CommandError, CommandResult};
@@ -70,6 +70,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             told.capa_psync2 |= is_word(value, "psync2");
             told.capa_queue_place |= is_word(value, QUEUE_PLACE);
             told.capa_digest |= is_word(value, DIGEST);
+            told.capa_delta |= is_word(value, DELTA);
         } else if is_word(option, "ack") || is_word(option, "getack") {
             return Ok(());
         } else if is_word(option, "rdb-only") {

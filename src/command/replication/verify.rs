@@ -6,9 +6,11 @@ use crate::command::{Context, Handlers};
 use crate::data::ValueRef;
 use crate::keyspace::ShardSet;
 use crate::node_core::NodeCore;
-use crate::node_core::digest_walk::VerifyWith;
+use crate::node_core::digest_walk::{DeltaWanted, RangesOrder, VerifyWith};
 use crate::rdb::payload;
 use crate::rdb::writer::Encoder;
+use crate::repl::delta::Question as DeltaQuestion;
+use crate::repl::delta::server::Order as DeltaOrder;
 use crate::repl::verify::repair::NamedKey;
 use crate::repl::verify::server::Order;
 use crate::repl::verify::{Answer, Question, repair};
@@ -16,6 +18,7 @@ use crate::table::{Args, CommandError, CommandResult};
 use crate::text::is_word;
 
 pub(in crate::command) const HANDLERS: Handlers = &[
+    ("replication|delta", delta),
     ("replication|digest", digest),
     ("replication|repair", repair),
     ("replication|verify", verify),
@@ -77,6 +80,35 @@ fn digest(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         }
     }
     Ok(())
+}
+
+/// What a replica asks in a delta resync.
+fn delta(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
+    let question = DeltaQuestion::parse(&args[2..]).ok_or(CommandError::SYNTAX)?;
+    if !ctx.settings.repl_delta_resync {
+        return Err(CommandError::fixed("ERR repl-delta-resync is off here"));
+    }
+    let (peer, now_ms) = (ctx.session.client.addr.clone(), ctx.now_ms);
+    let hub = &ctx.node.hub;
+    if hub.is_replica() && !hub.link_up() {
+        return Err(CommandError::fixed(
+            "ERR this node is not connected with its master",
+        ));
+    }
+    let order = hub.with_delta_server(|server| server.asked(question, &peer, now_ms));
+    let (id, wanted) = match order.map_err(|why| CommandError::err(format_args!("{why}")))? {
+        DeltaOrder::Answer(answer) => {
+            ctx.reply.bulk(&answer.to_bytes());
+            return Ok(());
+        }
+        DeltaOrder::Ranges(id, secret, bits) => {
+            (id, DeltaWanted::Ranges(RangesOrder { secret, bits }))
+        }
+        DeltaOrder::Patch(id, order) => (id, DeltaWanted::Patch(order)),
+    };
+    with_ticket(ctx, |services, ticket| {
+        services.walk_for_delta(ticket, id, wanted);
+    })
 }
 
 /// `REPLICATION REPAIR REPLICA`: sends what the last verifications found to differ.

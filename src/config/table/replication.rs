@@ -47,6 +47,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Bytes of the spool on disk; 0: no limit. Past it replicas in a full sync are under the output limit."),
     D::number("repl-snapshot-keep", number_at!(repl_snapshot_keep), 0, I32,
         "Seconds that a finished snapshot is kept for replicas that come late."),
+    D::yes_no("repl-delta-resync", at!(repl_delta_resync),
+        "Between nodes of ours, on both sides: where a partial resync can't, send only the keys that differ.").ours(),
     D::number("repl-verify-period", number_at!(repl_verify_period), 0, I32,
         "Seconds between two verifications of replicas by digests; 0: only by REPLICATION VERIFY.").ours(),
     D::number("repl-max-transfers", number_at!(repl_max_transfers), 0, I32,

@@ -60,6 +60,8 @@ pub(crate) struct LinkDriver {
     epoch: u64,
     load: Option<Load>,
     input: StreamInput,
+    /// What differs is being fetched.
+    delta: bool,
     /// Where in the stream the first byte of the input is.
     position: u64,
     flush: Flush,
@@ -100,6 +102,9 @@ impl LinkDriver {
                 "Before turning into a replica, using my own master parameters to synthesize a cached master: I \
                  may be able to synchronize with the new master with just a partial transfer."
             );
+        }
+        if std::mem::take(&mut self.delta) {
+            io.abort_delta();
         }
         self.disconnect(io);
         if std::mem::take(&mut self.up) {
@@ -255,6 +260,64 @@ impl LinkDriver {
         }
     }
 
+    /// Looks after a delta resync: whether all has come, and then the step in which it is applied. To be called as
+    /// [`LinkDriver::look_at_load`].
+    pub(crate) fn look_at_delta(&mut self, io: &mut impl LinkIo) {
+        if !self.delta || self.is_void(io) {
+            return;
+        }
+        let ready = match io.delta() {
+            None => return,
+            Some(Ok(ready)) => ready,
+            Some(Err(why)) => return self.end_delta(Err(why), io),
+        };
+        let epoch = self.epoch;
+        let swapped = io.patch_in(&mut |hub| {
+            if hub.epoch() != epoch {
+                return false;
+            }
+            hub.lift_guard(false);
+            hub.published().guard.clear();
+            let history = History::new(ready.history);
+            hub.stream().adopt(history, ready.offset, ready.database);
+            true
+        });
+        match swapped {
+            Swap::Busy => {}
+            Swap::Refused => {
+                self.end_delta(Err("the data was written to meanwhile".into()), io);
+            }
+            Swap::Done => {
+                io.close_replicas(None);
+                self.end_delta(Ok(ready.told), io);
+            }
+        }
+    }
+
+    fn end_delta(&mut self, result: Result<String, String>, io: &mut impl LinkIo) {
+        self.delta = false;
+        let mut published = io.hub().published();
+        let deltas = &mut published.deltas;
+        match &result {
+            Ok(told) => {
+                info!("MASTER <-> REPLICA sync: Delta resync done: {told}");
+                deltas.done += 1;
+                deltas.last = told.clone();
+            }
+            Err(why) => {
+                info!("MASTER <-> REPLICA sync: No delta resync, everything is asked for: {why}");
+                deltas.failed += 1;
+                deltas.last = format!("none: {why}");
+            }
+        }
+        drop(published);
+        self.with(io, |l, e, o| {
+            l.delta_ended(e, result.as_ref().map(|_| ()).map_err(String::as_str));
+            l.tick(e, o);
+        });
+        io.wake();
+    }
+
     // ---- what is asked of it ----
 
     /// Whether bytes should be read from the connection.
@@ -366,6 +429,12 @@ impl LinkDriver {
             LinkAction::Continue { new_id } => self.resume(new_id, io),
             LinkAction::Apply(bytes) => self.input.push(&bytes),
             LinkAction::Resync { reason } => self.explain(reason, io),
+            LinkAction::Delta => {
+                if let Some(link) = &self.link {
+                    self.delta = true;
+                    io.begin_delta(link.config().host.clone(), link.config().port);
+                }
+            }
             LinkAction::FailoverAccepted => io.failover_answered(Answered::Accepted),
             LinkAction::FailoverRefused(why) => io.failover_answered(Answered::Refused(why)),
         }

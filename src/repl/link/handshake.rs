@@ -25,7 +25,7 @@ impl Link {
                     return self.drop_link(env, format!("the answer to PING was {text}"), out);
                 }
                 info!("Master replied to PING, replication can continue...");
-                self.introduce(out);
+                self.introduce(env, out);
             }
             State::ExpectAuth => {
                 if refused {
@@ -58,6 +58,12 @@ impl Link {
                 }
                 self.ask(env, out);
             }
+            State::ExpectPsync if text.starts_with("-DELTA ") && self.offers_delta(env) => {
+                info!("MASTER <-> REPLICA sync: Fetching what differs instead of everything");
+                out.push(LinkAction::Delta);
+                self.fetching = true;
+                self.drop_link(env, "a delta resync is under way", out);
+            }
             State::ExpectPsync => self.psync_answered(env, &text, out),
             State::ExpectPayload => self.payload_begins(env, line, &text, out),
             _ => {}
@@ -65,7 +71,7 @@ impl Link {
     }
 
     /// Everything up to capa goes out at once; the replies come back in order.
-    fn introduce(&mut self, out: &mut Vec<LinkAction>) {
+    fn introduce(&mut self, env: &Env, out: &mut Vec<LinkAction>) {
         let config = &self.config;
         let mut bytes = Vec::new();
         self.state = State::ExpectPort;
@@ -85,8 +91,16 @@ impl Link {
         for capability in ["eof", "psync2", wire::QUEUE_PLACE, wire::DIGEST] {
             words.extend(["capa", capability]);
         }
+        if self.offers_delta(env) {
+            words.extend(["capa", wire::DELTA]);
+        }
         wire::command(&mut bytes, &words);
         out.push(LinkAction::Send(bytes));
+    }
+
+    /// Whether a delta resync makes sense: a node that was never part of a stream has nothing to compare.
+    fn offers_delta(&self, env: &Env) -> bool {
+        self.config.delta && !self.no_delta && !self.config.failover && env.offset > 0
     }
 
     fn ask(&mut self, env: &Env, out: &mut Vec<LinkAction>) {

@@ -10,6 +10,7 @@ use crate::config::OnStreamError;
 use crate::repl::failover::Answered;
 use crate::repl::guard::Offer;
 use crate::repl::hub::Hub;
+use crate::repl::replid::ReplId;
 use crate::repl::stream_input::StreamRunner;
 use crate::resp::request::Batch;
 
@@ -30,6 +31,17 @@ pub(crate) struct LoadError {
     pub(crate) text: String,
     /// It passed replica-load-memory-limit.
     pub(crate) too_large: bool,
+}
+
+/// What was fetched in a delta resync makes our data a state of that history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeltaReady {
+    pub(crate) history: ReplId,
+    pub(crate) offset: u64,
+    /// The database that the stream has selected then, if it says.
+    pub(crate) database: Option<usize>,
+    /// For the log and INFO.
+    pub(crate) told: String,
 }
 
 /// How an attempt to replace the data went.
@@ -72,6 +84,16 @@ pub(crate) trait LinkIo {
     fn swap_in(&mut self, agree: &mut dyn FnMut(&Offer) -> bool) -> Swap;
     /// Empties the dataset, as `swap_in`.
     fn flush(&mut self, agree: &mut dyn FnMut(&Hub, &dyn Clock) -> bool) -> Swap;
+
+    /// Fetches from that master what makes our data the same as its own (`repl::delta`), and builds it beside the data.
+    fn begin_delta(&mut self, host: String, port: u16);
+    /// How that went; None: it is not through yet.
+    fn delta(&mut self) -> Option<Result<DeltaReady, String>>;
+    /// Gives it up, or what was fetched.
+    fn abort_delta(&mut self);
+    /// Applies what was fetched, if the data was not written to meanwhile and `agree` agrees once every shard is
+    /// entered, which adopts history and offset. As `swap_in`.
+    fn patch_in(&mut self, agree: &mut dyn FnMut(&Hub) -> bool) -> Swap;
 
     /// The stream goes on in that database, outside a transaction.
     fn select(&mut self, database: usize);

@@ -134,18 +134,18 @@ impl Question {
     }
 }
 
-fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-fn pack(ranges: &[u32]) -> Vec<u8> {
+pub(crate) fn pack(ranges: &[u32]) -> Vec<u8> {
     ranges
         .iter()
         .flat_map(|range| range.to_le_bytes())
         .collect()
 }
 
-fn unpack(bytes: &[u8]) -> Option<Vec<u32>> {
+pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<u32>> {
     let (numbers, []) = bytes.as_chunks::<4>() else {
         return None;
     };

@@ -55,6 +55,9 @@ use crate::snapshot::digesting::HeldKey;
 /// Memory that the keys of ranges that differ may take on each side, bytes.
 pub(crate) const KEYS_BYTES_MAX: usize = 32 << 20;
 
+/// In the words that say why no walk is made, or none to its end: a snapshot comes first.
+pub(crate) const SNAPSHOT_FIRST: &str = "a snapshot is";
+
 /// What is to be made of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {

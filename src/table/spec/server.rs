@@ -272,6 +272,17 @@ pub(super) const SPECS: &[CommandSpec] = &[
         arity: -2,
         subcommands: &[
             CommandSpec {
+                name: "replication|delta",
+                summary: "What a replica asks its master in a delta resync.",
+                since: "7.2.0",
+                complexity: "O(N) in the background, N: keys in all databases",
+                tips: &["nondeterministic_output"],
+                arity: -4,
+                flags: Flags(ADMIN | NO_SCRIPT | NO_MULTI | WAIT_ENDS_ITSELF),
+                arguments: &[Arg::string("question").multiple()],
+                ..CommandSpec::of(Group::Server)
+            },
+            CommandSpec {
                 name: "replication|digest",
                 summary: "What a replica asks its master in a verification.",
                 since: "7.2.0",
