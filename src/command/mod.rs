@@ -48,6 +48,8 @@ pub(crate) const FAMILIES: &[Handlers] = &[
     keys::HANDLERS,
     geo::HANDLERS,
     hash::HANDLERS,
+    hash::expiry::HANDLERS,
+    hash::get_set::HANDLERS,
     hash::number::HANDLERS,
     hash::random::HANDLERS,
     hyperloglog::HANDLERS,

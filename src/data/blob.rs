@@ -6,8 +6,12 @@
 //!
 //! Layouts (first byte tells them apart):
 //! - short blob: length (u8, at most 254), bytes;
-//! - short pair: field length (u8, at most 254), value length (u8, at most 254), field, value;
-//! - long: 0xFF, padding, count of owners (u32 at 4), lengths (u64 at 8; pairs: another at 16), bytes.
+//! - short pair: field length (u8, at most 253), value length (u8, at most 254), field, value;
+//! - short pair whose field expires: 0xFE, field length (u8), value length (u8), moment (i64), field, value;
+//! - long: 0xFF, whether there is a moment (pairs, u8 at 1), padding, count of owners (u32 at 4), lengths (u64 at 8;
+//!   pairs: another at 16), moment if there is one (i64 at 24), bytes.
+//!
+//! A pair's moment is when its field expires, unix ms: what hashes whose fields don't expire have no byte for.
 //!
 //! Invariants: the allocation has `capacity_for(size)` bytes where `size` follows from the header; bytes of
 //! a long one never change while it has more than one owner (in fact, never at all).
@@ -21,8 +25,17 @@ use super::prefetch::{Prefetch, prefetch};
 /// The longest length that a short layout holds.
 const SHORT: usize = 254;
 const LONG_MARK: u8 = 0xFF;
+/// A short pair that begins with this has a moment.
+const MOMENT_MARK: u8 = 0xFE;
+/// The longest field of a short pair.
+const SHORT_FIELD: usize = 253;
 const BLOB_HEADER: usize = 16;
 const PAIR_HEADER: usize = 24;
+/// A short pair's header, without and with a moment.
+const SHORT_PAIR: usize = 2;
+const SHORT_MOMENT: usize = 11;
+/// A long pair's, with a moment.
+const LONG_MOMENT: usize = 32;
 
 /// The owner count of a long layout.
 ///
@@ -180,19 +193,50 @@ unsafe impl Send for Pair {}
 unsafe impl Sync for Pair {}
 
 impl Pair {
+    #[inline]
     pub(crate) fn new(field: &[u8], value: &[u8]) -> Pair {
+        Pair::expiring(field, value, None)
+    }
+
+    /// A pair whose field expires at a moment, unix ms.
+    pub(crate) fn expiring(field: &[u8], value: &[u8], moment: Option<i64>) -> Pair {
         let len = field.len() + value.len();
-        let (ptr, at) = if field.len() <= SHORT && value.len() <= SHORT {
-            let ptr = allocate(capacity_for(2 + len), 1);
-            // SAFETY: at least two bytes were allocated.
-            unsafe {
-                ptr.as_ptr().write(field.len() as u8);
-                ptr.as_ptr().add(1).write(value.len() as u8);
+        let is_short = field.len() <= SHORT_FIELD && value.len() <= SHORT;
+        let (ptr, at) = match (is_short, moment) {
+            (true, None) => {
+                let ptr = allocate(capacity_for(SHORT_PAIR + len), 1);
+                // SAFETY: at least two bytes were allocated.
+                unsafe {
+                    ptr.as_ptr().write(field.len() as u8);
+                    ptr.as_ptr().add(1).write(value.len() as u8);
+                }
+                (ptr, SHORT_PAIR)
             }
-            (ptr, 2)
-        } else {
-            let ptr = allocate_long(PAIR_HEADER + len, &[field.len(), value.len()]);
-            (ptr, PAIR_HEADER)
+            (true, Some(moment)) => {
+                let ptr = allocate(capacity_for(SHORT_MOMENT + len), 1);
+                // SAFETY: at least eleven bytes were allocated; the moment needs no alignment.
+                unsafe {
+                    ptr.as_ptr().write(MOMENT_MARK);
+                    ptr.as_ptr().add(1).write(field.len() as u8);
+                    ptr.as_ptr().add(2).write(value.len() as u8);
+                    ptr.as_ptr().add(3).cast::<i64>().write_unaligned(moment);
+                }
+                (ptr, SHORT_MOMENT)
+            }
+            (false, None) => {
+                let ptr = allocate_long(PAIR_HEADER + len, &[field.len(), value.len()]);
+                (ptr, PAIR_HEADER)
+            }
+            (false, Some(moment)) => {
+                let lengths = [field.len(), value.len()];
+                let ptr = allocate_long(LONG_MOMENT + len, &lengths);
+                // SAFETY: the header's 32 bytes were allocated, at an alignment of 8.
+                unsafe {
+                    ptr.as_ptr().add(1).write(1);
+                    ptr.as_ptr().add(PAIR_HEADER).cast::<i64>().write(moment);
+                }
+                (ptr, LONG_MOMENT)
+            }
         };
         // SAFETY: there is room for both at `at`, and new memory can't overlap.
         unsafe {
@@ -212,13 +256,42 @@ impl Pair {
             let base = self.0.as_ptr();
             match base.read() {
                 LONG_MARK => (
-                    PAIR_HEADER,
+                    PAIR_HEADER + 8 * usize::from(base.add(1).read()),
                     base.add(8).cast::<u64>().read() as usize,
                     base.add(16).cast::<u64>().read() as usize,
                 ),
-                field => (2, usize::from(field), usize::from(base.add(1).read())),
+                MOMENT_MARK => (
+                    SHORT_MOMENT,
+                    usize::from(base.add(1).read()),
+                    usize::from(base.add(2).read()),
+                ),
+                field => (
+                    SHORT_PAIR,
+                    usize::from(field),
+                    usize::from(base.add(1).read()),
+                ),
             }
         }
+    }
+
+    /// When the field expires, unix ms.
+    #[inline]
+    pub(crate) fn moment(&self) -> Option<i64> {
+        // SAFETY: by the invariant the header is there, with a moment where its length says so.
+        unsafe {
+            let base = self.0.as_ptr();
+            match self.span().0 {
+                SHORT_MOMENT => Some(base.add(3).cast::<i64>().read_unaligned()),
+                LONG_MOMENT => Some(base.add(PAIR_HEADER).cast::<i64>().read()),
+                _ => None,
+            }
+        }
+    }
+
+    /// Whether it has owners that are counted.
+    #[inline]
+    fn is_long(at: usize) -> bool {
+        at >= PAIR_HEADER
     }
 
     #[inline]
@@ -235,11 +308,14 @@ impl Pair {
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(at + field), value) }
     }
 
-    /// Replaces the value, in place where the allocation stays the same.
+    /// Replaces the value, in place where the allocation stays the same. The field does not expire any more.
     pub(crate) fn set_value(&mut self, new: &[u8]) {
         let (at, field, value) = self.span();
         let capacity = capacity_for(at + field + value);
-        if at == 2 && new.len() <= SHORT && capacity_for(at + field + new.len()) == capacity {
+        if at == SHORT_PAIR
+            && new.len() <= SHORT
+            && capacity_for(at + field + new.len()) == capacity
+        {
             // SAFETY: the capacity holds the new value; `new` can't overlap what `&mut self` owns.
             unsafe {
                 let base = self.0.as_ptr();
@@ -269,12 +345,12 @@ impl Prefetch for Pair {
 impl Clone for Pair {
     fn clone(&self) -> Pair {
         let (at, ..) = self.span();
-        if at == PAIR_HEADER {
+        if Pair::is_long(at) {
             // SAFETY: it is long, and lives as long as `self`.
             unsafe { share(self.0) };
             Pair(self.0)
         } else {
-            Pair::new(self.field(), self.value())
+            Pair::expiring(self.field(), self.value(), self.moment())
         }
     }
 }
@@ -284,7 +360,7 @@ impl Drop for Pair {
         let (at, field, value) = self.span();
         // SAFETY: sizes and alignments are those of allocation; nobody uses `self.0` after this.
         unsafe {
-            if at == PAIR_HEADER {
+            if Pair::is_long(at) {
                 unshare(self.0, at + field + value);
             } else {
                 release(self.0, capacity_for(at + field + value), 1);

@@ -134,3 +134,107 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fields_expire_as_in_a_model() {
+    let enc = Encodings::default();
+    let mut rng = fastrand::Rng::with_seed(3);
+    for fields in [10, 300, 5000] {
+        let mut hash = Hash::new();
+        let mut model: BTreeMap<Vec<u8>, (u32, Option<i64>)> = BTreeMap::new();
+        let mut now_ms = 1000;
+        for step in 0..10 * fields {
+            let field = format!("field:{}", rng.u32(..fields)).into_bytes();
+            let value = step.to_string();
+            let there = model.contains_key(&field);
+            match rng.u8(..8) {
+                0 | 1 => {
+                    assert_eq!(hash.insert(&field, value.as_bytes(), &enc), !there);
+                    model.insert(field, (step, None));
+                }
+                2 => {
+                    assert_eq!(hash.replace(&field, value.as_bytes(), &enc), !there);
+                    let moment = model.get(&field).and_then(|(_, moment)| *moment);
+                    model.insert(field, (step, moment));
+                }
+                3..6 => {
+                    let moment = rng.bool().then(|| now_ms + rng.i64(0..500));
+                    assert_eq!(hash.set_moment(&field, moment, &enc), there);
+                    model.entry(field).and_modify(|(_, at)| *at = moment);
+                }
+                6 => assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
+                _ => {
+                    now_ms += rng.i64(0..20);
+                    let shared = hash.clone();
+                    hash.take_due(now_ms, usize::MAX, &mut |field| {
+                        let (_, moment) = model.remove(field).expect("it was there");
+                        assert!(moment.is_some_and(|moment| moment < now_ms));
+                    });
+                    assert!(shared.len() >= hash.len());
+                }
+            }
+            let earliest = model.values().filter_map(|(_, moment)| *moment).min();
+            assert!(hash.earliest_moment() <= earliest.unwrap_or(i64::MAX));
+            assert_eq!(hash.len(), model.len());
+        }
+        let held: BTreeMap<_, _> = hash
+            .held()
+            .map(|(field, value, moment)| (field.to_vec(), (value.to_vec(), moment)))
+            .collect();
+        let want = model.iter().map(|(field, (value, moment))| {
+            (field.clone(), (value.to_string().into_bytes(), *moment))
+        });
+        assert_eq!(held, want.collect());
+        let expiring = model.values().filter(|(_, moment)| moment.is_some());
+        assert_eq!(hash.expiring_fields(), expiring.count());
+    }
+}
+
+#[test]
+fn fields_past_their_moment_are_not_seen() {
+    let enc = Encodings::default();
+    let mut hash = Hash::new();
+    for n in 0..100 {
+        hash.insert(format!("f{n}").as_bytes(), &[b'v'; 300], &enc);
+        if n % 2 == 0 {
+            hash.set_moment(format!("f{n}").as_bytes(), Some(n), &enc);
+        }
+    }
+    hash.look_at(50);
+    assert_eq!(
+        (hash.len(), hash.seen(), hash.iter().count()),
+        (100, 75, 75)
+    );
+    assert!(hash.get(b"f48").is_none() && !hash.contains(b"f0"));
+    assert!(hash.get(b"f50").is_some() && hash.moment(b"f51") == Some(None));
+    assert_eq!(hash.moment(b"f10"), None);
+    let mut rng = fastrand::Rng::with_seed(1);
+    for _ in 0..200 {
+        let (field, _) = hash.random(&mut rng).expect("one");
+        assert!(field.with(|field| hash.contains(field)));
+    }
+    // A hidden field that is set is a new one, and does not expire any more.
+    assert!(hash.insert(b"f0", b"", &enc));
+    hash.look_at(i64::MAX);
+    assert_eq!(hash.seen(), 51);
+    hash.look_at(i64::MIN);
+    assert_eq!(hash.seen(), 100);
+}
+
+#[test]
+fn a_field_that_expires_costs_its_moment() {
+    let enc = Encodings::default();
+    let mut hash = Hash::new();
+    let fields = 200_000;
+    for n in 0..fields {
+        // Of several lengths, since memory comes in steps of sixteen bytes.
+        let value = "v".repeat(n as usize % 32);
+        hash.insert(format!("field:{n:08}").as_bytes(), value.as_bytes(), &enc);
+    }
+    let before = hash.memory();
+    for n in 0..fields {
+        hash.set_moment(format!("field:{n:08}").as_bytes(), Some(n), &enc);
+    }
+    let each = (hash.memory() - before) as f64 / fields as f64;
+    assert!(each < 14.0, "{each}");
+}

@@ -9,6 +9,7 @@
 pub(crate) mod bits;
 pub(crate) mod blob;
 mod counted;
+mod field_moments;
 pub(crate) mod flat;
 pub(crate) mod geo;
 pub(crate) mod hash;

@@ -22,8 +22,8 @@ pub(crate) fn value_digest(secret: &Secret, value: ValueRef<'_>) -> u128 {
         }
         ValueRef::Hash(hash) => {
             let mut pairs = Unordered::new(secret, Use::Hash);
-            hash.iter()
-                .for_each(|(field, value)| pair(&mut pairs, field, value));
+            hash.held()
+                .for_each(|(field, value, moment)| pair(&mut pairs, field, value, moment));
             pairs.finish()
         }
         ValueRef::Zset(zset) => {
@@ -98,8 +98,12 @@ fn member(members: &mut Unordered, item: Item<'_>) {
 }
 
 #[inline]
-fn pair(pairs: &mut Unordered, field: Item<'_>, value: Item<'_>) {
-    field.with(|field| value.with(|value| pairs.add(field, value)));
+fn pair(pairs: &mut Unordered, field: Item<'_>, value: Item<'_>, moment: Option<i64>) {
+    let Some(moment) = moment else {
+        return field.with(|field| value.with(|value| pairs.add(field, value)));
+    };
+    let expiring = [&moment.to_le_bytes()[..], &value.to_vec()].concat();
+    field.with(|field| pairs.add(field, &expiring));
 }
 
 /// Scores count by their bits; the two zeros are one score.
@@ -209,8 +213,8 @@ impl Steps {
                 cursor,
                 pairs,
             } => {
-                *cursor = hash.scan(*cursor, STRIDE, &mut |field, value| {
-                    pair(pairs, field, value)
+                *cursor = hash.scan_held(*cursor, STRIDE, &mut |field, value, moment| {
+                    pair(pairs, field, value, moment)
                 });
                 (*cursor == 0).then(|| pairs.clone().finish())
             }

@@ -15,9 +15,13 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
             } else {
                 0
             };
+            let fields = match observed.keys.expiring_hashes(db) {
+                0 => String::new(),
+                hashes => format!(",subexpiry={hashes}"),
+            };
             text.field(
                 format_args!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={ttl_ms}"),
+                format_args!("keys={keys},expires={expires},avg_ttl={ttl_ms}{fields}"),
             );
         }
     }

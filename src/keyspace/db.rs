@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::KeyHasher;
+use super::fields_due::FieldsDue;
 use super::record::{Content, Record};
 use super::segment::Slot;
 use super::table::{Place, Table};
@@ -80,12 +81,19 @@ pub enum Put {
 #[derive(Debug)]
 pub struct Db {
     pub(super) table: Table,
+    fields_due: FieldsDue,
 }
 
 impl Db {
     pub(super) fn new(hasher: &Arc<KeyHasher>) -> Db {
+        Db::of(Table::new(hasher.clone()))
+    }
+
+    /// A database of these records alone, on its way out.
+    pub(super) fn of(table: Table) -> Db {
         Db {
-            table: Table::new(hasher.clone()),
+            table,
+            fields_due: FieldsDue::default(),
         }
     }
 
@@ -200,7 +208,12 @@ impl Db {
         lru: u32,
     ) -> Put {
         let place = self.locate(key, hash);
-        self.put_content(place, key, hash, Content::value(&mut value), expiry, lru)
+        let fields_expire = matches!(&value, Value::Hash(hash) if hash.expiring_fields() > 0);
+        let put = self.put_content(place, key, hash, Content::value(&mut value), expiry, lru);
+        if fields_expire {
+            self.note_fields(key, hash);
+        }
+        put
     }
 
     #[inline]
@@ -284,6 +297,53 @@ impl Db {
     pub(crate) fn bytes_at_mut(&mut self, place: Place) -> Option<&mut [u8]> {
         self.table.protect(place);
         self.table.slot_mut(place).bytes_mut()
+    }
+
+    /// Notes when the fields of the hash at `key` are to be looked at: to be called whenever one may expire earlier than
+    /// all did before. A hash that comes in by `put` is noted there.
+    pub(crate) fn note_fields(&mut self, key: &[u8], hash: u64) {
+        let earliest = self.earliest_field(key, hash);
+        let Some(earliest) = earliest else {
+            return self.fields_due.forget(key);
+        };
+        if self.fields_due.note(key, earliest) {
+            // Two old notes for each new one: so those that nothing stands behind stay few.
+            for _ in 0..2 {
+                if let Some(other) = self.fields_due.next_to_check()
+                    && (self.earliest_field(&other, self.table.hasher().hash(&other))).is_none()
+                {
+                    self.fields_due.forget(&other);
+                }
+            }
+        }
+    }
+
+    /// At or before the earliest moment of a field of the hash at `key`; None: there is no such hash.
+    fn earliest_field(&self, key: &[u8], hash: u64) -> Option<i64> {
+        match self.get(key, hash)?.value {
+            ValueRef::Hash(fields) if fields.expiring_fields() > 0 => {
+                Some(fields.earliest_moment())
+            }
+            _ => None,
+        }
+    }
+
+    /// A hash that may have a field whose moment is before `now_ms`, the one that has been due longest.
+    pub(crate) fn due_hash(&self, now_ms: i64) -> Option<Vec<u8>> {
+        let (moment, key) = self.fields_due.first()?;
+        (moment < now_ms).then(|| key.to_vec())
+    }
+
+    /// About how many hashes have fields that expire.
+    pub(crate) fn expiring_hashes(&self) -> usize {
+        self.fields_due.len()
+    }
+
+    /// Says to the hash at a place what time it is, see [`Hash::look_at`](crate::data::Hash). No change to a snapshot.
+    pub(crate) fn look_at_fields(&mut self, place: Place, now_ms: i64) {
+        if let ValueMut::Hash(fields) = self.table.slot_mut(place).value_mut() {
+            fields.look_at(now_ms);
+        }
     }
 
     /// Removes the key and gives what it held.

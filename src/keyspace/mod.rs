@@ -13,6 +13,7 @@ pub(crate) mod entering;
 #[cfg(test)]
 mod entering_tests;
 pub(crate) mod expire_budget;
+mod fields_due;
 pub(crate) mod hasher;
 pub(crate) mod key_id;
 pub(crate) mod lazyfree;

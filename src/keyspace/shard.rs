@@ -211,7 +211,7 @@ impl Shard {
         }
         let abandoned = |table: &mut Table| table.cut.as_ref().is_none_or(|c| c.is_abandoned());
         for table in self.retired.extract_if(.., abandoned) {
-            dropped.dbs.push(Db { table });
+            dropped.dbs.push(Db::of(table));
         }
         dropped
     }
@@ -249,7 +249,7 @@ impl Shard {
         }
         for mut table in std::mem::take(&mut self.retired) {
             if table.walk(&mut limit, images) {
-                dropped.dbs.push(Db { table });
+                dropped.dbs.push(Db::of(table));
             } else {
                 through = false;
                 self.retired.push(table);
@@ -290,6 +290,13 @@ impl Shard {
 }
 
 impl Entered<'_> {
+    /// Hashes with fields that expire in a database, over the entered shards.
+    pub(crate) fn expiring_hashes(&self, db: usize) -> usize {
+        self.iter()
+            .map(|shard| shard.dbs[db].expiring_hashes())
+            .sum()
+    }
+
     /// Keys in a database, over the entered shards.
     pub(crate) fn len(&self, db: usize) -> usize {
         self.iter().map(|shard| shard.dbs[db].len()).sum()

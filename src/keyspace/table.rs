@@ -67,6 +67,10 @@ impl Drop for Table {
 }
 
 impl Table {
+    pub(super) fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
     pub(super) fn new(hasher: Arc<KeyHasher>) -> Table {
         Table {
             hasher,

@@ -8,6 +8,7 @@
 use std::io::Read;
 
 use super::error::Fault;
+use super::expiring_hash;
 use super::format::{kind, kind_name, module_name, node};
 use super::legacy;
 use super::source::{Source, Text};
@@ -62,6 +63,9 @@ pub fn value<'a, R: Read>(
             Value::Hash(listpack_hash(packed.as_bytes(), encodings)?)
         }
         kind::HASH_LISTPACK => Value::Hash(listpack_hash(source.encoded()?, encodings)?),
+        kind::HASH_EXPIRING_PRE_GA..=kind::HASH_LISTPACK_EXPIRING => {
+            Value::Hash(expiring_hash::read(source, kind, encodings)?)
+        }
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             Value::List(Box::new(quicklist(source, kind, encodings)?))
         }
@@ -84,7 +88,7 @@ pub fn value<'a, R: Read>(
 }
 
 /// A count of elements, of which there must be some.
-fn count<R: Read>(source: &mut Source<R>) -> Result<u64, Fault> {
+pub(super) fn count<R: Read>(source: &mut Source<R>) -> Result<u64, Fault> {
     match source.length()? {
         0 => Err(Fault::Empty),
         count => Ok(count),

@@ -5,6 +5,7 @@
 //! - [`reader`] takes versions 1 to 12 from any `std::io::Read` and hands entries to a [`reader::Loader`].
 //! - [`payload`] is the form of DUMP and RESTORE: one value with a version and a checksum.
 //! - [`opaque`] is what a dump holds beside keys and nobody here can use: kept, and written again.
+//! - `expiring_hash`: hashes some of whose fields expire, in both makes' layouts.
 //! - [`decode`] turns one encoded value into a container; [`legacy`] knows ziplists and zipmaps;
 //!   [`source`] is the buffered, counted, checksummed byte source beneath; [`lzf`] and [`crc64`] are what
 //!   their names say.
@@ -15,6 +16,7 @@
 pub(crate) mod crc64;
 pub(crate) mod decode;
 pub(crate) mod error;
+mod expiring_hash;
 pub(crate) mod format;
 pub(crate) mod legacy;
 pub(crate) mod lzf;

@@ -8,6 +8,7 @@
 use super::crc64::crc64;
 use super::decode;
 use super::error::Fault;
+use super::expiring_hash;
 use super::format::{NEWEST_VERSION, VALKEY_VERSIONS, WRITTEN_VERSION, kind};
 use super::source::{BUFFER_BYTES, Source};
 use super::writer::{Encoder, kind_of};
@@ -77,11 +78,13 @@ pub(crate) fn read_checked(
     let body = &summed[..body];
     let mut source = Source::with_buffer(body, false, body.len().min(BUFFER_BYTES));
     let kind = source.byte().map_err(PayloadError::BadFormat)?;
+    if is_valkey && kind == VALKEY_HASH_EXPIRING {
+        let hash = expiring_hash::read_valkey(&mut source, encodings);
+        let hash = hash.map_err(PayloadError::BadFormat)?;
+        return Ok((Value::Hash(hash), source.encoded_taken()));
+    }
     if is_valkey && kind > kind::STREAM_LISTPACKS_3 {
-        let fault = Fault::Unsupported(match kind {
-            VALKEY_HASH_EXPIRING => "Valkey's type 22, hash with expiring fields,".into(),
-            kind => format!("Valkey's value type {kind}"),
-        });
+        let fault = Fault::Unsupported(format!("Valkey's value type {kind}"));
         return Err(PayloadError::BadFormat(fault));
     }
     match decode::value(&mut source, kind, encodings) {
@@ -138,12 +141,13 @@ mod tests {
         assert!(matches!(&value, Value::Set(set) if set.len() == 2));
         // HSETEX h2 EX 1000 FIELDS 1 a b; DUMP h2.
         let payload = b"\x16\x01\x01a\x01b3\x9d:!\xa2\x01\x00\x00P\x00\xc72\xc5\xadV.\x18\x08";
-        let refused = read(payload, &Encodings::default()).unwrap_err();
+        let value = read(payload, &Encodings::default()).unwrap();
+        assert!(matches!(&value, Value::Hash(hash) if hash.expiring_fields() == 1));
+        let refused = read(&seal(b"\x17\x01a", 80), &Encodings::default()).unwrap_err();
         let PayloadError::BadFormat(fault) = refused else {
             panic!("{refused:?}")
         };
-        let named = "Valkey's type 22, hash with expiring fields, is not supported";
-        assert_eq!(fault.to_string(), named);
+        assert_eq!(fault.to_string(), "Valkey's value type 23 is not supported");
         for (version, good) in [(79, false), (80, true), (81, true), (82, false)] {
             let value = read(&seal(b"\x00\x01a", version), &Encodings::default());
             assert_eq!(value.is_ok(), good, "{version}");

@@ -32,6 +32,8 @@ enum State {
     Hash {
         hash: Hash,
         cursor: u64,
+        /// The earliest moment of a field, if any expires.
+        earliest: Option<i64>,
     },
     /// From the highest rank down; `left` ranks are to come.
     Zset {
@@ -78,14 +80,21 @@ impl Pieces {
                         _ => State::Set { set, cursor },
                     }
                 }
-                State::Hash { hash, cursor } => {
-                    let cursor = hash.scan(cursor, STRIDE, &mut |field, value| {
-                        encoder.item(out, field);
-                        encoder.item(out, value);
+                State::Hash {
+                    hash,
+                    cursor,
+                    earliest,
+                } => {
+                    let cursor = hash.scan_held(cursor, STRIDE, &mut |field, value, moment| {
+                        encoder.field(out, (field, value, moment), earliest);
                     });
                     match cursor {
                         0 => State::Done,
-                        _ => State::Hash { hash, cursor },
+                        _ => State::Hash {
+                            hash,
+                            cursor,
+                            earliest,
+                        },
                     }
                 }
                 State::Zset { zset, left } => {
@@ -146,8 +155,12 @@ impl Pieces {
                 State::Set { set, cursor: 0 }
             }
             Value::Hash(hash) => {
-                length(out, hash.len() as u64);
-                State::Hash { hash, cursor: 0 }
+                let earliest = encoder.hash_header(out, &hash);
+                State::Hash {
+                    hash,
+                    cursor: 0,
+                    earliest,
+                }
             }
             Value::Zset(zset) => {
                 let left = zset.len();

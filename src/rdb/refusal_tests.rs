@@ -16,10 +16,10 @@ fn refusals_say_what_where_and_which_key() {
         let error = refuse(format!("REDIS{digits}\u{1}").as_bytes());
         assert!(matches!(error.fault, Fault::Version(v) if v == version));
     }
-    let hash = refuse(&dump_of(11, &[kind::HASH_EXPIRING, 2, b'k', b'1', 0]));
+    let old = refuse(&dump_of(11, &[kind::MODULE_PRE_GA, 2, b'k', b'1', 0]));
     assert_eq!(
-        hash.to_string(),
-        "RDB: type 24, hash with expiring fields, is not supported at offset 13, key \"k1\" of database 0"
+        old.to_string(),
+        "RDB: type 6, module value (pre-release form), is not supported at offset 13, key \"k1\" of database 0"
     );
     let module = refuse(&dump_of(11, &[kind::MODULE_2, 1, b'm', 0x44, 0x03]));
     assert!(module.to_string().contains("module type \"AAAAAAAAB\""));
@@ -62,6 +62,7 @@ fn a_declared_count_allocates_nothing() {
         kind::LIST,
         kind::SET,
         kind::HASH,
+        kind::HASH_EXPIRING_PRE_GA,
         kind::ZSET_2,
         kind::LIST_QUICKLIST_2,
         kind::STREAM_LISTPACKS_2,

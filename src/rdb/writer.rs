@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::crc64::Crc64;
+use super::expiring_hash;
 use super::format::{WRITTEN_VERSION, kind, node, opcode};
 use super::lzf::Compressor;
 use super::opaque::Opaque;
@@ -167,11 +168,34 @@ impl Encoder {
         if let Some(listpack) = hash.to_listpack() {
             return self.blob(out, &listpack);
         }
-        length(out, hash.len() as u64);
-        for (field, value) in hash.iter() {
-            self.item(out, field);
-            self.item(out, value);
+        let earliest = self.hash_header(out, hash);
+        for (field, value, moment) in hash.held() {
+            self.field(out, (field, value, moment), earliest);
         }
+    }
+
+    /// What stands before a large hash's fields. The earliest moment of a field, if any expires.
+    pub(super) fn hash_header(&mut self, out: &mut Vec<u8>, hash: &Hash) -> Option<i64> {
+        let earliest = expiring_hash::earliest(hash);
+        if let Some(earliest) = earliest {
+            out.extend_from_slice(&earliest.to_le_bytes());
+        }
+        length(out, hash.len() as u64);
+        earliest
+    }
+
+    /// A field, its value, and its moment if `earliest` says that some expire.
+    pub(super) fn field(
+        &mut self,
+        out: &mut Vec<u8>,
+        (field, value, moment): (Item<'_>, Item<'_>, Option<i64>),
+        earliest: Option<i64>,
+    ) {
+        if let Some(earliest) = earliest {
+            length(out, expiring_hash::relative(moment, earliest));
+        }
+        self.item(out, field);
+        self.item(out, value);
     }
 
     fn zset(&mut self, out: &mut Vec<u8>, zset: &Zset) {
@@ -330,6 +354,7 @@ pub(crate) fn kind_of(value: ValueRef<'_>) -> u8 {
         ValueRef::Set(set) if set.as_intset().is_some() => kind::SET_INTSET,
         ValueRef::Set(_) => kind::SET,
         ValueRef::Hash(hash) if hash.is_listpack() => kind::HASH_LISTPACK,
+        ValueRef::Hash(hash) if hash.expiring_fields() > 0 => kind::HASH_EXPIRING,
         ValueRef::Hash(_) => kind::HASH,
         ValueRef::Zset(zset) if zset.as_listpack().is_some() => kind::ZSET_LISTPACK,
         ValueRef::Zset(_) => kind::ZSET_2,

@@ -101,7 +101,12 @@ impl Context<'_> {
         };
         let entry = db.at(place);
         let lru = entry.lru;
+        let fields_due =
+            matches!(entry.value, ValueRef::Hash(fields) if fields.earliest_moment() < self.now_ms);
         if entry.is_expired(self.now_ms) && self.expire(key, hash, look) {
+            return self.missed(key, look);
+        }
+        if fields_due && !self.settle_fields(key, Found { shard, hash, place }, look) {
             return self.missed(key, look);
         }
         if look.counts {
@@ -159,6 +164,60 @@ impl Context<'_> {
         }
         self.propagate_expired(key);
         true
+    }
+
+    /// Fields of a hash were found past their moment. False: the key went with the last of them.
+    #[cold]
+    fn settle_fields(&mut self, key: &[u8], found: Found, look: Look) -> bool {
+        let seen_ms = match self.fate(look) {
+            Fate::Seen => i64::MIN,
+            Fate::Hidden => self.now_ms,
+            Fate::Deleted => {
+                if !self.expire_fields(key, found) {
+                    return false;
+                }
+                self.now_ms
+            }
+        };
+        let db = self.session.db;
+        self.keys.at_mut(found.shard).dbs[db].look_at_fields(found.place, seen_ms);
+        true
+    }
+
+    /// Deletes fields whose moment has passed, some hundred at most, and tells everyone. False: the key went with the
+    /// last of them.
+    pub(in crate::command) fn expire_fields(&mut self, key: &[u8], found: Found) -> bool {
+        const FIELDS_MAX: usize = 128;
+        let (db, now_ms) = (self.session.db, self.now_ms);
+        let part = &mut self.keys.at_mut(found.shard).dbs[db];
+        let ValueMut::Hash(fields) = part.at_mut(found.place) else {
+            return true;
+        };
+        let mut gone: Vec<Vec<u8>> = Vec::new();
+        fields.take_due(now_ms, FIELDS_MAX, &mut |field| gone.push(field.to_vec()));
+        let is_empty = fields.is_empty();
+        if is_empty {
+            part.delete(key, found.hash);
+        }
+        part.note_fields(key, found.hash);
+        if gone.is_empty() {
+            return true;
+        }
+        self.touch(key);
+        self.notify(EventClass::Hash, "hexpired", key);
+        if is_empty {
+            self.notify(EventClass::Generic, "del", key);
+        }
+        let mut effect: Vec<&[u8]> = vec![b"HDEL", key];
+        effect.extend(gone.iter().map(Vec::as_slice));
+        self.effects.always(&effect);
+        !is_empty
+    }
+
+    /// Fields of the hash at `key` may expire earlier than before.
+    pub(in crate::command) fn note_fields(&mut self, key: &[u8]) {
+        let hash = self.keys.keyspace().hash(key);
+        self.db_mut(hash).note_fields(key, hash);
     }
 
     /// A key got an expiry: on a writable replica nobody but us will look after it.

@@ -1,7 +1,11 @@
 //! Hashes: setting, getting, removing, scanning.
 
+pub(crate) mod expiry;
+pub(crate) mod get_set;
 pub(crate) mod number;
 pub(crate) mod random;
+#[cfg(test)]
+mod tests;
 
 use crate::command::collections::scan_options::{ScanOptions, parse_cursor, reply_scan};
 use crate::command::context::EventClass;
@@ -115,7 +119,7 @@ fn hmget(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
-    reply.map(hash.map_or(0, Hash::len));
+    reply.map(hash.map_or(0, Hash::seen));
     let Some(hash) = hash else { return Ok(()) };
     for (field, value) in hash.iter() {
         reply_item(reply, field);
@@ -127,7 +131,7 @@ fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(hash.map_or(0, Hash::seen));
     for (field, _) in hash.into_iter().flat_map(Hash::iter) {
         reply_item(reply, field);
     }
@@ -137,7 +141,7 @@ fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 fn hvals(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let (value, reply) = ctx.find_for_reply(args[1]);
     let hash = as_hash(value)?;
-    reply.array(hash.map_or(0, Hash::len));
+    reply.array(hash.map_or(0, Hash::seen));
     let Some(hash) = hash else { return Ok(()) };
     for (field, value) in hash.iter() {
         reply_field_value(reply, hash, field, value);

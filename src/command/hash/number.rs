@@ -26,7 +26,7 @@ fn hincrby(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         "ERR increment or decrement would overflow",
     ))?;
     let mut digits = itoa::Buffer::new();
-    hash.insert(field, digits.format(sum).as_bytes(), &enc);
+    hash.replace(field, digits.format(sum).as_bytes(), &enc);
     ctx.changed(key, EventClass::Hash, "hincrby");
     ctx.reply.int(sum);
     Ok(())
@@ -55,9 +55,16 @@ fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ));
     }
     let text = sum.to_text();
-    hash.insert(field, text.as_bytes(), &enc);
+    let expires = hash.moment(field).flatten().is_some();
+    hash.replace(field, text.as_bytes(), &enc);
     ctx.changed(key, EventClass::Hash, "hincrbyfloat");
-    ctx.effects.replace(&[b"HSET", key, field, text.as_bytes()]);
+    if expires {
+        let one = [b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field];
+        ctx.effects
+            .replace(&[&one[..], &[text.as_bytes()]].concat());
+    } else {
+        ctx.effects.replace(&[b"HSET", key, field, text.as_bytes()]);
+    }
     ctx.reply.bulk(text.as_bytes());
     Ok(())
 }

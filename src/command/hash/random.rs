@@ -80,7 +80,7 @@ impl Sample<'_> {
     }
 
     fn write(&mut self, hash: &Hash, wanted: Wanted, rng: &mut fastrand::Rng) {
-        let len = hash.len();
+        let len = hash.seen();
         match wanted {
             Wanted::Repeated(count) => {
                 self.header(count);

@@ -15,7 +15,7 @@ use crate::command::server::saving;
 use crate::command::{Context, Handlers};
 use crate::data::hyperloglog::registers::{REGISTERS, Registers};
 use crate::data::hyperloglog::self_test::self_test;
-use crate::data::hyperloglog::{self, Corrupt, Element, Encoding, HEADER, sparse};
+use crate::data::hyperloglog::{self, Added, Corrupt, Element, Encoding, HEADER, sparse};
 use crate::data::{StrRef, ValueRef};
 use crate::resp::reply::error_text;
 use crate::table::{Args, CommandError, CommandResult};
@@ -51,14 +51,16 @@ fn sparse_max(ctx: &Context<'_>) -> usize {
 fn pfadd(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let key = args[1];
     let elements: SmallVec<[Element; 16]> = args[2..].iter().map(|arg| Element::of(arg)).collect();
-    let (changes, result) = match ctx.string_to_change(key)? {
-        None => {
-            let (changes, result) = add_to_runs(ctx, key, &elements);
-            (changes + 1, result)
-        }
+    let mut taken = elements.len();
+    let changes = match ctx.string_to_change(key)? {
+        None => 1 + add_to_runs(ctx, key, &elements).changed,
         Some(found) => match encoding_of(ctx.string_at(found))? {
-            Encoding::Dense => (add_to_registers(ctx, found, &elements), Ok(())),
-            Encoding::Sparse => add_to_runs(ctx, key, &elements),
+            Encoding::Dense => add_to_registers(ctx, found, &elements),
+            Encoding::Sparse => {
+                let added = add_to_runs(ctx, key, &elements);
+                taken = added.taken;
+                added.changed
+            }
         },
     };
     if changes > 0 {
@@ -66,27 +68,28 @@ fn pfadd(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
         ctx.notify(EventClass::String, "pfadd", key);
         ctx.dirty += changes as u64;
     }
-    result?;
+    if taken < elements.len() {
+        // What went before the error stays, and replicas do only that.
+        if changes > 0 {
+            ctx.effects.replace(&args[..2 + taken]);
+        }
+        return Err(Corrupt.into());
+    }
     ctx.reply.int(i64::from(changes > 0));
     Ok(())
 }
 
-/// Adds to a sketch that is sparse now, or, if the key is absent, to a new one. How many elements changed it; what
-/// went before an error stays, here and, by the same command, at replicas.
-fn add_to_runs(
-    ctx: &mut Context<'_>,
-    key: &[u8],
-    elements: &[Element],
-) -> (usize, Result<(), Corrupt>) {
+/// Adds to a sketch that is sparse now, or, if the key is absent, to a new one.
+fn add_to_runs(ctx: &mut Context<'_>, key: &[u8], elements: &[Element]) -> Added {
     let sparse_max = sparse_max(ctx);
-    let mut added = (0, Ok(()));
+    let mut added = Added::default();
     ctx.edit_string(key, &mut |sketch| {
         let is_new = sketch.is_empty();
         if is_new {
             *sketch = hyperloglog::empty();
         }
         added = hyperloglog::add(sketch, elements, sparse_max);
-        if is_new || added.0 > 0 {
+        if is_new || added.changed > 0 {
             hyperloglog::forget_cached(sketch);
         }
     });

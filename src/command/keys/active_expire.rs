@@ -4,6 +4,7 @@
 //! next to nothing. Each key goes as a unit of its own, so that replicas, watchers and subscribers learn of
 //! it as of any deletion.
 
+use crate::command::context::lookup::Found;
 use crate::command::dispatch::blocking;
 use crate::command::{Context, dispatch};
 use crate::keyspace::{ExpireBudget, KeyId, ShardSet};
@@ -49,9 +50,44 @@ pub(crate) fn step(ctx: &mut Context<'_>, index: usize, budget: &ExpireBudget) -
         ctx.discard_record(record);
         dispatch::flush_effects(ctx);
     }
+    let more_fields = expire_fields(ctx, index);
     ctx.session.db = 0;
     blocking::serve_ready(ctx);
-    Expired { keys, more }
+    Expired {
+        keys,
+        more: more || more_fields,
+    }
+}
+
+/// Expires due fields of hashes, some hundreds in one step. True: more are due.
+fn expire_fields(ctx: &mut Context<'_>, index: usize) -> bool {
+    const HASHES: usize = 4;
+    let mut left = HASHES;
+    for db in 0..ctx.keys.at(index).dbs.len() {
+        while let Some(key) = ctx.keys.at(index).dbs[db].due_hash(ctx.now_ms) {
+            if left == 0 {
+                return true;
+            }
+            left -= 1;
+            ctx.session.db = db;
+            ctx.effects.db = db;
+            let hash = ctx.keys.keyspace().hash(&key);
+            match ctx.keys.at(index).dbs[db].locate(&key, hash) {
+                Some(place) => {
+                    let found = Found {
+                        shard: index,
+                        hash,
+                        place,
+                    };
+                    ctx.expire_fields(&key, found);
+                    dispatch::flush_effects(ctx);
+                }
+                // Deleted since it was noted.
+                None => ctx.note_fields(&key),
+            }
+        }
+    }
+    false
 }
 
 /// On a writable replica: deletes what our own clients let expire, telling our own watchers and subscribers

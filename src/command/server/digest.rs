@@ -118,7 +118,7 @@ pub(crate) fn mix_value(digest: &mut Digest, value: ValueRef<'_>, expires: bool,
             }
         }
         ValueRef::Hash(hash) => {
-            for (field, value) in hash.iter() {
+            for (field, value, _) in hash.held() {
                 let mut pair = [0; 20];
                 field.with(|bytes| mix(&mut pair, bytes));
                 value.with(|bytes| mix(&mut pair, bytes));

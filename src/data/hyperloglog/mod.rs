@@ -105,22 +105,27 @@ pub(crate) fn estimate_of(registers: &Registers) -> u64 {
     histogram.estimate()
 }
 
-/// Takes the elements in, the sketch staying sparse up to `sparse_max` bytes. How many changed something: also
-/// before an error.
-pub fn add(
-    sketch: &mut Vec<u8>,
-    elements: &[Element],
-    sparse_max: usize,
-) -> (usize, Result<(), Corrupt>) {
-    let mut changed = 0;
+/// What adding elements came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Elements that changed something.
+    pub changed: usize,
+    /// Elements that were taken in: all, or those before the one at which the sketch was found to be corrupt.
+    pub taken: usize,
+}
+
+/// Takes the elements in, the sketch staying sparse up to `sparse_max` bytes.
+pub fn add(sketch: &mut Vec<u8>, elements: &[Element], sparse_max: usize) -> Added {
+    let mut added = Added::default();
     for element in elements {
         let mut cursor = Cursor::default();
         match raise(sketch, &mut cursor, *element, sparse_max) {
-            Ok(raised) => changed += usize::from(raised),
-            Err(corrupt) => return (changed, Err(corrupt)),
+            Ok(raised) => added.changed += usize::from(raised),
+            Err(Corrupt) => break,
         }
+        added.taken += 1;
     }
-    (changed, Ok(()))
+    added
 }
 
 /// Takes the elements into a dense sketch. How many changed something.
@@ -218,8 +223,9 @@ mod tests {
     /// A sketch of these, and how many of them changed it.
     fn sketch(range: std::ops::Range<u32>, sparse_max: usize) -> Vec<u8> {
         let mut sketch = empty();
-        let (_, result) = add(&mut sketch, &elements(range), sparse_max);
-        assert_eq!(result, Ok(()));
+        let elements = elements(range);
+        let added = add(&mut sketch, &elements, sparse_max);
+        assert_eq!(added.taken, elements.len());
         sketch
     }
 
@@ -302,8 +308,8 @@ mod tests {
             let mut all = [0; REGISTERS];
             assert_eq!(merge(&mut all, &bad).is_ok(), is_whole);
             assert_eq!(to_dense(&mut bad.clone()).is_ok(), is_whole);
-            let (_, result) = add(&mut bad, &elements(0..50), [100, 3000][rng.usize(..2)]);
-            assert!(result.is_ok() || !is_whole);
+            let added = add(&mut bad, &elements(0..50), [100, 3000][rng.usize(..2)]);
+            assert!(added.taken == 50 || !is_whole);
         }
     }
 

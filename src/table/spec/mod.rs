@@ -12,6 +12,7 @@ mod generic;
 mod generic_expiry;
 mod geo;
 mod hash;
+mod hash_expiry;
 mod hyperloglog;
 mod list;
 mod module;
@@ -638,6 +639,7 @@ pub(crate) const GROUPS: &[&[CommandSpec]] = &[
     generic_expiry::SPECS,
     geo::SPECS,
     hash::SPECS,
+    hash_expiry::SPECS,
     hyperloglog::SPECS,
     list::SPECS,
     module::SPECS,
