@@ -2,7 +2,7 @@
 //! up under use.
 
 use understudy::Encodings;
-use understudy::internals::data::Value;
+use understudy::internals::data::{StreamId, Value};
 use understudy::internals::data::list::End;
 use understudy::internals::rdb::decode;
 use understudy::internals::rdb::payload;
@@ -89,7 +89,7 @@ pub fn run(input: &[u8]) {
             assert!(zset.is_empty());
         }
         Value::Stream(stream) => {
-            let ids: Vec<_> = stream.ids().collect();
+            let ids: Vec<StreamId> = stream.ids().collect();
             assert_eq!(ids.len() as u64, stream.len());
             assert!(ids.is_sorted());
             let new = stream.push(&[b"field", b"value", b"17", b"x"], &enc);
