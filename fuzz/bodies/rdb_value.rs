@@ -2,8 +2,8 @@
 //! up under use.
 
 use understudy::Encodings;
-use understudy::internals::data::{StreamId, Value};
 use understudy::internals::data::list::End;
+use understudy::internals::data::{StreamId, Value};
 use understudy::internals::rdb::decode;
 use understudy::internals::rdb::payload;
 use understudy::internals::rdb::pieces::Pieces;

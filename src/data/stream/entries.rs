@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::StreamId;
 use super::node::{Entry, Node, NodeIter, NodeIterBack, NodeLimits};
 use super::packed;
-use super::tree::{Iter, IterBack, Tree};
+use super::tree::{Front, Iter, IterBack, Tree};
 use crate::data::listpack::Encoded;
 
 #[derive(Clone)]
@@ -43,7 +43,19 @@ pub(crate) enum Trim {
 }
 
 /// Nodes that were cut off: to be dropped where nobody waits, if they are many.
-pub(crate) type Trimmed = Vec<Arc<Node>>;
+#[derive(Default)]
+pub(crate) struct Trimmed {
+    nodes: usize,
+    parts: Vec<Front<StreamId, Slot>>,
+    whole: Tree<StreamId, Slot>,
+}
+
+impl Trimmed {
+    /// How many nodes they are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes
+    }
+}
 
 impl Entries {
     pub(crate) fn len(&self) -> u64 {
@@ -167,28 +179,49 @@ impl Entries {
         limit: u64,
         trimmed: &mut Trimmed,
     ) -> u64 {
-        let mut gone = 0;
-        while let Some((&first, slot)) = self.nodes.first() {
+        let (mut gone, mut nodes) = (0, 0);
+        let mut slots = self.nodes.iter().peekable();
+        // The first node that stays, and whether it loses entries.
+        let mut keep = None;
+        while let Some((&first, slot)) = slots.next() {
             let live = u64::from(slot.live);
+            let left = self.len - gone;
             let whole = match trim {
-                Trim::MaxLen(most) if self.len <= most => break,
-                Trim::MaxLen(most) => self.len - live >= most,
-                Trim::MinId(least) => slot.node.last < least,
+                Trim::MaxLen(most) if left <= most => {
+                    keep = Some((first, false));
+                    break;
+                }
+                Trim::MaxLen(most) => left - live >= most,
+                // The next node tells, mostly without a look into this one.
+                Trim::MinId(least) => {
+                    let next = slots.peek().map(|(next, _)| **next);
+                    next.is_some_and(|next| next <= least) || slot.node.last < least
+                }
             };
             if limit > 0 && gone + live > limit {
+                keep = Some((first, false));
                 break;
             }
             if !whole {
-                if !approximate {
-                    gone += self.trim_node(first, trim);
-                }
+                keep = Some((first, !approximate));
                 break;
             }
-            if let Some(slot) = self.nodes.remove(&first) {
-                trimmed.push(slot.node);
-            }
-            self.len -= live;
             gone += live;
+            nodes += 1;
+        }
+        drop(slots);
+        self.len -= gone;
+        trimmed.nodes += nodes;
+        match keep {
+            Some((first, loses)) => {
+                if nodes > 0 {
+                    trimmed.parts.push(self.nodes.take_before(&first));
+                }
+                if loses {
+                    gone += self.trim_node(first, trim);
+                }
+            }
+            None => trimmed.whole = std::mem::take(&mut self.nodes),
         }
         gone
     }

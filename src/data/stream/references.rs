@@ -169,7 +169,7 @@ mod tests {
             ),
         ] {
             let mut stream = stream();
-            let gone = stream.trim_referenced(trim, references, &mut Trimmed::new());
+            let gone = stream.trim_referenced(trim, references, &mut Trimmed::default());
             assert_eq!(left(&stream), [entries, g, h], "{trim:?} {references:?}");
             assert_eq!(stream.len() as usize + gone.entries.len(), 8);
             assert!(stream.entries.max_deleted_id.is_zero());

@@ -206,7 +206,7 @@ fn contains(entries: &Entries, id: StreamId) -> bool {
 }
 
 fn apply(entries: &mut Entries, model: &mut Model, op: Op) {
-    let mut trimmed = Trimmed::new();
+    let mut trimmed = Trimmed::default();
     match op {
         Op::Append { ms, seq, fields } => {
             let last = model.last_id;

@@ -142,6 +142,47 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
         }
     }
 
+    /// Takes what is before a key out, and leaves the rest, which may be nothing; how many entries went.
+    fn take_before<Q>(&mut self, key: &Q, front: &mut Vec<Node<K, V>>) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        match self {
+            Node::Leaf(entries) => {
+                let (Ok(at) | Err(at)) = place_of(entries, key);
+                if at > 0 {
+                    let rest = entries.split_off(at);
+                    front.push(Node::Leaf(std::mem::replace(entries, rest)));
+                }
+                at
+            }
+            Node::Inner(children) => {
+                let at = child_of(children, key);
+                let mut gone = 0;
+                if at > 0 {
+                    let rest = children.split_off(at);
+                    let before = Node::Inner(std::mem::replace(children, rest));
+                    gone += before.count();
+                    front.push(before);
+                }
+                gone += children.items_mut()[0].node.take_before(key, front);
+                if children[0].node.len() < MIN {
+                    mend(children, 0);
+                }
+                gone
+            }
+        }
+    }
+
+    /// How many entries are below it.
+    fn count(&self) -> usize {
+        match self {
+            Node::Leaf(entries) => entries.len(),
+            Node::Inner(children) => children.iter().map(|child| child.node.count()).sum(),
+        }
+    }
+
     /// Moves everything of its right neighbour to its end.
     fn append(&mut self, right: Child<K, V>) {
         match (self, right.node) {
@@ -318,6 +359,27 @@ impl<K: Ord + Clone, V: Clone> Tree<K, V> {
         self.get(key)?;
         let value = self.root.as_mut()?.remove(key)?;
         self.len -= 1;
+        self.settle_root();
+        Some(value)
+    }
+
+    /// Takes all entries before a key out, by whole nodes where it can.
+    pub(crate) fn take_before<Q>(&mut self, key: &Q) -> Front<K, V>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let mut front = Vec::new();
+        let Some(root) = &mut self.root else {
+            return Front(front);
+        };
+        self.len -= root.take_before(key, &mut front);
+        self.settle_root();
+        Front(front)
+    }
+
+    /// An empty root goes, and one with a single child is replaced by that.
+    fn settle_root(&mut self) {
         if self.len == 0 {
             self.root = None;
         }
@@ -327,7 +389,6 @@ impl<K: Ord + Clone, V: Clone> Tree<K, V> {
             let child = children.remove(0);
             self.root = Some(child.node);
         }
-        Some(value)
     }
 
     /// All entries in order.
@@ -405,6 +466,10 @@ impl<K: Ord + Clone, V: Clone> Tree<K, V> {
         self.root.as_ref().map_or(0, of)
     }
 }
+
+/// What was taken off a map's front: to be dropped.
+#[derive(Debug)]
+pub(crate) struct Front<K, V>(#[expect(dead_code, reason = "kept to be dropped")] Vec<Node<K, V>>);
 
 /// An inner node's children, and which of them was taken.
 type Taken<'a, K, V> = (&'a [Child<K, V>], usize);
@@ -532,6 +597,7 @@ mod tests {
         Remove(u16),
         /// A run of the lowest.
         RemoveFront(u8),
+        TakeBefore(u16),
         Change(u16),
         Look(u16),
         Snapshot,
@@ -543,6 +609,7 @@ mod tests {
             3 => any::<u8>().prop_map(Op::Append),
             4 => (0u16..600).prop_map(Op::Remove),
             1 => any::<u8>().prop_map(Op::RemoveFront),
+            1 => (0u16..2000).prop_map(Op::TakeBefore),
             1 => (0u16..600).prop_map(Op::Change),
             2 => (0u16..1000).prop_map(Op::Look),
             1 => Just(Op::Snapshot),
@@ -618,6 +685,11 @@ mod tests {
                             let Some((key, value)) = model.pop_first() else { break };
                             prop_assert_eq!(tree.remove(&key), Some(value));
                         }
+                    }
+                    Op::TakeBefore(key) => {
+                        let key = u32::from(key);
+                        tree.take_before(&key);
+                        model = model.split_off(&key);
                     }
                     Op::Change(key) => {
                         let key = u32::from(key);
