@@ -481,3 +481,15 @@ fn many_scripts_take_little_memory() {
     );
     assert_eq!(eval(&mut client, "return 1", &["0"]).int(), Some(1));
 }
+
+#[test]
+fn info_shows_what_scripts_hold_without_garbage() {
+    let server = Server::understudy();
+    let mut client = server.client();
+    for _ in 0..2000 {
+        let text = "local t = {} for i = 1, 20 do t[i] = {KEYS[1], i} end return redis.call('INCR', KEYS[1])";
+        eval(&mut client, text, &["1", "x"]);
+    }
+    let used = server.info("used_memory_lua");
+    assert!(used.parse::<u64>().expect("a number") < 100 << 10, "{used}");
+}

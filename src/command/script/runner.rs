@@ -124,6 +124,8 @@ pub(super) struct ScriptState {
     handler: Reference,
     /// What is called next.
     function: Option<Function>,
+    /// What it used when there was no garbage in it.
+    clean_bytes: usize,
 }
 
 /// A library in one Lua state.
@@ -155,6 +157,7 @@ impl ScriptState {
             keys_and_args,
             handler,
             function: None,
+            clean_bytes: 0,
         })
     }
 
@@ -309,6 +312,17 @@ impl ScriptState {
         answer.error(&text, error.is_counted);
     }
 
+    /// Whether scripts may have left garbage that is worth a collection.
+    fn is_dirty(&self) -> bool {
+        const WORTH_BYTES: usize = 16 << 10;
+        self.lua.meter().used() > self.clean_bytes + WORTH_BYTES
+    }
+
+    fn collect(&mut self) {
+        self.lua.collect_all();
+        self.clean_bytes = self.lua.meter().used();
+    }
+
     /// After a run.
     pub(super) fn tidy(&mut self) {
         self.lua.set_top(0);
@@ -376,7 +390,7 @@ pub(crate) struct Runners {
 
 impl Runners {
     /// The node's.
-    pub(super) fn of(node: &NodeCore) -> &Runners {
+    pub(in crate::command) fn of(node: &NodeCore) -> &Runners {
         let own = node
             .of_commands
             .get_or_init(|| Box::new(Runners::default()));
@@ -405,6 +419,24 @@ impl Runners {
         if free.len() < KEPT_MAX {
             free.push(runner);
         }
+    }
+
+    /// Frees what scripts have left in runners that are free, for whoever is to see what they hold: some 2 MB at most wait
+    /// in each for Lua's own collector, which takes less than a millisecond.
+    pub(in crate::command) fn collect_garbage(&self) {
+        let mut clean = Vec::new();
+        // One at a time, or an arbiter would make a new one meanwhile.
+        while let Some(mut runner) = self.pop_dirty() {
+            runner.state.collect();
+            clean.push(runner);
+        }
+        self.free.lock().append(&mut clean);
+    }
+
+    fn pop_dirty(&self) -> Option<Box<Runner>> {
+        let mut free = self.free.lock();
+        let dirty = free.iter().position(|runner| runner.state.is_dirty())?;
+        Some(free.remove(dirty))
     }
 
     /// Lets go of all that are free: what scripts have left in them goes too.

@@ -16,8 +16,9 @@ pub(crate) mod saving;
 mod tests;
 
 use crate::command::context::int_arg;
+use crate::command::script::runner::Runners;
 use crate::command::{Context, Handlers};
-use crate::info::{Observed, render, wanted};
+use crate::info::{Observed, Section, render, wanted};
 use crate::observe::process::REDIS_VERSION;
 use crate::repl::ReplicaState;
 use crate::session::Origin;
@@ -38,6 +39,10 @@ pub(crate) const HANDLERS: Handlers = &[
 
 fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     let settings = ctx.node.settings.load();
+    let wanted = wanted(&args[1..]);
+    if wanted.contains(&Section::Memory) {
+        Runners::of(ctx.node).collect_garbage();
+    }
     let text = render(
         &Observed {
             node: ctx.node,
@@ -45,7 +50,7 @@ fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
             keys: &ctx.keys,
             now_ms: ctx.now_ms,
         },
-        &wanted(&args[1..]),
+        &wanted,
     );
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
