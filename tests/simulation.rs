@@ -48,6 +48,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
                     total.verified += report.verified;
                     total.not_verified += report.not_verified;
                     total.repaired += report.repaired;
+                    total.discards += report.discards;
                     total.failed += report.failed;
                     total.diverged += report.diverged;
                     total.converged_ms = total.converged_ms.max(report.converged_ms);
@@ -75,6 +76,7 @@ fn nodes_converge_and_no_continuation_is_wrong() {
     assert!(sum(|r| r.not_verified) > seeds / 20);
     assert!(sum(|r| r.repaired) > seeds);
     assert!(sum(|r| r.out_of_place) > seeds / 10);
+    assert!(sum(|r| r.discards) > seeds / 4);
     assert!(sum(|r| r.failed) > seeds / 2);
     assert!(sum(|r| r.diverged) > seeds / 8);
     assert!(sum(|r| r.writes) > seeds * 50);

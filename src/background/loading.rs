@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::background::discarded::Discarded;
 use crate::command::dispatch::blocking;
 use crate::command::script::functions;
 use crate::config::MaxmemoryPolicy;
@@ -61,6 +62,8 @@ pub(crate) struct LoadedDump {
     pub(crate) diverged: Option<u64>,
     /// What is in it beside keys and can't be used.
     pub(crate) opaque: Opaque,
+    /// Our own writes that it replaces, in a file.
+    pub(crate) discarded: Option<Discarded>,
 }
 
 impl LoadedDump {
@@ -384,6 +387,7 @@ fn read_some<'n>(
         stream_db: builder.stream_db,
         diverged: builder.diverged,
         opaque: builder.opaque,
+        discarded: None,
     };
     Ok((dump, io::Cursor::new(ahead).chain(input)))
 }

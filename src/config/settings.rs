@@ -238,6 +238,12 @@ pub struct Settings {
     pub replica_load_fallback: LoadFallback,
     /// Ours: what becomes of the link when a command of the master's stream fails here.
     pub replica_on_stream_error: OnStreamError,
+    /// Ours: what a full sync throws away of our own writes goes to a file.
+    pub repl_keep_discarded: bool,
+    /// Ours: bytes of such a file; 0: any.
+    pub repl_discarded_limit: u64,
+    /// Ours: how many of those are kept.
+    pub repl_discarded_files: u32,
     /// Whom Sentinel promotes first: the lowest; 0: never this one.
     pub replica_priority: u32,
     /// Refuse the empty dataset of a master that we don't know.
@@ -382,6 +388,9 @@ impl Default for Settings {
             replica_load_memory_limit: 0,
             replica_load_fallback: LoadFallback::default(),
             replica_on_stream_error: OnStreamError::default(),
+            repl_keep_discarded: true,
+            repl_discarded_limit: 1 << 30,
+            repl_discarded_files: 5,
             replica_priority: 100,
             replica_empty_master_guard: true,
             replica_announced: true,
@@ -446,6 +455,7 @@ impl Settings {
             arbiter_watchdog_ms: 0,
             save: Vec::new(),
             dbfilename: String::new(),
+            repl_keep_discarded: false,
             ..Settings::default()
         }
     }

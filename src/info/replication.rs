@@ -27,6 +27,7 @@ pub(super) fn write(text: &mut Text, observed: &Observed<'_>) {
     text.field("master_repl_offset", view.offset);
     text.field("second_repl_offset", view.history.second_offset);
     write_backlog(text, settings, &view);
+    write_discarded(text, &view);
     write_resyncs(text, observed.node);
     write_verifications(text, observed);
 }
@@ -138,6 +139,17 @@ fn write_backlog(text: &mut Text, settings: &Settings, view: &ReplicationView) {
         "repl_backlog_survives_seconds",
         survives_s(view.backlog_size, view.write_rate).map_or(-1, |s| s as i64),
     );
+}
+
+/// Ours: files with what full syncs threw away of our own writes.
+fn write_discarded(text: &mut Text, view: &ReplicationView) {
+    let discarded = &view.discarded;
+    text.field("repl_discarded_files_written", discarded.files);
+    if let Some((file, keys, left_out)) = &discarded.last {
+        text.field("repl_discarded_last_file", file);
+        text.field("repl_discarded_last_keys", keys);
+        text.field("repl_discarded_last_keys_left_out", left_out);
+    }
 }
 
 /// Ours: why full resyncs came about.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::db::{Db, Expiry};
+use super::db::{Db, Entry, Expiry};
 use super::entering::shard_of;
 use super::{Entered, KeyHasher};
 use crate::data::Value;
@@ -84,7 +84,7 @@ impl StringBatch {
 }
 
 /// A filled dataset.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "dropping it here frees it here; large ones belong on another thread"]
 pub(crate) struct Dataset {
     pub(super) shards: Vec<Vec<Db>>,
@@ -194,6 +194,11 @@ impl DatasetBuilder {
 }
 
 impl Dataset {
+    /// A key's record, in the shard of that index.
+    pub(crate) fn get(&self, shard: usize, db: usize, key: &[u8], hash: u64) -> Option<Entry<'_>> {
+        self.shards.get(shard)?.get(db)?.get(key, hash)
+    }
+
     pub(crate) fn keys(&self) -> usize {
         self.shards.iter().flatten().map(Db::len).sum()
     }

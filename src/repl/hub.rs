@@ -293,9 +293,11 @@ impl Hub {
     /// Becomes (or stays) a replica of that master: from here on our own writes are not logged. Called with
     /// every shard entered, so that no write is under way that would then be missing from the log.
     pub(crate) fn follow(&self, host: String, port: u16) {
-        let stream = self.stream.lock();
+        let mut stream = self.stream.lock();
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.replica.store(true, Ordering::Release);
+        if !self.replica.swap(true, Ordering::AcqRel) {
+            stream.own = Some((stream.history.id, stream.log.end()));
+        }
         self.link_up.store(false, Ordering::Release);
         self.active.store(false, Ordering::Release);
         drop(stream);
@@ -323,6 +325,7 @@ impl Hub {
             None => stream.shift(id),
         }
         stream.database = None;
+        stream.own = None;
         let history = stream.history;
         drop(stream);
         self.guard_lifted.store(false, Ordering::Release);
@@ -356,6 +359,8 @@ impl Hub {
             return None;
         }
         stream.active = true;
+        // It has all of ours.
+        stream.own = None;
         if let Some(id) = new_id {
             stream.shift(id);
         }
@@ -376,6 +381,17 @@ impl Hub {
     /// Whether the data is not what history and offset say, and from which offset on.
     pub(crate) fn diverged(&self) -> Option<u64> {
         self.stream.lock().diverged
+    }
+
+    /// As a replica that was a master before: which history of its own it holds, and up to which offset, that its
+    /// master may lack.
+    pub(crate) fn own_history(&self) -> Option<(ReplId, u64)> {
+        self.stream.lock().own
+    }
+
+    /// The node begins as a replica: it has accepted nothing.
+    pub(crate) fn begins_as_replica(&self) {
+        self.stream.lock().own = None;
     }
 
     /// Shows how the link stands, as long as the epoch is `epoch`. `view` is given what is shown now.
@@ -429,6 +445,7 @@ impl Hub {
             write_rate: published.write_rate,
             diverged: stream.diverged,
             stream_errors: published.stream_errors.clone(),
+            discarded: published.discarded.clone(),
         }
     }
 

@@ -22,6 +22,9 @@ pub(crate) struct Stream {
     /// The data is not what history and offset say: a failed command of the master's stream was passed over (or a
     /// transaction applied in part) here, after so many bytes. Until a full sync, or a history of our own.
     pub(crate) diverged: Option<u64>,
+    /// We follow another since, and were a master before: of this history, up to this offset. What we hold of it the
+    /// master may lack, until it continues our stream or its data replaces ours.
+    pub(crate) own: Option<(ReplId, u64)>,
     /// A failover waits for a replica to have every byte: what is not data (PING, GETACK) must not be added.
     pub(crate) quiet: bool,
     scratch: Vec<u8>,
@@ -35,6 +38,7 @@ impl Stream {
             active: false,
             database: None,
             diverged: None,
+            own: None,
             quiet: false,
             scratch: Vec::new(),
         }
@@ -75,6 +79,7 @@ impl Stream {
     /// Takes up a history at an offset, with an empty backlog: after a full sync, or from a dump.
     pub(crate) fn adopt(&mut self, history: History, offset: u64, database: Option<usize>) {
         self.diverged = None;
+        self.own = None;
         self.history = history;
         self.log.reset(offset);
         self.database = database;

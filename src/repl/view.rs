@@ -37,6 +37,21 @@ pub(crate) struct LinkView {
     pub(crate) resumable: bool,
 }
 
+/// Files with what full syncs threw away of our own writes, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DiscardedFiles {
+    pub(crate) files: u64,
+    /// The last one's name, keys, and keys that are not in it for its size.
+    pub(crate) last: Option<(String, u64, u64)>,
+}
+
+impl DiscardedFiles {
+    pub(crate) fn add(&mut self, file: String, keys: u64, left_out: u64) {
+        self.files += 1;
+        self.last = Some((file, keys, left_out));
+    }
+}
+
 /// What the replication actors publish; part of the hub.
 #[derive(Debug, Default)]
 pub(crate) struct PublishedState {
@@ -54,6 +69,8 @@ pub(crate) struct PublishedState {
     pub(crate) reports: Reports,
     /// Commands of our master's stream that failed here.
     pub(crate) stream_errors: StreamErrors,
+    /// What full syncs threw away of our own writes.
+    pub(crate) discarded: DiscardedFiles,
     /// Our own delta resyncs, and how the last one went.
     pub(crate) deltas: Deltas,
 }
@@ -92,6 +109,8 @@ pub(crate) struct ReplicationView {
     /// The data is not what history and offset say, from that offset on.
     pub(crate) diverged: Option<u64>,
     pub(crate) stream_errors: StreamErrors,
+    /// What full syncs threw away of our own writes.
+    pub(crate) discarded: DiscardedFiles,
 }
 
 impl ReplicationView {

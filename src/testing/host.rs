@@ -1,6 +1,6 @@
 //! What a simulated node has instead of sockets, threads, files and mailboxes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -134,6 +134,10 @@ pub(super) struct Host {
     pub(crate) out_of_place: u64,
     /// How often it has been started again.
     pub(crate) starts: u64,
+    /// What was written here as a master, and is not known to be elsewhere: database, key and value.
+    pub(crate) own: BTreeMap<(usize, u8), u64>,
+    /// Full syncs that replaced some of it.
+    pub(crate) discards: u64,
     /// Commands of the stream that failed, and those of them that made the data differ.
     pub(crate) failed: u64,
     pub(crate) diverged: u64,
@@ -159,6 +163,7 @@ impl Host {
                 empty_master_guard: true,
                 flush_if_too_large: false,
                 on_stream_error: OnStreamError::Stop,
+                keep_discarded: true,
             },
             too_large: 0,
             databases: DATABASES,
@@ -189,6 +194,8 @@ impl Host {
             failovers: 0,
             out_of_place: 0,
             starts: 0,
+            own: BTreeMap::new(),
+            discards: 0,
             failed: 0,
             diverged: 0,
         }
@@ -264,10 +271,12 @@ impl Host {
         self.out_of_place = before.out_of_place;
         self.starts = before.starts + 1;
         self.knows_all = before.knows_all;
+        self.discards = before.discards;
         (self.failed, self.diverged) = (before.failed, before.diverged);
         (self.offers_delta, self.deltas) = (before.offers_delta, before.deltas);
         if let Some(target) = target {
             self.hub.follow(format!("node{target}"), 6379);
+            self.hub.begins_as_replica();
         }
         let saved = before.saved.filter(|_| keep);
         let loaded = saved.as_ref().and_then(|s| Dataset::load(&s.image));

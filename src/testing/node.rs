@@ -84,6 +84,7 @@ impl SimNode {
                 sim.rng.u64(..),
             );
             host.data.set(db, key, value);
+            host.own.insert((db, key), value);
             let mut bytes = Vec::new();
             let name = match host.knows_all && sim.happens(FOREIGN) {
                 true => "VADD",

@@ -304,9 +304,25 @@ impl LinkIo for Io<'_, '_> {
             database,
             diverged,
         };
+        let is_kept = self.host.hub.own_history().is_some();
         if !agree(&offer) {
             self.host.guarded += 1;
             return Swap::Refused;
+        }
+        let held = |data: &Dataset, (db, key): &(usize, u8), value: &u64| {
+            data.databases[*db].get(key) == Some(value)
+        };
+        let host = &mut *self.host;
+        let lost = |place: &(usize, u8), value: &u64| {
+            held(&host.data, place, value) && !held(&data, place, value)
+        };
+        if host.own.iter().any(|(place, value)| lost(place, value)) {
+            host.discards += 1;
+            if !is_kept {
+                let index = host.index;
+                self.sim
+                    .violate(index, "writes of its own are replaced and not kept");
+            }
         }
         self.host.data = data;
         self.host.diverged += u64::from(diverged.is_some());
@@ -321,6 +337,10 @@ impl LinkIo for Io<'_, '_> {
         }
         if !agree(&self.host.hub, &*self.host.clock) {
             return Swap::Refused;
+        }
+        if !self.host.own.is_empty() && self.host.hub.own_history().is_some() {
+            let index = self.host.index;
+            self.sim.violate(index, "writes of its own are flushed");
         }
         self.host.data = Dataset::default();
         Swap::Done
@@ -375,6 +395,8 @@ impl LinkIo for Io<'_, '_> {
     }
 
     fn select(&mut self, database: usize) {
+        // Continued by our master, or replaced.
+        self.host.own.clear();
         self.host.session = Session {
             database,
             ..Session::default()

@@ -10,6 +10,8 @@
 //!   unless the node says that its data has diverged);
 //! - a verification of a replica at any moment says that it is equal, or that it could not be made;
 //! - keys that are spoiled at a replica by hand are found by the next one, exactly, and repaired by REPAIR;
+//! - no full sync replaces what a node has accepted as a master, unless it knows that it has a history of its own, so
+//!   that it is kept;
 //! - after the repair all nodes get the same data, replid and offset within a bounded time.
 
 use std::collections::BTreeSet;
@@ -60,6 +62,8 @@ pub struct Report {
     pub not_verified: u64,
     /// Keys that were spoiled, found and repaired.
     pub repaired: u64,
+    /// Full syncs that replaced writes of the node's own, which were kept.
+    pub discards: u64,
     /// Commands of the stream that failed, and those of them that left a node's data diverged.
     pub failed: u64,
     pub diverged: u64,
@@ -135,6 +139,7 @@ impl World {
                 node.host.link_settings = LinkSettings {
                     empty_master_guard: true,
                     flush_if_too_large: rng.bool(),
+                    keep_discarded: true,
                     on_stream_error: [
                         OnStreamError::Stop,
                         OnStreamError::Resync,
@@ -488,6 +493,7 @@ impl World {
                 self.report.failovers = self.nodes.iter().map(|n| n.host.failovers).sum();
                 self.report.guarded = self.nodes.iter().map(|n| n.host.guarded).sum();
                 self.report.out_of_place = self.nodes.iter().map(|n| n.host.out_of_place).sum();
+                self.report.discards = self.nodes.iter().map(|n| n.host.discards).sum();
                 self.report.failed = self.nodes.iter().map(|n| n.host.failed).sum();
                 self.report.diverged = self.nodes.iter().map(|n| n.host.diverged).sum();
                 return Ok(self.report);

@@ -22,6 +22,7 @@ use crate::actors::replication::failover::FailoverActor;
 use crate::actors::replication::master::{CloseReplicas, MasterActor};
 use crate::actors::replication::slave_stream::DiskWarning;
 use crate::actors::replication::verification::VerificationActor;
+use crate::background::discarded;
 use crate::background::load_limit::{Limited, TooLarge};
 use crate::background::loading::{self, LoadedDump};
 use crate::background::pipe::{PipeWriter, pipe};
@@ -183,6 +184,7 @@ impl LinkIo for LinkSocket {
             empty_master_guard: settings.replica_empty_master_guard,
             flush_if_too_large: settings.replica_load_fallback == LoadFallback::Flush,
             on_stream_error: settings.replica_on_stream_error,
+            keep_discarded: settings.repl_keep_discarded,
         }
     }
 
@@ -249,7 +251,10 @@ impl LinkIo for LinkSocket {
             priority::lower_after_first_piece();
             let loaded = turn(Owner::Loader, 0, || {
                 node.supervision.step(Owner::Loader, "full sync");
-                loading::read_transfer(&node, reader)
+                let mut dump = loading::read_transfer(&node, reader)?;
+                node.supervision.step(Owner::Loader, "what it replaces");
+                dump.discarded = discarded::keep(&node, &mut dump)?;
+                Ok(dump)
             });
             let died = |panic| Err(format!("the loading thread died: {panic}"));
             let result = loaded.unwrap_or_else(died);
@@ -286,7 +291,8 @@ impl LinkIo for LinkSocket {
     fn abort_load(&mut self) {
         if let Some(loading) = self.loading.take() {
             loading.pipe.close(Err("the transfer was given up".into()));
-            if let Some(loaded) = loading.loaded {
+            let result = loading.outcome.result.lock().take();
+            if let Some(loaded) = loading.loaded.or(result.and_then(Result::ok)) {
                 self.node.lazyfree.push(Box::new(loaded));
             }
             self.set_loading(false);
@@ -326,7 +332,7 @@ impl LinkIo for LinkSocket {
         let Some(mut entered) = self.enter_all(&node) else {
             return Swap::Busy;
         };
-        let Some(loaded) = self.loading.take().and_then(|loading| loading.loaded) else {
+        let Some(mut loaded) = self.loading.take().and_then(|loading| loading.loaded) else {
             return Swap::Refused;
         };
         self.set_loading(false);
@@ -346,6 +352,9 @@ impl LinkIo for LinkSocket {
         tracing::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
         loading::swap_in(&node, &mut entered, loaded.dataset, loaded.opaque);
         drop(entered);
+        if let Some(discarded) = loaded.discarded.take() {
+            discarded.confirm(&node);
+        }
         tracing::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
         node.persistence.add_changes(1);
         Swap::Done

@@ -55,6 +55,7 @@ impl Replication {
     pub(crate) fn start(node: &Arc<NodeCore>) -> Replication {
         if let Some(master) = &node.settings.load().replicaof {
             node.hub.follow(master.host.clone(), master.port);
+            node.hub.begins_as_replica();
         }
         let snapshots = SnapshotActor::new(node.clone());
         let snapshots = supervisor::start(node, Owner::Snapshot, snapshots);

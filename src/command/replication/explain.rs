@@ -41,6 +41,11 @@ fn explain(ctx: &mut Context<'_>, _args: &Args<'_>) -> CommandResult {
         ));
     }
     explain_verifications(ctx, &mut lines);
+    if let Some((file, keys, _)) = &view.discarded.last {
+        lines.push(format!(
+            "writes of our own that a full sync replaced: {keys} keys are kept in {file}"
+        ));
+    }
     lines.push(format!("full resyncs since the start: {total}"));
     for line in &lines {
         tracing::info!("REPLICATION EXPLAIN: {}", line.trim_start());

@@ -499,7 +499,14 @@ impl LinkDriver {
 
     /// The new data doesn't fit beside the old.
     fn fall_back(&mut self, io: &mut impl LinkIo) {
-        if io.settings().flush_if_too_large {
+        let keeps = io.settings().keep_discarded && io.hub().own_history().is_some();
+        if keeps && io.settings().flush_if_too_large {
+            warn!(
+                "The old data holds writes of our own that the master may lack, so it is not flushed to make room \
+                 (repl-keep-discarded)"
+            );
+        }
+        if io.settings().flush_if_too_large && !keeps {
             warn!(
                 "replica-load-memory-limit is passed: flushing the old data before the next sync, as \
                  replica-load-fallback says"

@@ -21,6 +21,8 @@ pub(crate) struct LinkSettings {
     pub(crate) empty_master_guard: bool,
     /// replica-load-fallback flush: what doesn't fit beside the old data takes its place, after a flush.
     pub(crate) flush_if_too_large: bool,
+    /// repl-keep-discarded.
+    pub(crate) keep_discarded: bool,
     /// replica-on-stream-error.
     pub(crate) on_stream_error: OnStreamError,
 }
