@@ -18,6 +18,8 @@ pub(crate) enum Use {
     Hash = 6,
     Zset = 7,
     Stream = 8,
+    /// A hash's field that expires.
+    ExpiringField = 9,
     /// The sum and number of unordered elements; behind it the use of the elements.
     Sum = 255,
 }
@@ -140,7 +142,13 @@ impl Unordered {
     /// An element of one or two parts.
     #[inline]
     pub(crate) fn add(&mut self, first: &[u8], second: &[u8]) {
-        let mut sip = self.secret.hasher(self.of);
+        self.add_as(self.of, first, second);
+    }
+
+    /// As [`add`](Unordered::add), an element that is told apart from all of another use.
+    #[inline]
+    pub(super) fn add_as(&mut self, of: Use, first: &[u8], second: &[u8]) {
+        let mut sip = self.secret.hasher(of);
         sip.part(first);
         sip.fixed(second);
         self.sum = self.sum.wrapping_add(sip.finish());

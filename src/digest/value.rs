@@ -103,7 +103,7 @@ fn pair(pairs: &mut Unordered, field: Item<'_>, value: Item<'_>, moment: Option<
         return field.with(|field| value.with(|value| pairs.add(field, value)));
     };
     let expiring = [&moment.to_le_bytes()[..], &value.to_vec()].concat();
-    field.with(|field| pairs.add(field, &expiring));
+    field.with(|field| pairs.add_as(Use::ExpiringField, field, &expiring));
 }
 
 /// Scores count by their bits; the two zeros are one score.
@@ -247,5 +247,30 @@ impl Steps {
         // The clone is let go.
         self.0 = State::Done(done);
         Some(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Encodings;
+
+    #[test]
+    fn a_field_that_expires_is_no_field_whose_value_begins_with_its_moment() {
+        let secret = Secret::from_bytes(&[7; Secret::BYTES]).expect("so many bytes");
+        let encodings = Encodings::default();
+        let moment = 1_900_000_000_000_i64;
+        let mut expiring = Hash::new();
+        expiring.insert(b"field", b"value", &encodings);
+        assert!(expiring.set_moment(b"field", Some(moment), &encodings));
+        let mut plain = Hash::new();
+        let value = [&moment.to_le_bytes()[..], b"value"].concat();
+        plain.insert(b"field", &value, &encodings);
+        let digest = |hash: &Hash| value_digest(&secret, ValueRef::Hash(hash));
+        assert_ne!(digest(&expiring), digest(&plain));
+        expiring.set_moment(b"field", None, &encodings);
+        let mut without = Hash::new();
+        without.insert(b"field", b"value", &encodings);
+        assert_eq!(digest(&expiring), digest(&without));
     }
 }
