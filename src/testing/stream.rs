@@ -390,6 +390,8 @@ impl LinkIo for Io<'_, '_> {
             Some(Err(why)) => self.sim.violate(self.host.index, &why),
         }
         self.host.deltas += 1;
+        // The data is the master's from here on.
+        self.host.own.clear();
         self.host.claim(self.sim);
         Swap::Done
     }
