@@ -104,6 +104,8 @@ fn what_does_not_fit_beside_the_old_data_is_given_up_or_takes_its_place() {
     seed::incompressible(&mut master.client(), "big:", 2000, 5000);
     let replica = ServerOptions::new(Make::Understudy)
         .with("replica-load-memory-limit", "5mb")
+        // Writes of its own that are to be kept would not be flushed.
+        .with("repl-keep-discarded", "no")
         .start();
     seed::fill(&mut replica.client(), 5, "own", 500);
     let own = replica.digest();
