@@ -37,8 +37,7 @@ impl Overhead {
                 overhead.clients_normal += buffers;
             }
         }
-        let databases = 0..node.keyspace.databases();
-        overhead.keys = databases.map(|db| observed.keys.len(db) as u64).sum();
+        overhead.keys = observed.keys.keys();
         overhead.total = overhead.startup
             + overhead.backlog
             + overhead.clients_normal

@@ -297,6 +297,12 @@ impl Entered<'_> {
             .sum()
     }
 
+    /// Keys in all databases, over the entered shards.
+    pub(crate) fn keys(&self) -> u64 {
+        let databases = 0..self.keyspace().databases();
+        databases.map(|db| self.len(db) as u64).sum()
+    }
+
     /// Keys in a database, over the entered shards.
     pub(crate) fn len(&self, db: usize) -> usize {
         self.iter().map(|shard| shard.dbs[db].len()).sum()

@@ -18,6 +18,7 @@ use crate::may_block::may_block_here;
 use crate::node::{Node, StartError};
 use crate::node_core::NodeCore;
 use crate::repl::verify::KEYS_BYTES_MAX;
+use crate::repl::verify::verifier::{Narrowing, narrow};
 use crate::snapshot::Want;
 use crate::snapshot::digesting::{Collector, DigestedKey, Digesting, HeldKey, Narrowed};
 use crate::text::printable::printable;
@@ -28,8 +29,6 @@ const LOOK: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_secs(2);
 /// How long the streams are held at a time, ms; renewed as long as is needed.
 const HOLD_MS: i64 = 60_000;
-/// Memory of a key that is held, about.
-const KEY_BYTES: u64 = 128;
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
@@ -193,11 +192,9 @@ fn stop_at_rest(cores: &[Arc<NodeCore>; 2], deadline: Instant) -> Result<(), Str
 /// Both stand still.
 fn compare_stopped(cores: &[Arc<NodeCore>; 2], options: &Options, offset: Option<u64>) -> Compared {
     let secret = Secret::random(&*cores[0].clock as &dyn Clock);
-    let keys = cores.each_ref().map(|core| {
-        let entered = core.keyspace.enter(core.keyspace.all());
-        let databases = 0..core.keyspace.databases();
-        databases.map(|db| entered.len(db) as u64).sum::<u64>()
-    });
+    let keys = cores
+        .each_ref()
+        .map(|core| core.keyspace.enter(core.keyspace.all()).keys());
     let bits = bits_for(keys[0].max(keys[1]));
     let ranges = cores.each_ref().map(|core| {
         let ranges = Ranges::new(bits);
@@ -218,14 +215,7 @@ fn compare_stopped(cores: &[Arc<NodeCore>; 2], options: &Options, offset: Option
         let keys = ours.root().keys;
         return Compared::Equal { keys, offset };
     }
-    let mut room = KEYS_BYTES_MAX as u64 / KEY_BYTES;
-    let some = differing.iter().take_while(|range| {
-        let fits = range.keys <= room;
-        room = room.saturating_sub(range.keys);
-        fits
-    });
-    let ranges: Vec<u32> = some.map(|range| range.range).collect();
-    let left = (differing.len() - ranges.len()) as u64;
+    let Narrowing { ranges, left } = narrow(&differing);
     let [ours, theirs] = cores.each_ref().map(|core| {
         let narrowed = Narrowed::new(bits, &ranges, KEYS_BYTES_MAX);
         walk(core, secret, options, narrowed).and_then(Narrowed::into_keys)

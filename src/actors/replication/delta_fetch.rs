@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::actors::replication::verification::{ANSWER_TIMEOUT, Peer, VerificationActor};
+use crate::actors::replication::verification::{
+    ANSWER_TIMEOUT, Peer, VerificationActor, answer_of,
+};
 use crate::actors::shard;
 use crate::actors::snapshots::digest_walk::{AnyWalk, WalkDigests};
 use crate::actors::snapshots::snapshot::SnapshotActor;
@@ -30,10 +32,8 @@ use crate::repl::link::io::DeltaReady;
 use crate::repl::stream_databases;
 use crate::repl::verify::{WalkOrder, Walked};
 use crate::resp::Reply;
-use crate::resp::value::RespValue;
 use crate::session::Ticket;
 use crate::supervision::{Owner, turn};
-use crate::text::printable::printable;
 
 /// What was fetched, built beside the data.
 pub(super) struct Built {
@@ -88,10 +88,6 @@ impl DeltaOutcome {
 pub(super) struct DeltaPromise(pub(super) Arc<DeltaOutcome>);
 
 impl DeltaPromise {
-    fn keep(self, result: Result<Built, String>) {
-        self.leave(result);
-    }
-
     fn leave(&self, result: Result<Built, String>) {
         let mut state = self.0.state.lock();
         if state.result.is_none() && !state.given_up {
@@ -132,7 +128,7 @@ impl Handler<FetchDelta> for VerificationActor {
                 outcome,
             } = fetch;
             let result = fetch_and_build(&node, &snapshots, host, port, &outcome).await;
-            outcome.keep(result);
+            outcome.leave(result);
         };
         ctx.spawn(
             supervisor::caught(Owner::Verification, work)
@@ -151,9 +147,7 @@ async fn fetch_and_build(
 ) -> Result<Built, String> {
     let all = node.keyspace.all();
     let (keys, changes) = shard::enter(node, all, |entered| {
-        let databases = 0..entered.keyspace().databases();
-        let keys: u64 = databases.map(|db| entered.len(db) as u64).sum();
-        (keys, entered.keyspace().changes())
+        (entered.keys(), entered.keyspace().changes())
     })
     .await;
     if keys == 0 {
@@ -180,13 +174,8 @@ async fn fetch_and_build(
 }
 
 async fn ask(peer: &mut Peer, question: &Question) -> Result<Answer, String> {
-    match peer.ask(&question.words(), ANSWER_TIMEOUT).await? {
-        RespValue::Error(error) => Err(format!("the master says: {}", printable(error.as_bytes()))),
-        value => value
-            .as_bytes()
-            .and_then(Answer::parse)
-            .ok_or("the master's answer makes no sense".into()),
-    }
+    let value = peer.ask(&question.words(), ANSWER_TIMEOUT).await?;
+    answer_of(value, Answer::parse)
 }
 
 async fn walk(snapshots: &Addr<SnapshotActor>, order: WalkOrder) -> Result<Walked, String> {

@@ -189,11 +189,7 @@ async fn verify_with_master(node: &Arc<NodeCore>, snapshots: &Addr<SnapshotActor
         port => port,
     };
     let all = node.keyspace.all();
-    let keys = shard::enter(node, all, |entered| {
-        let databases = 0..entered.keyspace().databases();
-        databases.map(|db| entered.len(db) as u64).sum()
-    })
-    .await;
+    let keys = shard::enter(node, all, |entered| entered.keys()).await;
     let mut verifier = Verifier::new(Start {
         peer: format!("{host}:{port}"),
         history: node.hub.history().id,
@@ -282,10 +278,20 @@ async fn ask(peer: &mut Option<&mut Peer>, question: &Question) -> Result<Answer
     let peer = peer.as_mut().ok_or("there is no connection")?;
     match peer.ask(&question.words(), ANSWER_TIMEOUT).await? {
         RespValue::Error(error) if error.contains("unknown command") => Err(NOT_OURS.into()),
+        value => answer_of(value, Answer::parse),
+    }
+}
+
+/// Reads a master's answer.
+pub(super) fn answer_of<A>(
+    value: RespValue,
+    parse: impl FnOnce(&[u8]) -> Option<A>,
+) -> Result<A, String> {
+    match value {
         RespValue::Error(error) => Err(format!("the master says: {}", printable(error.as_bytes()))),
         value => value
             .as_bytes()
-            .and_then(Answer::parse)
+            .and_then(parse)
             .ok_or("the master's answer makes no sense".into()),
     }
 }

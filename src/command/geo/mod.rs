@@ -8,9 +8,10 @@ mod tests;
 
 use crate::command::context::arguments::double_arg;
 use crate::command::zset::add::add;
+use crate::command::zset::zset_and_reply;
 use crate::command::{Context, Handlers};
+use crate::data::Zset;
 use crate::data::geo::Point;
-use crate::data::{ValueRef, Zset};
 use crate::resp::Reply;
 use crate::table::{Args, CommandError, CommandResult};
 use crate::text::fixed::{four_decimals, up_to_17_decimals};
@@ -62,18 +63,6 @@ fn unit_arg(arg: &[u8]) -> CommandResult<f64> {
         _ => Err(CommandError::fixed(
             "ERR unsupported unit provided. please use M, KM, FT, MI",
         )),
-    }
-}
-
-/// A sorted set for reading and the reply beside it.
-fn zset_and_reply<'c>(
-    ctx: &'c mut Context<'_>,
-    key: &[u8],
-) -> CommandResult<(Option<&'c Zset>, &'c mut Reply)> {
-    match ctx.find_for_reply(key) {
-        (None, reply) => Ok((None, reply)),
-        (Some(ValueRef::Zset(zset)), reply) => Ok((Some(zset), reply)),
-        _ => Err(CommandError::WRONG_TYPE),
     }
 }
 

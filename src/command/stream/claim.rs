@@ -10,7 +10,7 @@ use crate::command::context::{EventClass, int_arg};
 use crate::command::{Context, Effects};
 use crate::data::Stream;
 use crate::data::stream::entries::Finder;
-use crate::data::stream::{ConsumerId, Group, Pending, StreamId};
+use crate::data::stream::{ConsumerId, Entries, Group, Pending, StreamId};
 use crate::resp::Reply;
 use crate::resp::reply::Aggregate;
 use crate::table::{Args, CommandError, CommandResult};
@@ -194,16 +194,7 @@ pub(super) fn xclaim(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
 
     let names = [key, name, args[3]];
     let (stream, reply, effects) = ctx.find_stream_apart(key)?;
-    let Some(stream) = stream else {
-        return Err(no_group(key, name, ""));
-    };
-    let Some((consumer, is_new)) = claiming_consumer(stream, name, args[3], now_ms) else {
-        return Err(no_group(key, name, ""));
-    };
-    let (entries, group) = stream.entries_and_group(name);
-    let Some(group) = group else {
-        return Err(no_group(key, name, ""));
-    };
+    let (consumer, is_new, entries, group) = claiming(stream, &names, now_ms)?;
     let mut moved_on = options.last_id > group.last_id;
     group.last_id = group.last_id.max(options.last_id);
     let claim = Claim {
@@ -240,6 +231,22 @@ pub(super) fn xclaim(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The group, with the consumer that claims, which is made if it is not there (true), and what the group is of.
+/// `names`: the key's, the group's, the consumer's.
+fn claiming<'s>(
+    stream: Option<&'s mut Stream>,
+    names: &[&[u8]; 3],
+    now_ms: i64,
+) -> CommandResult<(ConsumerId, bool, &'s Entries, &'s mut Group)> {
+    let [key, name, consumer] = *names;
+    let absent = || no_group(key, name, "");
+    let stream = stream.ok_or_else(absent)?;
+    let claiming = claiming_consumer(stream, name, consumer, now_ms);
+    let (consumer, is_new) = claiming.ok_or_else(absent)?;
+    let (entries, group) = stream.entries_and_group(name);
+    Ok((consumer, is_new, entries, group.ok_or_else(absent)?))
+}
+
 /// So many pending entries are looked at for each that may be claimed.
 const LOOKED_AT: usize = 10;
 /// Most that COUNT may be.
@@ -274,16 +281,7 @@ pub(super) fn xautoclaim(ctx: &mut Context<'_>, args: &Args<'_>) -> CommandResul
 
     let names = [key, name, args[3]];
     let (stream, reply, effects) = ctx.find_stream_apart(key)?;
-    let Some(stream) = stream else {
-        return Err(no_group(key, name, ""));
-    };
-    let Some((consumer, is_new)) = claiming_consumer(stream, name, args[3], now_ms) else {
-        return Err(no_group(key, name, ""));
-    };
-    let (entries, group) = stream.entries_and_group(name);
-    let Some(group) = group else {
-        return Err(no_group(key, name, ""));
-    };
+    let (consumer, is_new, entries, group) = claiming(stream, &names, now_ms)?;
     let claim = Claim {
         names,
         consumer,

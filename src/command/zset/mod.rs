@@ -70,7 +70,7 @@ pub(crate) const HANDLERS: Handlers = &[
 ];
 
 /// A sorted set for reading and the reply beside it.
-fn zset_and_reply<'c>(
+pub(super) fn zset_and_reply<'c>(
     ctx: &'c mut Context<'_>,
     key: &[u8],
 ) -> CommandResult<(Option<&'c Zset>, &'c mut Reply)> {

@@ -3,7 +3,10 @@
 use crate::digest::comparison::RangeQuestion;
 use crate::digest::{KeyDigest, KeyPlace, RangeDigest, Secret};
 use crate::repl::replid::ReplId;
-use crate::repl::verify::exchange::{number, pack, unpack};
+use crate::repl::verify::exchange::{
+    number, pack, pack_digests, range_question, range_words, unpack, unpack_digests,
+};
+use crate::repl::verify::report::take;
 
 /// A key's place and digest, half of each: enough within one range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,13 +92,7 @@ impl Question {
                 secret.to_bytes().to_vec(),
                 text(u64::from(*bits)),
             ]),
-            Question::Ranges { session, question } => words.extend([
-                b"RANGES".to_vec(),
-                text(*session),
-                text(u64::from(question.bits)),
-                text(u64::from(question.to_bits)),
-                pack(&question.ranges),
-            ]),
+            Question::Ranges { session, question } => words.extend(range_words(*session, question)),
             Question::Have { session, keys } => {
                 let keys = keys.iter().flat_map(|key| key.to_bytes()).collect();
                 words.extend([b"HAVE".to_vec(), text(*session), keys]);
@@ -121,11 +118,7 @@ impl Question {
             },
             [session, bits, to_bits, ranges] if is("RANGES") => Question::Ranges {
                 session: number(session)?,
-                question: RangeQuestion {
-                    bits: number(bits)?,
-                    to_bits: number(to_bits)?,
-                    ranges: unpack(ranges)?,
-                },
+                question: range_question(bits, to_bits, ranges)?,
             },
             [session, keys] if is("HAVE") => {
                 let (keys, []) = keys.as_chunks::<{ ShortKey::BYTES }>() else {
@@ -167,9 +160,7 @@ impl Answer {
             Answer::Walking => out.push(b'W'),
             Answer::Ranges(digests) => {
                 out.push(b'R');
-                digests
-                    .iter()
-                    .for_each(|d| out.extend_from_slice(&d.to_bytes()));
+                out.extend(pack_digests(digests));
             }
             Answer::Taken => out.push(b'.'),
             Answer::Patch(bytes) => {
@@ -194,12 +185,7 @@ impl Answer {
                 }
             }
             b'W' => Answer::Walking,
-            b'R' => {
-                let (digests, []) = rest.as_chunks::<{ RangeDigest::BYTES }>() else {
-                    return None;
-                };
-                Answer::Ranges(digests.iter().map(RangeDigest::from_bytes).collect())
-            }
+            b'R' => Answer::Ranges(unpack_digests(rest)?),
             b'.' => Answer::Taken,
             b'P' => Answer::Patch(rest.to_vec()),
             _ => return None,
@@ -235,11 +221,6 @@ impl Drops {
 
     /// Reads them; the rest is the dump. None: they are cut off.
     pub(crate) fn parse(mut bytes: &[u8]) -> Option<(Drops, &[u8])> {
-        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-            let (head, rest) = bytes.split_first_chunk::<N>()?;
-            *bytes = rest;
-            Some(*head)
-        }
         let mut drops = Drops::default();
         for _ in 0..u32::from_le_bytes(take(&mut bytes)?) {
             drops.places.push(u64::from_le_bytes(take(&mut bytes)?));

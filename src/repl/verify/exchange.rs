@@ -77,13 +77,7 @@ impl Question {
                 ip.clone().into_bytes(),
                 number(u64::from(*port)),
             ]),
-            Question::Ranges { session, question } => words.extend([
-                b"RANGES".to_vec(),
-                number(*session),
-                number(u64::from(question.bits)),
-                number(u64::from(question.to_bits)),
-                pack(&question.ranges),
-            ]),
+            Question::Ranges { session, question } => words.extend(range_words(*session, question)),
             Question::Narrow { session, ranges } => {
                 words.extend([b"NARROW".to_vec(), number(*session), pack(ranges)]);
             }
@@ -111,11 +105,7 @@ impl Question {
             },
             [session, bits, to_bits, ranges] if is("RANGES") => Question::Ranges {
                 session: number(session)?,
-                question: RangeQuestion {
-                    bits: number(bits)?,
-                    to_bits: number(to_bits)?,
-                    ranges: unpack(ranges)?,
-                },
+                question: range_question(bits, to_bits, ranges)?,
             },
             [session, ranges] if is("NARROW") => Question::Narrow {
                 session: number(session)?,
@@ -136,6 +126,38 @@ impl Question {
 
 pub(crate) fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
     std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// The words of a question about ranges, behind those of the command.
+pub(crate) fn range_words(session: u64, question: &RangeQuestion) -> [Vec<u8>; 5] {
+    let text = |n: u64| n.to_string().into_bytes();
+    [
+        b"RANGES".to_vec(),
+        text(session),
+        text(u64::from(question.bits)),
+        text(u64::from(question.to_bits)),
+        pack(&question.ranges),
+    ]
+}
+
+pub(crate) fn range_question(bits: &[u8], to_bits: &[u8], ranges: &[u8]) -> Option<RangeQuestion> {
+    Some(RangeQuestion {
+        bits: number(bits)?,
+        to_bits: number(to_bits)?,
+        ranges: unpack(ranges)?,
+    })
+}
+
+/// The answer to such a question.
+pub(crate) fn pack_digests(digests: &[RangeDigest]) -> impl Iterator<Item = u8> + '_ {
+    digests.iter().flat_map(|digest| digest.to_bytes())
+}
+
+pub(crate) fn unpack_digests(bytes: &[u8]) -> Option<Vec<RangeDigest>> {
+    let (digests, []) = bytes.as_chunks::<{ RangeDigest::BYTES }>() else {
+        return None;
+    };
+    Some(digests.iter().map(RangeDigest::from_bytes).collect())
 }
 
 pub(crate) fn pack(ranges: &[u32]) -> Vec<u8> {
@@ -177,9 +199,7 @@ impl Answer {
             Answer::Walking => out.push(b'W'),
             Answer::Ranges(digests) => {
                 out.push(b'R');
-                digests
-                    .iter()
-                    .for_each(|d| out.extend_from_slice(&d.to_bytes()));
+                out.extend(pack_digests(digests));
             }
             Answer::Keys(keys) => {
                 out.push(b'K');
@@ -206,12 +226,7 @@ impl Answer {
                 offset: u64::from_le_bytes(take(&mut rest)?),
             },
             b'W' => Answer::Walking,
-            b'R' => {
-                let (digests, []) = rest.as_chunks::<{ RangeDigest::BYTES }>() else {
-                    return None;
-                };
-                Answer::Ranges(digests.iter().map(RangeDigest::from_bytes).collect())
-            }
+            b'R' => Answer::Ranges(unpack_digests(rest)?),
             b'K' => {
                 let mut keys = Vec::new();
                 while !rest.is_empty() {

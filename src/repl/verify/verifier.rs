@@ -82,10 +82,10 @@ pub(crate) struct Verifier {
 
 /// The second round.
 #[derive(Clone, Debug)]
-struct Narrowing {
-    ranges: Vec<u32>,
+pub(crate) struct Narrowing {
+    pub(crate) ranges: Vec<u32>,
     /// Ranges that differ and can't be looked at: there are too many.
-    left: u64,
+    pub(crate) left: u64,
 }
 
 /// What is known beforehand.
@@ -332,7 +332,7 @@ impl Verifier {
 }
 
 /// As many of the ranges as both can hold the keys of.
-fn narrow(differing: &[Differing]) -> Narrowing {
+pub(crate) fn narrow(differing: &[Differing]) -> Narrowing {
     let mut room = KEYS_BYTES_MAX as u64 / KEY_BYTES;
     let some = differing.iter().take_while(|range| {
         let fits = range.keys <= room;
